@@ -1,0 +1,55 @@
+# COCO 2017: files, loaders and metric; the pipelines come with the files that build on it.
+data_root = 'data/coco/'
+train_ann_file = 'annotations/instances_train2017.json'
+train_img_prefix = 'train2017/'
+val_ann_file = 'annotations/instances_val2017.json'
+val_img_prefix = 'val2017/'
+
+img_scale = (640, 640)  # (width, height), multiples of 32
+train_batch_size_per_gpu = 8
+train_num_workers = 8
+val_batch_size_per_gpu = 8
+val_num_workers = 4
+
+train_dataloader = dict(
+    batch_size=train_batch_size_per_gpu,
+    num_workers=train_num_workers,
+    persistent_workers=train_num_workers > 0,
+    pin_memory=True,
+    collate_fn=dict(type='yolox_collate'),
+    sampler=dict(type='SeededSampler', shuffle=True),
+    dataset=dict(
+        type='YOLOXCocoDataset',
+        data_root=data_root,
+        ann_file=train_ann_file,
+        data_prefix=dict(img=train_img_prefix),
+        img_scale=img_scale,
+        filter_cfg=dict(filter_empty_gt=False, min_size=1),
+    ),
+)
+val_dataloader = dict(
+    batch_size=val_batch_size_per_gpu,
+    num_workers=val_num_workers,
+    persistent_workers=val_num_workers > 0,
+    pin_memory=True,
+    drop_last=False,
+    collate_fn=dict(type='yolox_collate'),
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(
+        type='YOLOXCocoDataset',
+        data_root=data_root,
+        ann_file=val_ann_file,
+        data_prefix=dict(img=val_img_prefix),
+        img_scale=img_scale,
+        test_mode=True,
+    ),
+)
+test_dataloader = val_dataloader
+
+val_evaluator = dict(
+    type='YOLOXCocoMetric',
+    ann_file=f'{data_root}/{val_ann_file}',
+    metric='bbox',
+    proposal_nums=(100, 1, 10),
+)
+test_evaluator = val_evaluator

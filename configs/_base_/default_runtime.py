@@ -1,0 +1,35 @@
+default_scope = 'mmyolox'
+
+# A fixed seed: data order, augmentations and multi-scale sizes are functions of it, so that a resumed run
+# continues exactly. Another run with other draws needs another seed.
+randomness = dict(seed=0)
+env_cfg = dict(
+    cudnn_benchmark=True,
+    mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
+    dist_cfg=dict(backend='nccl'),
+)
+
+default_hooks = dict(
+    timer=dict(type='IterTimerHook'),
+    logger=dict(type='LoggerHook', interval=50),
+    param_scheduler=dict(type='ParamSchedulerHook'),
+    checkpoint=dict(
+        type='CheckpointHook',
+        interval=10,
+        max_keep_ckpts=3,
+        save_best='auto',
+        backend_args=dict(backend='atomic_local'),
+    ),
+    sampler_seed=dict(type='DistSamplerSeedHook'),
+    visualization=dict(type='mmdet.DetVisualizationHook'),
+    checkpoint_check=dict(type='CheckpointCheckHook'),
+    invalid_loss=dict(type='InvalidLossHook'),
+)
+
+visualizer = dict(
+    type='mmdet.DetLocalVisualizer', vis_backends=[dict(type='LocalVisBackend')], name='visualizer'
+)
+log_processor = dict(type='LogProcessor', window_size=50, by_epoch=True)
+log_level = 'INFO'
+load_from = None
+resume = False

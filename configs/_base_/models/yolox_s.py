@@ -1,0 +1,22 @@
+# YOLOX-s. Raw BGR grey levels go in: no mean, no std.
+model = dict(
+    type='YOLODetector',
+    data_preprocessor=dict(
+        type='YOLOXDataPreprocessor',
+        batch_augments=[dict(type='YOLOXBatchSyncRandomResize', ratio_range=(0.75, 1.25), interval=10)],
+    ),
+    backbone=dict(type='YOLOXCSPDarknet', deepen_factor=0.33, widen_factor=0.5),
+    neck=dict(type='YOLOXPAFPN', deepen_factor=0.33, widen_factor=0.5),
+    bbox_head=dict(
+        type='YOLOXHead',
+        head_module=dict(type='YOLOXHeadModule', num_classes=80, widen_factor=0.5),
+    ),
+    train_cfg=dict(assigner=dict(type='SimOTAAssigner', center_radius=2.5)),
+    test_cfg=dict(
+        score_thr=0.001,
+        multi_label=True,
+        nms_pre=30000,
+        nms=dict(iou_threshold=0.65),
+        max_per_img=300,
+    ),
+)

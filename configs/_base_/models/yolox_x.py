@@ -1,0 +1,7 @@
+_base_ = './yolox_s.py'
+
+model = dict(
+    backbone=dict(deepen_factor=1.33, widen_factor=1.25),
+    neck=dict(deepen_factor=1.33, widen_factor=1.25),
+    bbox_head=dict(head_module=dict(widen_factor=1.25)),
+)

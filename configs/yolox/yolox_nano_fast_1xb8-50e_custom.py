@@ -1,0 +1,14 @@
+# Fine-tunes YOLOX-nano on your own data: see ../_base_/datasets/custom.py for what to set.
+_base_ = [
+    '../_base_/models/yolox_nano.py',
+    '../_base_/datasets/custom.py',
+    '../_base_/schedules/finetune_50e.py',
+]
+
+model = dict(bbox_head=dict(head_module=dict(num_classes=_base_.num_classes)))
+default_hooks = dict(mode_switch=dict(new_train_pipeline=_base_.train_pipeline_stage2))
+
+img_scale = (416, 416)
+train_dataloader = dict(dataset=dict(img_scale=img_scale))
+val_dataloader = dict(dataset=dict(img_scale=img_scale))
+test_dataloader = val_dataloader

@@ -1,0 +1,9 @@
+# Fine-tunes YOLOX-s on your own data: see ../_base_/datasets/custom.py for what to set.
+_base_ = [
+    '../_base_/models/yolox_s.py',
+    '../_base_/datasets/custom.py',
+    '../_base_/schedules/finetune_50e.py',
+]
+
+model = dict(bbox_head=dict(head_module=dict(num_classes=_base_.num_classes)))
+default_hooks = dict(mode_switch=dict(new_train_pipeline=_base_.train_pipeline_stage2))

@@ -1,0 +1,254 @@
+"""What reading any annotation file needs: cleaning of boxes, class names, filtering, and a report of it."""
+
+import logging
+import os
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Any
+
+import numpy as np
+from mmengine.logging import print_log
+from numpy.typing import NDArray
+
+from mmyolox.utils import UserError
+
+MIN_SIDE = 1e-3
+"""A box with a side below this, in pixels, is no box: float32 cannot hold one at the far end of an image."""
+
+ROUNDING = 0.01
+"""Overhang over the image's border, in pixels, that is rounding: COCO writes two decimals."""
+
+_SHOWN = 3
+
+
+@dataclass
+class Finding:
+    """How often one thing was found, with the first few names of where."""
+
+    count: int = 0
+    examples: list[str] = field(default_factory=list)
+
+    def note(self, names: Collection[object]) -> None:
+        """Adds one occurrence for every name."""
+        self.count += len(names)
+        for name in names:
+            if len(self.examples) == _SHOWN:
+                return
+            if str(name) not in self.examples:
+                self.examples.append(str(name))
+
+    def where(self) -> str:
+        """The first names, comma-separated."""
+        return ', '.join(self.examples) + ', ...' * (self.count > len(self.examples) == _SHOWN)
+
+
+@dataclass(frozen=True)
+class BoxCheck:
+    """N boxes cut to their images, and what was wrong with them.
+
+    Attributes:
+        bboxes: (N, 4) float32 xyxy, pixels; of use where neither ``degenerate`` nor ``outside``.
+        degenerate: (N,) bool, not finite or with a side below ``MIN_SIDE``.
+        outside: (N,) bool, nothing is left inside the image.
+        clipped: (N,) bool, reached over the border by more than ``ROUNDING`` and was cut.
+    """
+
+    bboxes: NDArray[np.float32]
+    degenerate: NDArray[np.bool_]
+    outside: NDArray[np.bool_]
+    clipped: NDArray[np.bool_]
+
+
+@dataclass
+class AnnotationReport:
+    """What one annotation file held, and what was left out or changed.
+
+    Attributes:
+        path: The annotation file.
+        images: Images listed in it.
+        boxes: Boxes kept, crowds and difficult ones included.
+        degenerate: Boxes dropped for having no area (annotation ids in COCO, image names in VOC).
+        outside: Boxes dropped for lying outside their image.
+        clipped: Boxes cut to their image.
+        other_classes: Boxes left out because their class is not configured, by class.
+        filtered: Images left out by ``filter_cfg``, by reason.
+    """
+
+    path: str
+    images: int = 0
+    boxes: int = 0
+    degenerate: Finding = field(default_factory=Finding)
+    outside: Finding = field(default_factory=Finding)
+    clipped: Finding = field(default_factory=Finding)
+    other_classes: Counter[str] = field(default_factory=Counter)
+    filtered: dict[str, int] = field(default_factory=dict)
+
+    def record(self, check: BoxCheck, names: Sequence[object]) -> NDArray[np.bool_]:
+        """Counts the boxes of ``check``, named by ``names`` (N), and returns (N,) bool: those to keep."""
+        for finding, mask in (
+            (self.degenerate, check.degenerate),
+            (self.outside, check.outside),
+            (self.clipped, check.clipped),
+        ):
+            finding.note([names[i] for i in np.flatnonzero(mask)])
+        keep = ~(check.degenerate | check.outside)
+        self.boxes += int(keep.sum())
+        return keep
+
+    def losses(self) -> str:
+        """Everything left out or cut, with counts and the first names; ``''`` if there was nothing."""
+        parts = [
+            f'{finding.count} {what}: {finding.where()}'
+            for what, finding in (
+                ('without area (dropped)', self.degenerate),
+                ('outside the image (dropped)', self.outside),
+                ('over the image border (clipped)', self.clipped),
+            )
+            if finding.count
+        ]
+        if self.other_classes:
+            names = first_few(self.other_classes)
+            parts.append(f'{self.other_classes.total()} of classes not configured (left out): {names}')
+        return '; '.join(parts)
+
+    def log(self) -> None:
+        """Writes one line about all losses, if there are any, as a warning to the current logger."""
+        if losses := self.losses():
+            line = f'{self.path}: {self.boxes} boxes kept; {losses}'
+            print_log(line, logger='current', level=logging.WARNING)
+
+
+def check_boxes(bboxes: NDArray[np.floating], sizes: NDArray[np.floating]) -> BoxCheck:
+    """Finds degenerate and outlying boxes and cuts the others to their images.
+
+    Args:
+        bboxes: (N, 4) xyxy, pixels; NaN and infinity allowed.
+        sizes: (N, 2) or (2,), width and height of the image of each box, pixels.
+    """
+    finite = np.isfinite(bboxes).all(1)
+    bboxes = np.where(finite[:, None], bboxes, 0)
+    degenerate = _shortest_side(bboxes) < MIN_SIDE
+    limits = np.tile(sizes, 2)
+    cut = np.clip(bboxes, 0, limits).astype(np.float32)
+    outside = ~degenerate & (_shortest_side(cut) < MIN_SIDE)
+    overhang = ((bboxes < -ROUNDING) | (bboxes > limits + ROUNDING)).any(1)
+    return BoxCheck(cut, degenerate, outside, overhang & ~degenerate & ~outside)
+
+
+def _shortest_side(bboxes: NDArray[np.floating]) -> NDArray[np.floating]:
+    return np.minimum(bboxes[:, 2] - bboxes[:, 0], bboxes[:, 3] - bboxes[:, 1])
+
+
+def first_few(names: Iterable[object], shown: int = _SHOWN) -> str:
+    """The first names, comma-separated, and ``...`` where there are more."""
+    texts = [str(name) for name in names]
+    return ', '.join(texts[:shown]) + (f', ... ({len(texts)} in all)' if len(texts) > shown else '')
+
+
+def nearest(name: str, names: Collection[str]) -> str:
+    """A hint like ``; did you mean 'person'?``, ``''`` where no name is near."""
+    by_lower_case = {known.lower(): known for known in names}
+    close = get_close_matches(name.lower(), by_lower_case, n=1)
+    return f'; did you mean {by_lower_case[close[0]]!r}?' if close else ''
+
+
+def configured_classes(metainfo: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """The class names of a data set's ``metainfo``, None where it leaves them to the annotation file.
+
+    Raises:
+        UserError: ``classes`` is a string (of which Python would make one class a letter), is empty or
+            names a class twice.
+    """
+    classes = metainfo.get('classes')
+    if classes is None:
+        return None
+    if isinstance(classes, str):
+        raise UserError(f"metainfo.classes is the text {classes!r}; a list is needed, such as ('{classes}',)")
+    names = tuple(classes)
+    if not names or len(set(names)) < len(names):
+        raise UserError(f'metainfo.classes must name each class once, and at least one: {names}')
+    return names
+
+
+def check_files_exist(ann_file: str, what: str, folder: str, paths: Sequence[str]) -> None:
+    """Checks that files are there, with one directory listing a folder instead of one stat a file.
+
+    Args:
+        ann_file: The file that lists them, for the message.
+        what: What they are, for the message: ``'images'``.
+        folder: Where they are, checked too.
+        paths: The files, ``folder`` included; subfolders are allowed.
+
+    Raises:
+        UserError: ``folder`` is no folder, or files are absent.
+    """
+    if not os.path.isdir(folder or '.'):
+        raise UserError(f'{folder}, the folder of the {what}, not found; check data_root and data_prefix')
+    by_folder: defaultdict[str, list[str]] = defaultdict(list)
+    for path in paths:
+        by_folder[os.path.dirname(path)].append(path)
+    absent = [path for parent, inside in by_folder.items() for path in _absent(parent, inside)]
+    if absent:
+        names = first_few(os.path.relpath(path, folder or '.') for path in absent)
+        raise UserError(f'{ann_file}: {len(absent)} of {len(paths)} {what} are not in {folder}: {names}')
+
+
+def _absent(folder: str, paths: Sequence[str]) -> list[str]:
+    listed = list_folder(folder)
+    # `exists` has the last word: a file system may ignore case or normalise names.
+    return [path for path in paths if os.path.basename(path) not in listed and not os.path.exists(path)]
+
+
+def list_folder(folder: str) -> set[str]:
+    """The names in a folder; none if it does not exist."""
+    try:
+        with os.scandir(folder or '.') as entries:
+            return {entry.name for entry in entries}
+    except (FileNotFoundError, NotADirectoryError):
+        return set()
+
+
+def filter_entries(
+    entries: Sequence[dict[str, Any]], filter_cfg: Mapping[str, Any] | None, report: AnnotationReport
+) -> list[dict[str, Any]]:
+    """Leaves out images as ``filter_cfg`` asks, and notes in ``report.filtered`` how many and why.
+
+    Args:
+        entries: Entries of a data list.
+        filter_cfg: ``filter_empty_gt`` (bool) leaves out images without a box that is not crowd or
+            difficult; ``min_size`` (pixels) those with a shorter side. By default all images stay: those
+            without boxes train the objectness.
+        report: Of the file that the entries come from.
+
+    Raises:
+        UserError: A key is unknown, no image is left, or no box survived the clean-up.
+    """
+    unknown = sorted(set(filter_cfg or {}) - {'filter_empty_gt', 'min_size'})
+    if unknown:
+        known = ('filter_empty_gt', 'min_size')
+        raise UserError(f'filter_cfg has no key {unknown[0]!r}{nearest(unknown[0], known)} (known: {known})')
+    options = dict(filter_empty_gt=False, min_size=0) | dict(filter_cfg or {})
+    empty = [options['filter_empty_gt'] and bool(entry['is_crowd'].all()) for entry in entries]
+    small = [min(entry['width'], entry['height']) < options['min_size'] for entry in entries]
+    kept = [entry for entry, *reasons in zip(entries, empty, small, strict=True) if not any(reasons)]
+    report.filtered = {'without a box': sum(empty), f'smaller than {options["min_size"]} px': sum(small)}
+    _check_something_left(kept, report)
+    if len(kept) < len(entries):
+        print_log(f'{report.path}: {len(kept)} of {report.images} images used; {_reasons(report)}', 'current')
+    return kept
+
+
+def _reasons(report: AnnotationReport) -> str:
+    return ', '.join(f'{count} {reason}' for reason, count in report.filtered.items() if count)
+
+
+def _check_something_left(kept: Sequence[dict[str, Any]], report: AnnotationReport) -> None:
+    # A file of background images only, beside others, is no mistake: it has no losses.
+    if not report.boxes and (losses := report.losses()):
+        raise UserError(f'{report.path}: no box is left to train on: {losses}')
+    if not kept:
+        raise UserError(
+            f'{report.path}: filter_cfg leaves none of {report.images} images to train on: {_reasons(report)}'
+        )

@@ -1,0 +1,68 @@
+"""From samples to the one padded batch that training, validation and inference share."""
+
+from collections.abc import Sequence
+
+import torch
+
+from mmengine.registry import FUNCTIONS
+
+from .transforms.scene import FILL
+
+
+PADDING_LABEL = -1
+
+
+@FUNCTIONS.register_module()
+def yolox_collate(samples: Sequence[dict], size_divisor: int = 32) -> dict:
+    """Stacks packed samples.
+
+    Args:
+        samples: of :class:`mmyolox.datasets.transforms.PackDetInputs`, images possibly of several sizes.
+        size_divisor: sides of the batch are rounded up to a multiple of it (the largest stride).
+
+    Returns:
+        ``dict(inputs, data_samples)``. ``inputs``: (B, channels, H, W) uint8, images at the top left of a
+        grey canvas, channels last in memory. ``data_samples``: ``bboxes`` (B, M, 4) float32 xyxy in pixels of
+        ``inputs``, ``labels`` (B, M) int64, ``ignored_bboxes`` (B, I, 4) float32, regions that are neither
+        object nor background, and ``metas``, a list of B dicts. M and I are the largest counts in the batch,
+        perhaps 0; padding rows are boxes of zeros, with the label -1.
+    """
+    data_samples = [sample['data_samples'] for sample in samples]
+    return dict(
+        inputs=_stack_images([sample['inputs'] for sample in samples], size_divisor),
+        data_samples=dict(
+            bboxes=_pad_rows([sample['bboxes'] for sample in data_samples], 0.0),
+            labels=_pad_rows([sample['labels'] for sample in data_samples], PADDING_LABEL),
+            ignored_bboxes=_pad_rows([sample['ignored_bboxes'] for sample in data_samples], 0.0),
+            metas=[sample['meta'] for sample in data_samples],
+        ),
+    )
+
+
+def _stack_images(images: Sequence[torch.Tensor], size_divisor: int) -> torch.Tensor:
+    sides = (max(image.shape[axis] for image in images) for axis in (1, 2))
+    height, width = (-(-side // size_divisor) * size_divisor for side in sides)
+    batch = torch.full((len(images), height, width, images[0].shape[0]), FILL, dtype=torch.uint8)
+    for canvas, image in zip(batch, images, strict=True):
+        canvas[: image.shape[1], : image.shape[2]] = image.permute(1, 2, 0)
+    return batch.permute(0, 3, 1, 2)
+
+
+def _pad_rows(arrays: Sequence[torch.Tensor], value: float) -> torch.Tensor:
+    return torch.nn.utils.rnn.pad_sequence(list(arrays), batch_first=True, padding_value=value)
+
+
+@FUNCTIONS.register_module()
+def tta_collate(samples: Sequence[dict], size_divisor: int = 32) -> dict:
+    """Collates samples of MMCV's ``TestTimeAug``, one padded batch an augmentation.
+
+    Returns:
+        ``dict(inputs, data_samples)``, each a list with one entry an augmentation, in the form of
+        :func:`yolox_collate`.
+    """
+    per_sample = [
+        [dict(inputs=i, data_samples=d) for i, d in zip(s['inputs'], s['data_samples'], strict=True)]
+        for s in samples
+    ]
+    batches = [yolox_collate(augmented, size_divisor) for augmented in zip(*per_sample, strict=True)]
+    return {key: [batch[key] for batch in batches] for key in ('inputs', 'data_samples')}

@@ -1,0 +1,89 @@
+"""Plane geometry of images and boxes as pure functions on 3x3 matrices.
+
+Coordinates are continuous: pixel ``i`` of an image covers ``[i, i + 1)``, an image of width ``w`` spans
+``[0, w]``, and a matrix maps a column vector ``(x, y, 1)`` of one image to another image's. Boxes are xyxy
+in the same coordinates, so that boxes and pixels go through the very same matrix.
+"""
+
+import math
+
+import numpy as np
+
+Size = tuple[int, int]
+
+
+def translation(x: float, y: float) -> np.ndarray:
+    """The (3, 3) float64 matrix that moves by ``(x, y)`` pixels."""
+    return np.array([[1, 0, x], [0, 1, y], [0, 0, 1]], dtype=np.float64)
+
+
+def scaling(x: float, y: float) -> np.ndarray:
+    """The (3, 3) float64 matrix that scales about the origin."""
+    return np.array([[x, 0, 0], [0, y, 0], [0, 0, 1]], dtype=np.float64)
+
+
+def rotation(degrees: float) -> np.ndarray:
+    """The (3, 3) float64 matrix that rotates about the origin (clockwise on screen: y points down)."""
+    cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    return np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]], dtype=np.float64)
+
+
+def shearing(x_degrees: float, y_degrees: float) -> np.ndarray:
+    """The (3, 3) float64 matrix that shears about the origin."""
+    x, y = math.tan(math.radians(x_degrees)), math.tan(math.radians(y_degrees))
+    return np.array([[1, x, 0], [y, 1, 0], [0, 0, 1]], dtype=np.float64)
+
+
+def horizontal_flip(width: float) -> np.ndarray:
+    """The (3, 3) float64 matrix that mirrors an image of that width onto itself."""
+    return np.array([[-1, 0, width], [0, 1, 0], [0, 0, 1]], dtype=np.float64)
+
+
+def rectangle_corners(bboxes: np.ndarray) -> np.ndarray:
+    """The corners (M, 4, 2) of xyxy boxes (M, 4), clockwise from the top left."""
+    return bboxes[:, [0, 1, 2, 1, 2, 3, 0, 3]].reshape(-1, 4, 2)
+
+
+def transform_points(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """Maps points (..., 2) by an affine matrix; float64 inside, the dtype of ``points`` outside."""
+    mapped = points @ matrix[:2, :2].T + matrix[:2, 2]
+    return mapped.astype(points.dtype, copy=False)
+
+
+def transform_bboxes(bboxes: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """The axis-aligned hulls (M, 4) of xyxy boxes (M, 4) after an affine map.
+
+    Exact for maps without rotation and shear; otherwise the box around the four mapped corners, as in
+    Megvii's YOLOX and MMDetection.
+    """
+    corners = transform_points(rectangle_corners(bboxes.astype(np.float64)), matrix)
+    hulls = np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1)
+    return hulls.astype(bboxes.dtype)
+
+
+def clip_bboxes(bboxes: np.ndarray, size: Size) -> np.ndarray:
+    """Boxes (M, 4) cut to an image of ``size`` (w, h)."""
+    width, height = size
+    return bboxes.clip(0, np.array([width, height, width, height], dtype=bboxes.dtype))
+
+
+def bboxes_touch(bboxes: np.ndarray, size: Size) -> np.ndarray:
+    """Which boxes (M, 4) have at least a part in an image of ``size`` (w, h): a bool array (M,)."""
+    width, height = size
+    return (bboxes[:, 0] < width) & (bboxes[:, 1] < height) & (bboxes[:, 2] > 0) & (bboxes[:, 3] > 0)
+
+
+def is_axis_aligned(matrix: np.ndarray) -> bool:
+    """Whether an affine matrix neither rotates nor shears."""
+    return bool(matrix[0, 1] == 0 and matrix[1, 0] == 0)
+
+
+def fit_matrix(source: Size, target: Size) -> np.ndarray:
+    """Scales an image of ``source`` (w, h) to fit into ``target`` (w, h), aspect ratio kept, at the top left.
+
+    Sides are rounded to whole pixels, and each axis' scale is that of its rounded side, as in MMCV's
+    ``imrescale``: boxes and pixels then agree exactly.
+    """
+    ratio = min(target[0] / source[0], target[1] / source[1])
+    sides = (max(1, int(side * ratio + 0.5)) for side in source)
+    return scaling(*(new / old for new, old in zip(sides, source, strict=True)))

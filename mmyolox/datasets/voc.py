@@ -1,0 +1,192 @@
+"""Data sets annotated in Pascal VOC's format."""
+
+import logging
+import os.path as osp
+from collections import Counter
+from typing import Any
+
+import numpy as np
+from mmengine.fileio import get_local_path, get_text
+from mmengine.logging import print_log
+
+from mmyolox.registry import DATASETS
+from mmyolox.utils import UserError
+
+from .annotations import (
+    AnnotationReport,
+    check_boxes,
+    check_files_exist,
+    configured_classes,
+    filter_entries,
+    first_few,
+    list_folder,
+    nearest,
+)
+from .base import DetectionDataset
+from .transforms.loading import UndecodableImageError, read_image
+from .voc_xml import VocImage, read_voc_xml
+
+_IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.JPG', '.JPEG', '.png', '.PNG', '.bmp')
+
+
+@DATASETS.register_module()
+class YOLOXVOCDataset(DetectionDataset):
+    """Images and boxes of a split of a Pascal VOC folder (``JPEGImages``, ``Annotations``, ``ImageSets``).
+
+    The entries are those of :class:`YOLOXCocoDataset`, with ``difficult`` in ``is_crowd`` and the name in
+    the split file as ``img_id``. The classes are VOC's 20 unless ``metainfo`` has others. ``metainfo`` has
+    ``dataset_type``, ``'VOC2007'`` or ``'VOC2012'`` (else None), which mmdet's ``VOCMetric`` reads.
+
+    Args:
+        *args: Of :class:`DetectionDataset`. ``ann_file`` is a split file with one image name a line,
+            ``data_prefix`` is ``dict(sub_data_root='VOC2007/')``, the folder that holds the next two; both
+            relative to ``data_root``. The key names are those of mmdet's ``VOCDataset`` (3.x).
+        img_subdir: The images' folder; ``<name>.jpg``, or another suffix where there is no such file.
+        ann_subdir: The folder of the ``<name>.xml``.
+        one_based: Subtract 1 from the coordinates, as mmdet does; see :func:`read_voc_xml`. False for files
+            whose boxes count pixels from 0.
+        **kwargs: Of :class:`DetectionDataset`.
+
+    Attributes:
+        report: What the files held and what was left out; set by the loading.
+
+    Raises:
+        UserError: A file or folder is missing or at fault, no object is of a configured class, or nothing
+            is left to train on.
+    """
+
+    METAINFO = dict(
+        classes=(
+            'aeroplane', 'bicycle', 'bird', 'boat', 'bottle', 'bus', 'car', 'cat', 'chair', 'cow',
+            'diningtable', 'dog', 'horse', 'motorbike', 'person', 'pottedplant', 'sheep', 'sofa', 'train',
+            'tvmonitor',
+        )
+    )  # fmt: skip
+
+    report: AnnotationReport
+
+    def __init__(
+        self,
+        *args: Any,
+        img_subdir: str = 'JPEGImages',
+        ann_subdir: str = 'Annotations',
+        one_based: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        self.img_subdir = img_subdir
+        self.ann_subdir = ann_subdir
+        self.one_based = one_based
+        super().__init__(*args, **kwargs)
+
+    def load_data_list(self) -> list[dict[str, Any]]:
+        """Reads the split file and the annotation of each of its images; see the class for the entries."""
+        self._set_metainfo()
+        names = self._read_split()
+        self.report = AnnotationReport(self.ann_file, images=len(names))
+        paths = self._image_paths(names)
+        if not self.backend_args:
+            xml_paths = [self._xml_path(name) for name in names]
+            check_files_exist(self.ann_file, 'images', self._folder(self.img_subdir), paths)
+            check_files_exist(self.ann_file, 'annotations', self._folder(self.ann_subdir), xml_paths)
+        data_list = [self._entry(name, path) for name, path in zip(names, paths, strict=True)]
+        self._check_classes(data_list)
+        self.report.log()
+        return data_list
+
+    def filter_data(self) -> list[dict[str, Any]]:
+        """Applies ``filter_cfg``, except in test mode."""
+        if self.test_mode:
+            return self.data_list
+        return filter_entries(self.data_list, self.filter_cfg, self.report)
+
+    def get_cat_ids(self, idx: int) -> list[int]:
+        """The labels in image ``idx``, one a box, for MMEngine's ``ClassBalancedDataset``."""
+        return self.get_data_info(idx)['labels'].tolist()
+
+    def _folder(self, subdir: str) -> str:
+        return osp.join(self.data_prefix.get('sub_data_root', self.data_root or ''), subdir)
+
+    def _set_metainfo(self) -> None:
+        standard: tuple[str, ...] = self.METAINFO['classes']
+        classes = configured_classes(self._metainfo) or standard
+        root = self.data_prefix.get('sub_data_root', '')
+        year = next((year for year in ('VOC2007', 'VOC2012') if year in root), None)
+        # mmdet prints the 20 standard names for a set of this type, whatever `classes` says.
+        self._metainfo.update(classes=classes, dataset_type=year if classes == standard else None)
+        self._labels = {name: label for label, name in enumerate(classes)}
+
+    def _read_split(self) -> list[str]:
+        """The image names in the split file."""
+        path = self.ann_file
+        if not path:
+            raise UserError(
+                'ann_file is not set: it must be a split file such as ImageSets/Main/trainval.txt'
+            )
+        try:
+            lines = get_text(path, encoding='utf-8-sig', backend_args=self.backend_args).splitlines()
+        except FileNotFoundError:
+            raise UserError(f'split file {path} not found; check ann_file and data_root') from None
+        except OSError as error:
+            raise UserError(f'split file {path} cannot be read ({error.strerror})') from None
+        except UnicodeDecodeError:
+            raise UserError(f'split file {path} is not a text file') from None
+        names = [line.strip() for line in lines if line.strip()]
+        if not names:
+            raise UserError(f'split file {path} is empty')
+        repeated = [name for name, count in Counter(names).items() if count > 1]
+        if repeated:
+            raise UserError(f'{path}: images listed more than once: {first_few(repeated)}')
+        return names
+
+    def _image_paths(self, names: list[str]) -> list[str]:
+        folder = self._folder(self.img_subdir)
+        listed = set() if self.backend_args else list_folder(folder)
+        suffixes = [
+            next((suffix for suffix in _IMAGE_SUFFIXES if name + suffix in listed), '.jpg') for name in names
+        ]
+        return [osp.join(folder, name + suffix) for name, suffix in zip(names, suffixes, strict=True)]
+
+    def _xml_path(self, name: str) -> str:
+        return osp.join(self._folder(self.ann_subdir), f'{name}.xml')
+
+    def _entry(self, name: str, img_path: str) -> dict[str, Any]:
+        with get_local_path(self._xml_path(name), backend_args=self.backend_args) as path:
+            voc = read_voc_xml(path, one_based=self.one_based)
+        width, height = self._size(voc, img_path)
+        known = np.array([label in self._labels for label in voc.names], np.bool_)
+        self.report.other_classes.update(label for label in voc.names if label not in self._labels)
+        check = check_boxes(voc.bboxes[known], np.array([width, height]))
+        keep = self.report.record(check, [name] * int(known.sum()))
+        labels = np.array([self._labels[label] for label in voc.names if label in self._labels], np.int64)
+        return dict(
+            img_id=name,
+            img_path=img_path,
+            height=height,
+            width=width,
+            bboxes=check.bboxes[keep],
+            labels=labels[keep],
+            is_crowd=voc.difficult[known][keep],
+        )
+
+    def _size(self, voc: VocImage, img_path: str) -> tuple[int, int]:
+        """Width and height, pixels; the image is decoded where the XML does not say."""
+        if voc.width > 0 and voc.height > 0:
+            return voc.width, voc.height
+        try:
+            height, width = read_image(img_path, backend_args=self.backend_args).shape[:2]
+        except UndecodableImageError as error:
+            raise UserError(f'{error}, and its annotation does not give its size') from None
+        return width, height
+
+    def _check_classes(self, data_list: list[dict[str, Any]]) -> None:
+        """Looks for misspelt classes, since a VOC folder has no list of its own."""
+        report, others = self.report, self.report.other_classes
+        if others and not report.boxes + report.degenerate.count + report.outside.count:
+            raise UserError(
+                f'{self.ann_file}: none of the classes {first_few(self._labels)} is annotated; '
+                f'the annotations name {first_few(others, 20)}; set metainfo=dict(classes=...)'
+            )
+        used = {label for entry in data_list for label in entry['labels'].tolist()}
+        for name, label in self._labels.items():
+            if label not in used and (hint := nearest(name, others)):
+                print_log(f'{self.ann_file}: no box of class {name!r}{hint}', 'current', logging.WARNING)

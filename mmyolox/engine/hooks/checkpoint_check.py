@@ -1,0 +1,66 @@
+"""A hook that looks at a checkpoint before the Runner loads it."""
+
+from typing import Any
+
+from mmengine.hooks import EMAHook, Hook
+from mmengine.runner import BaseLoop, Runner
+
+from mmyolox.registry import HOOKS
+from mmyolox.utils import UserError
+from mmyolox.utils.weights import match_weights, state_dict_of
+
+
+@HOOKS.register_module()
+class CheckpointCheckHook(Hook):
+    """Checks what a checkpoint gives to the model, and reports it in one line.
+
+    MMEngine loads whatever fits and lists the names of the rest in a warning of up to 30 kB. Here,
+
+    - ``load_from`` before training: what does not fit is left out and reported; layers for another number
+      of classes are expected among it; if most of the model gets no value, that is an error;
+    - testing: a layer without a value is an error, since its random weights would be evaluated;
+    - resuming: everything must be there and fit (weights, EMA weights, optimizer), or the training would
+      silently be another one than it was.
+
+    It completes the state dict from the model, so that MMEngine has nothing to warn about and the EMA model
+    gets the same weights as the model. Its priority puts it before :class:`mmengine.hooks.EMAHook`.
+    """
+
+    priority = 'VERY_HIGH'
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+        """Check the checkpoint and complete its ``state_dict`` in place.
+
+        Raises:
+            UserError: The checkpoint does not fit, for one of the reasons above.
+        """
+        source = str(runner._load_from or 'to resume from')
+        weights = state_dict_of(checkpoint, source)
+        if runner._resume:
+            _check_resume(runner, checkpoint, source)
+        checkpoint['state_dict'], summary = match_weights(runner.model, weights, source)
+        if runner._resume and (summary.unexpected or not summary.complete):
+            raise UserError(f'checkpoint {source} cannot be resumed with this config: {summary.describe()}')
+        if not summary.complete and not isinstance(runner._train_loop, BaseLoop):
+            raise UserError(f'checkpoint {source} cannot be tested with this config: {summary.describe()}')
+        runner.logger.info(f'checkpoint {source}: {summary.describe()}')
+
+
+def _check_resume(runner: Runner, checkpoint: dict[str, Any], source: str) -> None:
+    """Refuse to resume from what cannot continue the same training."""
+    absent = [
+        key for key in ('meta', 'optimizer', 'param_schedulers', 'message_hub') if key not in checkpoint
+    ]
+    if absent:
+        raise UserError(
+            f'checkpoint {source} holds no {", ".join(absent)}: it cannot be resumed from, only started from '
+            '(load_from=... without resume)'
+        )
+    averaged = any(isinstance(hook, EMAHook) for hook in runner.hooks)
+    if averaged != ('ema_state_dict' in checkpoint):
+        has, has_not = ('the config', 'the checkpoint') if averaged else ('the checkpoint', 'the config')
+        raise UserError(f'checkpoint {source} cannot be resumed: {has} has EMA weights, {has_not} has not')
+    if averaged:
+        _, summary = match_weights(runner.model, checkpoint['ema_state_dict'], source)
+        if not summary.complete:
+            raise UserError(f'checkpoint {source} cannot be resumed, its EMA weights: {summary.describe()}')

@@ -1,0 +1,54 @@
+"""The two phases of a YOLOX training."""
+
+import copy
+
+from mmengine.dataset import Compose
+from mmengine.hooks import Hook
+from mmengine.logging import print_log
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+
+from mmyolox.datasets import detection_datasets
+from mmyolox.registry import HOOKS
+
+
+@HOOKS.register_module()
+class YOLOXModeSwitchHook(Hook):
+    """Ends mosaic and mixup, and begins the L1 loss, for the last epochs (Ge et al. 2021, section 2.1).
+
+    Which phase an epoch belongs to depends on its number alone, so that a run resumed inside the last epochs,
+    or shorter than them, is in the right one.
+
+    Args:
+        num_last_epochs: length of the second phase.
+        new_train_pipeline: the data pipeline of the second phase.
+    """
+
+    # Before MMEngine's DistSamplerSeedHook (50), which tells the new sampler its epoch.
+    priority = 48
+
+    def __init__(self, num_last_epochs: int, new_train_pipeline: list[dict]) -> None:
+        self.num_last_epochs = num_last_epochs
+        self.new_train_pipeline = new_train_pipeline
+        self._is_switched = False
+
+    def before_train_epoch(self, runner: Runner) -> None:
+        """Switches once, at the first epoch of the second phase that this process sees."""
+        if self._is_switched or runner.epoch < runner.max_epochs - self.num_last_epochs:
+            return
+        self._is_switched = True
+        print_log('The last epochs begin: no more mosaic and mixup, the L1 loss is on.', 'current')
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model.bbox_head.use_l1 = True
+        self._switch_pipeline(runner)
+
+    def _switch_pipeline(self, runner: Runner) -> None:
+        loader = runner.train_dataloader
+        for dataset in detection_datasets(loader.dataset):
+            dataset.pipeline = Compose(self.new_train_pipeline)
+        # A new loader around the same data set: persistent workers hold copies with the old pipeline.
+        cfg = copy.deepcopy(runner.cfg.train_dataloader)
+        cfg.pop('num_batch_per_epoch', None)
+        runner.train_loop.dataloader = runner.build_dataloader(
+            {**cfg, 'dataset': loader.dataset}, seed=runner.seed
+        )

@@ -1,0 +1,5 @@
+"""Metrics."""
+
+from .coco_metric import YOLOXCocoMetric
+
+__all__ = ['YOLOXCocoMetric']

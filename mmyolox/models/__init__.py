@@ -1,0 +1,27 @@
+"""Networks, assignment, losses and predictions."""
+
+from .csp_darknet import YOLOXCSPDarknet
+from .darknet53 import YOLOXDarknet53
+from .detector import YOLODetector
+from .head import YOLOXHead
+from .head_module import YOLOXHeadModule
+from .pafpn import YOLOXPAFPN
+from .preprocessor import YOLOXBatchSyncRandomResize, YOLOXDataPreprocessor
+from .sim_ota import Assignment, SimOTAAssigner
+from .tta import YOLOXTTAModel
+from .yolo_fpn import YOLOXFPN
+
+__all__ = [
+    'Assignment',
+    'SimOTAAssigner',
+    'YOLODetector',
+    'YOLOXBatchSyncRandomResize',
+    'YOLOXCSPDarknet',
+    'YOLOXDarknet53',
+    'YOLOXDataPreprocessor',
+    'YOLOXFPN',
+    'YOLOXHead',
+    'YOLOXHeadModule',
+    'YOLOXPAFPN',
+    'YOLOXTTAModel',
+]

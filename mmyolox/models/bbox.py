@@ -1,0 +1,89 @@
+"""Boxes of the head as pure functions: priors, decoding, its inverse, and overlaps."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+
+def grid_priors(
+    sizes: Sequence[tuple[int, int]], strides: Sequence[int], device: torch.device
+) -> Tensor:
+    """The priors of all feature maps: one for every cell, row by row, level by level.
+
+    Args:
+        sizes: (h, w) of every feature map.
+        strides: pixels of the network's input per cell of every feature map.
+        device: where to make them.
+
+    Returns:
+        (N, 3) float32: x and y of the cell's top left corner in input pixels, and the stride.
+    """
+    levels = []
+    for (height, width), stride in zip(sizes, strides, strict=True):
+        y, x = torch.meshgrid(
+            torch.arange(height, device=device), torch.arange(width, device=device), indexing='ij'
+        )
+        cells = torch.stack([x, y, torch.ones_like(x)], dim=-1)
+        levels.append(cells.reshape(-1, 3) * stride)
+    return torch.cat(levels).float()
+
+
+def decode_bboxes(bbox_preds: Tensor, priors: Tensor) -> Tensor:
+    """Turns the regression output into boxes (Ge et al. 2021, section 2.1).
+
+    Args:
+        bbox_preds: (..., N, 4): offset of the box centre from the cell's corner, and the logarithm of width
+            and height, all in stride units. Taken to float32: half precision has steps of half a
+            pixel above 512.
+        priors: (N, 3), see :func:`grid_priors`.
+
+    Returns:
+        (..., N, 4) float32 xyxy in input pixels.
+    """
+    bbox_preds = bbox_preds.float()
+    centers = bbox_preds[..., :2] * priors[:, 2:] + priors[:, :2]
+    halves = bbox_preds[..., 2:].exp() * priors[:, 2:] / 2
+    return torch.cat([centers - halves, centers + halves], dim=-1)
+
+
+def encode_bboxes(bboxes: Tensor, priors: Tensor) -> Tensor:
+    """The inverse of :func:`decode_bboxes`: what the regression should output.
+
+    Args:
+        bboxes: (N, 4) xyxy in input pixels.
+        priors: (N, 3), one a box.
+
+    Returns:
+        (N, 4) float32; the 1e-8 inside the logarithm is Megvii YOLOX 0.3's.
+    """
+    centers = (bboxes[:, :2] + bboxes[:, 2:]) / 2
+    sides = bboxes[:, 2:] - bboxes[:, :2]
+    strides = priors[:, 2:]
+    return torch.cat([(centers - priors[:, :2]) / strides, torch.log(sides / strides + 1e-8)], dim=-1)
+
+
+def bbox_ious(a: Tensor, b: Tensor) -> Tensor:
+    """Intersection over union of boxes, broadcast over the leading axes.
+
+    Args:
+        a: (..., 4) xyxy.
+        b: (..., 4) xyxy, broadcastable with ``a``.
+
+    Returns:
+        (...) in [0, 1]; the union is at least 1e-6, as in MMDetection's ``bbox_overlaps``.
+    """
+    sides = (torch.min(a[..., 2:], b[..., 2:]) - torch.max(a[..., :2], b[..., :2])).clamp(min=0)
+    intersection = sides[..., 0] * sides[..., 1]
+    union = bbox_areas(a) + bbox_areas(b) - intersection
+    return intersection / union.clamp(min=1e-6)
+
+
+def bbox_areas(bboxes: Tensor) -> Tensor:
+    """Areas (...) of xyxy boxes (..., 4)."""
+    return (bboxes[..., 2] - bboxes[..., 0]) * (bboxes[..., 3] - bboxes[..., 1])
+
+
+def points_inside(points: Tensor, bboxes: Tensor) -> Tensor:
+    """Whether points (..., 2) lie strictly inside xyxy boxes (..., 4), broadcast over the leading axes."""
+    return ((points > bboxes[..., :2]) & (points < bboxes[..., 2:])).all(dim=-1)

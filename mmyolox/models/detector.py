@@ -1,0 +1,93 @@
+"""The detector: backbone, neck and head in a row."""
+
+from typing import Any
+
+import torch
+from mmdet.structures import DetDataSample
+from mmengine.model import BaseModel
+from mmengine.structures import InstanceData
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from mmyolox.registry import MODELS
+
+
+@MODELS.register_module()
+class YOLODetector(BaseModel):
+    """A single-stage detector that MMEngine's Runner trains, validates and tests.
+
+    Args:
+        backbone: config; maps (B, channels, H, W) to feature maps.
+        neck: config; maps feature maps to feature maps.
+        bbox_head: config; has ``forward``, ``loss`` and ``predict``.
+        train_cfg: handed to the head; None for a model that only predicts.
+        test_cfg: handed to the head.
+        data_preprocessor: config.
+        norm_eval: freeze the statistics of all batch norms, for tiny batches or data.
+        init_cfg: of :class:`mmengine.model.BaseModule`.
+    """
+
+    def __init__(
+        self,
+        backbone: dict,
+        neck: dict,
+        bbox_head: dict,
+        train_cfg: dict | None = None,
+        test_cfg: dict | None = None,
+        data_preprocessor: dict | None = None,
+        norm_eval: bool = False,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(data_preprocessor, init_cfg)
+        self.backbone = MODELS.build(backbone)
+        self.neck = MODELS.build(neck)
+        self.bbox_head = MODELS.build(bbox_head, default_args=dict(train_cfg=train_cfg, test_cfg=test_cfg))
+        self.norm_eval = norm_eval
+
+    def forward(self, inputs: Tensor, data_samples: dict | None = None, mode: str = 'tensor') -> Any:
+        """Runs the network.
+
+        Args:
+            inputs: (B, channels, H, W) float32, H and W multiples of the largest stride.
+            data_samples: see :func:`mmyolox.datasets.yolox_collate`; not needed for ``tensor``.
+            mode: ``tensor`` for the head's raw outputs, ``loss`` for a dict of losses, ``predict`` for a list
+                of B ``DetDataSample`` with ``pred_instances`` in pixels of the original images.
+        """
+        feats = self.neck(self.backbone(inputs))
+        if mode == 'tensor':
+            return self.bbox_head(feats)
+        if mode == 'loss':
+            return self.bbox_head.loss(feats, data_samples)
+        if mode == 'predict':
+            metas = data_samples['metas']
+            return [pack_prediction(*pair) for pair in zip(self.bbox_head.predict(feats, metas), metas)]
+        raise ValueError(f'mode={mode!r} is none of tensor, loss and predict')
+
+    def train(self, mode: bool = True) -> nn.Module:
+        """Sets the mode; batch norms stay in evaluation mode with ``norm_eval``."""
+        super().train(mode)
+        if mode and self.norm_eval:
+            for module in self.modules():
+                if isinstance(module, _BatchNorm):
+                    module.eval()
+        return self
+
+
+def pack_prediction(instances: InstanceData, meta: dict) -> DetDataSample:
+    """Wraps the detections of an image for metrics and visualisers.
+
+    Args:
+        instances: detections in pixels of the original image.
+        meta: of :class:`mmyolox.datasets.transforms.PackDetInputs`; its annotations become
+            ``gt_instances`` and ``ignored_instances``.
+    """
+    annotated = {'gt_bboxes', 'gt_labels', 'gt_ignored'}
+    sample = DetDataSample(metainfo={key: value for key, value in meta.items() if key not in annotated})
+    sample.pred_instances = instances
+    if 'gt_bboxes' in meta:
+        truth = InstanceData(
+            bboxes=torch.from_numpy(meta['gt_bboxes']), labels=torch.from_numpy(meta['gt_labels'])
+        )
+        ignored = torch.from_numpy(meta['gt_ignored'])
+        sample.gt_instances, sample.ignored_instances = truth[~ignored], truth[ignored]
+    return sample

@@ -1,0 +1,192 @@
+"""The YOLOX head: towers, training losses and predictions."""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from mmengine.config import ConfigDict
+from mmengine.dist import all_reduce
+from mmengine.model import BaseModule
+from mmengine.structures import InstanceData
+from torch import Tensor
+
+from mmyolox.ops import batched_nms
+from mmyolox.registry import MODELS, TASK_UTILS
+from mmyolox.utils.errors import UserError
+
+from .bbox import bbox_ious, decode_bboxes, encode_bboxes, grid_priors, points_inside
+from .sim_ota import Assignment
+
+
+@MODELS.register_module()
+class YOLOXHead(BaseModule):
+    """Decoupled anchor-free head (Ge et al. 2021) with the losses and weights of Megvii's YOLOX.
+
+    Args:
+        head_module: config of the towers; builds to a module with ``num_classes`` and ``featmap_strides``
+            whose ``forward(feats)`` returns lists of class logits (B, C, H, W), box regressions
+            (B, 4, H, W) and objectness logits (B, 1, H, W), one a level.
+        loss_bbox_weight: weight of the squared IoU loss.
+        loss_l1_weight: weight of the L1 loss on the raw regression in the last epochs.
+        use_l1: whether the L1 loss is on; :class:`mmyolox.engine.YOLOXModeSwitchHook` turns it on.
+        train_cfg: holds ``assigner``. Only training needs it.
+        test_cfg: ``score_thr``; ``nms`` with ``iou_threshold``; ``max_per_img``; ``multi_label``: whether a prior may be
+            several classes, or only its best one (Megvii's protocol); ``nms_pre``: how many of the best
+            candidates of an image go into NMS. Only prediction needs it.
+        init_cfg: of :class:`mmengine.model.BaseModule`.
+    """
+
+    def __init__(
+        self,
+        head_module: dict,
+        loss_bbox_weight: float = 5.0,
+        loss_l1_weight: float = 1.0,
+        use_l1: bool = False,
+        train_cfg: dict | None = None,
+        test_cfg: dict | None = None,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        self.head_module = MODELS.build(head_module)
+        self.loss_bbox_weight = loss_bbox_weight
+        self.loss_l1_weight = loss_l1_weight
+        self.use_l1 = use_l1
+        self.assigner = TASK_UTILS.build(train_cfg['assigner']) if train_cfg else None
+        self.test_cfg = test_cfg
+
+    @property
+    def num_classes(self) -> int:
+        """How many classes the head tells apart."""
+        return self.head_module.num_classes
+
+    def forward(self, feats: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
+        """The raw outputs: class logits, box regressions and objectness logits, a list of levels each."""
+        return self.head_module(feats)
+
+    def loss(self, feats: Sequence[Tensor], data_samples: dict) -> dict[str, Tensor]:
+        """The training losses of a batch.
+
+        Args:
+            feats: feature maps of the neck.
+            data_samples: ``bboxes`` (B, M, 4), ``labels`` (B, M) and ``ignored_bboxes`` (B, I, 4), see
+                :func:`mmyolox.datasets.yolox_collate`.
+
+        Returns:
+            ``loss_cls``, ``loss_bbox``, ``loss_obj`` and, in the last epochs, ``loss_l1``: scalars, summed
+            over the batch and divided by its number of positive priors (mean over processes).
+        """
+        cls_logits, bbox_preds, obj_logits, priors = self._flatten(self(feats))
+        pred_bboxes = decode_bboxes(bbox_preds, priors)
+        gt_bboxes, gt_labels = data_samples['bboxes'], data_samples['labels']
+        assignment = self.assigner.assign(
+            pred_bboxes.detach(), cls_logits.detach(), obj_logits.detach(), priors, gt_bboxes, gt_labels
+        )
+        positive = assignment.is_positive
+        normaliser = all_reduce_mean(positive.sum().float()).clamp(min=1)
+        rows = positive.nonzero(as_tuple=True)
+        gts = assignment.gt_index[rows]
+        cls_targets = F.one_hot(gt_labels[rows[0], gts], self.num_classes) * assignment.ious[rows][:, None]
+        bbox_targets = gt_bboxes[rows[0], gts]
+        losses = dict(
+            loss_cls=_bce_sum(cls_logits[rows], cls_targets),
+            loss_bbox=self.loss_bbox_weight * _iou_loss_sum(pred_bboxes[rows], bbox_targets),
+            loss_obj=self._objectness_loss(obj_logits, assignment, priors, data_samples['ignored_bboxes']),
+        )
+        if self.use_l1:
+            l1_targets = encode_bboxes(bbox_targets, priors[rows[1]])
+            losses['loss_l1'] = self.loss_l1_weight * F.l1_loss(
+                bbox_preds[rows].float(), l1_targets, reduction='sum'
+            )
+        return {name: loss / normaliser for name, loss in losses.items()}
+
+    def predict(self, feats: Sequence[Tensor], metas: Sequence[dict]) -> list[InstanceData]:
+        """The detections of a batch.
+
+        Args:
+            feats: feature maps of the neck.
+            metas: one dict an image; ``matrix`` is the (3, 3) map from the original image to the input, and
+                ``ori_shape`` its (h, w).
+
+        Returns:
+            An ``InstanceData`` an image, by descending score: ``bboxes`` (n, 4) float32 xyxy in pixels of the
+            original image, clipped to it, ``scores`` (n,) float32, ``labels`` (n,) int64.
+        """
+        if self.test_cfg is None:
+            raise UserError('model.test_cfg is missing: prediction needs score_thr, nms and max_per_img')
+        cls_logits, bbox_preds, obj_logits, priors = self._flatten(self(feats))
+        bboxes = decode_bboxes(bbox_preds, priors)
+        scores = cls_logits.float().sigmoid() * obj_logits.float().sigmoid()[..., None]
+        return [self._predict_image(*image) for image in zip(bboxes, scores, metas, strict=True)]
+
+    def _predict_image(self, bboxes: Tensor, scores: Tensor, meta: dict) -> InstanceData:
+        """Filters, maps back and suppresses the boxes (N, 4) and scores (N, C) of one image."""
+        cfg = ConfigDict(self.test_cfg)
+        if not cfg.multi_label:
+            best = scores.max(dim=1, keepdim=True)
+            scores = torch.zeros_like(scores).scatter(1, best.indices, best.values)
+        rows, labels = (scores > cfg.score_thr).nonzero(as_tuple=True)
+        candidates = InstanceData(
+            bboxes=to_original(bboxes[rows], meta), scores=scores[rows, labels], labels=labels
+        )
+        if len(candidates) > cfg.nms_pre:
+            candidates = candidates[candidates.scores.topk(cfg.nms_pre).indices]
+        keep = batched_nms(
+            candidates.bboxes, candidates.scores, candidates.labels, cfg.nms.iou_threshold
+        )
+        return candidates[keep[: cfg.max_per_img]]
+
+    def _flatten(
+        self, outputs: tuple[list[Tensor], list[Tensor], list[Tensor]]
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """(B, N, C) class logits, (B, N, 4) regressions, (B, N) objectness logits and (N, 3) priors."""
+        sizes = [tuple(level.shape[2:]) for level in outputs[0]]
+        priors = grid_priors(sizes, self.head_module.featmap_strides, outputs[0][0].device)
+        cls_logits, bbox_preds, obj_logits = (
+            torch.cat([level.flatten(2) for level in levels], dim=2).transpose(1, 2) for levels in outputs
+        )
+        return cls_logits, bbox_preds, obj_logits[..., 0], priors
+
+    def _objectness_loss(
+        self, obj_logits: Tensor, assignment: Assignment, priors: Tensor, ignored_bboxes: Tensor
+    ) -> Tensor:
+        """The summed cross-entropy; background priors inside an ignored region do not count."""
+        losses = F.binary_cross_entropy_with_logits(
+            obj_logits.float(), assignment.is_positive.float(), reduction='none'
+        )
+        cells = priors[:, :2] + priors[:, 2:] / 2
+        in_region = points_inside(cells[:, None], ignored_bboxes[:, None]).any(dim=2)
+        return losses.masked_fill(in_region & ~assignment.is_positive, 0).sum()
+
+
+def to_original(bboxes: Tensor, meta: dict) -> Tensor:
+    """Maps boxes (n, 4) from input pixels to the original image's, and clips them to it.
+
+    Args:
+        bboxes: (n, 4) xyxy in input pixels.
+        meta: ``matrix``, an axis-aligned (3, 3) map (scale, shift, flips) from the original image to the
+            input, and ``ori_shape``, its (h, w).
+    """
+    matrix = torch.as_tensor(meta['matrix'], dtype=torch.float32, device=bboxes.device)
+    scale, shift = matrix.diagonal()[:2], matrix[:2, 2]
+    corners = (bboxes.unflatten(1, (2, 2)) - shift) / scale
+    height, width = meta['ori_shape']
+    limit = corners.new_tensor([width, height])
+    # A mirrored image swaps left and right.
+    low, high = corners.amin(dim=1), corners.amax(dim=1)
+    return torch.cat([low, high], dim=1).clamp(min=0).minimum(limit.repeat(2))
+
+
+def all_reduce_mean(value: Tensor) -> Tensor:
+    """The mean of a scalar over all processes; itself if there is only one."""
+    value = value.clone()
+    all_reduce(value, op='mean')
+    return value
+
+
+def _bce_sum(logits: Tensor, targets: Tensor) -> Tensor:
+    return F.binary_cross_entropy_with_logits(logits.float(), targets.float(), reduction='sum')
+
+
+def _iou_loss_sum(bboxes: Tensor, targets: Tensor) -> Tensor:
+    """1 - IoU^2, summed (Megvii YOLOX 0.3, ``IOUloss``)."""
+    return (1 - bbox_ious(bboxes, targets).clamp(min=1e-16) ** 2).sum()

@@ -1,0 +1,92 @@
+"""The convolutions of the decoupled YOLOX head: from neck features to raw predictions."""
+
+from collections.abc import Sequence
+
+from mmengine.model import BaseModule, bias_init_with_prob
+from torch import Tensor, nn
+
+from mmyolox.registry import MODELS
+
+from .blocks import BN, KAIMING_UNIFORM, SILU, Config, ConvBuilder, scale_channels
+
+
+@MODELS.register_module()
+class YOLOXHeadModule(BaseModule):
+    """A classification and a regression tower for each level, nothing shared between levels.
+
+    Section 2.1 (decoupled head) of https://arxiv.org/abs/2107.08430. The stem that the paper puts in front
+    of both towers is the neck's ``out_layers``. The state-dict names are MMYOLO's.
+
+    Args:
+        num_classes: Number of classes C.
+        in_channels: Channels of the neck's levels before ``widen_factor``.
+        feat_channels: Channels of the towers before ``widen_factor``.
+        widen_factor: Multiplies both.
+        stacked_convs: 3x3 convolutions in a tower.
+        featmap_strides: Stride of each level in input pixels; their number is the number of levels.
+        use_depthwise: Depthwise separable towers, as in YOLOX-Nano.
+        norm_cfg: Norm layer.
+        act_cfg: Activation layer.
+        init_cfg: Weight initialisation; the classification and objectness biases always start at the
+            logit of 0.01.
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        in_channels: int = 256,
+        feat_channels: int = 256,
+        widen_factor: float = 1.0,
+        stacked_convs: int = 2,
+        featmap_strides: Sequence[int] = (8, 16, 32),
+        use_depthwise: bool = False,
+        norm_cfg: Config = BN,
+        act_cfg: Config = SILU,
+        init_cfg: Config | None = KAIMING_UNIFORM,
+    ) -> None:
+        super().__init__(init_cfg)
+        self.num_classes = num_classes
+        self.featmap_strides = tuple(featmap_strides)
+        convs = ConvBuilder(norm_cfg, act_cfg, use_depthwise)
+        feat_channels = scale_channels(feat_channels, widen_factor)
+        widths = [scale_channels(in_channels, widen_factor), *[feat_channels] * stacked_convs]
+
+        def towers() -> nn.ModuleList:
+            return nn.ModuleList(
+                nn.Sequential(*(convs.spatial(widths[i], widths[i + 1]) for i in range(stacked_convs)))
+                for _ in self.featmap_strides
+            )
+
+        def predictors(out_channels: int) -> nn.ModuleList:
+            return nn.ModuleList(nn.Conv2d(widths[-1], out_channels, 1) for _ in self.featmap_strides)
+
+        self.multi_level_cls_convs = towers()
+        self.multi_level_reg_convs = towers()
+        self.multi_level_conv_cls = predictors(num_classes)
+        self.multi_level_conv_reg = predictors(4)
+        self.multi_level_conv_obj = predictors(1)
+
+    def init_weights(self) -> None:
+        """Initialises the weights, and the class and objectness biases to a prior probability of 0.01."""
+        super().init_weights()
+        bias = bias_init_with_prob(0.01)
+        for conv in (*self.multi_level_conv_cls, *self.multi_level_conv_obj):
+            nn.init.constant_(conv.bias, bias)
+
+    def forward(self, feats: tuple[Tensor, ...]) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
+        """Predicts at every location of every level.
+
+        Args:
+            feats: The neck's levels, (B, ``in_channels`` * ``widen_factor``, H, W) each.
+
+        Returns:
+            Three lists with an entry a level: class logits (B, C, H, W); raw boxes (B, 4, H, W), the centre
+            offset in strides and the log of the size in strides; objectness logits (B, 1, H, W).
+        """
+        cls_feats = [tower(x) for tower, x in zip(self.multi_level_cls_convs, feats, strict=True)]
+        reg_feats = [tower(x) for tower, x in zip(self.multi_level_reg_convs, feats, strict=True)]
+        return (
+            [conv(x) for conv, x in zip(self.multi_level_conv_cls, cls_feats, strict=True)],
+            [conv(x) for conv, x in zip(self.multi_level_conv_reg, reg_feats, strict=True)],
+            [conv(x) for conv, x in zip(self.multi_level_conv_obj, reg_feats, strict=True)],
+        )

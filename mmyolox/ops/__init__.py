@@ -1,0 +1,5 @@
+"""Tensor operations that run on every device torch knows, without compiled extensions."""
+
+from .nms import batched_nms, nms
+
+__all__ = ['batched_nms', 'nms']

@@ -1,0 +1,148 @@
+"""What every command-line tool does alike: report errors in one line, and take ``--cfg-options``.
+
+Nothing heavy is imported here, so that ``tool.py -h`` answers at once.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from .errors import UserError
+
+INTERRUPTED = 130
+"""Exit status of a process stopped by Ctrl-C, as shells report it (128 + SIGINT)."""
+
+
+def run_tool(main: Callable[[], int | None]) -> None:
+    """Run a tool's ``main`` and exit with its status; never returns.
+
+    A :class:`UserError` is printed as one line ``error: ...`` on stderr and gives status 1; Ctrl-C gives
+    status 130. Any other exception is a fault of ours and keeps its traceback.
+
+    Args:
+        main: Parses the arguments and does the work; returns an exit status, or None for success.
+    """
+    try:
+        status = main()
+    except UserError as error:
+        print(f'error: {error}', file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print('error: interrupted', file=sys.stderr)
+        sys.exit(INTERRUPTED)
+    sys.exit(status)
+
+
+class CfgOptionsAction(argparse.Action):
+    """Collect ``KEY=VALUE`` arguments in a dict, as MMEngine's ``DictAction`` does.
+
+    The option may be given several times; later values of a key win.
+    """
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        """Store the parsed pairs under ``dest``; a malformed part ends in argparse's usage error."""
+        options = dict(getattr(namespace, self.dest) or {})
+        for argument in values or []:
+            key, equals, text = argument.partition('=')
+            if not key or not equals:
+                parser.error(f'{option_string} takes KEY=VALUE, got {argument!r}')
+            try:
+                options[key] = parse_option_value(text)
+            except ValueError as error:
+                parser.error(f'{option_string} {argument}: {error}')
+        setattr(namespace, self.dest, options)
+
+
+def add_cfg_options(parser: argparse.ArgumentParser) -> None:
+    """Add ``--cfg-options KEY=VALUE [KEY=VALUE ...]`` to a parser: ``args.cfg_options``, a dict or None."""
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=CfgOptionsAction,
+        metavar='KEY=VALUE',
+        help='change values of the config, e.g. max_epochs=50 data_root=/data/ '
+        'train_dataloader.batch_size=4; lists: key=a,b or key=[a,b], tuples: key="(a,b)"',
+    )
+
+
+def add_launch_options(parser: argparse.ArgumentParser) -> None:
+    """Adds what training and testing have in common to a parser."""
+    parser.add_argument('--work-dir', help='where logs and results go; default: work_dirs/<config name>')
+    parser.add_argument(
+        '--launcher',
+        choices=('none', 'pytorch', 'slurm', 'mpi'),
+        default='none',
+        help='how processes are started',
+    )
+    parser.add_argument('--local-rank', '--local_rank', type=int, default=0, help=argparse.SUPPRESS)
+    parser.add_argument(
+        '--allow-unsafe-checkpoint',
+        action='store_true',
+        help='load checkpoint files that hold more than weights; they can run code, so trust their origin',
+    )
+
+
+def parse_option_value(text: str) -> Any:
+    """Read the value of one option by the rules of MMEngine's ``DictAction``.
+
+    ``1``, ``0.5``, ``true`` and ``None`` become what they look like; ``a,b`` and ``[a,b]`` a list;
+    ``(a,b)`` a tuple; brackets nest; quotes around a value are dropped. There are two differences: spaces
+    inside a value stay (MMEngine removes them, so that a path or a class name with a space is lost), and
+    ``(1,2),(3,4)`` is a list of tuples (MMEngine recurses without end).
+
+    Args:
+        text: What stands after ``KEY=``.
+
+    Returns:
+        An int, float, bool, None, str, or a list or tuple of these.
+
+    Raises:
+        ValueError: The brackets do not match.
+    """
+    text = text.strip(' \'"')
+    parts = _split_at_commas(text)
+    if len(parts) == 1 and text.startswith('(') and text.endswith(')'):
+        return tuple(_parse_elements(text[1:-1]))
+    if len(parts) == 1 and text.startswith('[') and text.endswith(']'):
+        return _parse_elements(text[1:-1])
+    return _parse_elements(text) if len(parts) > 1 else _parse_scalar(text)
+
+
+def _parse_elements(text: str) -> list[Any]:
+    parts = _split_at_commas(text)
+    if not parts[-1].strip():  # `a,` and an empty pair of brackets
+        parts.pop()
+    return [parse_option_value(part) for part in parts]
+
+
+def _split_at_commas(text: str) -> list[str]:
+    """Split at the commas outside all brackets."""
+    parts = ['']
+    depth = 0
+    for char in text:
+        depth += (char in '([') - (char in ')]')
+        if depth < 0:
+            break
+        if char == ',' and depth == 0:
+            parts.append('')
+        else:
+            parts[-1] += char
+    if depth:
+        raise ValueError(f'the brackets in {text!r} do not match')
+    return parts
+
+
+def _parse_scalar(text: str) -> Any:
+    for number in (int, float):
+        try:
+            return number(text)
+        except ValueError:
+            continue
+    return {'true': True, 'false': False}.get(text.lower(), None if text == 'None' else text)

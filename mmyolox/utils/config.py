@@ -1,0 +1,84 @@
+"""Loading a config the way a user means it: variables that propagate, classes from the data, checks."""
+
+import copy
+import tempfile
+from pathlib import Path
+from traceback import extract_tb
+from typing import Any
+
+from mmengine.config import Config
+
+from .config_classes import class_values
+from .config_files import find_base, find_config
+from .config_variables import ConfigFile, read_chain, write_chain
+from .errors import UserError
+
+
+def load_config(path: str | Path, cfg_options: dict[str, Any] | None = None) -> Config:
+    """Load a config file, apply the user's options, and check the result.
+
+    Beside what MMEngine's ``Config.fromfile`` and ``merge_from_dict`` do:
+
+    - *Variables propagate.* ``max_epochs=50`` among the options, for a variable ``max_epochs = 300`` of the
+      config or of any file below it, is applied where the variable is assigned, so that all that is computed
+      from it (``T_max=max_epochs - 15``, ``data_root + 'train.json'``, ``_base_.max_epochs``,
+      ``{{_base_.max_epochs}}``) follows. The same holds for a file that inherits: ``max_epochs = 50`` at its
+      top level reaches the bases that assign ``max_epochs`` (if it is an expression of constants; what is
+      computed from other names stays where it is). The nearest to the user wins: options, then the file,
+      then its bases. Dicts (``model = dict(...)``) are merged as always.
+    - *Classes come from the data.* With variables ``classes = None`` and ``train_ann_file``, the names are
+      read from that COCO file (joined to ``data_root``), and ``num_classes`` is set to their number.
+      Classes that are given set ``num_classes`` too.
+    - ``path`` may be the bare name of one of our configs, and ``_base_`` may be ``'mmyolox::yolox/...'``.
+
+    Args:
+        path: A config file, or the name of one of ours.
+        cfg_options: Keys and values that change the config; dotted keys (``train_dataloader.batch_size``,
+            ``custom_hooks.0.momentum``) reach into dicts and lists.
+
+    Returns:
+        The config; its ``filename`` is that of the original file.
+
+    Raises:
+        UserError: The file is absent or faulty, an option fits nothing, or the checks find a mistake.
+    """
+    options = dict(cfg_options or {})
+    chain = read_chain(find_config(str(path)), find_base)
+    cfg = _evaluate(chain, options)
+    values = class_values(cfg, chain, options)
+    if values:
+        cfg = _evaluate(chain, options | values)
+    _merge(cfg, options | {name: values[name] for name in values if name in options})
+    return cfg
+
+
+def _evaluate(chain: ConfigFile, values: dict[str, Any]) -> Config:
+    """Evaluate a chain with new values for variables (those without a dot)."""
+    variables = {
+        name: value for name, value in values.items() if '.' not in name and not isinstance(value, dict)
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        top = write_chain(chain, variables, Path(folder) / 'config')
+        try:
+            cfg = Config.fromfile(str(top))
+        except Exception as error:  # a config runs as code: it can fail in any way
+            raise UserError(f'{_place(error, chain, folder)}: {type(error).__name__}: {error}') from error
+    if top == chain.path:  # a `read_base()` config holds imported names that a copy would lose
+        return cfg
+    return Config(cfg.to_dict(), filename=str(chain.path), env_variables=cfg.env_variables)
+
+
+def _place(error: Exception, chain: ConfigFile, folder: str) -> str:
+    """Name the file, and if the error came from a file's own code, the line."""
+    frames = [frame for frame in extract_tb(error.__traceback__) if frame.filename.startswith(folder)]
+    if not frames:
+        return f'config {chain.path}'
+    return f'config {chain.path} ({Path(frames[-1].filename).name}, line {frames[-1].lineno})'
+
+
+def _merge(cfg: Config, options: dict[str, Any]) -> None:
+    for key, value in options.items():
+        try:
+            cfg.merge_from_dict({key: copy.deepcopy(value)})
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise UserError(f'config option {key}={value!r} does not fit {cfg.filename}: {error}') from error

@@ -1,0 +1,94 @@
+"""Files of a data set as the converters handle them: lists, image sizes, and the image folder."""
+
+import os
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from .errors import UserError
+
+IMAGE_SUFFIXES = frozenset({'.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff'})
+_EXIF_ORIENTATION = 0x0112
+_TRANSPOSED = frozenset({5, 6, 7, 8})
+
+
+def list_images(folder: str | Path) -> list[Path]:
+    """All image files under a folder, subfolders included, sorted by path."""
+    return sorted(path for path in Path(folder).rglob('*') if path.suffix.lower() in IMAGE_SUFFIXES)
+
+
+def read_lines(path: str | Path) -> list[str]:
+    """The lines of a text file without surrounding space, empty ones left out."""
+    text = Path(path).read_text(encoding='utf-8-sig', errors='replace')
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def read_image_size(path: str | Path) -> tuple[int, int]:
+    """Reads an image's size as ``cv2.imread`` returns it, from the header alone wherever that is enough.
+
+    OpenCV turns JPEG and PNG images upright by their EXIF orientation; whether it does so for other
+    formats depends on its version. Images with a tag that swaps the sides are therefore decoded by OpenCV.
+
+    Returns:
+        Width and height, pixels.
+
+    Raises:
+        UserError: The file is missing or is not an image.
+    """
+    from PIL import Image
+
+    try:
+        with Image.open(path) as image:
+            width, height = image.size
+            transposed = image.getexif().get(_EXIF_ORIENTATION) in _TRANSPOSED
+    except FileNotFoundError:
+        raise UserError(f'{path}: image not found') from None
+    except (OSError, SyntaxError, ValueError):
+        raise UserError(f'{path}: not an image that can be read') from None
+    return _decoded_size(path) if transposed else (width, height)
+
+
+def _decoded_size(path: str | Path) -> tuple[int, int]:
+    import cv2
+
+    image = cv2.imread(str(path))
+    if image is None:
+        raise UserError(f'{path}: not an image that OpenCV can read')
+    height, width = image.shape[:2]
+    return width, height
+
+
+def place_images(how: str, source: str | Path, target: str | Path, names: Iterable[str]) -> None:
+    """Makes the images of ``source`` available under ``target``.
+
+    Args:
+        how: ``'link'`` makes ``target`` one symbolic link to ``source``, ``'copy'`` copies the files,
+            ``'none'`` does nothing.
+        source: The folder that holds the images.
+        target: The folder in which they shall be found. Nothing is done where it is ``source`` already.
+        names: The files to copy, relative to ``source``.
+
+    Raises:
+        UserError: ``target`` is in the way, or the system refuses links.
+    """
+    source, target = Path(source), Path(target)
+    if how == 'none' or (target.exists() and target.samefile(source)):
+        return
+    if target.is_symlink() or (how == 'link' and target.exists()):
+        raise UserError(
+            f'{target}: already exists and is not a link to {source}; remove it or choose another folder'
+        )
+    if how == 'link':
+        _link(source, target)
+        return
+    for name in names:
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source / name, target / name)
+
+
+def _link(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        target.symlink_to(os.path.abspath(source), target_is_directory=True)
+    except OSError as error:
+        raise UserError(f'{target}: cannot make a link ({error.strerror}); use --images copy') from None

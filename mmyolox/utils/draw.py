@@ -1,0 +1,117 @@
+"""Drawing of boxes and names on images, with OpenCV."""
+
+import colorsys
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Colour = tuple[int, int, int]
+
+_GOLDEN_RATIO = 0.618034
+_FONT = cv2.FONT_HERSHEY_SIMPLEX
+
+
+def class_colour(label: int) -> Colour:
+    """The BGR colour of a class: fixed for a label, and far from that of the labels next to it."""
+    hue = (0.02 + label * _GOLDEN_RATIO) % 1.0
+    value = (1.0, 0.8)[label % 2]
+    red, green, blue = colorsys.hsv_to_rgb(hue, 0.85, value)
+    return round(255 * blue), round(255 * green), round(255 * red)
+
+
+def line_width(image: NDArray[np.uint8]) -> int:
+    """The width, in pixels, of lines that are well seen on an image (H, W, ...): 1 at 320, 2 at 640."""
+    return max(1, round(max(image.shape[:2]) / 320))
+
+
+def draw_boxes(
+    image: NDArray[np.uint8],
+    bboxes: ArrayLike,
+    labels: ArrayLike,
+    class_names: Sequence[str],
+    scores: ArrayLike | None = None,
+) -> NDArray[np.uint8]:
+    """Draws boxes with their class names on a copy of an image.
+
+    Boxes are drawn in the order given, but with ``scores`` the best last, so that it is on top.
+
+    Args:
+        image: (H, W, 3) uint8, BGR. Left as it is.
+        bboxes: (M, 4) xyxy in pixels of the image; parts outside the image are not seen.
+        labels: (M,) whole numbers, indices into ``class_names``.
+        class_names: The names to write.
+        scores: (M,) in [0, 1], written behind the names if given.
+
+    Returns:
+        (H, W, 3) uint8, BGR.
+    """
+    canvas = np.ascontiguousarray(image).copy()
+    corners = np.round(np.asarray(bboxes, np.float64).reshape(-1, 4)).astype(int).tolist()
+    classes = np.asarray(labels, int).tolist()
+    texts = [class_names[label] for label in classes]
+    order = list(range(len(classes)))
+    if scores is not None:
+        values = np.asarray(scores, np.float64)
+        texts = [f'{text} {value:.2f}' for text, value in zip(texts, values, strict=True)]
+        order = np.argsort(values, kind='stable').tolist()
+    width = line_width(canvas)
+    for i in order:
+        x1, y1, x2, y2 = corners[i]
+        colour = class_colour(classes[i])
+        # A box covers pixels x1 to x2 - 1.
+        cv2.rectangle(canvas, (x1, y1), (max(x2 - 1, x1), max(y2 - 1, y1)), colour, width)
+        draw_text(canvas, texts[i], (x1, y1), colour)
+    return canvas
+
+
+def draw_text(image: NDArray[np.uint8], text: str, corner: tuple[int, int], colour: Colour) -> None:
+    """Writes a line of text on a filled ground into an image, above a point, or below it at the top edge.
+
+    Args:
+        image: (H, W, 3) uint8, BGR. Drawn into.
+        text: One line. OpenCV's font has ASCII only: other characters become ``?``.
+        corner: Left end of the ground's base line, (x, y) in pixels; moved so that the text is seen.
+        colour: Of the ground, BGR; the text is black or white, whichever stands out.
+    """
+    scale = max(0.35, max(image.shape[:2]) / 1280)
+    thickness = max(1, round(scale))
+    text = text.encode('ascii', 'replace').decode()
+    (text_width, text_height), base = cv2.getTextSize(text, _FONT, scale, thickness)
+    height = text_height + base
+    x = max(0, min(corner[0], image.shape[1] - text_width))
+    y = corner[1] if corner[1] >= height else max(corner[1], 0) + height
+    cv2.rectangle(image, (x, y - height), (x + text_width, y - 1), colour, cv2.FILLED)
+    blue, green, red = colour
+    bright = 0.114 * blue + 0.587 * green + 0.299 * red > 127
+    ink = (0, 0, 0) if bright else (255, 255, 255)
+    cv2.putText(image, text, (x, y - base + 1), _FONT, scale, ink, thickness, cv2.LINE_AA)
+
+
+def contact_sheet(images: Sequence[NDArray[np.uint8]], cell: int = 320) -> NDArray[np.uint8]:
+    """Puts images on one sheet, row by row, as nearly square as they go.
+
+    Args:
+        images: At least one; (H, W, 3) uint8 each, of any size.
+        cell: Images whose longer side is greater are shrunk to this, pixels.
+
+    Returns:
+        (H, W, 3) uint8; what no image covers is black.
+    """
+    small = [_shrunk(image, cell) for image in images]
+    height, width = (max(image.shape[axis] for image in small) for axis in (0, 1))
+    columns = int(np.ceil(np.sqrt(len(small))))
+    rows = -(-len(small) // columns)
+    sheet = np.zeros((rows * height, columns * width, 3), np.uint8)
+    for index, image in enumerate(small):
+        y, x = index // columns * height, index % columns * width
+        sheet[y : y + image.shape[0], x : x + image.shape[1]] = image
+    return sheet
+
+
+def _shrunk(image: NDArray[np.uint8], longest: int) -> NDArray[np.uint8]:
+    scale = longest / max(image.shape[:2])
+    if scale >= 1:
+        return image
+    return cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)

@@ -1,0 +1,1 @@
+"""Projects that build on mmyolox, installed as ``mmyolox.projects.<name>``; the core imports none of them."""

@@ -1,0 +1,199 @@
+"""Cleaning of boxes, class names, filtering and the report, for every annotation format."""
+
+import logging
+
+import numpy as np
+import pytest
+
+from mmyolox.datasets.annotations import (
+    AnnotationReport,
+    Finding,
+    check_boxes,
+    check_files_exist,
+    configured_classes,
+    filter_entries,
+    first_few,
+    nearest,
+)
+from mmyolox.utils import UserError
+
+NAN, INF = float('nan'), float('inf')
+
+
+@pytest.mark.parametrize(
+    ('bbox', 'verdict', 'cut'),
+    [
+        ((10, 20, 30, 40), 'good', (10, 20, 30, 40)),
+        ((0, 0, 100, 50), 'good', (0, 0, 100, 50)),
+        ((5, 5, 6, 6), 'good', (5, 5, 6, 6)),
+        ((5, 5, 5.5, 5.5), 'good', (5, 5, 5.5, 5.5)),
+        ((10, 20, 100.004, 50.001), 'good', (10, 20, 100, 50)),
+        ((-5, -6, 10, 10), 'clipped', (0, 0, 10, 10)),
+        ((90, 40, 120, 70), 'clipped', (90, 40, 100, 50)),
+        ((-1e300, 0, 1e300, 50), 'clipped', (0, 0, 100, 50)),
+        ((10, 20, 10, 40), 'degenerate', None),
+        ((10, 20, 30, 20), 'degenerate', None),
+        ((30, 20, 10, 40), 'degenerate', None),
+        ((10, 20, 10.0001, 40), 'degenerate', None),
+        ((NAN, 20, 30, 40), 'degenerate', None),
+        ((10, 20, INF, 40), 'degenerate', None),
+        ((200, 20, 230, 40), 'outside', None),
+        ((-30, 20, -10, 40), 'outside', None),
+        ((-30, 20, 0, 40), 'outside', None),
+        ((99.9999, 20, 130, 40), 'outside', None),
+    ],
+)
+def test_each_box_gets_one_verdict(bbox, verdict, cut):
+    check = check_boxes(np.array([bbox], np.float64), np.array([[100, 50]]))
+    verdicts = {name: bool(getattr(check, name)[0]) for name in ('degenerate', 'outside', 'clipped')}
+    assert verdicts == {name: name == verdict for name in verdicts}
+    assert check.bboxes.dtype == np.float32
+    if cut:
+        np.testing.assert_array_equal(check.bboxes[0], np.float32(cut))
+
+
+def test_boxes_are_checked_against_their_own_image():
+    boxes = np.array([[0, 0, 20, 20]] * 2, np.float64)
+    check = check_boxes(boxes, np.array([[10, 30], [30, 30]]))
+    assert check.clipped.tolist() == [True, False]
+    assert check.bboxes.tolist() == [[0, 0, 10, 20], [0, 0, 20, 20]]
+
+
+def test_no_boxes():
+    check = check_boxes(np.zeros((0, 4)), np.zeros((0, 2)))
+    assert check.bboxes.shape == (0, 4)
+    assert AnnotationReport('f').record(check, []).shape == (0,)
+
+
+def test_report_counts_and_names_the_first():
+    boxes = np.array([[0, 0, 0, 5]] * 4 + [[-9, 0, -5, 5], [-1, 0, 5, 5], [1, 1, 2, 2]], np.float64)
+    report = AnnotationReport('f.json')
+    keep = report.record(check_boxes(boxes, np.array([10, 10])), list('abcdefg'))
+    assert keep.tolist() == [False] * 5 + [True] * 2
+    assert report.boxes == 2
+    assert (report.degenerate, report.outside, report.clipped) == (
+        Finding(4, ['a', 'b', 'c']),
+        Finding(1, ['e']),
+        Finding(1, ['f']),
+    )
+    report.other_classes.update(['dog', 'dog', 'cat'])
+    assert report.losses() == (
+        '4 without area (dropped): a, b, c, ...; 1 outside the image (dropped): e; '
+        '1 over the image border (clipped): f; 3 of classes not configured (left out): dog, cat'
+    )
+
+
+def test_report_logs_one_warning_or_nothing(monkeypatch):
+    lines = []
+    monkeypatch.setattr(
+        'mmyolox.datasets.annotations.print_log', lambda line, logger, level: lines.append((line, level))
+    )
+    report = AnnotationReport('f.json', boxes=7)
+    report.log()
+    assert lines == []
+    report.clipped.note([3])
+    report.log()
+    assert lines == [('f.json: 7 boxes kept; 1 over the image border (clipped): 3', logging.WARNING)]
+
+
+@pytest.mark.parametrize(
+    ('names', 'text'),
+    [([], ''), ('ab', 'a, b'), ('abc', 'a, b, c'), ('abcd', 'a, b, c, ... (4 in all)'), ((1, 2), '1, 2')],
+)
+def test_first_few(names, text):
+    assert first_few(names) == text
+
+
+@pytest.mark.parametrize(
+    ('name', 'hint'),
+    [('Person', "; did you mean 'person'?"), ('zebra', ''), ('RBCs', "; did you mean 'RBC'?")],
+)
+def test_nearest(name, hint):
+    assert nearest(name, ['person', 'RBC']) == hint
+
+
+@pytest.mark.parametrize(
+    ('metainfo', 'classes'),
+    [
+        ({}, None),
+        (dict(classes=None), None),
+        (dict(classes=['a']), ('a',)),
+        (dict(classes=('b', 'a')), ('b', 'a')),
+    ],
+)
+def test_configured_classes(metainfo, classes):
+    assert configured_classes(metainfo) == classes
+
+
+@pytest.mark.parametrize('classes', ['person', [], ['a', 'b', 'a']])
+def test_classes_that_cannot_be_meant(classes):
+    with pytest.raises(UserError, match=r'metainfo\.classes'):
+        configured_classes(dict(classes=classes))
+
+
+def test_files_are_looked_for_in_subfolders(tmp_path):
+    for name in ('a.jpg', 'sub/b.jpg'):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    root = str(tmp_path)
+    check_files_exist('f', 'images', root, [f'{root}/a.jpg', f'{root}/sub/b.jpg', f'{root}/sub/../a.jpg'])
+    absent = [f'{root}/a.jpg'] + [f'{root}/{folder}/{i}.jpg' for folder in ('sub', 'none') for i in range(2)]
+    with pytest.raises(UserError) as error:
+        check_files_exist('f', 'images', root, absent)
+    assert str(error.value) == (
+        f'f: 4 of 5 images are not in {root}: sub/0.jpg, sub/1.jpg, none/0.jpg, ... (4 in all)'
+    )
+
+
+def test_absent_folder(tmp_path):
+    with pytest.raises(UserError, match=r'none, the folder of the images, not found.*data_root'):
+        check_files_exist('f', 'images', str(tmp_path / 'none'), [])
+
+
+def entry(size=(100, 100), crowd=(False,)):
+    return dict(width=size[0], height=size[1], is_crowd=np.array(crowd, bool))
+
+
+ENTRIES = [entry(), entry(crowd=()), entry(crowd=(True,)), entry(crowd=(True, False)), entry((31, 100))]
+
+
+@pytest.mark.parametrize(
+    ('filter_cfg', 'left'),
+    [
+        (None, [0, 1, 2, 3, 4]),
+        (dict(filter_empty_gt=False), [0, 1, 2, 3, 4]),
+        (dict(filter_empty_gt=True), [0, 3, 4]),
+        (dict(min_size=32), [0, 1, 2, 3]),
+        (dict(min_size=31), [0, 1, 2, 3, 4]),
+        (dict(filter_empty_gt=True, min_size=32), [0, 3]),
+    ],
+)
+def test_filter_keeps_background_and_small_images_unless_asked(filter_cfg, left):
+    report = AnnotationReport('f', images=5, boxes=4)
+    kept = filter_entries(ENTRIES, filter_cfg, report)
+    assert [i for i, e in enumerate(ENTRIES) if any(e is k for k in kept)] == left
+
+
+def test_filtering_to_nothing_says_why():
+    report = AnnotationReport('f.json', images=5, boxes=4)
+    with pytest.raises(UserError) as error:
+        filter_entries(ENTRIES, dict(min_size=101, filter_empty_gt=True), report)
+    assert str(error.value) == (
+        'f.json: filter_cfg leaves none of 5 images to train on: 2 without a box, 5 smaller than 101 px'
+    )
+
+
+def test_a_file_whose_boxes_are_all_lost_says_why():
+    report = AnnotationReport('f.json', images=5)
+    report.degenerate.note([4, 5])
+    with pytest.raises(UserError, match=r'^f\.json: no box is left.*2 without area \(dropped\): 4, 5$'):
+        filter_entries(ENTRIES, None, report)
+
+
+def test_a_file_of_background_images_is_no_mistake():
+    assert len(filter_entries([entry(crowd=())], None, AnnotationReport('f', images=1))) == 1
+
+
+def test_unknown_filter_key_is_named_with_the_nearest():
+    with pytest.raises(UserError, match=r"no key 'filter_empty'; did you mean 'filter_empty_gt'\?"):
+        filter_entries(ENTRIES, dict(filter_empty=True), AnnotationReport('f'))

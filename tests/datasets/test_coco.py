@@ -1,0 +1,346 @@
+"""The COCO data set: what it reads, against pycocotools, and what it says about files at fault."""
+
+import json
+import logging
+
+import numpy as np
+import pytest
+from mmengine.config import ConfigDict
+from mmengine.dataset import ClassBalancedDataset
+from pycocotools.coco import COCO
+
+from mmyolox.datasets import YOLOXCocoDataset
+from mmyolox.registry import DATASETS
+from mmyolox.utils import UserError
+
+NAMES = ('dog', 'cat', 'bird')
+IDS = (7, 3, 90)
+
+
+def small_file():
+    """Two images: one with a dog and a crowd of cats, one of background."""
+    return dict(
+        images=[
+            dict(id=10, file_name='a.jpg', width=100, height=50),
+            dict(id='b', file_name='sub/b.jpg', width=64, height=64),
+        ],
+        annotations=[
+            dict(id=0, image_id=10, category_id=7, bbox=[10, 5, 20, 30], iscrowd=0),
+            dict(id=1, image_id=10, category_id=3, bbox=[0, 0, 100, 50], iscrowd=1),
+        ],
+        categories=[dict(id=i, name=name) for i, name in zip(IDS, NAMES, strict=True)],
+    )
+
+
+def random_file(seed):
+    """20 images of 0 to 8 boxes, some crowds, in an order in which nothing is sorted."""
+    rng = np.random.default_rng(seed)
+    images = [
+        dict(id=int(i), file_name=f'{i}.jpg', width=int(rng.integers(40, 300)), height=90)
+        for i in rng.permutation(20)
+    ]
+    annotations = []
+    for image in images:
+        for _ in range(rng.integers(9)):
+            x, y = rng.uniform(0, [image['width'] - 9, 80]).round(2).tolist()
+            w, h = rng.uniform(1, [image['width'] - x, 90 - y]).round(2).tolist()
+            annotations.append(
+                dict(image_id=image['id'], category_id=int(rng.choice(IDS)), bbox=[x, y, w, h], area=w * h)
+            )
+            annotations[-1].update(iscrowd=int(rng.random() < 0.2), segmentation=[[x, y, x, y, x, y]])
+    for number, order in enumerate(rng.permutation(len(annotations)).tolist()):
+        annotations[order]['id'] = number + 1
+    categories = [dict(id=i, name=name) for i, name in zip(IDS, NAMES, strict=True)]
+    return dict(images=images, annotations=annotations, categories=categories, info={}, licenses=[])
+
+
+@pytest.fixture
+def make(tmp_path):
+    """Writes a file's content and its images, and builds the data set."""
+
+    def build(content, **kwargs):
+        for image in content['images']:
+            path = tmp_path / 'images' / image['file_name']
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+        (tmp_path / 'ann.json').write_text(json.dumps(content))
+        return load(tmp_path, **kwargs)
+
+    return build
+
+
+def load(root, **kwargs):
+    options = dict(ann_file='ann.json', data_root=str(root), data_prefix=dict(img='images/'))
+    return YOLOXCocoDataset(**options | kwargs)
+
+
+def test_entry_has_compact_arrays(make, tmp_path):
+    dataset = make(small_file())
+    first, background = dataset.get_data_info(0), dataset.get_data_info(1)
+    assert (first['img_id'], first['height'], first['width']) == (10, 50, 100)
+    assert first['img_path'] == str(tmp_path / 'images/a.jpg')
+    assert first['bboxes'].tolist() == [[10, 5, 30, 35], [0, 0, 100, 50]]
+    assert first['labels'].tolist() == [0, 1]
+    assert first['is_crowd'].tolist() == [False, True]
+    for entry, count in ((first, 2), (background, 0)):
+        assert (entry['bboxes'].shape, entry['bboxes'].dtype) == ((count, 4), np.float32)
+        assert (entry['labels'].shape, entry['labels'].dtype) == ((count,), np.int64)
+        assert (entry['is_crowd'].shape, entry['is_crowd'].dtype) == ((count,), np.bool_)
+    assert dataset.get_cat_ids(0) == [0, 1]
+    assert dataset.get_cat_ids(1) == []
+    assert (dataset.report.images, dataset.report.boxes, dataset.report.losses()) == (2, 2, '')
+
+
+@pytest.mark.parametrize('seed', range(3))
+@pytest.mark.parametrize('classes', [None, NAMES, ('cat', 'bird', 'dog'), ('bird', 'dog')])
+def test_equal_to_pycocotools(make, tmp_path, seed, classes):
+    content = random_file(seed)
+    dataset = make(content, metainfo=dict(classes=classes))
+    reference = COCO(str(tmp_path / 'ann.json'))
+    names = classes or NAMES
+    wanted = [next(c['id'] for c in reference.cats.values() if c['name'] == name) for name in names]
+    assert dataset.metainfo['classes'] == names
+    assert dataset.metainfo['cat_ids'] == wanted
+    assert len(dataset) == 20
+    for index in range(20):
+        entry = dataset.get_data_info(index)
+        anns = reference.loadAnns(reference.getAnnIds([entry['img_id']], catIds=wanted))
+        boxes = np.array([ann['bbox'] for ann in anns]).reshape(-1, 4)
+        boxes[:, 2:] += boxes[:, :2]
+        size = [entry['width'], entry['height']] * 2
+        np.testing.assert_array_equal(entry['bboxes'], boxes.clip(0, size).astype(np.float32))
+        assert entry['labels'].tolist() == [wanted.index(ann['category_id']) for ann in anns]
+        assert entry['is_crowd'].tolist() == [bool(ann['iscrowd']) for ann in anns]
+    left_out = sum(ann['category_id'] not in wanted for ann in content['annotations'])
+    assert dataset.report.other_classes.total() == left_out
+
+
+def test_built_from_a_config(make, tmp_path):
+    make(small_file())
+    config = ConfigDict(
+        type='YOLOXCocoDataset',
+        ann_file='ann.json',
+        data_root=str(tmp_path),
+        data_prefix=dict(img='images'),
+        metainfo=dict(classes=['cat', 'dog'], palette=[(1, 2, 3), (4, 5, 6)]),
+        filter_cfg=dict(filter_empty_gt=True, min_size=32),
+    )
+    dataset = DATASETS.build(config)
+    assert len(dataset) == 1
+    assert dataset.metainfo == dict(classes=('cat', 'dog'), cat_ids=[3, 7], palette=[(1, 2, 3), (4, 5, 6)])
+
+
+def test_ignore_flag_counts_as_crowd(make):
+    content = small_file()
+    content['annotations'][0]['ignore'] = 1
+    assert make(content).get_data_info(0)['is_crowd'].tolist() == [True, True]
+
+
+def test_bad_boxes_are_dropped_or_clipped_and_reported(make, monkeypatch):
+    lines = []
+    monkeypatch.setattr(
+        'mmyolox.datasets.annotations.print_log', lambda line, logger, level: lines.append((line, level))
+    )
+    content = small_file()
+    for box in ([5, 5, 0, 9], [5, 5, 9, -1], [float('nan'), 5, 9, 9], [200, 5, 9, 9], [-5, 45, 10, 10]):
+        content['annotations'].append(
+            dict(id=len(content['annotations']), image_id=10, category_id=90, bbox=box)
+        )
+    dataset = make(content)
+    assert dataset.get_data_info(0)['bboxes'].tolist() == [
+        [10, 5, 30, 35], [0, 0, 100, 50], [0, 45, 5, 50]
+    ]  # fmt: skip
+    assert dataset.get_data_info(0)['labels'].tolist() == [0, 1, 2]
+    report = dataset.report
+    assert report.degenerate.examples == ['2', '3', '4']
+    assert (report.degenerate.count, report.outside.count, report.clipped.count) == (3, 1, 1)
+    assert lines == [(f'{dataset.ann_file}: 3 boxes kept; {report.losses()}', logging.WARNING)]
+
+
+def test_test_mode_filters_nothing(make):
+    content = small_file()
+    content['annotations'] = [dict(id=1, image_id=10, category_id=7, bbox=[5, 5, 0, 0])]
+    assert len(make(content, test_mode=True, filter_cfg=dict(filter_empty_gt=True))) == 2
+
+
+def test_file_without_annotations_is_for_testing_only(make):
+    content = small_file()
+    del content['annotations']
+    assert len(make(content, test_mode=True)) == 2
+    with pytest.raises(UserError, match='annotations'):
+        make(content)
+
+
+def test_indices_and_class_balancing(make):
+    content = random_file(0)
+    assert len(make(content, indices=3)) == 3
+    assert len(ClassBalancedDataset(make(content), oversample_thr=0.9)) >= 20
+
+
+def test_more_arrays_can_be_added_per_image(make):
+    class WithAreas(YOLOXCocoDataset):
+        def _instances(self, annotations, bboxes):
+            return super()._instances(annotations, bboxes) | dict(
+                area=np.array([ann['area'] for ann in annotations])
+            )
+
+    content = random_file(1)
+    content['annotations'][0]['bbox'][2] = 0
+    dataset = make(content)
+    extended = WithAreas(dataset.ann_file, data_prefix=dataset.data_prefix)
+    areas = np.concatenate([extended.get_data_info(i)['area'] for i in range(20)])
+    assert len(areas) == len(content['annotations']) - 1
+    assert sorted(areas) == sorted(ann['area'] for ann in content['annotations'][1:])
+
+
+def break_content(*path, value):
+    """A change of one place in the file; the value ``...`` deletes it."""
+
+    def change(content):
+        *parents, last = path
+        for key in parents:
+            content = content[key]
+        if value is ...:
+            del content[last]
+        else:
+            content[last] = value
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        (break_content('images', value=...), r"no list of 'images' \(its keys: annotations, categories\)"),
+        (break_content('annotations', value=...), "no list of 'annotations'"),
+        (break_content('categories', value=...), "no list of 'categories'"),
+        (break_content('annotations', value={}), "no list of 'annotations'"),
+        (break_content('annotations', value=[3]), "no list of 'annotations'"),
+        (break_content('images', value=[]), "list of 'images' is empty"),
+        (break_content('categories', value=[]), "list of 'categories' is empty"),
+        (break_content('images', 1, 'id', value=10), 'images with the same id: 10'),
+        (break_content('annotations', 1, 'id', value=0), 'annotations with the same id: 0'),
+        (break_content('categories', 1, 'id', value=7), 'categories with the same id: 7'),
+        (break_content('categories', 1, 'name', value='dog'), 'categories with the same name: dog'),
+        (
+            break_content('annotations', 0, 'category_id', value=8),
+            r'1 annotations have an unknown category_id: 8 \(annotation ids 0\)',
+        ),
+        (
+            break_content('annotations', 0, 'image_id', value='10'),
+            r"1 annotations have an unknown image_id: '10' \(annotation ids 0\)",
+        ),
+        (
+            break_content('images', 1, 'file_name', value=...),
+            r"1 of 2 images have no valid 'file_name' \(a text\): no. 1 \(id b\): None",
+        ),
+        (break_content('images', 0, 'width', value=...), r"1 of 2 images have no valid 'width'.*id 10"),
+        (break_content('images', 0, 'height', value=0), r"1 of 2 images have no valid 'height'.*: 0"),
+        (break_content('annotations', 0, 'bbox', value=...), r"1 of 2 annotations have no valid 'bbox'"),
+        (break_content('annotations', 0, 'bbox', value=[1, 2, 3]), r"'bbox'.*\[1, 2, 3\]"),
+        (break_content('annotations', 0, 'bbox', value=[1, 2, 3, None]), "'bbox'.*None"),
+        (break_content('annotations', 0, 'id', value=...), r"1 of 2 annotations have no valid 'id'"),
+        (break_content('categories', 2, 'name', value=5), r"1 of 3 categories have no valid 'name'.*: 5"),
+    ],
+)
+def test_file_at_fault(make, tmp_path, change, message):
+    dataset = make(small_file())
+    content = small_file()
+    change(content)
+    (tmp_path / 'ann.json').write_text(json.dumps(content))
+    with pytest.raises(UserError, match=message) as error:
+        load(tmp_path)
+    assert str(error.value).startswith(dataset.ann_file)
+    assert '\n' not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ('text', 'message'),
+    [
+        (b'{"images": [\n  1,,\n]}', r'ann\.json, line 2, column 5: not valid JSON'),
+        (b'', r'ann\.json, line 1, column 1: not valid JSON'),
+        (b'\x89PNG\xff\xfe', r'ann\.json: not a text file'),
+        (b'[]', r'ann\.json: not a COCO detection file: it holds a list'),
+    ],
+)
+def test_file_that_is_no_json_object(tmp_path, text, message):
+    (tmp_path / 'ann.json').write_bytes(text)
+    with pytest.raises(UserError, match=message):
+        load(tmp_path)
+
+
+def test_byte_order_mark_is_no_fault(make, tmp_path):
+    make(small_file())
+    (tmp_path / 'ann.json').write_bytes(b'\xef\xbb\xbf' + json.dumps(small_file()).encode())
+    assert len(load(tmp_path)) == 2
+
+
+@pytest.mark.parametrize(
+    ('ann_file', 'message'),
+    [
+        ('', 'ann_file is not set'),
+        ('none.json', r'annotation file .*none\.json not found; check ann_file and data_root'),
+        ('images', 'images is a folder'),
+        ('ann.json/x', r'ann\.json/x cannot be read \(Not a directory\)'),
+    ],
+)
+def test_no_annotation_file(make, tmp_path, ann_file, message):
+    make(small_file())
+    with pytest.raises(UserError, match=message):
+        load(tmp_path, ann_file=ann_file)
+
+
+def test_absent_images_are_counted_and_named(make, tmp_path):
+    dataset = make(random_file(0))
+    for i in (3, 4, 5, 6):
+        (tmp_path / f'images/{i}.jpg').unlink()
+    with pytest.raises(UserError) as error:
+        load(tmp_path)
+    assert str(error.value).startswith(f'{dataset.ann_file}: 4 of 20 images are not in {tmp_path}/images')
+    assert str(error.value).count('.jpg') == 3
+    # What a remote storage holds is not looked up.
+    assert len(load(tmp_path, backend_args=dict(backend='local'))) == 20
+
+
+@pytest.mark.parametrize(
+    ('prefix', 'message'),
+    [
+        (dict(img='none/'), 'none/, the folder of the images, not found'),
+        (dict(image='images/'), "data_prefix needs the key 'img'"),
+    ],
+)
+def test_no_image_folder(make, tmp_path, prefix, message):
+    make(small_file())
+    with pytest.raises(UserError, match=message):
+        load(tmp_path, data_prefix=prefix)
+
+
+def test_without_data_prefix_images_are_in_the_data_root(tmp_path):
+    (tmp_path / 'ann.json').write_text(json.dumps(small_file()))
+    (tmp_path / 'sub').mkdir()
+    for name in ('a.jpg', 'sub/b.jpg'):
+        (tmp_path / name).touch()
+    assert len(YOLOXCocoDataset('ann.json', data_root=str(tmp_path))) == 2
+
+
+@pytest.mark.parametrize(
+    ('classes', 'message'),
+    [
+        (
+            ('dog', 'kat'),
+            r"ann\.json has no class 'kat'; did you mean 'cat'\? \(its classes: dog, cat, bird\)",
+        ),
+        (('zebra',), r"has no class 'zebra' \(its classes"),
+    ],
+)
+def test_configured_class_that_the_file_lacks(make, classes, message):
+    with pytest.raises(UserError, match=message):
+        make(small_file(), metainfo=dict(classes=classes))
+
+
+def test_nothing_left_to_train_on(make):
+    content = small_file()
+    with pytest.raises(UserError, match='leaves none of 2 images to train on: 2 smaller than 500 px'):
+        make(content, filter_cfg=dict(min_size=500))
+    with pytest.raises(UserError, match='no box is left to train on: 2 of classes not configured'):
+        make(content, metainfo=dict(classes=('bird',)))

@@ -1,0 +1,228 @@
+"""The check of checkpoints in a Runner, with what MMEngine itself saves; atomic checkpoint files."""
+
+import os
+
+import pytest
+import torch
+from mmengine.fileio import LocalBackend
+from mmengine.model import BaseModel
+from mmengine.runner import CheckpointLoader, Runner
+from mmengine.runner.checkpoint import load_from_http, load_from_local
+from torch import nn
+
+from mmyolox.engine import CheckpointCheckHook
+from mmyolox.utils import UserError
+from mmyolox.utils.atomic import AtomicLocalBackend
+from mmyolox.utils.checkpoint import load_checkpoint, use_safe_loading
+
+
+class Tiny(BaseModel):
+    def __init__(self, classes: int = 3, extra: bool = False):
+        super().__init__()
+        self.body = nn.Sequential(nn.Linear(2, 4), nn.BatchNorm1d(4))
+        self.multi_level_conv_cls = nn.Linear(4, classes)
+        if extra:
+            self.extra = nn.Linear(1, 1)
+
+    def forward(self, inputs, mode='tensor'):
+        out = self.multi_level_conv_cls(self.body(torch.stack(inputs)))
+        return dict(loss=out.square().mean()) if mode == 'loss' else out
+
+
+class Score:
+    """An evaluator that is better every time."""
+
+    dataset_meta = None
+
+    def __init__(self):
+        self.count = 0
+
+    def process(self, data_samples, data_batch):
+        pass
+
+    def evaluate(self, size):
+        self.count += 1
+        return dict(score=float(self.count))
+
+
+@pytest.fixture(autouse=True)
+def safe_loading():
+    use_safe_loading()
+    yield
+    CheckpointLoader.register_scheme('', load_from_local, force=True)
+    CheckpointLoader.register_scheme(('http://', 'https://'), load_from_http, force=True)
+
+
+@pytest.fixture
+def make_runner(tmp_path):
+    """A Runner over a tiny model; keyword arguments go to Runner."""
+
+    def make(model: nn.Module, epochs: int = 1, ema: bool = True, **options) -> Runner:
+        loader = dict(
+            dataset=list(torch.rand(8, 2, generator=torch.Generator().manual_seed(0))),
+            batch_size=4,
+            sampler=dict(type='DefaultSampler', shuffle=False),
+            collate_fn=dict(type='pseudo_collate'),
+        )
+        make.count += 1
+        hooks = [CheckpointCheckHook()]
+        return Runner(
+            model=model,
+            train_dataloader=loader,
+            train_cfg=dict(by_epoch=True, max_epochs=epochs),
+            optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.1, momentum=0.9)),
+            param_scheduler=[dict(type='LinearLR', start_factor=0.1, end=2)],
+            custom_hooks=[dict(type='EMAHook', ema_type='ExpMomentumEMA')] * ema + hooks,
+            experiment_name=f'check-{tmp_path.name}-{make.count}',
+            **dict(work_dir=str(tmp_path / 'work')) | options,
+        )
+
+    make.count = 0
+    return make
+
+
+@pytest.fixture
+def trained(make_runner, tmp_path):
+    """The checkpoint of one epoch."""
+    make_runner(Tiny()).train()
+    return str(tmp_path / 'work/epoch_1.pth')
+
+
+def test_what_the_runner_saves_passes_the_allow_list(trained):
+    saved = load_checkpoint(trained)
+    assert saved.keys() >= {
+        'meta',
+        'state_dict',
+        'optimizer',
+        'param_schedulers',
+        'message_hub',
+        'ema_state_dict',
+    }
+    assert saved['message_hub']['log_scalars']['train/loss'].current() > 0
+
+
+def test_start_from_weights_of_another_class_count(trained, make_runner, caplog):
+    runner = make_runner(Tiny(classes=5), epochs=0, load_from=trained)
+    own = runner.model.multi_level_conv_cls.weight.detach().clone()
+    runner.train()
+    saved = load_checkpoint(trained)['state_dict']
+    assert torch.equal(runner.model.body[0].weight, saved['body.0.weight'])
+    assert torch.equal(runner.model.multi_level_conv_cls.weight, own)
+    (ema,) = [hook.ema_model.module for hook in runner.hooks if hasattr(hook, 'ema_model')]
+    assert torch.equal(ema.body[0].weight, saved['body.0.weight'])
+    assert torch.equal(ema.multi_level_conv_cls.weight, own)
+
+
+def _log(tmp_path) -> str:
+    return ''.join(path.read_text() for path in (tmp_path / 'work').glob('*/*.log'))
+
+
+def test_summary_is_in_the_log_and_mmengine_has_nothing_to_add(trained, make_runner, tmp_path):
+    make_runner(Tiny(classes=5, extra=True), epochs=0, load_from=trained).train()
+    log = _log(tmp_path)
+    assert '7 of 11 tensors of the model loaded; 2 class layers left out' in log
+    assert '2 missing in the file: extra.weight, extra.bias' in log
+    assert 'do not match exactly' not in log
+
+
+def test_a_bare_state_dict_is_loaded_with_ema(trained, make_runner, tmp_path):
+    weights = load_checkpoint(trained)['state_dict']
+    torch.save(weights, tmp_path / 'bare.pth')
+    runner = make_runner(Tiny(), epochs=0, load_from=str(tmp_path / 'bare.pth'))
+    runner.train()
+    assert torch.equal(runner.model.body[0].weight, weights['body.0.weight'])
+
+
+@pytest.mark.parametrize(
+    'content', [{'model': {'backbone.backbone.x': torch.ones(1)}}, {'state_dict': {'other.x': torch.ones(1)}}]
+)
+def test_a_foreign_file_stops_the_training(make_runner, tmp_path, content):
+    torch.save(content, tmp_path / 'foreign.pth')
+    with pytest.raises(
+        UserError, match=r'foreign\.pth (has the layout of Megvii|does not fit the model: 0 of)'
+    ):
+        make_runner(Tiny(), load_from=str(tmp_path / 'foreign.pth')).train()
+
+
+def test_testing_needs_every_layer(trained, make_runner):
+    class Evaluator(Score):
+        pass
+
+    test = dict(
+        test_dataloader=dict(
+            dataset=[torch.rand(2)], batch_size=1, sampler=dict(type='DefaultSampler', shuffle=False)
+        ),
+        test_cfg=dict(),
+        test_evaluator=dict(type='DumpResults', out_file_path=trained + '.pkl'),
+    )
+    with pytest.raises(UserError, match='cannot be tested with this config: 7 of 9.*2 class layers left out'):
+        make_runner(Tiny(classes=5), load_from=trained, **test).test()
+
+
+def test_resuming_continues_exactly(make_runner, tmp_path):
+    torch.manual_seed(0)
+    start = Tiny().state_dict()
+
+    def train(name: str, **options) -> dict:
+        model = Tiny()
+        model.load_state_dict(start)
+        make_runner(model, work_dir=str(tmp_path / name), **options).train()
+        return load_checkpoint(tmp_path / name / 'epoch_2.pth')
+
+    straight = train('a', epochs=2)
+    resumed = train('b', epochs=2, load_from=str(tmp_path / 'a/epoch_1.pth'), resume=True)
+    for part in ('state_dict', 'ema_state_dict'):
+        assert all(torch.equal(resumed[part][name], tensor) for name, tensor in straight[part].items())
+
+
+@pytest.mark.parametrize(
+    ('change', 'options', 'message'),
+    [
+        (lambda saved: saved.pop('optimizer'), {}, 'holds no optimizer: it cannot be resumed from'),
+        (lambda saved: saved.pop('ema_state_dict'), {}, 'the config has EMA weights, the checkpoint has not'),
+        (lambda saved: None, dict(ema=False), 'the checkpoint has EMA weights, the config has not'),
+        (lambda saved: None, dict(model=Tiny(5)), 'its EMA weights: 7 of 9 .*class layers left out'),
+        (lambda saved: saved['state_dict'].update(x=torch.ones(1)), {}, '1 unknown to the model: x'),
+        (lambda saved: saved['state_dict'].pop('body.0.bias'), {}, 'with this config: 8 of 9 .*body.0.bias'),
+    ],
+)
+def test_resuming_drops_nothing_silently(trained, make_runner, tmp_path, change, options, message):
+    saved = load_checkpoint(trained)
+    change(saved)
+    torch.save(saved, tmp_path / 'changed.pth')
+    runner = make_runner(
+        **dict(model=Tiny()) | options, epochs=2, load_from=str(tmp_path / 'changed.pth'), resume=True
+    )
+    with pytest.raises(UserError, match=message):
+        runner.train()
+
+
+def test_checkpoint_hook_writes_through_the_atomic_backend(make_runner, tmp_path, monkeypatch):
+    written = []
+    put = AtomicLocalBackend.put
+    monkeypatch.setattr(
+        AtomicLocalBackend,
+        'put',
+        lambda self, obj, filepath: (written.append(os.path.basename(filepath)), put(self, obj, filepath)),
+    )
+    monkeypatch.setattr(LocalBackend, 'put', None)
+    make_runner(
+        Tiny(),
+        epochs=4,
+        default_hooks=dict(
+            checkpoint=dict(
+                type='CheckpointHook', backend_args=dict(backend='atomic_local'), save_best='score', rule='greater',
+                max_keep_ckpts=2,
+            )
+        ),
+        val_dataloader=dict(
+            dataset=[torch.rand(2)], batch_size=1, sampler=dict(type='DefaultSampler', shuffle=False)
+        ),
+        val_cfg=dict(),
+        val_evaluator=Score(),
+    ).train()  # fmt: skip
+    best = [name for name in written if name.startswith('best')]
+    assert best == [f'best_score_epoch_{epoch}.pth' for epoch in (1, 2, 3, 4)]
+    files = {name for name in os.listdir(tmp_path / 'work') if name.endswith('.pth')}
+    assert files == {'epoch_3.pth', 'epoch_4.pth', 'best_score_epoch_4.pth'}
+    assert (tmp_path / 'work/last_checkpoint').read_text().endswith('epoch_4.pth')

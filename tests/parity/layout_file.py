@@ -1,0 +1,24 @@
+"""The files of state-dict layouts under ``tests/data``: names and shapes of several models, one line a name."""
+
+import json
+from pathlib import Path
+
+Layout = dict[str, tuple[int, ...]]
+
+
+def write(layouts: dict[str, Layout], path: Path) -> None:
+    """Stores model -> tensor name -> shape; a shape is null where a model lacks the tensor."""
+    names = dict.fromkeys(name for layout in layouts.values() for name in layout)
+    rows = (f'{json.dumps(name)}: {json.dumps([y.get(name) for y in layouts.values()])}' for name in names)
+    path.write_text(f'{{"models": {json.dumps(list(layouts))},\n"shapes": {{\n' + ',\n'.join(rows) + '\n}}\n')
+
+
+def read(path: Path) -> dict[str, Layout]:
+    """Returns what ``write`` stored."""
+    content = json.loads(path.read_text())
+    return {
+        model: {
+            name: tuple(row[column]) for name, row in content['shapes'].items() if row[column] is not None
+        }
+        for column, model in enumerate(content['models'])
+    }

@@ -1,0 +1,61 @@
+"""Runs one model of Megvii's YOLOX 0.3.0 and stores what it saw and said; runs in Megvii's environment.
+
+    python megvii_peer.py EXPERIMENT OUT.pth [WEIGHTS.pth]
+
+EXPERIMENT is a name of ``yolox.exp.default`` (yolox_s, yolov3, ...). Without WEIGHTS the weights are random
+and the batch-norm statistics are those of a few random images, so that none is trivial and outputs are of
+order 1. OUT.pth holds the state dict as ``model``, the ``images`` and the raw ``cls``, ``reg``, ``obj``
+logits of every level.
+"""
+
+import sys
+import types
+
+import torch
+from torch import Tensor, nn
+
+sys.modules['torchvision'] = types.ModuleType('torchvision')  # only for NMS, which is not called
+
+from yolox.exp import get_exp  # noqa: E402
+
+SIZE = (2, 3, 224, 288)
+
+
+def randomise(model: nn.Module) -> None:
+    """Random norm weights and biases, and statistics measured on random images."""
+    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+    for norm in norms:
+        nn.init.uniform_(norm.weight, 0.5, 1.5)
+        nn.init.normal_(norm.bias, std=0.2)
+        norm.momentum = None
+        norm.train()
+    for _ in range(2):
+        model(torch.rand(SIZE) * 255)
+    model.eval()
+
+
+def record(model: nn.Module, images: Tensor) -> dict[str, list[Tensor]]:
+    """The outputs of the prediction layers, level by level."""
+    outputs: dict[str, list[Tensor]] = {'cls': [], 'reg': [], 'obj': []}
+    for kind, kept in outputs.items():
+        for layer in getattr(model.head, f'{kind}_preds'):
+            layer.register_forward_hook(lambda _module, _inputs, output, kept=kept: kept.append(output))
+    model(images)
+    return outputs
+
+
+@torch.no_grad()
+def main(experiment: str, out: str, weights: str = '') -> None:
+    """Builds, fills, runs and stores the model."""
+    torch.manual_seed(0)
+    model = get_exp(exp_name=experiment).get_model().eval()
+    if weights:
+        model.load_state_dict(torch.load(weights, weights_only=True)['model'])
+    else:
+        randomise(model)
+    images = torch.rand(SIZE) * 255
+    torch.save(dict(model=model.state_dict(), images=images, **record(model, images)), out)
+
+
+if __name__ == '__main__':
+    main(*sys.argv[1:])

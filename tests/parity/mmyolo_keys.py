@@ -1,0 +1,51 @@
+"""Compares our state-dict layout with that of MMYOLO 0.6.0's YOLOX tiny, s, m, l and x.
+
+    tests/parity/make_env.sh mmyolo
+    python tests/parity/mmyolo_keys.py [--write tests/data/mmyolo_yolox_keys.json]
+
+``--write`` keeps MMYOLO's layout for the quick test of the same (``tests/utils/test_megvii.py``).
+"""
+
+import argparse
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import layout_file
+
+from mmyolox.utils.megvii import PUBLISHED, Architecture
+
+PEER = Path(__file__).with_name('mmyolo_peer.py')
+
+
+def parse_args() -> argparse.Namespace:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('--python', default='.venv-parity/mmyolo/bin/python', help="MMYOLO's interpreter")
+    parser.add_argument('--write', type=Path, help='store the layouts here')
+    return parser.parse_args()
+
+
+def compare(size: str, theirs: layout_file.Layout) -> bool:
+    """Prints both lists' lengths and differences; returns whether they are equal."""
+    ours = Architecture(size, *PUBLISHED[size]).shapes()
+    differing = sorted(key for key in {*ours, *theirs} if ours.get(key) != theirs.get(key))
+    print(f'{size:5} {len(theirs)} tensors in MMYOLO, {len(ours)} here, {len(differing)} differ')
+    for key in differing:
+        print(f'    {key}: MMYOLO {theirs.get(key)}, here {ours.get(key)}')
+    return not differing
+
+
+def main() -> int:
+    """Compares all sizes and returns 1 when one differs."""
+    args = parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        out = args.write or Path(folder, 'layouts.json')
+        subprocess.run([args.python, str(PEER), str(out)], check=True)
+        layouts = layout_file.read(out)
+    return int(not all([compare(size, layout) for size, layout in layouts.items()]))
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,101 @@
+"""What a load reports, leaves out and refuses."""
+
+import pytest
+import torch
+from mmengine.model import BaseTTAModel
+from torch import nn
+
+from mmyolox.utils import UserError
+from mmyolox.utils.weights import load_weights, match_weights, state_dict_of
+
+
+class Model(nn.Module):
+    """Ten tensors: five in the backbone (one of them a counter), three in the neck, two in the class layer."""
+
+    def __init__(self, classes: int = 3):
+        super().__init__()
+        self.backbone = nn.Sequential(nn.BatchNorm2d(4))
+        self.neck = nn.ParameterDict({name: nn.Parameter(torch.rand(2)) for name in 'abc'})
+        self.multi_level_conv_cls = nn.Conv2d(4, classes, 1)
+
+
+def test_everything_is_loaded_and_said(capsys):
+    source, model = Model(), Model()
+    summary = load_weights(model, source.state_dict(), 'a.pth')
+    assert all(torch.equal(model.state_dict()[name], tensor) for name, tensor in source.state_dict().items())
+    assert summary.complete
+    assert capsys.readouterr().out == 'checkpoint a.pth: 10 of 10 tensors of the model loaded\n'
+
+
+def test_class_layers_of_another_count_are_left_out_and_said(capsys):
+    source, model = Model(80), Model(3)
+    own = model.multi_level_conv_cls.weight.detach().clone()
+    summary = load_weights(model, source.state_dict(), 'a.pth')
+    assert summary.other_classes == ['multi_level_conv_cls.weight', 'multi_level_conv_cls.bias']
+    assert torch.equal(model.multi_level_conv_cls.weight, own)
+    assert torch.equal(model.neck['a'], source.neck['a'])
+    assert '8 of 10' in (out := capsys.readouterr().out)
+    assert '2 class layers left out (another number of classes)' in out
+
+
+def test_differences_are_named(capsys):
+    state = Model().state_dict()
+    state['neck.a'] = torch.ones(5)
+    state['extra.x'] = torch.ones(1)
+    state['epoch'] = 3
+    del state['neck.b'], state['backbone.0.num_batches_tracked']
+    summary = load_weights(Model(), state, 'a.pth')
+    assert summary.missing == ['neck.b']
+    assert summary.mismatched == ['neck.a (5 -> 2)']
+    assert summary.unexpected == ['extra.x', 'epoch']
+    assert not summary.complete
+    assert capsys.readouterr().out == (
+        'checkpoint a.pth: 7 of 9 tensors of the model loaded; 1 missing in the file: neck.b; '
+        '1 of another shape: neck.a (5 -> 2); 2 unknown to the model: extra.x, epoch\n'
+    )
+
+
+def test_many_names_are_grouped():
+    state = Model().state_dict() | {f'head.stem.{i}': torch.ones(1) for i in range(500)}
+    _, summary = match_weights(Model(), state, 'a.pth')
+    assert summary.describe().endswith('500 unknown to the model: 500 in head.stem (e.g. head.stem.0)')
+
+
+def test_prefix_of_a_wrapped_model_and_wrappers_are_seen_through():
+    state = {f'module.{name}': tensor for name, tensor in Model().state_dict().items()}
+
+    class Augmented(BaseTTAModel):
+        def merge_preds(self, data_samples_list):
+            return data_samples_list
+
+    assert match_weights(Augmented(Model()), state, 'a.pth')[1].complete
+
+
+@pytest.mark.parametrize(('kept', 'refused'), [(0, True), (4, True), (5, False)])
+def test_a_load_that_leaves_most_of_the_model_is_refused(kept, refused):
+    state = {name: tensor for name, tensor in Model().state_dict().items() if 'tracked' not in name}
+    state = dict(list(state.items())[:kept])
+    if refused:
+        with pytest.raises(UserError, match=rf'a\.pth does not fit the model: {kept} of 9 tensors'):
+            load_weights(Model(), state, 'a.pth')
+    else:
+        assert len(load_weights(Model(), state, 'a.pth').used) == kept
+
+
+@pytest.mark.parametrize(
+    'content',
+    [
+        dict(model={'backbone.backbone.stem.conv.conv.weight': torch.ones(1)}, start_epoch=3),
+        {'head.stems.0.conv.weight': torch.ones(1)},
+        dict(state_dict={'head.cls_preds.0.weight': torch.ones(1)}),
+    ],
+)
+def test_megvii_files_are_told_to_be_converted(content):
+    with pytest.raises(UserError, match=r'm\.pth has the layout of Megvii.*yolox_to_mmyolox\.py m\.pth'):
+        state_dict_of(content, 'm.pth')
+
+
+def test_weights_are_found_in_both_forms():
+    state = Model().state_dict()
+    assert state_dict_of(dict(state_dict=state, meta={}), 'a.pth') is state
+    assert state_dict_of(state, 'a.pth') is state

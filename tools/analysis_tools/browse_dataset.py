@@ -1,0 +1,114 @@
+"""Writes pictures of the samples of a data set as the network sees them: augmented, with boxes and names.
+
+    python tools/analysis_tools/browse_dataset.py configs/yolox/yolox_s_fast_8xb8-300e_coco.py --out-dir seen
+
+``seen`` gets one picture a sample and ``contact_sheet.jpg`` with all of them. Regions that training ignores
+(crowds) are drawn as ``ignored``.
+"""
+
+import argparse
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mmyolox.utils.cli import add_cfg_options, run_tool
+
+if TYPE_CHECKING:
+    import numpy as np
+    from mmengine.config import Config
+    from numpy.typing import NDArray
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description='Writes pictures of the samples of a data set as the network sees them.'
+    )
+    parser.add_argument('config', help='config file, or the name of one of ours')
+    parser.add_argument(
+        '--out-dir', type=Path, default=Path('work_dirs/browse_dataset'), help='(default: %(default)s)'
+    )
+    parser.add_argument('--number', type=int, default=16, help='how many samples (default: %(default)s)')
+    parser.add_argument(
+        '--split', choices=('train', 'val', 'test'), default='train', help='(default: %(default)s)'
+    )
+    parser.add_argument(
+        '--stage', type=int, choices=(1, 2), default=1, help='2: the pipeline of the last training epochs'
+    )
+    parser.add_argument('--seed', type=int, default=0, help='of the choice of samples and the augmentation')
+    add_cfg_options(parser)
+    return parser.parse_args(argv)
+
+
+def dataset_config(cfg: 'Config', split: str, stage: int) -> dict[str, Any]:
+    """The config of a split's data set, with the pipeline of a training stage.
+
+    Args:
+        cfg: The whole config.
+        split: ``'train'``, ``'val'`` or ``'test'``.
+        stage: 2 takes the pipeline that ``YOLOXModeSwitchHook`` sets for the last epochs of training.
+
+    Raises:
+        UserError: The config has no such split or stage.
+    """
+    from mmyolox.utils.errors import UserError
+
+    loader = cfg.get(f'{split}_dataloader')
+    if not loader:
+        raise UserError(f'{cfg.filename}: has no {split}_dataloader; choose another --split')
+    dataset = loader.dataset.to_dict()
+    if stage == 2:
+        hooks = [*cfg.get('default_hooks', {}).values(), *cfg.get('custom_hooks', [])]
+        pipelines = [hook['new_train_pipeline'] for hook in hooks if hook and 'new_train_pipeline' in hook]
+        if split != 'train' or not pipelines:
+            raise UserError(f'--stage 2 with --split {split}: {cfg.filename} has no second pipeline for it')
+        dataset['pipeline'] = pipelines[0]
+    return dataset
+
+
+def drawn_samples(dataset: Any, number: int, seed: int) -> Iterator[tuple[str, 'NDArray[np.uint8]']]:
+    """Draws randomly chosen samples.
+
+    Yields:
+        The stem of the image's file, and the picture (h, w, 3), BGR.
+    """
+    import numpy as np
+
+    from mmyolox.utils.draw import draw_boxes
+
+    names = [*dataset.metainfo['classes'], 'ignored']
+    for index in np.random.default_rng(seed).permutation(len(dataset))[:number].tolist():
+        item = dataset[index]
+        truth = item['data_samples']
+        ignored = truth['ignored_bboxes'].numpy()
+        bboxes = np.concatenate([ignored, truth['bboxes'].numpy()])
+        labels = np.concatenate([np.full(len(ignored), len(names) - 1), truth['labels'].numpy()])
+        picture = item['inputs'].permute(1, 2, 0).numpy()
+        yield Path(truth['meta']['img_path']).stem, draw_boxes(picture, bboxes, labels, names)
+
+
+def main() -> None:
+    args = parse_args()
+    import cv2
+    from mmengine.registry import init_default_scope
+
+    from mmyolox.datasets import detection_datasets
+    from mmyolox.registry import DATASETS
+    from mmyolox.utils.config import load_config
+    from mmyolox.utils.draw import contact_sheet
+
+    cfg = load_config(args.config, args.cfg_options)
+    init_default_scope(cfg.get('default_scope', 'mmyolox'))
+    dataset = DATASETS.build(dataset_config(cfg, args.split, args.stage))
+    for inner in detection_datasets(dataset):
+        inner.set_draw_key(args.seed, 0)
+    args.out_dir.mkdir(parents=True, exist_ok=True)
+    pictures = []
+    for position, (stem, picture) in enumerate(drawn_samples(dataset, args.number, args.seed)):
+        cv2.imwrite(str(args.out_dir / f'{position:04d}_{stem}.jpg'), picture)
+        pictures.append(picture)
+    cv2.imwrite(str(args.out_dir / 'contact_sheet.jpg'), contact_sheet(pictures))
+    print(f'{len(pictures)} of {len(dataset)} samples drawn: {args.out_dir / "contact_sheet.jpg"}')
+
+
+if __name__ == '__main__':
+    run_tool(main)

@@ -1,0 +1,74 @@
+"""Prints the parameters and the GFLOPs of a config's network.
+
+    python tools/analysis_tools/get_flops.py configs/yolox/yolox_s_fast_8xb8-300e_coco.py [--shape 640 640]
+
+Counted are backbone, neck and head convolutions with their norms, for one image, as 2 FLOPs a multiply-add:
+the figures that YOLOX publishes. Decoding and NMS are left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from mmyolox.utils.cli import add_cfg_options, run_tool
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def parse_args() -> argparse.Namespace:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('config', help='config file, or the name of one of ours')
+    parser.add_argument(
+        '--shape', type=int, nargs=2, metavar=('H', 'W'), help="input size; default: the config's img_scale"
+    )
+    add_cfg_options(parser)
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Builds the network and prints its size and cost."""
+    args = parse_args()
+    from mmengine.registry import init_default_scope
+
+    from mmyolox.registry import MODELS
+    from mmyolox.utils import UserError
+    from mmyolox.utils.config import load_config
+
+    cfg = load_config(args.config, args.cfg_options)
+    init_default_scope(cfg.get('default_scope', 'mmyolox'))
+    if args.shape is None and 'img_scale' not in cfg:
+        raise UserError(f'{args.config}: has no img_scale; give --shape H W')
+    height, width = args.shape or reversed(cfg.img_scale)
+    model = MODELS.build(cfg.model)
+    params, flops = complexity(model, (cfg.model.backbone.get('input_channels', 3), height, width))
+    print(f'input       {width} x {height} (w x h)')
+    print(f'parameters  {params / 1e6:.2f} M')
+    print(f'GFLOPs      {flops / 1e9:.2f} (2 x multiply-adds)')
+
+
+def complexity(model: nn.Module, shape: tuple[int, int, int]) -> tuple[int, float]:
+    """Counts a network's parameters and FLOPs.
+
+    MMEngine counts one FLOP for a multiply-add, hence the factor. Its ``get_model_complexity_info`` would
+    run the network once more for the activations.
+
+    Args:
+        model: Its forward takes an image batch alone.
+        shape: Channels, height and width of the image.
+
+    Returns:
+        The number of parameters, and of multiplications plus additions.
+    """
+    import torch
+    from mmengine.analysis import FlopAnalyzer
+
+    analyzer = FlopAnalyzer(model.eval(), torch.zeros(1, *shape))
+    analyzer.unsupported_ops_warnings(False)
+    return sum(parameter.numel() for parameter in model.parameters()), 2 * analyzer.total()
+
+
+if __name__ == '__main__':
+    run_tool(main)

@@ -1,0 +1,299 @@
+"""Converts a data set with YOLO's text labels to COCO annotation files.
+
+Takes the usual layouts: ``images/train`` + ``labels/train``, ``train/images`` + ``train/labels``, or lists
+of images (``train.txt``), with class names from ``data.yaml``, ``classes.txt`` or ``--classes``. Writes what
+the custom-data config takes with nothing set but ``data_root=OUT_DIR``:
+``OUT_DIR/annotations/{train,val,test}.json`` and ``OUT_DIR/images``. For example:
+
+    python tools/dataset_converters/yolo2coco.py data/my_yolo_set data/my_set
+
+A label file has one object a line: ``class cx cy w h``, the last four divided by the image's size. The label
+of ``a/images/b/c.jpg`` is ``a/labels/b/c.txt``, or ``c.txt`` beside the image where no folder is called
+``images``. An image whose label file is empty or missing is kept as background. Image sizes are those after
+the EXIF rotation, as OpenCV decodes the image. Every line or image that is left out is printed.
+"""
+
+import argparse
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mmyolox.utils.coco_json import CocoFile, ConversionReport
+
+_SPLITS = {'train': ('train',), 'val': ('val', 'valid', 'validation'), 'test': ('test',)}
+_CLASS_FILES = ('classes.txt', 'labels/classes.txt', 'obj.names')
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description='Converts a data set with YOLO text labels to COCO files.')
+    parser.add_argument('yolo_root', type=Path, help='folder of the data set')
+    parser.add_argument('out_dir', type=Path, help='gets annotations/*.json and images')
+    parser.add_argument('--data', type=Path, help='YAML file (default: data.yaml in the folder, if there)')
+    parser.add_argument('--classes', nargs='+', metavar='NAME', help='names in the order of the indices')
+    for split in _SPLITS:
+        parser.add_argument(f'--{split}', metavar='PATH', help=f'image folder or list for {split}.json')
+    parser.add_argument('--images', choices=('link', 'copy', 'none'), default='link', help='(default: link)')
+    return parser.parse_args(argv)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Reads ``data.yaml``; raises UserError unless it holds a mapping."""
+    import yaml
+
+    from mmyolox.utils.errors import UserError
+
+    try:
+        content = yaml.safe_load(path.read_text(encoding='utf-8'))
+    except FileNotFoundError:
+        raise UserError(f'{path}: file not found') from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f'{path}: not a valid YAML file ({" ".join(str(error).split())})') from None
+    if not isinstance(content, dict):
+        raise UserError(f'{path}: must hold keys such as `train`, `val` and `names`')
+    return content
+
+
+def class_names(root: Path, data: dict[str, Any], given: Sequence[str] | None) -> list[str]:
+    """The class names in the order of their indices.
+
+    Args:
+        root: The data set, searched for a file with a name a line if the rest says nothing.
+        data: Content of the YAML file; ``names`` is a list, or a mapping from index to name.
+        given: The user's own list: it wins.
+
+    Raises:
+        UserError: No names anywhere, indices with gaps, or a count that contradicts ``nc``.
+    """
+    from mmyolox.utils.dataset_files import read_lines
+    from mmyolox.utils.errors import UserError
+
+    if given:
+        return list(given)
+    names = data.get('names')
+    if names is None:
+        files = [root / name for name in _CLASS_FILES if (root / name).is_file()]
+        if not files:
+            raise UserError(f'{root}: no class names in a data.yaml or classes.txt; give them with --classes')
+        return read_lines(files[0])
+    pairs = dict(enumerate(names)) if isinstance(names, list) else names
+    if not isinstance(pairs, dict) or set(pairs) != set(range(len(pairs))):
+        raise UserError(f'names in the YAML file: a list, or indices from 0 without gaps, not {names}')
+    if len(pairs) != data.get('nc', len(pairs)):
+        raise UserError(f'the YAML file says nc: {data["nc"]} but names {len(pairs)} classes')
+    return [str(pairs[index]) for index in range(len(pairs))]
+
+
+def find_splits(root: Path, data: dict[str, Any], given: dict[str, str | None]) -> dict[str, list[Path]]:
+    """The images of each split.
+
+    Args:
+        root: The data set.
+        data: Content of the YAML file: ``train``, ``val``, ``test`` and ``path``, all optional.
+        given: The user's own paths by split, or None: they win.
+
+    Raises:
+        UserError: A path that was given does not exist, or no split has an image.
+    """
+    from mmyolox.utils.errors import UserError
+
+    splits = {}
+    for split, aliases in _SPLITS.items():
+        wanted = given[split] or next((data[alias] for alias in aliases if data.get(alias)), None)
+        if wanted:
+            parts = wanted if isinstance(wanted, list) else [wanted]
+            sources = [resolve(str(part), [root / str(data.get('path') or ''), root]) for part in parts]
+        else:
+            forms = ('images/{}', '{}/images', '{}.txt')
+            layouts = [root / form.format(alias) for alias in aliases for form in forms]
+            sources = [path for path in layouts if path.exists()][:1]
+        splits[split] = list(dict.fromkeys(image for path in sources for image in images_of(path, root)))
+    if not any(splits.values()):
+        raise UserError(f'{root}: no images found; name their folders or lists with --train and --val')
+    return {split: images for split, images in splits.items() if images}
+
+
+def resolve(name: str, folders: Sequence[Path]) -> Path:
+    """Finds a path relative to one of the folders.
+
+    Some exports write ``../train/images`` for what is ``train/images`` beside the file: this is tried too.
+    """
+    from mmyolox.utils.errors import UserError
+
+    candidates = [folder / form for form in (name, name.removeprefix('../')) for folder in folders]
+    for candidate in candidates:
+        if candidate.exists():
+            return Path(os.path.normpath(candidate))
+    raise UserError(f'{candidates[0]}: no such folder or list of images; correct the path of the split')
+
+
+def images_of(source: Path, root: Path) -> list[Path]:
+    """The images in a folder, or those that a list names, relative to the root or to the list's folder."""
+    from mmyolox.utils.dataset_files import list_images, read_lines
+
+    if source.is_dir():
+        return list_images(source)
+    names = read_lines(source)
+    return [Path(os.path.normpath(root / n if (root / n).exists() else source.parent / n)) for n in names]
+
+
+def label_path(image: Path) -> Path:
+    """Where the label file of an image has to be."""
+    parts = list(image.with_suffix('.txt').parts)
+    folders = [index for index, part in enumerate(parts[:-1]) if part == 'images']
+    if folders:
+        parts[folders[-1]] = 'labels'
+    return Path(*parts)
+
+
+def parse_line(line: str, num_classes: int) -> tuple[int, list[float]]:
+    """Reads ``class cx cy w h``.
+
+    Returns:
+        The class index, and the box's centre and size divided by the image's size.
+
+    Raises:
+        ValueError: With what is wrong with the line.
+    """
+    fields = line.split()
+    if len(fields) != 5:
+        raise ValueError(f'{len(fields)} values where `class cx cy w h` is needed')
+    try:
+        index, *box = (float(field) for field in fields)
+    except ValueError:
+        raise ValueError(f'{line.strip()!r} holds something that is no number') from None
+    if not (index.is_integer() and 0 <= index < num_classes):
+        raise ValueError(f'class index {fields[0]} is not in 0 to {num_classes - 1}')
+    if not all(0 <= value <= 1 for value in box):
+        raise ValueError(f'{" ".join(fields[1:])} is not within 0 to 1')
+    return int(index), box
+
+
+def convert_split(
+    images: Sequence[Path], base: Path, names: Sequence[str], report: 'ConversionReport'
+) -> 'CocoFile':
+    """Builds the COCO file of a split.
+
+    Args:
+        images: Its images.
+        base: What the file names in the COCO file are relative to.
+        names: The class names.
+        report: Gets a line for each image, line and box that cannot be used.
+    """
+    from mmyolox.utils.coco_json import CocoFile
+    from mmyolox.utils.dataset_files import read_image_size
+    from mmyolox.utils.errors import UserError
+
+    coco = CocoFile(names)
+    for image in images:
+        try:
+            size = read_image_size(image)
+        except UserError as error:
+            report.skipped.append(f'{error}; image skipped')
+            continue
+        image_id = coco.add_image(image.relative_to(base).as_posix(), *size)
+        add_objects(coco, image_id, size, label_path(image), report)
+    return coco
+
+
+def add_objects(
+    coco: 'CocoFile', image_id: int, size: tuple[int, int], path: Path, report: 'ConversionReport'
+) -> None:
+    """Adds the objects of a label file, none if there is no such file."""
+    if not path.is_file():
+        return
+    width, height = size
+    text = path.read_text(encoding='utf-8-sig', errors='replace')
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip():
+            continue
+        place = f'{path}:{number}'
+        try:
+            label, (cx, cy, w, h) = parse_line(line, len(coco.class_names))
+        except ValueError as error:
+            report.skip(place, str(error))
+            continue
+        corners = (cx - w / 2) * width, (cy - h / 2) * height, (cx + w / 2) * width, (cy + h / 2) * height
+        # Half a thousandth of a pixel: what decimal labels of a box at the border are off.
+        box = report.checked_box([round(corner, 3) for corner in corners], size, place)
+        if box is not None:
+            coco.add_annotation(image_id, label, box)
+
+
+def note_labels(images: Iterable[Path], report: 'ConversionReport') -> None:
+    """Notes images without a label file and label files without an image.
+
+    Raises:
+        UserError: Not one image has a label file.
+    """
+    from mmyolox.utils.errors import UserError
+
+    paths = {label_path(image) for image in images}
+    missing = [path for path in sorted(paths) if not path.is_file()]
+    if len(missing) == len(paths):
+        raise UserError(f'{missing[0]}: no such label file, nor one for any other image; check the folders')
+    report.note('images without a label file, taken as background', missing)
+    folders = {path.parent for path in paths if 'labels' in path.parts}
+    there = {path for folder in folders for path in folder.glob('*.txt') if path.name != 'classes.txt'}
+    report.note('label files that belong to no image of a split', sorted(there - paths))
+
+
+def image_base(root: Path, images: Iterable[Path]) -> Path:
+    """The folder that becomes ``OUT_DIR/images``: ``root/images`` if it holds all, else their common one."""
+    common = Path(os.path.commonpath([image.parent for image in images]))
+    return root / 'images' if common.is_relative_to(root / 'images') else common
+
+
+def convert(args: argparse.Namespace, report: 'ConversionReport') -> tuple[dict[str, 'CocoFile'], Path]:
+    """Reads the data set and builds all its COCO files.
+
+    Returns:
+        The files by split, and the folder that their file names are relative to.
+
+    Raises:
+        UserError: The classes or images cannot be found, or there is no usable object at all.
+    """
+    from mmyolox.utils.errors import UserError
+
+    root = Path(os.path.abspath(args.yolo_root))
+    if not root.is_dir():
+        raise UserError(f'{root}: no such folder')
+    yaml_path = args.data or root / 'data.yaml'
+    data = read_yaml(yaml_path) if args.data or yaml_path.is_file() else {}
+    names = class_names(root, data, args.classes)
+    splits = find_splits(root, data, {split: getattr(args, split) for split in _SPLITS})
+    images = [image for split in splits.values() for image in split]
+    note_labels(images, report)
+    train, val = splits.get('train', []), splits.get('val', [])
+    report.note('images both in train.json and in val.json', sorted({*train} & {*val}))
+    report.note(
+        'no images found for a split that training needs',
+        [f'--{s}' for s in ('train', 'val') if s not in splits],
+    )
+    base = image_base(root, images)
+    files = {split: convert_split(paths, base, names, report) for split, paths in splits.items()}
+    if not any(file.annotations for file in files.values()):
+        detail = f' ({report.skipped[0]})' if report.skipped else ''
+        raise UserError(f'{root}: no usable object in {len(images)} images{detail}')
+    return files, base
+
+
+def main() -> None:
+    args = parse_args()
+    from mmyolox.utils.coco_json import ConversionReport
+    from mmyolox.utils.dataset_files import place_images
+
+    report = ConversionReport()
+    files, base = convert(args, report)
+    names = [image['file_name'] for file in files.values() for image in file.images]
+    place_images(args.images, base, args.out_dir / 'images', names)
+    for split, file in files.items():
+        file.write(args.out_dir / 'annotations' / f'{split}.json')
+    print(report.summary(files))
+
+
+if __name__ == '__main__':
+    from mmyolox.utils.cli import run_tool
+
+    run_tool(main)

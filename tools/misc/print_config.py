@@ -1,0 +1,25 @@
+"""Print a config as it is used: with its bases, the given options, and what is read from the data set."""
+
+import argparse
+
+from mmyolox.utils.cli import add_cfg_options, run_tool
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', help='a config file, or the name of a config of mmyolox')
+    add_cfg_options(parser)
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Print the config in the form of a config file."""
+    args = parse_args()
+    from mmyolox.utils.config import load_config  # after the arguments: `-h` answers at once
+
+    print(load_config(args.config, args.cfg_options).pretty_text)
+
+
+if __name__ == '__main__':
+    run_tool(main)

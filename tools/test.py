@@ -1,0 +1,74 @@
+"""Evaluates a checkpoint: ``python tools/test.py CONFIG CHECKPOINT``."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mmyolox.utils.cli import add_cfg_options, add_launch_options, run_tool
+from mmyolox.utils.errors import UserError
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
+
+def parse_args() -> argparse.Namespace:
+    """Reads the command line; nothing heavy is imported yet."""
+    parser = argparse.ArgumentParser(description='Evaluate a checkpoint.')
+    parser.add_argument('config', help='a config file, or the name of one of ours')
+    parser.add_argument('checkpoint', help='the checkpoint file')
+    parser.add_argument('--out', help='keep the detections: a .json (COCO results) or a .pkl file')
+    parser.add_argument('--show-dir', help='keep pictures with ground truth and detections in this folder')
+    parser.add_argument('--tta', action='store_true', help='several sizes and mirrored views of each image')
+    add_cfg_options(parser)
+    add_launch_options(parser)
+    return parser.parse_args()
+
+
+def use_tta(cfg: 'Config') -> None:
+    """Puts the model and the data into test-time augmentation, in place."""
+    missing = [key for key in ('tta_model', 'tta_pipeline') if key not in cfg]
+    if missing:
+        raise UserError(f'--tta: {cfg.filename} has no {" and no ".join(missing)}')
+    cfg.model = dict(cfg.tta_model, module=cfg.model)
+    cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
+    cfg.test_dataloader.collate_fn = dict(type='tta_collate')
+
+
+def keep_detections(cfg: 'Config', path: str) -> None:
+    """Makes the evaluation also write the detections to ``path``, in place."""
+    suffix = Path(path).suffix
+    if suffix == '.json':
+        # The metric appends `.bbox.json` to its prefix.
+        cfg.test_evaluator.outfile_prefix = str(Path(path).with_suffix(''))
+    elif suffix == '.pkl':
+        dump = dict(type='mmdet.DumpDetResults', out_file_path=path)
+        cfg.test_evaluator = [cfg.test_evaluator, dump]
+    else:
+        raise UserError(f'--out {path}: the name must end in .json or .pkl')
+
+
+def draw_detections(cfg: 'Config', folder: str) -> None:
+    """Makes the test also draw pictures into ``folder``, in place."""
+    cfg.default_hooks.visualization.update(draw=True, test_out_dir=str(Path(folder).absolute()))
+
+
+def main() -> None:
+    """Reads the config, checks it, evaluates."""
+    args = parse_args()
+    from mmyolox.utils.config import load_config
+    from mmyolox.utils.launch import build_runner, prepare
+
+    cfg = load_config(args.config, args.cfg_options)
+    prepare(cfg, args)
+    cfg.load_from = args.checkpoint
+    if args.tta:
+        use_tta(cfg)
+    if args.out:
+        keep_detections(cfg, args.out)
+    if args.show_dir:
+        draw_detections(cfg, args.show_dir)
+    build_runner(cfg).test()
+
+
+if __name__ == '__main__':
+    run_tool(main)

@@ -1,0 +1,52 @@
+"""Trains a detector: ``python tools/train.py CONFIG``."""
+
+import argparse
+
+from mmyolox.utils.cli import add_cfg_options, add_launch_options, run_tool
+
+
+def parse_args() -> argparse.Namespace:
+    """Reads the command line; nothing heavy is imported yet."""
+    parser = argparse.ArgumentParser(description='Train a detector.')
+    parser.add_argument('config', help='a config file, or the name of one of ours')
+    parser.add_argument('--load-from', help='start from the weights of this checkpoint')
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const='auto',
+        help='go on from a checkpoint; without a file, from the latest one in the work dir',
+    )
+    parser.add_argument('--amp', action='store_true', help='mixed precision')
+    parser.add_argument(
+        '--auto-scale-lr',
+        action='store_true',
+        help='scale the learning rate by the total batch size over auto_scale_lr.base_batch_size',
+    )
+    add_cfg_options(parser)
+    add_launch_options(parser)
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Reads the config, checks it, trains."""
+    args = parse_args()
+    from mmyolox.utils.checkpoint import latest_checkpoint
+    from mmyolox.utils.config import load_config
+    from mmyolox.utils.launch import build_runner, enable_amp, prepare
+
+    cfg = load_config(args.config, args.cfg_options)
+    prepare(cfg, args)
+    if args.load_from:
+        cfg.load_from = args.load_from
+    if args.resume:
+        checkpoint = latest_checkpoint(cfg.work_dir) if args.resume == 'auto' else args.resume
+        cfg.resume, cfg.load_from = checkpoint is not None, checkpoint and str(checkpoint)
+    if args.amp:
+        enable_amp(cfg)
+    if args.auto_scale_lr:
+        cfg.auto_scale_lr.enable = True
+    build_runner(cfg).train()
+
+
+if __name__ == '__main__':
+    run_tool(main)
