@@ -126,7 +126,9 @@ def _checked(load: Callable[..., Any], name: str, allow_unsafe: bool) -> dict[st
         raise _refusal(name, str(error.__context__ or error)) from error
     except Exception as error:  # a damaged or foreign file can fail in any way
         reason = re.split(r'\n|\. ', str(error))[0]
-        raise UserError(f'checkpoint {name} is damaged or no checkpoint ({reason or "empty file"})') from error
+        raise UserError(
+            f'checkpoint {name} is damaged or no checkpoint ({reason or "empty file"})'
+        ) from error
     if not isinstance(checkpoint, dict):
         raise UserError(f'checkpoint {name} holds a {type(checkpoint).__name__}, not a dict of weights')
     if not allow_unsafe and isinstance(checkpoint.get('meta'), dict):

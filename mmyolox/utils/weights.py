@@ -102,7 +102,7 @@ def match_weights(
         if isinstance(tensor, Tensor)
     }
     own = bare_model(model).state_dict()
-    summary = LoadSummary(unexpected=[name for name in given if name not in own])
+    summary = LoadSummary(unexpected=[name for name in state_dict if name.removeprefix('module.') not in own])
     matched = dict(own)
     for name, tensor in own.items():
         _match(name, tensor, given, matched, summary)

@@ -4,6 +4,7 @@ import os
 
 import pytest
 import torch
+from mmengine.evaluator import BaseMetric, Evaluator
 from mmengine.fileio import LocalBackend
 from mmengine.model import BaseModel
 from mmengine.runner import CheckpointLoader, Runner
@@ -24,23 +25,20 @@ class Tiny(BaseModel):
         if extra:
             self.extra = nn.Linear(1, 1)
 
-    def forward(self, inputs, mode='tensor'):
+    def forward(self, *inputs, mode='tensor'):
         out = self.multi_level_conv_cls(self.body(torch.stack(inputs)))
         return dict(loss=out.square().mean()) if mode == 'loss' else out
 
 
-class Score:
-    """An evaluator that is better every time."""
+class Score(BaseMetric):
+    """Better every time."""
 
-    dataset_meta = None
+    count = 0
 
-    def __init__(self):
-        self.count = 0
+    def process(self, data_batch, data_samples):
+        self.results.append(0)
 
-    def process(self, data_samples, data_batch):
-        pass
-
-    def evaluate(self, size):
+    def compute_metrics(self, results):
         self.count += 1
         return dict(score=float(self.count))
 
@@ -72,7 +70,7 @@ def make_runner(tmp_path):
             train_cfg=dict(by_epoch=True, max_epochs=epochs),
             optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.1, momentum=0.9)),
             param_scheduler=[dict(type='LinearLR', start_factor=0.1, end=2)],
-            custom_hooks=[dict(type='EMAHook', ema_type='ExpMomentumEMA')] * ema + hooks,
+            custom_hooks=[dict(type='EMAHook', ema_type='ExponentialMovingAverage')] * ema + hooks,
             experiment_name=f'check-{tmp_path.name}-{make.count}',
             **dict(work_dir=str(tmp_path / 'work')) | options,
         )
@@ -144,18 +142,19 @@ def test_a_foreign_file_stops_the_training(make_runner, tmp_path, content):
         make_runner(Tiny(), load_from=str(tmp_path / 'foreign.pth')).train()
 
 
-def test_testing_needs_every_layer(trained, make_runner):
-    class Evaluator(Score):
-        pass
+ONE_IMAGE = dict(batch_size=1, sampler=dict(type='DefaultSampler', shuffle=False))
 
+
+def test_testing_needs_every_layer(trained, make_runner):
     test = dict(
-        test_dataloader=dict(
-            dataset=[torch.rand(2)], batch_size=1, sampler=dict(type='DefaultSampler', shuffle=False)
-        ),
+        test_dataloader=dict(dataset=[torch.rand(2)], **ONE_IMAGE),
         test_cfg=dict(),
-        test_evaluator=dict(type='DumpResults', out_file_path=trained + '.pkl'),
+        test_evaluator=Evaluator(Score()),
     )
-    with pytest.raises(UserError, match='cannot be tested with this config: 7 of 9.*2 class layers left out'):
+    make_runner(Tiny(), load_from=trained, **test).test()
+    with pytest.raises(
+        UserError, match=r'cannot be tested with this config: 7 of 9.*2 class layers left out'
+    ):
         make_runner(Tiny(classes=5), load_from=trained, **test).test()
 
 
@@ -206,21 +205,21 @@ def test_checkpoint_hook_writes_through_the_atomic_backend(make_runner, tmp_path
         lambda self, obj, filepath: (written.append(os.path.basename(filepath)), put(self, obj, filepath)),
     )
     monkeypatch.setattr(LocalBackend, 'put', None)
+    checkpoint = dict(
+        type='CheckpointHook',
+        backend_args=dict(backend='atomic_local'),
+        save_best='score',
+        rule='greater',
+        max_keep_ckpts=2,
+    )
     make_runner(
         Tiny(),
         epochs=4,
-        default_hooks=dict(
-            checkpoint=dict(
-                type='CheckpointHook', backend_args=dict(backend='atomic_local'), save_best='score', rule='greater',
-                max_keep_ckpts=2,
-            )
-        ),
-        val_dataloader=dict(
-            dataset=[torch.rand(2)], batch_size=1, sampler=dict(type='DefaultSampler', shuffle=False)
-        ),
+        default_hooks=dict(checkpoint=checkpoint),
+        val_dataloader=dict(dataset=[torch.rand(2)], **ONE_IMAGE),
         val_cfg=dict(),
-        val_evaluator=Score(),
-    ).train()  # fmt: skip
+        val_evaluator=Evaluator(Score()),
+    ).train()
     best = [name for name in written if name.startswith('best')]
     assert best == [f'best_score_epoch_{epoch}.pth' for epoch in (1, 2, 3, 4)]
     files = {name for name in os.listdir(tmp_path / 'work') if name.endswith('.pth')}

@@ -1,4 +1,4 @@
-"""The files of state-dict layouts under ``tests/data``: names and shapes of several models, one line a name."""
+"""The files under ``tests/data`` of state-dict layouts: names and shapes of several models."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,7 @@ Layout = dict[str, tuple[int, ...]]
 
 
 def write(layouts: dict[str, Layout], path: Path) -> None:
-    """Stores model -> tensor name -> shape; a shape is null where a model lacks the tensor."""
+    """Stores model -> tensor name -> shape, one line a name; null where a model lacks the tensor."""
     names = dict.fromkeys(name for layout in layouts.values() for name in layout)
     rows = (f'{json.dumps(name)}: {json.dumps([y.get(name) for y in layouts.values()])}' for name in names)
     path.write_text(f'{{"models": {json.dumps(list(layouts))},\n"shapes": {{\n' + ',\n'.join(rows) + '\n}}\n')

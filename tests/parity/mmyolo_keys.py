@@ -44,7 +44,8 @@ def main() -> int:
         out = args.write or Path(folder, 'layouts.json')
         subprocess.run([args.python, str(PEER), str(out)], check=True)
         layouts = layout_file.read(out)
-    return int(not all([compare(size, layout) for size, layout in layouts.items()]))
+    equal = [compare(size, layout) for size, layout in layouts.items()]
+    return int(not all(equal))
 
 
 if __name__ == '__main__':

@@ -2,21 +2,24 @@
 
 import pytest
 import torch
-from mmengine.model import BaseTTAModel
+from mmengine.model import BaseModel, BaseTTAModel
 from torch import nn
 
 from mmyolox.utils import UserError
 from mmyolox.utils.weights import load_weights, match_weights, state_dict_of
 
 
-class Model(nn.Module):
-    """Ten tensors: five in the backbone (one of them a counter), three in the neck, two in the class layer."""
+class Model(BaseModel):
+    """Ten tensors: five in the backbone (one a counter), three in the neck, two in the class layer."""
 
     def __init__(self, classes: int = 3):
         super().__init__()
         self.backbone = nn.Sequential(nn.BatchNorm2d(4))
         self.neck = nn.ParameterDict({name: nn.Parameter(torch.rand(2)) for name in 'abc'})
         self.multi_level_conv_cls = nn.Conv2d(4, classes, 1)
+
+    def forward(self, inputs, mode='tensor'):
+        return inputs
 
 
 def test_everything_is_loaded_and_said(capsys):

@@ -42,6 +42,8 @@ def main() -> None:
     if args.shape is None and 'img_scale' not in cfg:
         raise UserError(f'{args.config}: has no img_scale; give --shape H W')
     height, width = args.shape or reversed(cfg.img_scale)
+    if min(height, width) < 1:
+        raise UserError(f'--shape {height} {width}: give two sizes in pixels')
     model = MODELS.build(cfg.model)
     params, flops = complexity(model, (cfg.model.backbone.get('input_channels', 3), height, width))
     print(f'input       {width} x {height} (w x h)')
@@ -66,7 +68,7 @@ def complexity(model: nn.Module, shape: tuple[int, int, int]) -> tuple[int, floa
     from mmengine.analysis import FlopAnalyzer
 
     analyzer = FlopAnalyzer(model.eval(), torch.zeros(1, *shape))
-    analyzer.unsupported_ops_warnings(False)
+    analyzer.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
     return sum(parameter.numel() for parameter in model.parameters()), 2 * analyzer.total()
 
 

@@ -34,7 +34,7 @@ def move_sample(results: dict, matrix: np.ndarray, size: Size) -> dict:
 class Letterbox(BaseTransform):
     """Scales the image to fit into ``img_scale``, aspect ratio kept, at the top left of a grey canvas.
 
-    The preprocessing of Megvii's YOLOX; with the rounding of MMDetection's ``Resize`` + ``Pad``.
+    The preprocessing of Megvii's YOLOX (``preproc``), with its rounding.
 
     Args:
         ratio: of the canvas to the data set's ``img_scale``, for test-time augmentation at several sizes.

@@ -81,9 +81,10 @@ def is_axis_aligned(matrix: np.ndarray) -> bool:
 def fit_matrix(source: Size, target: Size) -> np.ndarray:
     """Scales an image of ``source`` (w, h) to fit into ``target`` (w, h), aspect ratio kept, at the top left.
 
-    Sides are rounded to whole pixels, and each axis' scale is that of its rounded side, as in MMCV's
-    ``imrescale``: boxes and pixels then agree exactly.
+    Sides are rounded down to whole pixels as in Megvii's YOLOX 0.3, and each axis' scale is that of its
+    rounded side, so that boxes and pixels agree exactly. At least one pixel remains.
     """
     ratio = min(target[0] / source[0], target[1] / source[1])
-    sides = (max(1, int(side * ratio + 0.5)) for side in source)
-    return scaling(*(new / old for new, old in zip(sides, source, strict=True)))
+    # The tiny term undoes float error: 600 * (416 / 600) must not end at 415.
+    width, height = (max(1, int(side * ratio + 1e-6)) for side in source)
+    return scaling(width / source[0], height / source[1])

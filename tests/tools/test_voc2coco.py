@@ -1,0 +1,254 @@
+import json
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from conftest import load_tool
+
+from mmyolox.utils import UserError
+
+voc2coco = load_tool('dataset_converters/voc2coco.py')
+
+
+def voc_object(name, box, difficult=0):
+    corners = ''.join(
+        f'<{k}>{v}</{k}>' for k, v in zip(('xmin', 'ymin', 'xmax', 'ymax'), box, strict=True)
+    )
+    return f'<object><name>{name}</name><difficult>{difficult}</difficult><bndbox>{corners}</bndbox></object>'
+
+
+class VocSet:
+    """A Pascal VOC data set being written, images of 40 x 30 pixels."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        for folder in ('Annotations', 'JPEGImages', 'ImageSets/Main'):
+            (root / folder).mkdir(parents=True)
+
+    def add(self, name, *objects, suffix='.jpg', size=(40, 30)):
+        if suffix:
+            cv2.imwrite(str(self.root / 'JPEGImages' / f'{name}{suffix}'), np.zeros((30, 40, 3), np.uint8))
+        size = f'<size><width>{size[0]}</width><height>{size[1]}</height><depth>3</depth></size>'
+        text = f'<annotation><filename>{name}</filename>{size}{"".join(objects)}</annotation>'
+        (self.root / 'Annotations' / f'{name}.xml').write_text(text)
+
+    def split(self, name, *images):
+        (self.root / 'ImageSets' / 'Main' / f'{name}.txt').write_text('\n'.join(images) + '\n')
+
+
+@pytest.fixture
+def voc(tmp_path):
+    """Two images, ``a`` in train and ``b`` in val."""
+    voc = VocSet(tmp_path / 'voc')
+    voc.add('a', voc_object('dog', (11, 6, 31, 26)))
+    voc.add('b', voc_object('cat', (2, 3, 4, 5)))
+    voc.split('train', 'a')
+    voc.split('val', 'b')
+    return voc
+
+
+@pytest.fixture
+def convert(run, voc, tmp_path):
+    """Converts ``voc`` with some options: what was printed."""
+    return lambda *options: run(voc2coco, voc.root, tmp_path / 'out', *options)
+
+
+@pytest.fixture
+def load(tmp_path):
+    return lambda split: json.loads((tmp_path / 'out' / 'annotations' / f'{split}.json').read_text())
+
+
+def boxes(coco):
+    return [annotation['bbox'] for annotation in coco['annotations']]
+
+
+def test_whole_file(convert, load):
+    assert 'train.json: 1 images, 1 boxes (cat 0, dog 1)' in convert()
+    coco = load('train')
+    assert coco.pop('info')
+    assert coco == dict(
+        licenses=[],
+        categories=[dict(id=1, name='cat', supercategory=''), dict(id=2, name='dog', supercategory='')],
+        images=[dict(id=1, file_name='a.jpg', width=40, height=30)],
+        annotations=[
+            dict(id=1, image_id=1, category_id=2, bbox=[10.0, 5.0, 20.0, 20.0], area=400.0, iscrowd=0)
+        ],
+    )
+
+
+@pytest.mark.parametrize(
+    ('options', 'expected'), [((), [10.0, 5.0, 20.0, 20.0]), (('--zero-based',), [11.0, 6.0, 20.0, 20.0])]
+)
+def test_coordinates_count_from_1_or_0(convert, load, options, expected):
+    convert(*options)
+    assert boxes(load('train')) == [expected]
+
+
+def test_boxes_across_the_border_are_clipped_and_counted(voc, convert, load):
+    voc.add('a', voc_object('dog', (-9, 21, 11, 41)), voc_object('dog', (1, 1, 41, 31)))
+    printed = convert()
+    assert boxes(load('train')) == [[0, 20, 10, 10], [0, 0, 40, 30]]
+    assert 'clipped to it: 1' in printed
+
+
+@pytest.mark.parametrize(
+    ('box', 'reason'),
+    [
+        ((5, 5, 5, 9), 'box (4, 4, 4, 8) has no area'),
+        ((5, 9, 7, 5), 'box (4, 8, 6, 4) has no area'),
+        ((51, 5, 61, 9), 'box (50, 4, 60, 8) lies outside the 40x30 image'),
+        ((41, 5, 61, 9), 'box (40, 4, 60, 8) lies outside the 40x30 image'),
+    ],
+)
+def test_unusable_boxes_are_named_and_left_out(voc, convert, load, box, reason):
+    voc.add('a', voc_object('dog', (11, 6, 31, 26)), voc_object('dog', box))
+    assert f'a.xml: object 2 (dog): {reason}, skipped\n' in convert()
+    assert len(boxes(load('train'))) == 1
+
+
+def test_an_unusable_box_is_reported_once_though_in_two_splits(voc, convert):
+    voc.add('a', voc_object('dog', (5, 5, 5, 9)))
+    voc.split('trainval', 'a', 'b')
+    assert convert().count('has no area') == 1
+
+
+@pytest.mark.parametrize(
+    ('given', 'expected'),
+    [
+        ([], {'train': ['a'], 'val': ['b'], 'trainval': ['a', 'b'], 'test': ['c']}),
+        (['--train', 'trainval', '--val', 'test'], {'train': ['a', 'b'], 'val': ['c']}),
+        (['--splits'], {'train': ['a'], 'val': ['b']}),
+        (['--splits', 'odd'], {'train': ['a'], 'val': ['b'], 'odd': ['a']}),
+    ],
+)
+def test_splits(voc, convert, load, tmp_path, given, expected):
+    voc.add('c', voc_object('dog', (1, 1, 3, 3)))
+    voc.split('trainval', 'a', 'b')
+    voc.split('test', 'c')
+    voc.split('odd', 'a')
+    convert(*given)
+    assert {path.stem for path in (tmp_path / 'out' / 'annotations').iterdir()} == set(expected)
+    for name, images in expected.items():
+        assert [image['file_name'] for image in load(name)['images']] == [f'{image}.jpg' for image in images]
+
+
+@pytest.mark.parametrize(
+    ('given', 'message'),
+    [
+        (['--val', 'test'], 'no test.txt; splits there: train, val; choose with --train and --val'),
+        (['--train', 'val', '--val', 'val', '--splits', 'train'], 'train.json already holds'),
+    ],
+)
+def test_impossible_splits(convert, given, message):
+    with pytest.raises(UserError, match=message):
+        convert(*given)
+
+
+def test_chosen_classes_and_their_order(voc, convert, load):
+    voc.add('a', voc_object('dog', (1, 1, 3, 3)), voc_object('cow', (1, 1, 5, 5)))
+    printed = convert('--classes', 'cow', 'cat', 'emu')
+    assert [category['name'] for category in load('train')['categories']] == ['cow', 'cat', 'emu']
+    assert boxes(load('train')) == [[0, 0, 4, 4]]
+    assert 'left out, not in --classes: 1 (dog: 1 objects)' in printed
+    assert 'that the data lacks: 1 (emu)' in printed
+
+
+@pytest.mark.parametrize(
+    ('option', 'expected'), [('ignore', [(2, 0), (3, 1)]), ('keep', [(2, 0), (3, 0)]), ('drop', [(2, 0)])]
+)
+def test_difficult_objects(voc, convert, load, option, expected):
+    voc.add('a', voc_object('dog', (1, 1, 3, 3)), voc_object('dog', (1, 1, 4, 4), difficult=1))
+    printed = convert('--difficult', option)
+    assert [(a['bbox'][2], a['iscrowd']) for a in load('train')['annotations']] == expected
+    assert f'(--difficult {option}): 1 (a)' in printed
+
+
+def test_missing_and_broken_files_are_named_and_the_rest_converted(voc, convert, load):
+    voc.add('no_image', suffix='')
+    voc.add('broken')
+    voc.add('gone')
+    voc.add('damaged')
+    (voc.root / 'Annotations' / 'broken.xml').write_text('<annotation>')
+    (voc.root / 'Annotations' / 'gone.xml').unlink()
+    (voc.root / 'JPEGImages' / 'damaged.jpg').write_text('no image')
+    voc.split('train', 'no_image', 'a', 'broken', 'gone', 'damaged')
+    lines = [line for line in convert().splitlines() if line.startswith('skipped')]
+    assert [image['file_name'] for image in load('train')['images']] == ['a.jpg']
+    for line, name in zip(lines, ('no_image', 'broken.xml', 'gone.xml', 'damaged.jpg'), strict=True):
+        assert name in line
+
+
+def test_what_the_user_should_know(voc, convert):
+    voc.add('a', voc_object('dog', (0, 6, 31, 26)), size=(0, 0))
+    voc.add('spare')
+    voc.split('train', 'a', 'b', 'a')
+    printed = convert()
+    for note in (
+        'a <size> that is not that of the image, which was taken: 1 (a.xml)',
+        'give --zero-based if this data counts so: 1 (a.xml)',
+        'train.txt: 1 (a)',
+        'both in train.json and in val.json: 1 (b)',
+        'listed in no split: 1 (spare)',
+    ):
+        assert note in printed
+
+
+def test_nothing_to_note_is_not_noted(convert):
+    assert 'note' not in convert()
+
+
+def test_lists_with_a_flag_per_image_count_as_listed(voc, convert):
+    voc.add('c')
+    voc.split('dog_test', 'c  1')
+    assert 'no split' not in convert()
+
+
+def test_image_that_is_not_a_jpg(voc, convert, load):
+    voc.add('p', suffix='.png')
+    voc.split('val', 'b', 'p')
+    convert()
+    assert [image['file_name'] for image in load('val')['images']] == ['b.jpg', 'p.png']
+
+
+@pytest.mark.parametrize('how', ['link', 'copy'])
+def test_images_are_found_from_the_output_folder_again_and_again(convert, tmp_path, how):
+    for _ in range(2):
+        convert('--images', how)
+        assert cv2.imread(str(tmp_path / 'out' / 'images' / 'a.jpg')).shape == (30, 40, 3)
+    assert (tmp_path / 'out' / 'images').is_symlink() == (how == 'link')
+
+
+def test_images_left_alone(convert, tmp_path):
+    convert('--images', 'none')
+    assert os.listdir(tmp_path / 'out') == ['annotations']
+
+
+@pytest.mark.parametrize('how', ['link', 'copy'])
+def test_images_of_another_set_are_in_the_way(convert, tmp_path, how):
+    (tmp_path / 'out').mkdir()
+    (tmp_path / 'out' / 'images').symlink_to(tmp_path)
+    with pytest.raises(UserError, match='already exists and is not a link to'):
+        convert('--images', how)
+    assert not (tmp_path / 'out' / 'annotations').exists()
+
+
+@pytest.mark.parametrize('part', ['Annotations', 'JPEGImages', 'ImageSets'])
+def test_not_a_voc_folder(voc, convert, part):
+    (voc.root / part).rename(voc.root / 'elsewhere')
+    with pytest.raises(UserError, match=f'no folder {part}'):
+        convert()
+
+
+def test_the_folder_above_is_recognised(run, voc, tmp_path):
+    with pytest.raises(UserError, match=f'do you mean {voc.root}'):
+        run(voc2coco, tmp_path, tmp_path / 'out')
+
+
+def test_no_usable_object_at_all(voc, convert, tmp_path):
+    voc.add('a', voc_object('dog', (5, 5, 5, 5)))
+    voc.add('b')
+    with pytest.raises(UserError, match=r'no usable object in the splits train, val \(.*a.xml: object 1'):
+        convert()
+    assert not (tmp_path / 'out').exists()

@@ -1,0 +1,304 @@
+import json
+
+import cv2
+import numpy as np
+import pytest
+from conftest import load_tool
+from PIL import Image
+
+from mmyolox.utils import UserError
+
+yolo2coco = load_tool('dataset_converters/yolo2coco.py')
+
+LABEL = '1 0.5 0.5 0.25 0.5\n'  # of a 40 x 20 image: [15, 5, 10, 10]
+
+
+def write_image(path, size=(40, 20)):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), np.zeros((size[1], size[0], 3), np.uint8))
+
+
+def write_text(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+@pytest.fixture
+def root(tmp_path):
+    """``images/train/a.jpg`` and ``images/val/b.jpg`` with one object each, and two names."""
+    root = tmp_path / 'yolo'
+    for split, name in (('train', 'a'), ('val', 'b')):
+        write_image(root / 'images' / split / f'{name}.jpg')
+        write_text(root / 'labels' / split / f'{name}.txt', LABEL)
+    write_text(root / 'classes.txt', 'cat\ndog\n')
+    return root
+
+
+@pytest.fixture
+def convert(run, root, tmp_path):
+    """Converts ``root`` with some options: what was printed."""
+    return lambda *options: run(yolo2coco, root, tmp_path / 'out', *options)
+
+
+@pytest.fixture
+def load(tmp_path):
+    return lambda split: json.loads((tmp_path / 'out' / 'annotations' / f'{split}.json').read_text())
+
+
+def boxes(coco):
+    return [annotation['bbox'] for annotation in coco['annotations']]
+
+
+def names(coco):
+    return [image['file_name'] for image in coco['images']]
+
+
+def test_whole_file(convert, load):
+    assert convert().splitlines() == [
+        'train.json: 1 images, 1 boxes (cat 0, dog 1)',
+        'val.json: 1 images, 1 boxes (cat 0, dog 1)',
+    ]
+    coco = load('train')
+    assert [category['name'] for category in coco['categories']] == ['cat', 'dog']
+    assert coco['images'] == [dict(id=1, file_name='train/a.jpg', width=40, height=20)]
+    assert coco['annotations'] == [
+        dict(id=1, image_id=1, category_id=2, bbox=[15, 5, 10, 10], area=100, iscrowd=0)
+    ]
+
+
+@pytest.mark.parametrize(
+    ('line', 'expected'),
+    [
+        ('0 0.5 0.5 1 1', [0, 0, 40, 20]),
+        ('0 0.0125 0.025 0.025 0.05', [0, 0, 1, 1]),
+        ('0.0 0.5 0.5 0.1 0.1', [18, 9, 4, 2]),
+        ('0 0.5123456 0.5 0.1 0.1', [18.494, 9, 4, 2]),
+        # Six decimals put the border of a third 1e-6 outside: that is no clipping worth a word.
+        ('0 0.166666 0.5 0.333333 1', [0, 0, 13.333, 20]),
+    ],
+)
+def test_boxes_in_pixels(root, convert, load, line, expected):
+    write_text(root / 'labels/train/a.txt', line)
+    assert 'clipped' not in convert()
+    assert boxes(load('train')) == [expected]
+
+
+def test_boxes_across_the_border_are_clipped_and_counted(root, convert, load):
+    write_text(root / 'labels/train/a.txt', '0 0.0 0.9 0.5 0.4\n')
+    assert 'clipped to it: 1' in convert()
+    assert boxes(load('train')) == [[0, 14, 10, 6]]
+
+
+@pytest.mark.parametrize(
+    ('line', 'reason'),
+    [
+        ('1 0.5 0.5 0.25', '4 values where `class cx cy w h` is needed'),
+        ('1 0.5 0.5 0.25 0.5 0.9', '6 values where `class cx cy w h` is needed'),
+        ('1 0.5 half 0.25 0.5', "'1 0.5 half 0.25 0.5' holds something that is no number"),
+        ('2 0.5 0.5 0.25 0.5', 'class index 2 is not in 0 to 1'),
+        ('-1 0.5 0.5 0.25 0.5', 'class index -1 is not in 0 to 1'),
+        ('0.5 0.5 0.5 0.25 0.5', 'class index 0.5 is not in 0 to 1'),
+        ('1 20 10 10 10', '20 10 10 10 is not within 0 to 1'),
+        ('1 0.5 -0.1 0.25 0.5', '0.5 -0.1 0.25 0.5 is not within 0 to 1'),
+        ('1 0.5 nan 0.25 0.5', '0.5 nan 0.25 0.5 is not within 0 to 1'),
+        ('inf 0.5 0.5 0.25 0.5', 'class index inf is not in 0 to 1'),
+        ('1 0.5 0.5 0 0.5', 'box (20, 5, 20, 15) has no area'),
+    ],
+)
+def test_malformed_lines_are_named_and_left_out(root, convert, load, line, reason):
+    path = root / 'labels/train/a.txt'
+    write_text(path, f'{LABEL}\n{line}\n')
+    assert f'skipped: {path}:3: {reason}, skipped\n' in convert()
+    assert boxes(load('train')) == [[15, 5, 10, 10]]
+
+
+def test_empty_and_missing_label_files_are_background(root, convert, load):
+    write_image(root / 'images/train/empty.jpg')
+    write_text(root / 'labels/train/empty.txt', '')
+    write_image(root / 'images/train/missing.jpg')
+    printed = convert()
+    assert names(load('train')) == ['train/a.jpg', 'train/empty.jpg', 'train/missing.jpg']
+    assert len(boxes(load('train'))) == 1
+    assert f'taken as background: 1 ({root}/labels/train/missing.txt)' in printed
+
+
+def test_label_file_without_image_is_noted(root, convert):
+    write_text(root / 'labels/train/lost.txt', LABEL)
+    write_text(root / 'labels/train/classes.txt', 'cat\ndog\n')
+    assert f'belong to no image of a split: 1 ({root}/labels/train/lost.txt)' in convert()
+
+
+def test_no_label_file_at_all(root, convert):
+    (root / 'labels').rename(root / 'txt')
+    with pytest.raises(UserError, match='no such label file, nor one for any other image'):
+        convert()
+
+
+def test_no_usable_object_at_all(root, convert, tmp_path):
+    for path in root.glob('labels/*/*.txt'):
+        write_text(path, '7 0.5 0.5 0.1 0.1\n')
+    with pytest.raises(UserError, match=r'no usable object in 2 images \(.*a.txt:1: class index 7'):
+        convert()
+    assert not (tmp_path / 'out').exists()
+
+
+def test_an_image_that_is_none_is_named_and_left_out(root, convert, load):
+    write_text(root / 'images/train/bad.jpg', 'no image')
+    assert f'skipped: {root}/images/train/bad.jpg: not an image that can be read; image skipped' in convert()
+    assert names(load('train')) == ['train/a.jpg']
+
+
+@pytest.mark.parametrize('suffix', ['jpg', 'png', 'webp', 'bmp'])
+@pytest.mark.parametrize('orientation', [1, 3, 6, 8])
+def test_sizes_are_those_that_opencv_decodes(root, convert, load, suffix, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = root / f'images/train/a.{suffix}'
+    (root / 'images/train/a.jpg').unlink()
+    Image.fromarray(np.zeros((20, 40, 3), np.uint8)).save(path, exif=exif)
+    convert()
+    image = load('train')['images'][0]
+    assert (image['height'], image['width']) == cv2.imread(str(path)).shape[:2]
+    if suffix == 'jpg' and orientation in (6, 8):
+        assert (image['height'], image['width']) == (40, 20)
+
+
+@pytest.mark.parametrize(
+    'text',
+    [
+        'names: [cat, dog]\nnc: 2\n',
+        'names: {1: dog, 0: cat}\n',
+        'names:\n  0: cat\n  1: dog\n',
+    ],
+)
+def test_names_from_the_yaml_file(root, convert, load, text):
+    (root / 'classes.txt').unlink()
+    write_text(root / 'data.yaml', text)
+    convert()
+    assert [category['name'] for category in load('val')['categories']] == ['cat', 'dog']
+
+
+def test_names_from_the_command_line_win(root, convert, load):
+    convert('--classes', 'x', 'y', 'z')
+    assert [category['name'] for category in load('val')['categories']] == ['x', 'y', 'z']
+
+
+@pytest.mark.parametrize(
+    ('text', 'message'),
+    [
+        ('names: [cat, dog]\nnc: 3\n', 'nc: 3 but names 2 classes'),
+        ('names: {1: dog}\n', 'indices from 0 without gaps'),
+        ('names: dog\n', 'indices from 0 without gaps'),
+        ('names: [cat\n', 'not a valid YAML file'),
+        ('- cat\n', 'must hold keys'),
+    ],
+)
+def test_faulty_yaml_file(root, convert, text, message):
+    write_text(root / 'data.yaml', text)
+    with pytest.raises(UserError, match=message):
+        convert()
+
+
+def test_no_names_at_all(root, convert):
+    (root / 'classes.txt').unlink()
+    with pytest.raises(UserError, match='give them with --classes'):
+        convert()
+
+
+@pytest.mark.parametrize('where', ['train.txt', 'lists/train.txt'])
+@pytest.mark.parametrize('line', ['images/all/b.jpg', './images/all/b.jpg', '{root}/images/all/b.jpg'])
+def test_split_by_list(root, convert, load, where, line):
+    for name in ('a', 'b', 'c'):
+        write_image(root / f'images/all/{name}.jpg')
+        write_text(root / f'labels/all/{name}.txt', LABEL)
+    write_text(root / where, f'{line.format(root=root)}\n\n{line.format(root=root)}\n')
+    convert('--train', where)
+    assert names(load('train')) == ['all/b.jpg']
+    assert names(load('val')) == ['val/b.jpg']
+
+
+def test_a_listed_image_that_is_missing_is_named(root, convert, load):
+    write_text(root / 'train.txt', 'images/train/a.jpg\nimages/train/gone.jpg\n')
+    printed = convert('--train', 'train.txt')
+    assert f'skipped: {root}/gone.jpg: image not found' in printed.replace('images/train/', '')
+    assert names(load('train')) == ['train/a.jpg']
+
+
+@pytest.mark.parametrize(
+    'text',
+    [
+        'train: ../train/images\nval: ../valid/images\n',
+        'train: train/images\nval: [valid/images]\n',
+        'path: {root}\ntrain: train/images\nval: valid/images\n',
+        'path: ../nowhere\ntrain: train/images\nvalidation: valid/images\n',
+        '',
+    ],
+)
+def test_layout_with_images_inside_the_splits(tmp_path, run, load, text):
+    root = tmp_path / 'export'
+    for split in ('train', 'valid'):
+        write_image(root / split / 'images' / f'{split}.jpg')
+        write_text(root / split / 'labels' / f'{split}.txt', LABEL)
+    write_text(root / 'data.yaml', f'names: [cat, dog]\n{text.format(root=root)}')
+    run(yolo2coco, root, tmp_path / 'out')
+    assert names(load('train')) == ['train/images/train.jpg']
+    assert names(load('val')) == ['valid/images/valid.jpg']
+    assert boxes(load('val')) == [[15, 5, 10, 10]]
+    assert (tmp_path / 'out/images/valid/images/valid.jpg').is_file()
+
+
+def test_labels_beside_the_images(tmp_path, run, load):
+    write_image(tmp_path / 'set/all/a.jpg')
+    write_text(tmp_path / 'set/all/a.txt', LABEL)
+    run(yolo2coco, tmp_path / 'set', tmp_path / 'out', '--train', 'all', '--val', 'all', '--classes', 'u', 'v')
+    assert names(load('train')) == ['a.jpg']
+    assert boxes(load('train')) == [[15, 5, 10, 10]]
+
+
+@pytest.mark.parametrize(
+    ('path', 'expected'),
+    [
+        ('x/images/train/a.b.jpg', 'x/labels/train/a.b.txt'),
+        ('images/x/images/a.png', 'images/x/labels/a.txt'),
+        ('x/images.jpg', 'x/images.txt'),
+        ('x/a.jpg', 'x/a.txt'),
+    ],
+)
+def test_label_path(tmp_path, path, expected):
+    assert yolo2coco.label_path(type(tmp_path)(path)).as_posix() == expected
+
+
+def test_a_split_that_does_not_exist(convert):
+    with pytest.raises(UserError, match='images/nowhere: no such folder or list of images'):
+        convert('--train', 'images/nowhere')
+
+
+def test_no_images(root, convert):
+    (root / 'images').rename(root / 'pictures')
+    with pytest.raises(UserError, match='name their folders or lists with --train and --val'):
+        convert()
+
+
+def test_not_a_folder(run, tmp_path):
+    with pytest.raises(UserError, match='no such folder'):
+        run(yolo2coco, tmp_path / 'nowhere', tmp_path / 'out')
+
+
+def test_missing_val_and_images_in_both(root, convert):
+    (root / 'images/val').rename(root / 'images/other')
+    assert 'a split that training needs: 1 (--val)' in convert()
+    assert f'in val.json: 1 ({root}/images/train/a.jpg)' in convert('--val', 'images/train')
+
+
+def test_output_into_the_same_folder(root, run):
+    for _ in range(2):
+        run(yolo2coco, root, root)
+    assert not (root / 'images').is_symlink()
+    assert names(json.loads((root / 'annotations/train.json').read_text())) == ['train/a.jpg']
+
+
+@pytest.mark.parametrize('how', ['link', 'copy'])
+def test_images_are_found_from_the_output_folder(convert, tmp_path, how):
+    convert('--images', how)
+    assert cv2.imread(str(tmp_path / 'out/images/train/a.jpg')).shape == (20, 40, 3)
+    assert (tmp_path / 'out' / 'images').is_symlink() == (how == 'link')
