@@ -56,7 +56,7 @@ $(VENV)/.ready: export PIP_CONSTRAINT := constraints.txt
 $(VENV)/.ready: constraints.txt setup.cfg setup.py | $(VENV)/bin/pip
 	$(VENV)/bin/pip install torch
 	@echo 'Installing the OpenMMLab packages, mmyolox and the development tools: about two minutes ...'
-	$(VENV)/bin/pip install --quiet --editable '.[mmlab,mim,dev]'
+	$(VENV)/bin/pip install --quiet --editable '.[mmlab,dev]'
 	$(headless_opencv)
 	touch $@
 

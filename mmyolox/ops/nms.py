@@ -11,7 +11,7 @@ at once, settles from the best box downwards; when a round changes nothing, it i
   of the label, rounds the coordinates (at label 79 of a 1280-pixel image a float32 step is 1/128 pixel).
 - Equal scores: the lower index goes first. NaN scores go last.
 - A box with a NaN coordinate overlaps nothing: it is kept and suppresses nothing.
-- Besides the input, memory is bounded by a few matrices of ``_BLOCK ** 2`` pairs (about 10 MB).
+- Memory: 4 MB for the matrices of pairs, and less than 100 bytes a box.
 """
 
 from collections.abc import Iterator
@@ -19,8 +19,10 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-# Boxes compared all against all at once: the matrices of 512 x 512 pairs stay in a core's cache.
-_BLOCK = 512
+# Up to 256 boxes of a class are compared all against all; matrices of 2**17 pairs (512 kB) stay in a core's
+# cache. Measured best among blocks of 128 to 512 and matrices of 2**15 to 2**18, at 1,000 to 50,000 boxes.
+_BLOCK = 256
+_PAIRS = 2**17
 
 
 def nms(bboxes: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
@@ -54,9 +56,7 @@ def batched_nms(
     Returns:
         (K,) int64: indices of the kept boxes by falling score.
     """
-    order = scores.nan_to_num(nan=-torch.inf, posinf=torch.inf, neginf=-torch.inf).argsort(
-        descending=True, stable=True
-    )
+    order = scores.masked_fill(scores.isnan(), -torch.inf).argsort(descending=True, stable=True)
     size = len(order) if max_num < 0 else 4 * max_num
     while True:
         best = order[:size]
@@ -86,7 +86,7 @@ def _classes(labels: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
 
     Yields:
         members: (G, W) int64, a class a row, its boxes in the given order, then padding. G is 1 or
-            G * W * W at most ``_BLOCK ** 2``.
+            G * W * W at most ``_PAIRS``.
         is_member: (G, W) bool, False for padding. It stands behind the boxes, so it suppresses none.
     """
     by_class = labels.argsort(stable=True)
@@ -96,7 +96,7 @@ def _classes(labels: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
     widths: list[int] = sizes.tolist()
     row = 0
     while row < len(widths):
-        stop = row + max(1, _BLOCK**2 // widths[row] ** 2)
+        stop = row + max(1, _PAIRS // widths[row] ** 2)
         column = torch.arange(widths[row], device=labels.device)
         slots = (starts[row:stop, None] + column).clamp(max=len(labels) - 1)
         yield by_class[slots], column < sizes[row:stop, None]
@@ -114,7 +114,7 @@ def _greedy_long(corners: Tensor, iou_threshold: float) -> Tensor:
         block, alive = alive[:_BLOCK], alive[_BLOCK:]
         block = block[_greedy(corners[:, block], iou_threshold)]
         kept.append(block)
-        pieces = corners[:, alive].split(_BLOCK**2 // len(block), dim=1)
+        pieces = corners[:, alive].split(_PAIRS // len(block), dim=1)
         covered = [_exceeds(corners[:, block], piece, iou_threshold).any(0) for piece in pieces]
         alive = alive[~torch.cat(covered)]
     return torch.cat(kept)

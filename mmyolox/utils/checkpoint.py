@@ -167,10 +167,10 @@ def _allowed() -> list[Any]:
     ]
 
 
-def _number_type(code: str, *flags: bool) -> np.dtype[Any]:
+def _number_type(code: str, align: bool, copy: bool) -> np.dtype[Any]:
     if not _NUMBER_TYPES.fullmatch(code):
         raise UnpicklingError(f'GLOBAL numpy.dtype({code!r})')
-    return np.dtype(code, *flags)
+    return np.dtype(code, align, copy)
 
 
 def _history_statistic(owner: Any, name: str) -> Callable[..., Any]:

@@ -8,8 +8,10 @@ from typing import Any
 
 from mmengine.config import Config
 
+from .config_check import check_config
 from .config_classes import class_values
 from .config_files import find_base, find_config
+from .config_options import check_names, check_options
 from .config_variables import ConfigFile, read_chain, write_chain
 from .errors import UserError
 
@@ -44,25 +46,30 @@ def load_config(path: str | Path, cfg_options: dict[str, Any] | None = None) -> 
     """
     options = dict(cfg_options or {})
     chain = read_chain(find_config(str(path)), find_base)
-    cfg = _evaluate(chain, options)
-    values = class_values(cfg, chain, options)
-    if values:
-        cfg = _evaluate(chain, options | values)
-    _merge(cfg, options | {name: values[name] for name in values if name in options})
+    read = chain.read()
+    variables = {
+        name: value for name, value in options.items() if name in read and not isinstance(value, dict)
+    }
+    cfg = _evaluate(chain, variables)
+    check_names(cfg, read)
+    check_options(cfg, options, read)
+    classes = class_values(cfg, chain, options)
+    if classes:
+        cfg = _evaluate(chain, variables | classes)
+    _merge(cfg, options | {name: classes[name] for name in classes if name in options})
+    check_config(cfg)
     return cfg
 
 
-def _evaluate(chain: ConfigFile, values: dict[str, Any]) -> Config:
-    """Evaluate a chain with new values for variables (those without a dot)."""
-    variables = {
-        name: value for name, value in values.items() if '.' not in name and not isinstance(value, dict)
-    }
+def _evaluate(chain: ConfigFile, variables: dict[str, Any]) -> Config:
+    """Evaluate a chain with new values for variables."""
     with tempfile.TemporaryDirectory() as folder:
         top = write_chain(chain, variables, Path(folder) / 'config')
         try:
             cfg = Config.fromfile(str(top))
         except Exception as error:  # a config runs as code: it can fail in any way
-            raise UserError(f'{_place(error, chain, folder)}: {type(error).__name__}: {error}') from error
+            reason = str(error.__cause__ or error).split('\n')[0]
+            raise UserError(f'{_place(error, chain, folder)}: {type(error).__name__}: {reason}') from error
     if top == chain.path:  # a `read_base()` config holds imported names that a copy would lose
         return cfg
     return Config(cfg.to_dict(), filename=str(chain.path), env_variables=cfg.env_variables)

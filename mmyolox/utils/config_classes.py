@@ -29,16 +29,18 @@ def class_values(cfg: dict[str, Any], chain: ConfigFile, options: dict[str, Any]
     if 'classes' not in cfg:
         return {}
     path = annotation_path(cfg)
-    if cfg['classes'] is None and path is None:
+    if cfg['classes'] is not None:
+        names, source = _as_names(cfg['classes']), 'classes'
+    elif path is not None:
+        names, source = read_class_names(path), path
+    else:
         return {}
-    names = read_class_names(path) if cfg['classes'] is None else _as_names(cfg['classes'])
     given_at = {
         name: -1 if options.get(name) is not None else chain.depth_of(name)
         for name in ('classes', 'num_classes')
     }
     follows = cfg.get('num_classes') is None or given_at['num_classes'] > given_at['classes']
     if not follows and cfg['num_classes'] != len(names):
-        source = path if cfg['classes'] is None else 'classes'
         raise UserError(
             f'num_classes={cfg["num_classes"]}, but {source} has {len(names)} classes ({_brief(names)}); '
             'leave num_classes out or mend it'
@@ -54,7 +56,7 @@ def annotation_path(cfg: dict[str, Any]) -> str | None:
 
 
 def read_class_names(path: str) -> tuple[str, ...]:
-    """Read the category names of a COCO annotation file, in the order of their ids.
+    """Read the category names of a COCO annotation file, in the file's order.
 
     Args:
         path: A JSON file with a list ``categories`` of ``{"id": int, "name": str}``.
@@ -65,7 +67,7 @@ def read_class_names(path: str) -> tuple[str, ...]:
     try:
         with open(path, encoding='utf-8') as file:
             categories = json.load(file)['categories']
-        names = tuple(category['name'] for category in sorted(categories, key=lambda one: one['id']))
+        names = tuple(category['name'] for category in categories)
     except OSError as error:
         raise UserError(
             f'annotation file {path}: {error.strerror}; set data_root and train_ann_file '
@@ -74,7 +76,7 @@ def read_class_names(path: str) -> tuple[str, ...]:
     except ValueError as error:
         raise UserError(f'annotation file {path} is not valid JSON: {error}') from error
     except (KeyError, TypeError) as error:
-        raise UserError(f'annotation file {path} has no COCO categories with id and name') from error
+        raise UserError(f'annotation file {path} has no COCO categories with names') from error
     if not names:
         raise UserError(f'annotation file {path} names no categories')
     return _checked(names, path)

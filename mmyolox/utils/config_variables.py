@@ -72,6 +72,13 @@ class ConfigFile:
                 found |= dict.fromkeys(names, value)
         return found
 
+    def read(self) -> set[str]:
+        """The variables read here and in the files below, by name or as ``_base_.name``."""
+        nodes = list(ast.walk(self.tree))
+        names = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+        names |= {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+        return names.union(*(base.read() for base, _ in self.bases))
+
     def depth_of(self, name: str) -> float:
         """How many steps down the chain ``name`` first gets a value other than None; infinite if never."""
         if name in self.assigned() and self.constants().get(name, ...) is not None:

@@ -80,7 +80,7 @@ def draw_text(image: NDArray[np.uint8], text: str, corner: tuple[int, int], colo
     text = text.encode('ascii', 'replace').decode()
     (text_width, text_height), base = cv2.getTextSize(text, _FONT, scale, thickness)
     height = text_height + base
-    x = max(0, min(corner[0], image.shape[1] - text_width))
+    x = max(0, min(corner[0], image.shape[1] - text_width - 1))
     y = corner[1] if corner[1] >= height else max(corner[1], 0) + height
     cv2.rectangle(image, (x, y - height), (x + text_width, y - 1), colour, cv2.FILLED)
     blue, green, red = colour

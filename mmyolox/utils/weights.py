@@ -130,8 +130,8 @@ def state_dict_of(checkpoint: dict[str, Any], source: str) -> dict[str, Tensor]:
 
 def bare_model(model: nn.Module) -> nn.Module:
     """The model inside wrappers for several devices or for test-time augmentation."""
-    while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
-        model = model.module
+    if is_model_wrapper(model) or isinstance(model, BaseTTAModel):
+        return bare_model(model.get_submodule('module'))
     return model
 
 

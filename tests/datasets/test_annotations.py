@@ -145,6 +145,12 @@ def test_files_are_looked_for_in_subfolders(tmp_path):
     )
 
 
+def test_a_file_system_that_lists_names_otherwise_has_the_last_word(tmp_path, monkeypatch):
+    (tmp_path / 'a.jpg').touch()
+    monkeypatch.setattr('mmyolox.datasets.annotations.list_folder', lambda folder: {'A.JPG'})
+    check_files_exist('f', 'images', str(tmp_path), [f'{tmp_path}/a.jpg'])
+
+
 def test_absent_folder(tmp_path):
     with pytest.raises(UserError, match=r'none, the folder of the images, not found.*data_root'):
         check_files_exist('f', 'images', str(tmp_path / 'none'), [])

@@ -207,6 +207,7 @@ def test_checkpoint_hook_writes_through_the_atomic_backend(make_runner, tmp_path
     monkeypatch.setattr(LocalBackend, 'put', None)
     checkpoint = dict(
         type='CheckpointHook',
+        interval=1,
         backend_args=dict(backend='atomic_local'),
         save_best='score',
         rule='greater',

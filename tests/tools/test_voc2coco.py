@@ -5,7 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from conftest import load_tool
+from tool_loading import load_tool
 
 from mmyolox.utils import UserError
 
@@ -13,9 +13,7 @@ voc2coco = load_tool('dataset_converters/voc2coco.py')
 
 
 def voc_object(name, box, difficult=0):
-    corners = ''.join(
-        f'<{k}>{v}</{k}>' for k, v in zip(('xmin', 'ymin', 'xmax', 'ymax'), box, strict=True)
-    )
+    corners = ''.join(f'<{k}>{v}</{k}>' for k, v in zip(('xmin', 'ymin', 'xmax', 'ymax'), box, strict=True))
     return f'<object><name>{name}</name><difficult>{difficult}</difficult><bndbox>{corners}</bndbox></object>'
 
 
@@ -195,6 +193,12 @@ def test_what_the_user_should_know(voc, convert):
         assert note in printed
 
 
+def test_an_image_listed_twice_is_taken_once(voc, convert, load):
+    voc.split('train', 'a', 'b', 'a')
+    convert()
+    assert [image['file_name'] for image in load('train')['images']] == ['a.jpg', 'b.jpg']
+
+
 def test_nothing_to_note_is_not_noted(convert):
     assert 'note' not in convert()
 
@@ -252,3 +256,12 @@ def test_no_usable_object_at_all(voc, convert, tmp_path):
     with pytest.raises(UserError, match=r'no usable object in the splits train, val \(.*a.xml: object 1'):
         convert()
     assert not (tmp_path / 'out').exists()
+
+
+def test_a_system_without_links(convert, monkeypatch):
+    def refuse(*args, **kwargs):
+        raise OSError(1, 'Operation not permitted')
+
+    monkeypatch.setattr(Path, 'symlink_to', refuse)
+    with pytest.raises(UserError, match=r'cannot make a link \(Operation not permitted\); use --images copy'):
+        convert()

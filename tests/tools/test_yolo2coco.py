@@ -3,8 +3,8 @@ import json
 import cv2
 import numpy as np
 import pytest
-from conftest import load_tool
 from PIL import Image
+from tool_loading import load_tool
 
 from mmyolox.utils import UserError
 
@@ -250,7 +250,9 @@ def test_layout_with_images_inside_the_splits(tmp_path, run, load, text):
 def test_labels_beside_the_images(tmp_path, run, load):
     write_image(tmp_path / 'set/all/a.jpg')
     write_text(tmp_path / 'set/all/a.txt', LABEL)
-    run(yolo2coco, tmp_path / 'set', tmp_path / 'out', '--train', 'all', '--val', 'all', '--classes', 'u', 'v')
+    run(
+        yolo2coco, tmp_path / 'set', tmp_path / 'out', '--train', 'all', '--val', 'all', '--classes', 'u', 'v'
+    )
     assert names(load('train')) == ['a.jpg']
     assert boxes(load('train')) == [[15, 5, 10, 10]]
 
@@ -284,9 +286,10 @@ def test_not_a_folder(run, tmp_path):
         run(yolo2coco, tmp_path / 'nowhere', tmp_path / 'out')
 
 
-def test_missing_val_and_images_in_both(root, convert):
+def test_missing_val_and_images_in_both(root, convert, load):
     (root / 'images/val').rename(root / 'images/other')
     assert 'a split that training needs: 1 (--val)' in convert()
+    assert names(load('train')) == ['train/a.jpg']
     assert f'in val.json: 1 ({root}/images/train/a.jpg)' in convert('--val', 'images/train')
 
 

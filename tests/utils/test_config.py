@@ -173,7 +173,7 @@ def custom(write, tmp_path):
 
 
 def test_classes_come_from_the_annotation_file(custom, tmp_path):
-    names = ('dog', 'cat', 'traffic light')
+    names = ('cat', 'dog', 'traffic light')
     for cfg in (load_config(custom), load_config(tmp_path / 'custom.py', {'data_root': str(tmp_path)})):
         assert cfg.metainfo.classes == names
         assert cfg.head.num_classes == cfg.num_classes == 3
@@ -210,7 +210,7 @@ def test_disagreeing_classes_and_number_are_refused(write, leaf, options):
 
 
 def test_number_that_disagrees_with_the_file_is_refused(custom):
-    with pytest.raises(UserError, match=r'num_classes=5, but .*train.json has 3 classes \(dog, cat'):
+    with pytest.raises(UserError, match=r'num_classes=5, but .*train.json has 3 classes \(cat, dog'):
         load_config(custom, {'num_classes': 5})
 
 
@@ -220,7 +220,7 @@ def test_number_that_disagrees_with_the_file_is_refused(custom):
         (None, 'No such file'),
         ('{', 'not valid JSON'),
         ('[]', 'no COCO categories'),
-        ('{"categories": [{"name": "a"}]}', 'no COCO categories'),
+        ('{"categories": [{"id": 1}]}', 'no COCO categories'),
         ('{"categories": []}', 'names no categories'),
         ('{"categories": [{"id": 1, "name": "a"}, {"id": 2, "name": "a"}]}', 'more than once: a'),
     ],

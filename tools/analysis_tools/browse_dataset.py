@@ -95,7 +95,10 @@ def main() -> None:
     from mmyolox.registry import DATASETS
     from mmyolox.utils.config import load_config
     from mmyolox.utils.draw import contact_sheet
+    from mmyolox.utils.errors import UserError
 
+    if args.number < 1:
+        raise UserError(f'--number {args.number}: at least one sample is needed')
     cfg = load_config(args.config, args.cfg_options)
     init_default_scope(cfg.get('default_scope', 'mmyolox'))
     dataset = DATASETS.build(dataset_config(cfg, args.split, args.stage))

@@ -69,6 +69,8 @@ def make_settings(args: argparse.Namespace) -> 'Settings':
         raise UserError(f'--size {args.size}: one or two numbers are needed, 32 or more each')
     if not 0 <= args.shapes[0] <= args.shapes[1]:
         raise UserError(f'--shapes {args.shapes}: two numbers are needed, the smaller first')
+    if not 0 < args.radius[0] <= args.radius[1]:
+        raise UserError(f'--radius {args.radius}: two numbers above 0 are needed, the smaller first')
     return Settings(
         width=args.size[0],
         height=args.size[-1],

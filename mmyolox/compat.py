@@ -1,0 +1,147 @@
+"""What mmyolox needs of the OpenMMLab packages, and a stand-in for mmcv's compiled extension.
+
+mmcv installed without a compiler has no ``mmcv._ext``, and without it ``import mmdet.models`` fails, although
+YOLOX calls one of its ops only. ``install_extension`` puts a finder at the end of ``sys.meta_path`` that
+answers for ``mmcv._ext`` alone. Python asks it after all others, so a compiled mmcv is found first and stays
+as it is. Importing this module imports neither torch nor an OpenMMLab package.
+"""
+
+import re
+import sys
+from collections.abc import Callable, Sequence
+from importlib import metadata, util
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_EXTENSION = 'mmcv._ext'
+
+
+class MissingOpError(RuntimeError):
+    """A compiled op of mmcv was called that the installed mmcv does not have."""
+
+
+class _Requirement(NamedTuple):
+    """A package by its import name, the oldest version that works, and who distributes it."""
+
+    package: str
+    minimum: str
+    distributions: tuple[str, ...]
+
+
+_REQUIREMENTS = (
+    _Requirement('mmengine', '0.10.0', ('onedl-mmengine', 'mmengine', 'mmengine-lite')),
+    _Requirement('mmcv', '2.0.0', ('onedl-mmcv', 'mmcv', 'mmcv-lite', 'mmcv-full')),
+    _Requirement('mmdet', '3.3.0', ('onedl-mmdetection', 'mmdet')),
+)
+
+
+def check_requirements() -> None:
+    """Check that the OpenMMLab packages are there and new enough, without importing them.
+
+    Newer versions than those tested are welcome: there are no upper limits.
+
+    Raises:
+        ImportError: One line that names the packages that are missing or too old, and what to install.
+    """
+    missing = [need.package for need in _REQUIREMENTS if util.find_spec(need.package) is None]
+    if missing:
+        raise ImportError(
+            f'mmyolox needs {", ".join(missing)}, not installed here: pip install "mmyolox[mmlab]"'
+        )
+    for need in _REQUIREMENTS:
+        found = _installed(need.distributions)
+        if found and all(_release(version) < _release(need.minimum) for version in found.values()):
+            name, version = next(iter(found.items()))
+            raise ImportError(
+                f'mmyolox needs {need.package} >= {need.minimum}, installed is {name} {version}: '
+                f'pip install --upgrade {name}'
+            )
+
+
+def _installed(distributions: Sequence[str]) -> dict[str, str]:
+    """Version by name of those distributions that are installed; a bare source folder counts as none."""
+    found = {}
+    for name in distributions:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _release(version: str) -> tuple[int, ...]:
+    """The numbers of '2.1.0rc1' as (2, 1, 0)."""
+    return tuple(int(number) for number in re.findall(r'\d+', version)[:3])
+
+
+def install_extension() -> None:
+    """Let ``import mmcv._ext`` find the stand-in where there is no compiled one. Safe to repeat."""
+    if _FINDER not in sys.meta_path:
+        sys.meta_path.append(_FINDER)
+
+
+class _ExtensionFinder(MetaPathFinder, Loader):
+    """Finds and makes the stand-in for ``mmcv._ext``, and nothing else."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        return ModuleSpec(fullname, self, origin=__file__) if fullname == _EXTENSION else None
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        return _Extension(spec.name, 'Stands in for the compiled ops of mmcv.')
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Nothing to run: ``_Extension`` answers by itself."""
+
+
+_FINDER = _ExtensionFinder()
+
+
+class _Extension(ModuleType):
+    """mmcv's extension module as far as YOLOX needs it; every other op exists and raises when called.
+
+    mmcv looks all its ops up when ``mmcv.ops`` is imported, so a name must exist before anyone needs it.
+    """
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        if name.startswith('__'):
+            raise AttributeError(name)
+
+        def missing(*_args: Any, **_kwargs: Any) -> Any:
+            raise MissingOpError(
+                f'the op "{name}" needs the compiled mmcv, which is not installed here; with a C++ compiler: '
+                'MMCV_WITH_OPS=1 pip install --no-build-isolation --force-reinstall --no-deps onedl-mmcv '
+                '(or install a compiled wheel of mmcv)'
+            )
+
+        return missing
+
+    @staticmethod
+    def nms(boxes: 'Tensor', scores: 'Tensor', iou_threshold: float, offset: int) -> 'Tensor':
+        """``mmcv.ops.nms`` on (N, 4) and (N,): kept indices by falling score.
+
+        Args:
+            boxes: Corners in pixels.
+            scores: One a box.
+            iou_threshold: IoU above which a box goes.
+            offset: 1 for boxes whose right and bottom pixels are inside, else 0.
+        """
+        from .ops import nms
+
+        return nms(boxes + boxes.new_tensor([0, 0, offset, offset]), scores, iou_threshold)
+
+    @staticmethod
+    def get_compiler_version() -> str:
+        """For ``mmcv.utils.collect_env``, which prints it."""
+        return 'n/a'
+
+    @staticmethod
+    def get_compiling_cuda_version() -> str:
+        """For ``mmcv.utils.collect_env``, which prints it."""
+        return 'n/a'

@@ -1,0 +1,158 @@
+"""Reading of COCO files: every fault is one line that names the file, the place and the value."""
+
+import json
+
+import pytest
+
+from mmyolox.datasets.coco_file import read_coco
+from mmyolox.utils import UserError
+
+
+def content():
+    return dict(
+        images=[
+            dict(id=10, file_name='a.jpg', width=100, height=50),
+            dict(id='b', file_name='sub/b.jpg', width=64.0, height=64),
+        ],
+        annotations=[
+            dict(id=0, image_id=10, category_id=7, bbox=[10, 5, 20, 30], segmentation=[[1, 2, 3, 4, 5, 6]]),
+            dict(id=1, image_id='b', category_id=3, bbox=[-5, 0, float('nan'), 0.5]),
+        ],
+        categories=[dict(id=i, name=name) for i, name in ((7, 'dog'), (3, 'cat'), (90, 'bird'))],
+    )
+
+
+@pytest.fixture
+def read(tmp_path):
+    """Writes a file, given as bytes or content, and reads it."""
+
+    def write_and_read(file, **kwargs):
+        path = tmp_path / 'ann.json'
+        path.write_bytes(file if isinstance(file, bytes) else json.dumps(file).encode())
+        return read_coco(str(path), **kwargs)
+
+    return write_and_read
+
+
+def test_sound_file(read, tmp_path):
+    file = read(content())
+    assert file.path == str(tmp_path / 'ann.json')
+    assert file.category_ids == {'dog': 7, 'cat': 3, 'bird': 90}
+    assert list(file.category_ids) == ['dog', 'cat', 'bird']
+    assert file.ids_of(['bird', 'dog']) == [90, 7]
+    assert [len(entries) for entries in (file.images, file.annotations, file.categories)] == [2, 2, 3]
+    assert file.annotations[0] == dict(id=0, image_id=10, category_id=7, bbox=[10, 5, 20, 30])
+
+
+def test_byte_order_mark_is_no_fault(read):
+    assert len(read(b'\xef\xbb\xbf' + json.dumps(content()).encode()).images) == 2
+
+
+def test_annotations_may_be_absent_on_request(read):
+    file = content()
+    del file['annotations']
+    assert read(file, need_annotations=False).annotations == []
+
+
+def change(*path, value=...):
+    """A change of one place in the file; the value ``...`` deletes it."""
+
+    def apply(file):
+        *parents, last = path
+        for key in parents:
+            file = file[key]
+        if value is ...:
+            del file[last]
+        else:
+            file[last] = value
+
+    return apply
+
+
+@pytest.mark.parametrize(
+    ('apply', 'message'),
+    [
+        (
+            change('images'),
+            r"not a COCO detection file: no list of 'images' \(its keys: annotations, categories\)",
+        ),
+        (change('annotations'), "no list of 'annotations'"),
+        (change('categories'), "no list of 'categories'"),
+        (change('annotations', value={}), "no list of 'annotations'"),
+        (change('annotations', value=[3]), "no list of 'annotations'"),
+        (change('images', value=[]), "its list of 'images' is empty"),
+        (change('categories', value=[]), "its list of 'categories' is empty"),
+        (change('images', 1, 'id', value=10), 'images with the same id: 10'),
+        (change('annotations', 1, 'id', value=0), 'annotations with the same id: 0'),
+        (change('categories', 1, 'id', value=7), 'categories with the same id: 7'),
+        (change('categories', 1, 'name', value='dog'), 'categories with the same name: dog'),
+        (
+            change('annotations', 0, 'category_id', value=8),
+            r'1 annotations have an unknown category_id: 8 \(annotation ids 0\)',
+        ),
+        (
+            change('annotations', 0, 'image_id', value='10'),
+            r"1 annotations have an unknown image_id: '10' \(annotation ids 0\)",
+        ),
+        (
+            change('images', 1, 'file_name'),
+            r"1 of 2 images have no valid 'file_name' \(a text\): no. 1 \(id b\): None",
+        ),
+        (change('images', 0, 'width'), "1 of 2 images have no valid 'width'.*id 10"),
+        (change('images', 0, 'height', value=0), "1 of 2 images have no valid 'height'.*: 0"),
+        (change('annotations', 0, 'bbox'), "1 of 2 annotations have no valid 'bbox'"),
+        (change('annotations', 0, 'bbox', value=[1, 2, 3]), r"'bbox'.*\[1, 2, 3\]"),
+        (change('annotations', 0, 'bbox', value=[1, 2, 3, None]), "'bbox'.*None"),
+        (change('annotations', 0, 'id'), "1 of 2 annotations have no valid 'id'"),
+        (change('categories', 0, 'id', value='7'), "1 of 3 categories have no valid 'id'.*: '7'"),
+        (change('categories', 2, 'name', value=5), "1 of 3 categories have no valid 'name'.*: 5"),
+    ],
+)
+def test_file_at_fault(read, tmp_path, apply, message):
+    file = content()
+    apply(file)
+    with pytest.raises(UserError, match=message) as error:
+        read(file)
+    assert str(error.value).startswith(str(tmp_path / 'ann.json'))
+    assert '\n' not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ('text', 'message'),
+    [
+        (b'{"images": [\n  1,,\n]}', r'ann\.json, line 2, column 5: not valid JSON'),
+        (b'', r'ann\.json, line 1, column 1: not valid JSON'),
+        (b'\x89PNG\xff\xfe', r'ann\.json: not a text file'),
+        (b'[]', r'ann\.json: not a COCO detection file: it holds a list'),
+    ],
+)
+def test_file_that_is_no_json_object(read, text, message):
+    with pytest.raises(UserError, match=message):
+        read(text)
+
+
+@pytest.mark.parametrize(
+    ('path', 'message'),
+    [
+        ('{}/none.json', r'annotation file .*/none\.json not found; check ann_file and data_root'),
+        ('{}', 'annotation file .* is a folder'),
+        ('{}/file/x', r'/file/x cannot be read \(Not a directory\)'),
+        ('', 'ann_file is not set'),
+    ],
+)
+def test_no_file(tmp_path, path, message):
+    (tmp_path / 'file').touch()
+    with pytest.raises(UserError, match=message):
+        read_coco(path.format(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ('name', 'message'),
+    [
+        ('kat', r"ann\.json has no class 'kat'; did you mean 'cat'\? \(its classes: dog, cat, bird\)"),
+        ('zebra', r"has no class 'zebra' \(its classes"),
+    ],
+)
+def test_class_that_the_file_lacks(read, name, message):
+    with pytest.raises(UserError, match=message):
+        read(content()).ids_of(['dog', name])

@@ -1,0 +1,139 @@
+"""tools/model_converters/yolox_to_mmyolox.py on files as Megvii's trainer writes them."""
+
+import json
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+from tool_loading import load_tool
+
+from mmyolox.utils import UserError
+from mmyolox.utils.megvii import Architecture
+
+converter = load_tool('model_converters/yolox_to_mmyolox.py')
+
+LAYOUTS = json.loads((Path(__file__).parents[1] / 'data' / 'megvii_yolox_keys.json').read_text())
+EXTRA = 'head.extra.weight'
+
+
+def nano_weights():
+    """Random values under Megvii's names; batch counters are integers."""
+    torch.manual_seed(0)
+    column = LAYOUTS['models'].index('nano')
+    shapes = {key: row[column] for key, row in LAYOUTS['shapes'].items() if row[column] is not None}
+    return {key: torch.rand(shape) if shape else torch.tensor(7) for key, shape in shapes.items()}
+
+
+@pytest.fixture
+def src(tmp_path):
+    path = tmp_path / 'yolox_nano.pth'
+    torch.save(dict(start_epoch=300, model=nano_weights(), optimizer=dict(state={})), path)
+    return path
+
+
+def resave(path, change):
+    """Rewrites a checkpoint with its weights changed."""
+    content = torch.load(path, weights_only=True)
+    change(content['model'])
+    torch.save(content, path)
+
+
+def test_a_whole_file_is_converted(run, src, tmp_path):
+    dst = tmp_path / 'new' / 'nano.pth'
+    out = run(converter, src, dst)
+    content = torch.load(dst, weights_only=True)
+    network = Architecture(**content['meta']['architecture']).build()
+    network.load_state_dict(content['state_dict'], strict=True)
+    theirs = nano_weights()
+    assert torch.equal(
+        network.backbone.stem.conv.conv.weight, theirs['backbone.backbone.stem.conv.conv.weight']
+    )
+    assert content['meta']['source'] == 'yolox_nano.pth'
+    assert len(content['state_dict']) == len(theirs) == 642
+    assert not [path for path in dst.parent.iterdir() if path != dst]
+    words = ' '.join(out.split())
+    assert 'YOLOX-nano, deepen_factor 0.33, widen_factor 0.25, use_depthwise True, 80 classes' in words
+    assert 'tensors in the file 642 used 642 (backbone 282, neck 198, bbox_head 162)' in words
+    assert 'unused 0 missing 0 counters set to 0 0' in words
+    assert 'not converted: start_epoch, optimizer' in words
+
+
+def test_list_names_every_tensor(run, src, tmp_path):
+    out = run(converter, src, tmp_path / 'nano.pth', '--list')
+    pairs = dict(line.split(' -> ') for line in out.splitlines() if ' -> ' in line)
+    assert [old.strip() for old in pairs] == list(nano_weights())
+    assert set(pairs.values()) == set(torch.load(tmp_path / 'nano.pth', weights_only=True)['state_dict'])
+
+
+@pytest.mark.parametrize(
+    ('change', 'shown', 'error'),
+    [
+        (lambda weights: weights.update({EXTRA: torch.zeros(1)}), EXTRA, '1 tensors unused and 0 missing'),
+        (
+            lambda weights: weights.pop('backbone.lateral_conv0.bn.bias'),
+            'neck.reduce_layers.2.bn.bias',
+            '0 tensors unused and 1 missing',
+        ),
+    ],
+)
+def test_a_partial_file_needs_permission(run, src, tmp_path, capsys, change, shown, error):
+    resave(src, change)
+    dst = tmp_path / 'nano.pth'
+    with pytest.raises(UserError, match=f'yolox_nano.pth: {error}, nothing written'):
+        run(converter, src, dst)
+    assert shown in capsys.readouterr().out
+    assert not dst.exists()
+    assert shown in run(converter, src, dst, '--allow-partial')
+    assert dst.exists()
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[:100_000])
+
+
+def fill_with_text(path):
+    path.write_text('<html>404: not found</html>')
+
+
+def store_code(path):
+    path.write_bytes(pickle.dumps(dict(model=print)))
+
+
+def store_list(path):
+    torch.save([1, 2], path)
+
+
+def store_other_network(path):
+    torch.save(dict(model={'conv1.weight': torch.zeros(64, 3, 7, 7)}), path)
+
+
+@pytest.mark.parametrize(
+    'spoil', [cut, fill_with_text, store_code, store_list, store_other_network, Path.unlink, Path.write_bytes]
+)
+def test_a_faulty_file_is_one_clear_line(run, src, tmp_path, spoil):
+    spoil(src, b'') if spoil is Path.write_bytes else spoil(src)
+    with pytest.raises(UserError, match=r'yolox_nano\.pth') as caught:
+        run(converter, src, tmp_path / 'nano.pth')
+    assert len(str(caught.value).splitlines()) == 1
+    assert not (tmp_path / 'nano.pth').exists()
+
+
+def test_a_failed_write_leaves_the_old_file(run, src, tmp_path, monkeypatch):
+    dst = tmp_path / 'nano.pth'
+    dst.write_bytes(b'old')
+
+    def full_disk(_content, path):
+        path.write_bytes(b'half')
+        raise OSError(28, 'No space left on device')
+
+    monkeypatch.setattr(torch, 'save', full_disk)
+    with pytest.raises(UserError, match=r'nano\.pth cannot be written: .*No space left'):
+        run(converter, src, dst)
+    assert dst.read_bytes() == b'old'
+    assert sorted(tmp_path.iterdir()) == [dst, src]
+
+
+def test_an_impossible_destination_is_named(run, src):
+    with pytest.raises(UserError, match='cannot be written'):
+        run(converter, src, src / 'nano.pth')

@@ -1,0 +1,44 @@
+"""tools/analysis_tools/get_flops.py on our configs."""
+
+import pytest
+from tool_loading import load_tool
+
+from mmyolox.utils import UserError
+
+get_flops = load_tool('analysis_tools/get_flops.py')
+
+
+def figures(out):
+    """The printed parameters (M) and GFLOPs."""
+    words = {line.split()[0]: line.split()[1] for line in out.splitlines()}
+    return float(words['parameters']), float(words['GFLOPs'])
+
+
+@pytest.mark.parametrize(('size', 'params', 'gflops'), [('nano', 0.91, 1.08), ('tiny', 5.06, 6.45)])
+def test_published_figures(run, size, params, gflops):
+    out = run(get_flops, f'yolox_{size}_fast_8xb8-300e_coco')
+    assert out.startswith('input       416 x 416')
+    assert figures(out) == (pytest.approx(params, rel=0.01), pytest.approx(gflops, rel=0.02))
+
+
+def test_cost_grows_with_the_area_and_channels_are_those_of_the_config(run):
+    name = 'yolox_nano_fast_8xb8-300e_coco'
+    _, small = figures(run(get_flops, name, '--shape', 416, 192))
+    params, large = figures(
+        run(get_flops, name, '--shape', 416, 384, '--cfg-options', 'model.backbone.input_channels=4')
+    )
+    assert large == pytest.approx(2 * small, rel=0.06)
+    assert params == pytest.approx(0.91, abs=0.01)
+
+
+@pytest.mark.parametrize('shape', [(0, 416), (100, 416)])
+def test_impossible_sizes_are_named(run, shape):
+    with pytest.raises(UserError, match=r'100|--shape 0'):
+        run(get_flops, 'yolox_nano_fast_8xb8-300e_coco', '--shape', *shape)
+
+
+def test_a_config_without_a_size_asks_for_one(run, tmp_path):
+    config = tmp_path / 'plain.py'
+    config.write_text("model = dict(type='YOLODetector')\n")
+    with pytest.raises(UserError, match='no img_scale; give --shape'):
+        run(get_flops, config)
