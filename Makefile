@@ -61,11 +61,12 @@ $(VENV)/.ready: constraints.txt setup.cfg setup.py | $(VENV)/bin/pip
 	touch $@
 
 $(LEGACY)/.ready: export PIP_CONSTRAINT := constraints-legacy.txt
-$(LEGACY)/.ready: constraints-legacy.txt setup.cfg setup.py | $(LEGACY)/bin/pip
+$(LEGACY)/.ready: constraints-legacy.txt constraints.txt setup.cfg setup.py | $(LEGACY)/bin/pip
 	$(LEGACY)/bin/pip install torch
 	$(LEGACY)/bin/pip install --quiet mmengine mmcv-lite mmdet --editable '.[dev]'
+	$(headless_opencv)
 	touch $@
 
-# opencv-python and opencv-python-headless, both required by dependencies, install the same files; the first
-# needs the system's libGL, so the second is put on top.
+# Dependencies require opencv-python, which needs the system's libGL, and the onedl packages the headless
+# form too, which installs the same files: that one is put on top.
 headless_opencv = $(@D)/bin/pip install --quiet --force-reinstall --no-deps opencv-python-headless

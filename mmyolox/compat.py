@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _EXTENSION = 'mmcv._ext'
+_INSTALL = 'pip install "mmyolox[mmlab]"'
 
 
 class MissingOpError(RuntimeError):
@@ -50,16 +51,14 @@ def check_requirements() -> None:
     """
     missing = [need.package for need in _REQUIREMENTS if util.find_spec(need.package) is None]
     if missing:
-        raise ImportError(
-            f'mmyolox needs {", ".join(missing)}, not installed here: pip install "mmyolox[mmlab]"'
-        )
+        raise ImportError(f'mmyolox needs {", ".join(missing)}, not installed here: {_INSTALL}')
     for need in _REQUIREMENTS:
         found = _installed(need.distributions)
         if found and all(_release(version) < _release(need.minimum) for version in found.values()):
             name, version = next(iter(found.items()))
             raise ImportError(
                 f'mmyolox needs {need.package} >= {need.minimum}, installed is {name} {version}: '
-                f'pip install --upgrade {name}'
+                f'upgrade it, or in a new environment {_INSTALL}'
             )
 
 

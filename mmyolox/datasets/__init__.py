@@ -12,8 +12,8 @@ __all__ = [
     'SeededSampler',
     'YOLOXCocoDataset',
     'YOLOXVOCDataset',
-    'transforms',
     'detection_datasets',
+    'transforms',
     'tta_collate',
     'yolox_collate',
 ]

@@ -12,6 +12,7 @@ from mmengine.logging import print_log
 
 from mmyolox.utils.errors import UserError
 
+from .annotations import AnnotationReport, filter_entries
 from .transforms.loading import UndecodableImageError
 from .transforms.scene import Sample
 
@@ -32,7 +33,12 @@ class DetectionDataset(BaseDataset):
         max_undecodable_ratio: share of the files that may turn out undecodable before training aborts.
         backend_args: of :mod:`mmengine.fileio`, for annotation files.
         **kwargs: of :class:`mmengine.dataset.BaseDataset`.
+
+    Attributes:
+        report: what the annotations held and what was left out; set by ``load_data_list``.
     """
+
+    report: AnnotationReport
 
     def __init__(
         self,
@@ -46,18 +52,40 @@ class DetectionDataset(BaseDataset):
         self.max_undecodable_ratio = max_undecodable_ratio
         self.backend_args = backend_args
         # Shared with the workers, which outlive an epoch: [seed, epoch], the seed -1 until somebody says it.
-        self._draw_key = torch.tensor([-1, 0]).share_memory_()
+        self._draw_key = torch.tensor([-1, 0]).share_memory_()  # type: ignore[no-untyped-call]
         super().__init__(*args, **kwargs)
 
     def full_init(self) -> None:
         """Loads the annotations; see :class:`mmengine.dataset.BaseDataset`."""
         if not self._fully_initialized:
             super().full_init()
-            self._undecodable = torch.zeros(len(self), dtype=torch.bool).share_memory_()
+            undecodable = torch.zeros(len(self), dtype=torch.bool)
+            self._undecodable = undecodable.share_memory_()  # type: ignore[no-untyped-call]
+
+    def filter_data(self) -> list[dict[str, Any]]:
+        """Applies ``filter_cfg``, except in test mode."""
+        if self.test_mode:
+            return self.data_list
+        return filter_entries(self.data_list, self.filter_cfg, self.report)
+
+    def get_cat_ids(self, idx: int) -> list[int]:
+        """The labels in image ``idx``, one a box, for MMEngine's ``ClassBalancedDataset``."""
+        return self.get_data_info(idx)['labels'].tolist()
 
     def set_draw_key(self, seed: int, epoch: int) -> None:
         """Says which draws come next, to this process and to running workers."""
         self._draw_key.copy_(torch.tensor([seed, epoch]))
+
+    def __getitem__(self, idx: int) -> Any:
+        """Sample ``idx`` after the pipeline, or another one that takes its place in training."""
+        seed, epoch = self._draw_key.tolist()
+        if seed >= 0:
+            # Once a sample, not once an attempt: an attempt that fails must not draw itself again for ever.
+            global_seed = int(np.random.default_rng((seed, epoch, idx)).integers(2**31))
+            # Transforms of other projects draw from the global states.
+            np.random.seed(global_seed)
+            random.seed(global_seed)
+        return super().__getitem__(idx)
 
     def prepare_data(self, idx: int) -> Any:
         """Runs sample ``idx`` through the pipeline; None asks for another sample.
@@ -65,7 +93,8 @@ class DetectionDataset(BaseDataset):
         Raises:
             UserError: more files than ``max_undecodable_ratio`` do not decode.
         """
-        sample = Sample(self.get_data_info(idx), dataset=self, rng=self._rng(idx), img_scale=self.img_scale)
+        rng = np.random.default_rng(np.random.randint(2**31))
+        sample = Sample(self.get_data_info(idx), dataset=self, rng=rng, img_scale=self.img_scale)
         try:
             return self.pipeline(sample)
         except UndecodableImageError as error:
@@ -73,17 +102,6 @@ class DetectionDataset(BaseDataset):
                 raise
             self._note_undecodable(error)
             return None
-
-    def _rng(self, idx: int) -> np.random.Generator:
-        seed, epoch = self._draw_key.tolist()
-        if seed < 0:
-            return np.random.default_rng(np.random.randint(2**31))
-        rng = np.random.default_rng((seed, epoch, idx))
-        # Transforms of other projects draw from the global states.
-        global_seed = int(rng.integers(2**31))
-        np.random.seed(global_seed)
-        random.seed(global_seed)
-        return rng
 
     def _note_undecodable(self, error: UndecodableImageError) -> None:
         if self._undecodable[error.sample_idx]:
@@ -99,7 +117,7 @@ class DetectionDataset(BaseDataset):
 
 
 def _check_img_scale(img_scale: Sequence[int]) -> tuple[int, int]:
-    scale = tuple(img_scale)
+    scale = tuple(img_scale) if isinstance(img_scale, Sequence) else ()
     if len(scale) != 2 or any(not isinstance(side, int) or side < 1 or side % 32 for side in scale):
         raise UserError(f'img_scale={img_scale!r} must be (width, height), two positive multiples of 32')
     return scale

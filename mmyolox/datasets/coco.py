@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mmyolox.registry import DATASETS
 from mmyolox.utils import UserError
 
-from .annotations import AnnotationReport, check_boxes, check_files_exist, configured_classes, filter_entries
+from .annotations import AnnotationReport, check_boxes, check_files_exist, configured_classes
 from .base import DetectionDataset
 from .coco_file import CocoAnnotations, Entry, read_coco
 
@@ -43,8 +43,6 @@ class YOLOXCocoDataset(DetectionDataset):
             or nothing is left to train on.
     """
 
-    report: AnnotationReport
-
     def load_data_list(self) -> list[dict[str, Any]]:
         """Reads the annotation file; see the class for the entries."""
         classes = configured_classes(self._metainfo)
@@ -57,16 +55,6 @@ class YOLOXCocoDataset(DetectionDataset):
         data_list = self._entries(file, paths)
         self.report.log()
         return data_list
-
-    def filter_data(self) -> list[dict[str, Any]]:
-        """Applies ``filter_cfg``, except in test mode."""
-        if self.test_mode:
-            return self.data_list
-        return filter_entries(self.data_list, self.filter_cfg, self.report)
-
-    def get_cat_ids(self, idx: int) -> list[int]:
-        """The labels in image ``idx``, one a box, for MMEngine's ``ClassBalancedDataset``."""
-        return self.get_data_info(idx)['labels'].tolist()
 
     @property
     def _image_folder(self) -> str:

@@ -3,11 +3,9 @@
 from collections.abc import Sequence
 
 import torch
-
 from mmengine.registry import FUNCTIONS
 
 from .transforms.scene import FILL
-
 
 PADDING_LABEL = -1
 

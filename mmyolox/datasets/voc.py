@@ -17,7 +17,6 @@ from .annotations import (
     check_boxes,
     check_files_exist,
     configured_classes,
-    filter_entries,
     first_few,
     list_folder,
     nearest,
@@ -63,8 +62,6 @@ class YOLOXVOCDataset(DetectionDataset):
         )
     )  # fmt: skip
 
-    report: AnnotationReport
-
     def __init__(
         self,
         *args: Any,
@@ -92,16 +89,6 @@ class YOLOXVOCDataset(DetectionDataset):
         self._check_classes(data_list)
         self.report.log()
         return data_list
-
-    def filter_data(self) -> list[dict[str, Any]]:
-        """Applies ``filter_cfg``, except in test mode."""
-        if self.test_mode:
-            return self.data_list
-        return filter_entries(self.data_list, self.filter_cfg, self.report)
-
-    def get_cat_ids(self, idx: int) -> list[int]:
-        """The labels in image ``idx``, one a box, for MMEngine's ``ClassBalancedDataset``."""
-        return self.get_data_info(idx)['labels'].tolist()
 
     def _folder(self, subdir: str) -> str:
         return osp.join(self.data_prefix.get('sub_data_root', self.data_root or ''), subdir)

@@ -1,5 +1,6 @@
 """What happens around the training steps."""
 
 from .hooks import CheckpointCheckHook, InvalidLossHook, YOLOXModeSwitchHook
+from .schedules import YOLOXLR
 
-__all__ = ['CheckpointCheckHook', 'InvalidLossHook', 'YOLOXModeSwitchHook']
+__all__ = ['YOLOXLR', 'CheckpointCheckHook', 'InvalidLossHook', 'YOLOXModeSwitchHook']

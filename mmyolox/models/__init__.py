@@ -12,6 +12,8 @@ from .tta import YOLOXTTAModel
 from .yolo_fpn import YOLOXFPN
 
 __all__ = [
+    'YOLOXFPN',
+    'YOLOXPAFPN',
     'Assignment',
     'SimOTAAssigner',
     'YOLODetector',
@@ -19,9 +21,7 @@ __all__ = [
     'YOLOXCSPDarknet',
     'YOLOXDarknet53',
     'YOLOXDataPreprocessor',
-    'YOLOXFPN',
     'YOLOXHead',
     'YOLOXHeadModule',
-    'YOLOXPAFPN',
     'YOLOXTTAModel',
 ]

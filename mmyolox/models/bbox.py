@@ -6,9 +6,7 @@ import torch
 from torch import Tensor
 
 
-def grid_priors(
-    sizes: Sequence[tuple[int, int]], strides: Sequence[int], device: torch.device
-) -> Tensor:
+def grid_priors(sizes: Sequence[tuple[int, int]], strides: Sequence[int], device: torch.device) -> Tensor:
     """The priors of all feature maps: one for every cell, row by row, level by level.
 
     Args:

@@ -44,7 +44,7 @@ class YOLODetector(BaseModel):
         self.bbox_head = MODELS.build(bbox_head, default_args=dict(train_cfg=train_cfg, test_cfg=test_cfg))
         self.norm_eval = norm_eval
 
-    def forward(self, inputs: Tensor, data_samples: dict | None = None, mode: str = 'tensor') -> Any:
+    def forward(self, inputs: Tensor, data_samples: Any = None, mode: str = 'tensor') -> Any:
         """Runs the network.
 
         Args:
@@ -60,7 +60,8 @@ class YOLODetector(BaseModel):
             return self.bbox_head.loss(feats, data_samples)
         if mode == 'predict':
             metas = data_samples['metas']
-            return [pack_prediction(*pair) for pair in zip(self.bbox_head.predict(feats, metas), metas)]
+            found = self.bbox_head.predict(feats, metas)
+            return [pack_prediction(*pair) for pair in zip(found, metas, strict=True)]
         raise ValueError(f'mode={mode!r} is none of tensor, loss and predict')
 
     def train(self, mode: bool = True) -> nn.Module:

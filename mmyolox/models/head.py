@@ -30,9 +30,9 @@ class YOLOXHead(BaseModule):
         loss_l1_weight: weight of the L1 loss on the raw regression in the last epochs.
         use_l1: whether the L1 loss is on; :class:`mmyolox.engine.YOLOXModeSwitchHook` turns it on.
         train_cfg: holds ``assigner``. Only training needs it.
-        test_cfg: ``score_thr``; ``nms`` with ``iou_threshold``; ``max_per_img``; ``multi_label``: whether a prior may be
-            several classes, or only its best one (Megvii's protocol); ``nms_pre``: how many of the best
-            candidates of an image go into NMS. Only prediction needs it.
+        test_cfg: ``score_thr``; ``nms`` with ``iou_threshold``; ``max_per_img``; ``multi_label``: whether a prior
+            may be several classes, or only its best one (Megvii's protocol); ``nms_pre``: how many of the
+            best candidates of an image go into NMS. Only prediction needs it.
         init_cfg: of :class:`mmengine.model.BaseModule`.
     """
 
@@ -75,6 +75,8 @@ class YOLOXHead(BaseModule):
             ``loss_cls``, ``loss_bbox``, ``loss_obj`` and, in the last epochs, ``loss_l1``: scalars, summed
             over the batch and divided by its number of positive priors (mean over processes).
         """
+        if self.assigner is None:
+            raise UserError('model.train_cfg is missing: training needs its assigner')
         cls_logits, bbox_preds, obj_logits, priors = self._flatten(self(feats))
         pred_bboxes = decode_bboxes(bbox_preds, priors)
         gt_bboxes, gt_labels = data_samples['bboxes'], data_samples['labels']
@@ -130,16 +132,14 @@ class YOLOXHead(BaseModule):
         )
         if len(candidates) > cfg.nms_pre:
             candidates = candidates[candidates.scores.topk(cfg.nms_pre).indices]
-        keep = batched_nms(
-            candidates.bboxes, candidates.scores, candidates.labels, cfg.nms.iou_threshold
-        )
+        keep = batched_nms(candidates.bboxes, candidates.scores, candidates.labels, cfg.nms.iou_threshold)
         return candidates[keep[: cfg.max_per_img]]
 
     def _flatten(
         self, outputs: tuple[list[Tensor], list[Tensor], list[Tensor]]
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """(B, N, C) class logits, (B, N, 4) regressions, (B, N) objectness logits and (N, 3) priors."""
-        sizes = [tuple(level.shape[2:]) for level in outputs[0]]
+        sizes = [(level.shape[2], level.shape[3]) for level in outputs[0]]
         priors = grid_priors(sizes, self.head_module.featmap_strides, outputs[0][0].device)
         cls_logits, bbox_preds, obj_logits = (
             torch.cat([level.flatten(2) for level in levels], dim=2).transpose(1, 2) for levels in outputs
@@ -168,7 +168,7 @@ def to_original(bboxes: Tensor, meta: dict) -> Tensor:
     """
     matrix = torch.as_tensor(meta['matrix'], dtype=torch.float32, device=bboxes.device)
     scale, shift = matrix.diagonal()[:2], matrix[:2, 2]
-    corners = (bboxes.unflatten(1, (2, 2)) - shift) / scale
+    corners = (bboxes.reshape(-1, 2, 2) - shift) / scale
     height, width = meta['ori_shape']
     limit = corners.new_tensor([width, height])
     # A mirrored image swaps left and right.

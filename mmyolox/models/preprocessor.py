@@ -75,9 +75,9 @@ class YOLOXBatchSyncRandomResize(nn.Module):
     """Resizes training batches to a random size that is the same on all processes (multi-scale training).
 
     The size is a function of the run's seed and of the iteration: no process waits for another, and a
-    resumed run continues with the sizes that it would have had. Sizes follow the input's: the height is a multiple of
-    ``size_divisor`` between ``ratio_range`` times the input's height, and the width keeps the aspect ratio.
-    As in Megvii's YOLOX, the first ``interval - 1`` iterations keep the input's size.
+    resumed run continues with the sizes that it would have had. Sizes follow the input's: the height is a
+    multiple of ``size_divisor`` within ``ratio_range`` times the input's, and the width keeps the aspect
+    ratio. As in Megvii's YOLOX, the first ``interval - 1`` iterations keep the input's size.
 
     Args:
         ratio_range: of the resulting to the configured height; (0.75, 1.25) gives 480 to 800 at 640.
@@ -94,7 +94,8 @@ class YOLOXBatchSyncRandomResize(nn.Module):
         super().__init__()
         if not 0 < ratio_range[0] <= ratio_range[1]:
             raise UserError(
-                f'YOLOXBatchSyncRandomResize: ratio_range={tuple(ratio_range)} must be (low, high), 0 < low <= high'
+                f'YOLOXBatchSyncRandomResize: ratio_range={tuple(ratio_range)} must be (low, high) '
+                'with 0 < low <= high'
             )
         self.ratio_range = ratio_range
         self.size_divisor = size_divisor
@@ -104,7 +105,9 @@ class YOLOXBatchSyncRandomResize(nn.Module):
         """Resizes images (B, channels, H, W) bilinearly, and all boxes with them."""
         hub = MessageHub.get_current_instance()
         height, width = inputs.shape[2:]
-        new_height, new_width = self.draw_size((height, width), hub.get_info('seed', 0), hub.get_info('iter', 0))
+        new_height, new_width = self.draw_size(
+            (height, width), hub.get_info('seed', 0), hub.get_info('iter', 0)
+        )
         if (new_height, new_width) == (height, width):
             return inputs, data_samples
         inputs = F.interpolate(inputs, (new_height, new_width), mode='bilinear', align_corners=False)

@@ -186,7 +186,9 @@ class _Matches:
     @classmethod
     def empty(cls, batch: int, num_priors: int, device: torch.device) -> '_Matches':
         zeros = torch.zeros((batch, num_priors), dtype=torch.int64, device=device)
-        return cls(zeros, zeros.clone(), torch.full_like(zeros, float('inf'), dtype=torch.float32), zeros.clone())
+        return cls(
+            zeros, zeros.clone(), torch.full_like(zeros, float('inf'), dtype=torch.float32), zeros.clone()
+        )
 
     def add(self, cost: Tensor, taken: Tensor, first_gt: int) -> None:
         """Adds the matches ``taken`` (B, topk, m) of the ground truths from ``first_gt`` on."""

@@ -11,7 +11,7 @@ at once, settles from the best box downwards; when a round changes nothing, it i
   of the label, rounds the coordinates (at label 79 of a 1280-pixel image a float32 step is 1/128 pixel).
 - Equal scores: the lower index goes first. NaN scores go last.
 - A box with a NaN coordinate overlaps nothing: it is kept and suppresses nothing.
-- Memory: 4 MB for the matrices of pairs, and less than 100 bytes a box.
+- Memory: 4 MB for the matrices of pairs, and less than 200 bytes a box.
 """
 
 from collections.abc import Iterator
@@ -21,8 +21,9 @@ from torch import Tensor
 
 # Up to 256 boxes of a class are compared all against all; matrices of 2**17 pairs (512 kB) stay in a core's
 # cache. Measured best among blocks of 128 to 512 and matrices of 2**15 to 2**18, at 1,000 to 50,000 boxes.
+# Fewer than two classes longer than a block fit a matrix: ``_keep_mask`` takes those one at a time.
 _BLOCK = 256
-_PAIRS = 2**17
+_PAIRS = 2 * _BLOCK**2
 
 
 def nms(bboxes: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
@@ -90,7 +91,7 @@ def _classes(labels: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
         is_member: (G, W) bool, False for padding. It stands behind the boxes, so it suppresses none.
     """
     by_class = labels.argsort(stable=True)
-    counts = labels[by_class].unique_consecutive(return_counts=True)[1]
+    counts = torch.unique_consecutive(labels[by_class], return_counts=True)[1]
     sizes, largest_first = counts.sort(descending=True)
     starts = (counts.cumsum(0) - counts)[largest_first]
     widths: list[int] = sizes.tolist()
@@ -114,7 +115,7 @@ def _greedy_long(corners: Tensor, iou_threshold: float) -> Tensor:
         block, alive = alive[:_BLOCK], alive[_BLOCK:]
         block = block[_greedy(corners[:, block], iou_threshold)]
         kept.append(block)
-        pieces = corners[:, alive].split(_PAIRS // len(block), dim=1)
+        pieces = torch.split(corners[:, alive], _PAIRS // len(block), dim=1)
         covered = [_exceeds(corners[:, block], piece, iou_threshold).any(0) for piece in pieces]
         alive = alive[~torch.cat(covered)]
     return torch.cat(kept)

@@ -7,6 +7,7 @@ then reads everything after all.)
 """
 
 import re
+from collections import OrderedDict
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -16,7 +17,6 @@ from zipfile import is_zipfile
 
 import numpy as np
 import torch
-from mmengine.config import ConfigDict
 from mmengine.dist import barrier, get_rank
 from mmengine.logging import HistoryBuffer
 from mmengine.runner import CheckpointLoader
@@ -151,13 +151,14 @@ def _allowed() -> list[Any]:
     """What a checkpoint may name beside PyTorch's own list: classes, and functions with the name they have.
 
     NumPy 1 and 2 call the same functions by different names. ``getattr`` and ``numpy.dtype`` can do too
-    much, so that their names mean functions here which only do what a checkpoint needs.
+    much, so that their names mean functions here which only do what a checkpoint needs. PyTorch fills no
+    dicts but its own, and MMEngine up to 0.7 pickled its ``ConfigDict`` empty, with the items to follow.
     """
     core = np.array(0).__reduce__()[0]
     scalar = np.float64(0).__reduce__()[0]
     return [
         HistoryBuffer,
-        ConfigDict,
+        (OrderedDict, 'mmengine.config.config.ConfigDict'),
         np.ndarray,
         (_number_type, 'numpy.dtype'),
         (_history_statistic, 'builtins.getattr'),
@@ -167,7 +168,7 @@ def _allowed() -> list[Any]:
     ]
 
 
-def _number_type(code: str, align: bool, copy: bool) -> np.dtype[Any]:
+def _number_type(code: str, align: bool = False, copy: bool = True) -> np.dtype[Any]:
     if not _NUMBER_TYPES.fullmatch(code):
         raise UnpicklingError(f'GLOBAL numpy.dtype({code!r})')
     return np.dtype(code, align, copy)

@@ -26,7 +26,9 @@ def run_tool(main: Callable[[], int | None]) -> None:
     try:
         status = main()
     except UserError as error:
-        print(f'error: {error}', file=sys.stderr)
+        # A DataLoader hands a worker's error on as the text of its traceback, which ends with the message.
+        message = str(error).rstrip().rpartition(f'{UserError.__name__}: ')[2]
+        print(f'error: {message}', file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
         print('error: interrupted', file=sys.stderr)

@@ -9,7 +9,7 @@ from typing import Any
 from mmengine.config import Config
 
 from .config_check import check_config
-from .config_classes import class_values
+from .config_classes import class_sources, class_values
 from .config_files import find_base, find_config
 from .config_options import check_names, check_options
 from .config_variables import ConfigFile, read_chain, write_chain
@@ -46,7 +46,7 @@ def load_config(path: str | Path, cfg_options: dict[str, Any] | None = None) -> 
     """
     options = dict(cfg_options or {})
     chain = read_chain(find_config(str(path)), find_base)
-    read = chain.read()
+    read = chain.read() | class_sources(chain)
     variables = {
         name: value for name, value in options.items() if name in read and not isinstance(value, dict)
     }

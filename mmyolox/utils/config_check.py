@@ -54,9 +54,9 @@ def check_config(cfg: Config) -> None:
         UserError: A type or a key is unknown, or the numbers of classes disagree.
     """
     scope = cfg.get('default_scope') or 'mmengine'
-    for key in cfg:
+    for key, value in _children(cfg):
         if key in RUNNER_KEYS:
-            _check(cfg[key], key, scope)
+            _check(value, key, scope)
     check_classes(cfg)
 
 
@@ -95,7 +95,7 @@ def _dicts(value: Any, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def _children(value: Any) -> list[tuple[str, Any]]:
     """What stands in a dict or a list, with the last part of its key path."""
-    if isinstance(value, dict):
+    if isinstance(value, dict | Config):
         return [(str(key), child) for key, child in value.items() if key not in _NO_COMPONENTS]
     return (
         [(str(index), child) for index, child in enumerate(value)] if isinstance(value, list | tuple) else []
@@ -126,7 +126,7 @@ def _check_dict(node: dict[str, Any], path: str, scope: str) -> Any:
     if path.endswith('_dataloader'):
         _check_keys(node, path, 'DataLoader', _LOADER_KEYS)
         return None
-    kind = node.get('type', _DEFAULT_TYPES.get(path))
+    kind = node.get('type', _default_type(path, node))
     if kind is None:
         if path.startswith(('default_hooks.', 'custom_hooks.')) and path.count('.') == 1:
             raise UserError(f'config key {path}: a hook needs a type; has its name a typing error?')
@@ -138,6 +138,13 @@ def _check_dict(node: dict[str, Any], path: str, scope: str) -> Any:
         popped = [name for place in places for name in _POPPED.get(place, ())]
         _check_keys(node, path, getattr(component, '__name__', str(kind)), [*accepted, *popped])
     return component
+
+
+def _default_type(path: str, node: dict[str, Any]) -> str | None:
+    """The type that the Runner assumes for a dict without one."""
+    if path == 'train_cfg':
+        return 'EpochBasedTrainLoop' if node.get('by_epoch', True) else 'IterBasedTrainLoop'
+    return _DEFAULT_TYPES.get(path)
 
 
 def _check_keys(node: dict[str, Any], path: str, owner: str, accepted: Collection[str]) -> None:

@@ -49,6 +49,13 @@ def class_values(cfg: dict[str, Any], chain: ConfigFile, options: dict[str, Any]
     return {name: value for name, value in values.items() if cfg.get(name, value) != value}
 
 
+def class_sources(chain: ConfigFile) -> set[str]:
+    """The variables that the class names are computed from, beside those that the files read themselves."""
+    if chain.assigns('classes') and chain.depth_of('classes') == float('inf'):
+        return {'data_root', 'train_ann_file'}
+    return set()
+
+
 def annotation_path(cfg: dict[str, Any]) -> str | None:
     """The file that the variables ``data_root`` and ``train_ann_file`` name; None without the latter."""
     file = cfg.get('train_ann_file')

@@ -79,6 +79,10 @@ class ConfigFile:
         names |= {node.attr for node in nodes if isinstance(node, ast.Attribute)}
         return names.union(*(base.read() for base, _ in self.bases))
 
+    def assigns(self, name: str) -> bool:
+        """Whether this file or one below binds ``name``."""
+        return name in self.assigned() or any(base.assigns(name) for base, _ in self.bases)
+
     def depth_of(self, name: str) -> float:
         """How many steps down the chain ``name`` first gets a value other than None; infinite if never."""
         if name in self.assigned() and self.constants().get(name, ...) is not None:

@@ -94,7 +94,7 @@ class Architecture:
             neck: nn.Module = YOLOXFPN()
             head = YOLOXHeadModule(self.num_classes, act_cfg=LEAKY_RELU)
         else:
-            factors = dict(widen_factor=self.widen_factor, use_depthwise=self.use_depthwise)
+            factors: dict[str, Any] = dict(widen_factor=self.widen_factor, use_depthwise=self.use_depthwise)
             backbone = YOLOXCSPDarknet(self.deepen_factor, input_channels=self.input_channels, **factors)
             neck = YOLOXPAFPN(deepen_factor=self.deepen_factor, **factors)
             head = YOLOXHeadModule(self.num_classes, **factors)

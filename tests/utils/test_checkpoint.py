@@ -68,6 +68,18 @@ def test_files_of_numpy_1_and_2_are_read(tmp_path, package):
     assert np.array_equal(loaded['a'], np.arange(3))
 
 
+class _OldConfigDict:
+    """Pickles as MMEngine's ``ConfigDict`` did up to 0.7: an empty one, and the items."""
+
+    def __reduce_ex__(self, protocol):
+        return ConfigDict, (), None, None, iter({'a': 1, 'b': dict(c=2)}.items())
+
+
+def test_config_dicts_of_old_files_are_read(tmp_path):
+    torch.save(dict(meta=_OldConfigDict()), tmp_path / 'old.pth')
+    assert load_checkpoint(tmp_path / 'old.pth')['meta'] == dict(a=1, b=dict(c=2))
+
+
 def _legacy(pickled: bytes) -> bytes:
     """Put a pickle where PyTorch's format of before 2020 has the object: after magic, version and system."""
     buffer = io.BytesIO()

@@ -2,11 +2,13 @@
 
 import json
 import textwrap
+from pathlib import Path
 
 import pytest
 
 from mmyolox.utils import UserError
 from mmyolox.utils.config import load_config
+from mmyolox.utils.config_files import find_config
 
 BASE = """
 max_epochs = 300  # ü: offsets are bytes
@@ -230,3 +232,41 @@ def test_unusable_annotation_files_are_named(write, tmp_path, content, message):
         (tmp_path / 'train.json').write_text(content)
     with pytest.raises(UserError, match=f'train.json.*{message}'):
         load_config(write('custom.py', CUSTOM), {'data_root': str(tmp_path)})
+
+
+CONFIGS = Path(__file__).parents[2] / 'configs'
+NANO = 'yolox_nano_fast_8xb8-300e_coco'
+
+
+@pytest.mark.parametrize('name', [NANO, f'{NANO}.py', f'yolox/{NANO}.py', f'configs/yolox/{NANO}.py'])
+def test_our_configs_are_found_by_name_from_anywhere(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert find_config(name) == CONFIGS / f'yolox/{NANO}.py'
+
+
+def test_nearest_names_of_our_configs_are_suggested():
+    with pytest.raises(UserError, match=f'did you mean {NANO}'):
+        find_config(NANO.replace('nano', 'namo'))
+
+
+def test_our_configs_follow_a_child_outside_of_the_repository(write):
+    text = f"""
+    _base_ = 'mmyolox::yolox/{NANO}.py'
+    max_epochs = 50
+    num_last_epochs = 5
+    data_root = '/d/'
+    """
+    cfg = load_config(write('c.py', text), {'max_epochs': 40, 'default_hooks.ema.momentum': 1e-3})
+    assert cfg.train_cfg.max_epochs == 40
+    assert cfg.train_cfg.dynamic_intervals == [(35, 1)]
+    assert cfg.default_hooks.mode_switch.num_last_epochs == 5
+    assert cfg.default_hooks.ema.momentum == 1e-3
+    assert cfg.test_dataloader.dataset.data_root == '/d/'
+
+
+def test_our_fine_tuning_configs_take_the_classes_of_the_data(custom, tmp_path):
+    (tmp_path / 'annotations').mkdir()
+    (tmp_path / 'train.json').rename(tmp_path / 'annotations/train.json')
+    cfg = load_config('yolox_nano_fast_1xb8-50e_custom', {'data_root': str(tmp_path)})
+    assert cfg.model.bbox_head.head_module.num_classes == 3
+    assert cfg.val_dataloader.dataset.metainfo.classes == ('cat', 'dog', 'traffic light')

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,8 +84,6 @@ def summary(src: Path, conversion: Conversion, others: tuple[str, ...], list_use
 
 def checkpoint(src: Path, conversion: Conversion) -> dict[str, Any]:
     """The content of the new file: plain types only, so that it loads with ``weights_only=True``."""
-    from dataclasses import asdict
-
     meta = dict(source=src.name, converted_from='Megvii YOLOX', architecture=asdict(conversion.architecture))
     return dict(state_dict=conversion.state_dict, meta=meta)
 

@@ -73,5 +73,10 @@ val_dataloader = dict(
 )
 test_dataloader = val_dataloader
 
-val_evaluator = dict(type='YOLOXCocoMetric', ann_file=f'{data_root}/{val_ann_file}', metric='bbox')
+val_evaluator = dict(
+    type='YOLOXCocoMetric',
+    ann_file=f'{data_root}/{val_ann_file}',
+    metric='bbox',
+    proposal_nums=(100, 1, 10),
+)
 test_evaluator = val_evaluator

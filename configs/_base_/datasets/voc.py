@@ -26,7 +26,7 @@ train_dataloader = dict(
     pin_memory=True,
     collate_fn=dict(type='yolox_collate'),
     sampler=dict(type='SeededSampler', shuffle=True),
-    dataset=dict(type='ConcatDataset', datasets=train_sets),
+    dataset=dict(type='ConcatDataset', datasets=train_sets, ignore_keys=['dataset_type']),
 )
 val_dataloader = dict(
     batch_size=val_batch_size_per_gpu,

@@ -32,7 +32,11 @@ tta_pipeline = [
     dict(
         type='TestTimeAug',
         transforms=[
-            [dict(type='Letterbox', ratio=1.0), dict(type='Letterbox', ratio=0.75), dict(type='Letterbox', ratio=1.25)],
+            [
+                dict(type='Letterbox', ratio=1.0),
+                dict(type='Letterbox', ratio=0.75),
+                dict(type='Letterbox', ratio=1.25),
+            ],
             [dict(type='RandomFlip', prob=0.0), dict(type='RandomFlip', prob=1.0)],
             [dict(type='PackDetInputs')],
         ],

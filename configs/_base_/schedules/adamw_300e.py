@@ -24,20 +24,13 @@ optim_wrapper = dict(
     paramwise_cfg=dict(norm_decay_mult=0.0, bias_decay_mult=0.0),
 )
 
-# The cosine spans what is left after the warm-up; its floor is a share of the base rate.
-param_scheduler = [
-    dict(type='mmdet.QuadraticWarmupLR', begin=0, end=warmup_epochs, by_epoch=True, convert_to_iter_based=True),
-    dict(
-        type='CosineAnnealingLR',
-        eta_min_ratio=0.05,
-        begin=warmup_epochs,
-        T_max=max_epochs - num_last_epochs - warmup_epochs,
-        end=max_epochs - num_last_epochs,
-        by_epoch=True,
-        convert_to_iter_based=True,
-    ),
-    dict(type='ConstantLR', factor=1, begin=max_epochs - num_last_epochs, end=max_epochs, by_epoch=True),
-]
+param_scheduler = dict(
+    type='YOLOXLR',
+    warmup_epochs=warmup_epochs,
+    num_last_epochs=num_last_epochs,
+    by_epoch=True,
+    convert_to_iter_based=True,
+)
 
 default_hooks = dict(
     checkpoint=dict(interval=val_interval),

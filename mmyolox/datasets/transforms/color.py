@@ -6,6 +6,8 @@ from mmcv.transforms import BaseTransform
 
 from mmyolox.registry import TRANSFORMS
 
+from .scene import take_image
+
 
 @TRANSFORMS.register_module()
 class YOLOXHSVRandomAug(BaseTransform):
@@ -26,7 +28,7 @@ class YOLOXHSVRandomAug(BaseTransform):
     def transform(self, results: dict) -> dict:
         rng = results['rng']
         gains = (rng.uniform(-1, 1, 3) * self.deltas * rng.integers(0, 2, 3)).astype(int)
-        results['img'] = shift_hsv(results['img'], *gains)
+        results['img'] = shift_hsv(take_image(results), *gains)
         return results
 
 

@@ -7,6 +7,7 @@ from mmcv.transforms import BaseTransform
 from mmyolox.registry import TRANSFORMS
 
 from .instances import IGNORED, has_objects, keep_instances
+from .scene import take_image
 
 META_KEYS = ('img_id', 'img_path', 'ori_shape', 'img_shape', 'matrix')
 
@@ -36,15 +37,15 @@ class PackDetInputs(BaseTransform):
     """Draws the sample and keeps what the model needs.
 
     Returns ``dict(inputs, data_samples)``: ``inputs`` is (channels, h, w) uint8; ``data_samples`` holds
-    ``bboxes`` (M, 4) float32 xyxy in pixels of ``inputs``, ``labels`` (M,) int64, ``ignored_bboxes`` (I, 4) and
-    ``meta``, the sample's ``img_id``, ``img_path``, ``ori_shape`` (h, w), ``img_shape`` (h, w) and, for an
-    undisturbed single image, ``matrix`` from the original image to ``inputs``. The meta also has the
+    ``bboxes`` (M, 4) float32 xyxy in pixels of ``inputs``, ``labels`` (M,) int64, ``ignored_bboxes`` (I, 4)
+    and ``meta``, the sample's ``img_id``, ``img_path``, ``ori_shape`` (h, w), ``img_shape`` (h, w) and, for
+    an undisturbed single image, ``matrix`` from the original image to ``inputs``. The meta also has the
     untouched annotations as ``gt_bboxes``, ``gt_labels`` and ``gt_ignored``, for metrics that want them in
     pixels of the original image.
     """
 
     def transform(self, results: dict) -> dict:
-        image = results['img']
+        image = take_image(results)
         meta = {key: results[key] for key in META_KEYS if key in results}
         if 'bboxes' in results:
             meta.update(
@@ -57,4 +58,5 @@ class PackDetInputs(BaseTransform):
             bboxes=bboxes[is_object], labels=labels[is_object], ignored_bboxes=bboxes[~is_object], meta=meta
         )
         # A view: collate copies every image into the batch once, in memory order.
-        return dict(inputs=torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1), data_samples=data_samples)
+        inputs = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)
+        return dict(inputs=inputs, data_samples=data_samples)

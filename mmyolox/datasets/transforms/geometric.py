@@ -6,15 +6,7 @@ from mmcv.transforms import BaseTransform
 from mmyolox.registry import TRANSFORMS
 from mmyolox.utils.errors import UserError
 
-from .geometry import (
-    Size,
-    fit_matrix,
-    horizontal_flip,
-    rotation,
-    scaling,
-    shearing,
-    translation,
-)
+from .geometry import Size, fit_matrix, horizontal_flip, rotation, scaling, shearing, translation
 from .instances import map_instances
 from .scene import take_scene
 
@@ -72,7 +64,8 @@ class RandomAffine(BaseTransform):
     ) -> None:
         if not 0 < scaling_ratio_range[0] <= scaling_ratio_range[1]:
             raise UserError(
-                f'RandomAffine: scaling_ratio_range={scaling_ratio_range} must be (low, high), 0 < low <= high'
+                f'RandomAffine: scaling_ratio_range={scaling_ratio_range} must be (low, high), '
+                '0 < low <= high'
             )
         self.max_rotate_degree = max_rotate_degree
         self.max_translate_ratio = max_translate_ratio

@@ -90,7 +90,8 @@ class LoadImage(BaseTransform):
             if not self.tolerant:
                 raise UndecodableImageError(error.path, results.get('sample_idx', -1)) from error
             print_log(f'{error}; a grey image takes its place', 'current', logging.WARNING)
-            pixels = np.full((results['height'], results['width'], 3), FILL, np.uint8)
+            channels = 1 if self.color_type == 'grayscale' else 3
+            pixels = np.full((results['height'], results['width'], channels), FILL, np.uint8)
         return begin_scene(results, pixels)
 
 

@@ -111,9 +111,10 @@ def _cut_layers(scene: Scene) -> list[Layer]:
 class YOLOXMixUp(_PartnerTransform):
     """Averages the sample with another image of the data set; both keep their boxes.
 
-    The partner is scaled to fit the data set's ``img_scale``, jittered by ``ratio_range``, perhaps flipped, padded with grey
-    and cropped at a random place to the sample's canvas. Sampling as in MMDetection 3.3's ``MixUp``, but for
-    two faults of it: ``flip_ratio`` is the share that is flipped, and a partner without objects is blended.
+    The partner is scaled to fit the data set's ``img_scale``, jittered by ``ratio_range``, perhaps flipped,
+    padded with grey and cropped at a random place to the sample's canvas. Sampling as in MMDetection 3.3's
+    ``MixUp``, but for two faults of it: ``flip_ratio`` is the share that is flipped, and a partner without
+    objects is blended.
 
     Args:
         pre_transform: the loading steps of the partner.

@@ -6,6 +6,7 @@ read once and written once, straight into the final canvas, when :meth:`Scene.re
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +18,9 @@ from .geometry import (
     bboxes_touch,
     horizontal_flip,
     is_axis_aligned,
+    rectangle_corners,
     transform_bboxes,
+    transform_points,
     translation,
 )
 
@@ -83,19 +86,26 @@ class Layer:
 
     def _warp_onto(self, canvas: np.ndarray, extent: np.ndarray) -> None:
         height, width = canvas.shape[:2]
-        x1, y1 = max(0, int(np.floor(extent[0]))), max(0, int(np.floor(extent[1])))
-        x2, y2 = min(width, int(np.ceil(extent[2]))), min(height, int(np.ceil(extent[3])))
+        axis_aligned = is_axis_aligned(self.matrix)
+        # Of an upright layer the pixels whose centres it covers, so that neighbours neither overlap nor gape.
+        outward = np.array([0, 0, 0, 0] if axis_aligned else [-0.5, -0.5, 0.5, 0.5])
+        x1, y1, x2, y2 = np.rint(extent + outward).clip(0, [width, height, width, height]).astype(int)
+        if x1 == x2 or y1 == y2:
+            return
         # OpenCV maps pixel centres: index i stands at i + 0.5 in continuous coordinates.
         centres = translation(-0.5 - x1, -0.5 - y1) @ self.matrix @ translation(0.5, 0.5)
+        # Replicated, because the outermost half pixel of a source would stay undrawn otherwise: a grey seam.
+        warped = cv2.warpAffine(self.pixels, centres[:2], (x2 - x1, y2 - y1), borderMode=cv2.BORDER_REPLICATE)
         region = canvas[y1:y2, x1:x2]
-        cv2.warpAffine(
-            self.pixels,
-            centres[:2],
-            (x2 - x1, y2 - y1),
-            dst=region,
-            flags=cv2.INTER_LINEAR,
-            borderMode=cv2.BORDER_TRANSPARENT,
-        )
+        covered = None if axis_aligned else self._covered(region.shape[:2], translation(-0.5 - x1, -0.5 - y1))
+        cv2.copyTo(warped, covered, region)
+
+    def _covered(self, shape: tuple[int, ...], shift: np.ndarray) -> np.ndarray:
+        """Which pixels of a region (h, w) a rotated layer covers: uint8, 0 where it does not."""
+        height, width = self.pixels.shape[:2]
+        corners = rectangle_corners(np.array([[0, 0, width, height]], dtype=np.float64))
+        fixed_point = np.rint(transform_points(corners, shift @ self.matrix) * 256).astype(np.int32)
+        return cv2.fillConvexPoly(np.zeros(shape, np.uint8), fixed_point[0], 255, shift=8)
 
 
 @dataclass(frozen=True)
@@ -121,8 +131,9 @@ class Scene:
     def moved(self, matrix: np.ndarray, size: Size) -> Scene:
         """The scene after an affine map of its canvas onto a new canvas of ``size`` (w, h).
 
-        What the old canvas cut off stays cut off. Where that cannot be said by cropping sources (a rotated
-        layer sticks out, or a blended scene is resized) the scene is drawn first.
+        What the old canvas cut off stays cut off, to within a pixel of the source. Where that cannot be said
+        by cropping sources (a rotated layer sticks out, or a blended scene is resized) the scene is drawn
+        first.
         """
         if size == self.size and np.array_equal(matrix, horizontal_flip(size[0])):
             blend = self.blend and self.blend.moved(matrix, size)
@@ -149,9 +160,9 @@ class Scene:
     def _render_layers(self) -> np.ndarray:
         width, height = self.size
         first = self.layers[0]
-        if len(self.layers) == 1 and first.pixels.shape[:2] == (height, width):
-            if np.array_equal(first.matrix, np.eye(3)):
-                return first.pixels
+        covers = len(self.layers) == 1 and first.pixels.shape[:2] == (height, width)
+        if covers and np.array_equal(first.matrix, np.eye(3)):
+            return first.pixels
         canvas = np.full((height, width, first.pixels.shape[2]), FILL, dtype=np.uint8)
         for layer in self.layers:
             layer.draw(canvas)
@@ -171,8 +182,21 @@ class Sample(dict):
     """The results dict of a pipeline, whose ``img`` is drawn when somebody asks for it.
 
     Geometric transforms keep the pending picture under ``scene``. Any other transform, ours or another
-    project's, reads ``results['img']`` and gets it rendered at that moment.
+    project's, reads ``results['img']`` and gets it rendered at that moment. A deep copy shares the data set.
     """
+
+    def __contains__(self, key: object) -> bool:
+        return super().__contains__(key) or (key == 'img' and super().__contains__('scene'))
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        """The value under ``key``, ``img`` included; ``default`` where there is none."""
+        try:
+            return self[key]
+        except KeyError:
+            return default
+
+    def __deepcopy__(self, memo: dict) -> Sample:
+        return Sample((k, v if k == 'dataset' else copy.deepcopy(v, memo)) for k, v in self.items())
 
     def __missing__(self, key: str) -> Any:
         if key == 'img' and 'scene' in self:
@@ -185,8 +209,15 @@ def take_scene(results: dict) -> Scene:
     """Takes the pending scene out of a sample, or makes one of its rendered image.
 
     Args:
-        results: holds ``scene``, or ``img`` as (h, w, channels) uint8.
+        results: holds ``scene``, or ``img`` as (h, w, channels) with values in 0-255.
     """
     if 'scene' in results:
         return results.pop('scene')
-    return Scene.of(results.pop('img'))
+    image = results.pop('img')
+    # Of other projects' transforms some leave floats behind, a little outside of the range.
+    return Scene.of(image if image.dtype == np.uint8 else np.rint(image).clip(0, 255).astype(np.uint8))
+
+
+def take_image(results: dict) -> np.ndarray:
+    """Takes the picture out of a sample as pixels, (h, w, channels) uint8; ``results`` as in `take_scene`."""
+    return take_scene(results).render()

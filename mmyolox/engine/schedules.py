@@ -1,0 +1,74 @@
+"""The learning-rate schedule."""
+
+import math
+from typing import Any
+
+from mmengine.optim.scheduler.lr_scheduler import LRSchedulerMixin
+from mmengine.optim.scheduler.param_scheduler import _ParamScheduler
+
+from mmyolox.registry import PARAM_SCHEDULERS
+
+
+@PARAM_SCHEDULERS.register_module()
+class YOLOXLR(LRSchedulerMixin, _ParamScheduler):
+    """Quadratic warm-up, cosine down to a floor, and the floor for the last epochs.
+
+    The schedule of Megvii's YOLOX 0.3 (``yolox_warm_cos_lr``), as a function of the step alone. The cosine
+    spans what is left between warm-up and last epochs, perhaps nothing; the floor is a share of the base
+    rate, so that scaling the rate keeps the shape. Use it with ``convert_to_iter_based=True``.
+
+    Args:
+        optimizer: the optimizer or its wrapper.
+        warmup_epochs: epochs (steps, if not converted) of the warm-up.
+        num_last_epochs: epochs (steps) at the floor.
+        eta_min_ratio: the floor as a share of the base rate.
+        **kwargs: of MMEngine's schedulers; ``end`` is the length of the training.
+    """
+
+    def __init__(
+        self,
+        optimizer: Any,
+        *,
+        warmup_epochs: int,
+        num_last_epochs: int,
+        eta_min_ratio: float = 0.05,
+        **kwargs: Any,
+    ) -> None:
+        self.warmup_steps = warmup_epochs
+        self.last_steps = num_last_epochs
+        self.eta_min_ratio = eta_min_ratio
+        super().__init__(optimizer, **kwargs)
+
+    @classmethod
+    def build_iter_from_epoch(
+        cls,
+        *args: Any,
+        end: int,
+        epoch_length: int,
+        warmup_epochs: int,
+        num_last_epochs: int,
+        by_epoch: bool = True,
+        **kwargs: Any,
+    ) -> 'YOLOXLR':
+        """Builds a scheduler that steps every iteration from numbers of epochs."""
+        return cls(
+            *args,
+            end=end * epoch_length,
+            warmup_epochs=warmup_epochs * epoch_length,
+            num_last_epochs=num_last_epochs * epoch_length,
+            by_epoch=False,
+            **kwargs,
+        )
+
+    def share(self, step: int) -> float:
+        """The share of the base rate at a step."""
+        if step < self.warmup_steps:
+            return ((step + 1) / self.warmup_steps) ** 2
+        first_last = self.end - self.last_steps
+        if step >= first_last:
+            return self.eta_min_ratio
+        progress = (step - self.warmup_steps) / (first_last - self.warmup_steps)
+        return self.eta_min_ratio + (1 - self.eta_min_ratio) * (1 + math.cos(math.pi * progress)) / 2
+
+    def _get_value(self) -> list[float]:
+        return [base * self.share(self.last_step) for base in self.base_values]

@@ -1,0 +1,179 @@
+"""Detection in images of one's own: a model from a config and a checkpoint, and what it finds.
+
+model = init_detector('yolox_s_fast_8xb8-300e_coco', 'yolox_s.pth')
+for sample in detect(model, ['a.jpg', 'b.jpg']):
+    print(sample.img_path, sample.pred_instances.bboxes)
+"""
+
+import logging
+import os.path as osp
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmdet.evaluation import get_classes
+from mmdet.structures import DetDataSample
+from mmengine.config import Config
+from mmengine.dataset import Compose
+from mmengine.device import get_device
+from mmengine.logging import print_log
+from mmengine.registry import init_default_scope
+from numpy.typing import NDArray
+
+from .datasets import DetectionDataset, yolox_collate
+from .datasets.transforms import (
+    LoadAnnotations,
+    LoadImage,
+    Sample,
+    UndecodableImageError,
+    begin_scene,
+    read_image,
+)
+from .models import YOLODetector
+from .registry import DATASETS, MODELS
+from .utils.checkpoint import download_checkpoint, load_checkpoint
+from .utils.config import load_config
+from .utils.config_classes import read_class_names
+from .utils.config_files import find_base, find_config
+from .utils.config_variables import ConfigFile, read_chain
+from .utils.errors import UserError
+from .utils.weights import match_weights, state_dict_of
+
+Image = str | Path | NDArray[np.uint8]
+
+
+def init_detector(
+    config: str | Path,
+    checkpoint: str | Path,
+    device: str | None = None,
+    cfg_options: dict[str, Any] | None = None,
+    allow_unsafe: bool = False,
+) -> YOLODetector:
+    """Build a detector that is ready to predict.
+
+    Args:
+        config: A config file, or the name of one of ours. Where it reads the classes from a data set's
+            annotations, the names recorded in the checkpoint are taken, and the data set is not needed.
+        checkpoint: A file or a web address.
+        device: As PyTorch names it; None for the machine's accelerator, else the CPU.
+        cfg_options: Values of the config to change, as for :func:`~mmyolox.utils.config.load_config`.
+        allow_unsafe: Read whatever the checkpoint contains, which may run code.
+
+    Returns:
+        The model in evaluation mode, with ``cfg``, the config, and ``dataset_meta['classes']``, a name for
+        each label: those recorded in the checkpoint, else the config's, else those of its test
+        annotations if they are there, else COCO's for 80 classes, else numbers.
+
+    Raises:
+        UserError: The config or the checkpoint is at fault, the checkpoint does not give a value to every
+            tensor of the model, or the device is not there.
+    """
+    source = str(checkpoint)
+    load = download_checkpoint if source.startswith(('http://', 'https://')) else load_checkpoint
+    content = load(source, allow_unsafe=allow_unsafe)
+    weights = state_dict_of(content, source)
+    recorded = content.get('meta', {}).get('dataset_meta', {}).get('classes')
+    cfg = _load_config(config, cfg_options or {}, recorded)
+    model: YOLODetector = MODELS.build(cfg.model)
+    matched, summary = match_weights(model, weights, source)
+    if not summary.complete:
+        raise UserError(f'checkpoint {source} cannot be used with {config}: {summary.describe()}')
+    model.load_state_dict(matched)
+    model.cfg = cfg
+    model.dataset_meta = dict(classes=_class_names(cfg, recorded, model.bbox_head.num_classes))
+    return _on_device(model, device or get_device()).eval()
+
+
+def detect(model: YOLODetector, images: Iterable[Image], batch_size: int = 8) -> Iterator[DetDataSample]:
+    """Find objects in images, by the config's test pipeline.
+
+    Args:
+        model: Of :func:`init_detector`.
+        images: Paths, or (h, w, channels) uint8 arrays with the channels that the network takes: BGR unless
+            the config says otherwise.
+        batch_size: Images a forward pass.
+
+    Yields:
+        For every image in turn, on the CPU, ``pred_instances`` with ``bboxes`` (n, 4) float32 xyxy in pixels
+        of the original image, ``scores`` (n,) and ``labels`` (n,), the best first; and ``img_id``, the
+        image's place in ``images``, with ``img_path`` for a path. A file that cannot be decoded is named in
+        a warning and left out.
+    """
+    samples = _packed_samples(_test_dataset(model.cfg), images)
+    while batch := list(islice(samples, batch_size)):
+        yield from _predict(model, batch)
+
+
+@torch.no_grad()
+def _predict(model: YOLODetector, batch: Sequence[dict]) -> list[DetDataSample]:
+    return [sample.cpu() for sample in model.test_step(yolox_collate(batch))]
+
+
+def _packed_samples(dataset: DetectionDataset, images: Iterable[Image]) -> Iterator[dict]:
+    """The images as the dataset's pipeline makes them, without annotations."""
+    first, *others = dataset.pipeline.transforms
+    if not isinstance(first, LoadImage):
+        raise UserError(f'the test pipeline begins with {type(first).__name__}; it must begin with LoadImage')
+    steps = Compose([step for step in others if not isinstance(step, LoadAnnotations)])
+    for number, image in enumerate(images):
+        sample = Sample(img_id=number, img_scale=dataset.img_scale, rng=np.random.default_rng(number))
+        if not isinstance(image, np.ndarray):
+            sample['img_path'] = str(image)
+        try:
+            yield steps(begin_scene(sample, _pixels(image, first)))
+        except UndecodableImageError as error:
+            print_log(f'{error}; it is left out', 'current', logging.WARNING)
+
+
+def _pixels(image: Image, loader: LoadImage) -> NDArray[np.uint8]:
+    if not isinstance(image, np.ndarray):
+        return read_image(str(image), loader.color_type, loader.backend_args)
+    if image.dtype != np.uint8 or image.ndim not in (2, 3) or not image.size:
+        raise UserError(f'an image of shape {image.shape}, {image.dtype}: needed is (h, w, channels), uint8')
+    return image.reshape(*image.shape[:2], -1)
+
+
+def _load_config(config: str | Path, options: dict[str, Any], recorded: Sequence[str] | None) -> Config:
+    """Load a config with the recorded classes where it would read them from a data set."""
+    chain = read_chain(find_config(str(config)), find_base)
+    is_open = _binds(chain, 'classes') and chain.depth_of('classes') == float('inf')
+    if recorded and is_open and options.get('classes') is None:
+        options = options | dict(classes=tuple(recorded))
+    cfg = load_config(config, options)
+    init_default_scope(cfg.get('default_scope') or 'mmyolox')
+    return cfg
+
+
+def _binds(file: ConfigFile, name: str) -> bool:
+    return name in file.assigned() or any(_binds(base, name) for base, _ in file.bases)
+
+
+def _test_dataset(cfg: Config) -> DetectionDataset:
+    """The test data set, of which no file is read."""
+    return DATASETS.build(dict(cfg.test_dataloader.dataset, lazy_init=True))
+
+
+def _class_names(cfg: Config, recorded: Sequence[str] | None, num_classes: int) -> tuple[str, ...]:
+    for names in _known_names(_test_dataset(cfg), recorded):
+        if len(names) == num_classes:
+            return tuple(names)
+    return tuple(f'class {label}' for label in range(num_classes))
+
+
+def _known_names(dataset: DetectionDataset, recorded: Sequence[str] | None) -> Iterator[Sequence[str]]:
+    """What the classes may be called, the surest first."""
+    yield recorded or ()
+    yield dataset.metainfo.get('classes') or ()
+    if dataset.ann_file.endswith('.json') and osp.isfile(dataset.ann_file):
+        yield read_class_names(dataset.ann_file)
+    yield get_classes('coco')
+
+
+def _on_device(model: YOLODetector, device: str) -> YOLODetector:
+    try:
+        return model.to(device)
+    except (AssertionError, RuntimeError) as error:  # PyTorch's words for an absent or unknown device
+        raise UserError(f'device {device} cannot be used: {str(error).splitlines()[0]}') from error

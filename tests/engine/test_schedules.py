@@ -1,0 +1,54 @@
+import math
+
+import pytest
+import torch
+
+from mmyolox.engine import YOLOXLR
+
+
+def rates(base_lr=0.01, epoch_length=4, end=300, **kwargs):
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=base_lr)
+    scheduler = YOLOXLR.build_iter_from_epoch(optimizer, end=end, epoch_length=epoch_length, **kwargs)
+    values = []
+    for _ in range(end * epoch_length):
+        values.append(optimizer.param_groups[0]['lr'])
+        optimizer.step()
+        scheduler.step()
+    return values
+
+
+def megvii(step, total, warmup, last, lr, floor):
+    """The formula of ``yolox_warm_cos_lr``, written down once more."""
+    if step <= warmup:
+        return lr * (step / warmup) ** 2
+    if step >= total - last:
+        return floor
+    return floor + 0.5 * (lr - floor) * (1 + math.cos(math.pi * (step - warmup) / (total - warmup - last)))
+
+
+def test_published_schedule():
+    values = rates(warmup_epochs=5, num_last_epochs=15)
+    # Megvii counts the warm-up from 1, and everything after it from 0.
+    expected = [megvii(i + 1 if i < 20 else i, 1200, 20, 60, 0.01, 0.0005) for i in range(1200)]
+    expected[20] = 0.01
+    assert values == pytest.approx(expected)
+    assert values[-60:] == pytest.approx([0.0005] * 60)
+
+
+def test_shape_does_not_depend_on_the_base_rate():
+    small, large = (rates(base_lr=lr, end=20, warmup_epochs=1, num_last_epochs=5) for lr in (0.001, 1.0))
+    assert [value * 1000 for value in small] == pytest.approx(large)
+
+
+@pytest.mark.parametrize(
+    ('end', 'warmup', 'last', 'expected'),
+    [
+        (2, 0, 1, [1.0, 0.525, 0.05, 0.05]),
+        (1, 0, 2, [0.05, 0.05]),
+        (2, 1, 1, [0.25, 1.0, 0.05, 0.05]),
+        (1, 5, 15, [0.01, 0.04]),
+    ],
+)
+def test_short_trainings(end, warmup, last, expected):
+    values = rates(base_lr=1.0, epoch_length=2, end=end, warmup_epochs=warmup, num_last_epochs=last)
+    assert values == pytest.approx(expected)

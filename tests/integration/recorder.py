@@ -1,0 +1,46 @@
+"""A hook for the integration tests' runs: writes down what happened, and breaks things on demand."""
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import torch
+from mmengine.dist import get_rank
+from mmengine.hooks import Hook
+from mmengine.registry import HOOKS
+
+
+@HOOKS.register_module()
+class Recorder(Hook):
+    """Appends one JSON line an iteration to ``<work_dir>/record_rank<R>.jsonl``.
+
+    Args:
+        kill_at: iteration (from 0) after which the process gets SIGKILL.
+        poison_at: iteration before which a weight becomes NaN.
+    """
+
+    def __init__(self, kill_at=None, poison_at=None):
+        self.kill_at = kill_at
+        self.poison_at = poison_at
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        if runner.iter == self.poison_at:
+            with torch.no_grad():
+                next(runner.model.parameters()).fill_(float('nan'))
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        model = getattr(runner.model, 'module', runner.model)
+        line = dict(
+            iter=runner.iter,
+            lr=runner.optim_wrapper.get_lr()['lr'][0],
+            losses={name: value.item() for name, value in outputs.items()},
+            images=[meta['img_id'] for meta in data_batch['data_samples']['metas']],
+            num_gts=int((data_batch['data_samples']['labels'] >= 0).sum()),
+            use_l1=model.bbox_head.use_l1,
+            persistent_workers=runner.train_dataloader.persistent_workers,
+        )
+        with Path(runner.work_dir, f'record_rank{get_rank()}.jsonl').open('a') as file:
+            print(json.dumps(line), file=file)
+        if runner.iter == self.kill_at:
+            os.kill(os.getpid(), signal.SIGKILL)

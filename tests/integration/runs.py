@@ -1,0 +1,74 @@
+"""Short trainings of a small nano in processes of their own, as a user starts them."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+
+ROOT = Path(__file__).parents[2]
+CONFIG = """
+_base_ = '{root}/configs/yolox/yolox_nano_fast_1xb8-50e_custom.py'
+
+data_root = '{data}'
+img_scale = (64, 64)
+max_epochs = 4
+num_last_epochs = 2
+val_interval = 10
+train_batch_size_per_gpu = 4
+train_num_workers = 1
+val_num_workers = 0
+custom_imports = dict(imports=['recorder'])
+resize = dict(type='YOLOXBatchSyncRandomResize', ratio_range=(0.5, 1.5), interval=2)
+model = dict(
+    data_preprocessor=dict(batch_augments=[resize]),
+    bbox_head=dict(head_module=dict(feat_channels=64, stacked_convs=1)),
+)
+default_hooks = dict(
+    checkpoint=dict(interval=1, save_best=None, max_keep_ckpts=9), recorder=dict(type='Recorder')
+)
+"""
+
+
+def write_config(folder: Path, data: Path) -> Path:
+    """Writes a config that fits a 64-pixel nano to ``data``."""
+    path = folder / 'tiny.py'
+    path.write_text(CONFIG.format(root=ROOT, data=data))
+    return path
+
+
+def run_tool(*args: object, processes: int = 1, timeout: int = 280) -> subprocess.CompletedProcess:
+    """Runs ``tools/<args[0]>`` with one thread a process; with ``processes`` > 1 under torchrun."""
+    script, *rest = map(str, args)
+    launcher = [sys.executable]
+    if processes > 1:
+        launcher += ['-m', 'torch.distributed.run', '--standalone', f'--nproc-per-node={processes}']
+        rest += ['--launcher', 'pytorch']
+    paths = os.pathsep.join([str(ROOT), str(Path(__file__).parent)])
+    env = {**os.environ, 'PYTHONPATH': paths, 'OMP_NUM_THREADS': '1'}
+    command = [*launcher, str(ROOT / 'tools' / script), *rest]
+    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=timeout, check=False)
+
+
+def succeed(result: subprocess.CompletedProcess) -> str:
+    """The output of a run that must have succeeded."""
+    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
+    return result.stdout + result.stderr
+
+
+def read_record(work_dir: Path, rank: int = 0) -> list[dict]:
+    """What the recorder wrote, one dict an iteration."""
+    return [json.loads(line) for line in (work_dir / f'record_rank{rank}.jsonl').read_text().splitlines()]
+
+
+def load(path: Path) -> dict:
+    """A checkpoint of our own runs."""
+    return torch.load(path, map_location='cpu', weights_only=False)
+
+
+def largest_difference(a: dict, b: dict) -> float:
+    """The largest absolute difference between two state dicts of the same keys."""
+    assert a.keys() == b.keys()
+    return max(float((a[key].double() - b[key].double()).abs().max()) for key in a)

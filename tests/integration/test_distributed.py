@@ -1,0 +1,73 @@
+"""Two processes on the CPU do what one does."""
+
+import json
+
+import numpy as np
+import pytest
+from runs import largest_difference, load, read_record, run_tool, succeed
+
+# Batch norm is frozen: its statistics are those of one process' share of the batch otherwise (on accelerators
+# SyncBN, `sync_bn='torch'`, is the alternative; PyTorch has none for the CPU).
+FROZEN = ['model.norm_eval=True', 'max_epochs=2', 'num_last_epochs=1', 'warmup_epochs=0']
+
+
+def test_two_processes_train_like_one(config, tmp_path):
+    one, two = tmp_path / 'one', tmp_path / 'two'
+    options = ['--cfg-options', *FROZEN]
+    succeed(run_tool('train.py', config, '--work-dir', one, *options, 'train_batch_size_per_gpu=8'))
+    succeed(
+        run_tool('train.py', config, '--work-dir', two, *options, 'train_batch_size_per_gpu=4', processes=2)
+    )
+    singles = read_record(one)
+    pairs = list(zip(read_record(two, 0), read_record(two, 1), strict=True))
+    assert len(singles) == len(pairs) == 4
+    for single, pair in zip(singles, pairs, strict=True):
+        assert sorted(single['images']) == sorted(pair[0]['images'] + pair[1]['images'])
+        for name, value in single['losses'].items():
+            mean = np.mean([rank['losses'][name] for rank in pair])
+            assert mean == pytest.approx(value, rel=1e-5, abs=1e-5), name
+    expected, actual = load(one / 'epoch_2.pth'), load(two / 'epoch_2.pth')
+    assert largest_difference(expected['state_dict'], actual['state_dict']) < 1e-5
+
+
+def test_rank_without_ground_truth_does_not_hang(config, shapes, tmp_path):
+    # Unshuffled with one image a process, rank 1 gets every second image: those lose their annotations.
+    annotations = json.loads((shapes / 'annotations/train.json').read_text())
+    odd = {image['id'] for image in annotations['images'][1::2]}
+    annotations['annotations'] = [a for a in annotations['annotations'] if a['image_id'] not in odd]
+    path = tmp_path / 'half_empty.json'
+    path.write_text(json.dumps(annotations))
+    options = [
+        *('max_epochs=1', 'num_last_epochs=1', 'warmup_epochs=0', 'train_batch_size_per_gpu=1'),
+        *(
+            f'train_ann_file={path}',
+            'train_dataloader.sampler.shuffle=False',
+            'train_dataloader.dataset.indices=8',
+        ),
+    ]
+    run = run_tool('train.py', config, '--work-dir', tmp_path / 'run', '--cfg-options', *options, processes=2)
+    succeed(run)
+    ranks = [read_record(tmp_path / 'run', rank) for rank in (0, 1)]
+    assert [len(rank) for rank in ranks] == [4, 4]
+    assert sum(line['num_gts'] for line in ranks[0]) > 0
+    assert all(line['num_gts'] == 0 for line in ranks[1])
+    assert np.isfinite([line['losses']['loss'] for rank in ranks for line in rank]).all()
+
+
+def test_two_processes_evaluate_like_one(config, tmp_path):
+    options = ['max_epochs=1', 'num_last_epochs=1', 'warmup_epochs=0', 'val_interval=9']
+    succeed(run_tool('train.py', config, '--work-dir', tmp_path, '--cfg-options', *options))
+    results = []
+    for processes in (1, 2):  # an untrained model scores low
+        out = tmp_path / f'by{processes}.json'
+        args = ['test.py', config, tmp_path / 'epoch_1.pth', '--work-dir', tmp_path / 'test', '--out', out]
+        args += ['--cfg-options', 'model.test_cfg.score_thr=0.00005']
+        succeed(run_tool(*args, processes=processes))
+        results.append(json.loads((tmp_path / f'by{processes}.bbox.json').read_text()))
+    # 5 images on 2 processes: the one that fills up the last round counts once.
+    assert [len(result) for result in results] == [len(results[0])] * 2
+    assert len(results[0]) > 0
+    for a, b in zip(*results, strict=True):
+        assert (a['image_id'], a['category_id']) == (b['image_id'], b['category_id'])
+        np.testing.assert_allclose(a['bbox'], b['bbox'], atol=1e-3)
+        assert a['score'] == pytest.approx(b['score'], abs=1e-5)

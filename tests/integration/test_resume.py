@@ -1,0 +1,51 @@
+"""A killed training goes on as if nothing had happened."""
+
+import pytest
+import torch
+from runs import largest_difference, load, read_record, run_tool, succeed
+
+
+def test_killed_and_resumed_run_ends_with_the_same_bits(config, tmp_path):
+    straight, resumed = tmp_path / 'straight', tmp_path / 'resumed'
+    succeed(run_tool('train.py', config, '--work-dir', straight))
+    # 4 iterations an epoch: the kill comes in the third epoch, the first one after the mode switch.
+    killed = run_tool(
+        'train.py', config, '--work-dir', resumed, '--cfg-options', 'default_hooks.recorder.kill_at=9'
+    )
+    assert killed.returncode == -9
+    assert not (resumed / 'epoch_3.pth').exists()
+    succeed(run_tool('train.py', config, '--work-dir', resumed, '--resume'))
+
+    expected, actual = load(straight / 'epoch_4.pth'), load(resumed / 'epoch_4.pth')
+    for key in ('state_dict', 'ema_state_dict'):
+        assert largest_difference(expected[key], actual[key]) == 0
+    for old, new in zip(
+        expected['optimizer']['state'].values(), actual['optimizer']['state'].values(), strict=True
+    ):
+        assert torch.equal(old['exp_avg'], new['exp_avg'])
+    before, after = read_record(straight), read_record(resumed)
+    # The killed run saw iterations 8 and 9 once before: what it saw again is what it had seen.
+    assert after[8:10] == after[10:12] == before[8:10]
+    assert after[12:] == before[10:]
+
+
+def test_mode_switch_and_schedule_follow_the_epoch(config, tmp_path):
+    work_dir = tmp_path / 'run'
+    succeed(run_tool('train.py', config, '--work-dir', work_dir))
+    record = read_record(work_dir)
+    assert [line['use_l1'] for line in record] == [False] * 8 + [True] * 8
+    assert all(('loss_l1' in line['losses']) == line['use_l1'] for line in record)
+    assert all(line['persistent_workers'] for line in record)
+    assert sorted(image for line in record[:4] for image in line['images']) == list(range(1, 17))
+    rates = [line['lr'] for line in record]
+    # One warm-up epoch, one of cosine, then constant.
+    assert rates[:4] == sorted(rates[:4])
+    assert rates[4:8] == sorted(rates[4:8], reverse=True)
+    assert rates[4] == max(rates) == 1e-3
+    assert rates[8:] == pytest.approx([5e-5] * 8)
+
+
+def test_run_shorter_than_the_last_epochs_is_all_second_phase(config, tmp_path):
+    options = ['--cfg-options', 'max_epochs=1', 'num_last_epochs=2', 'warmup_epochs=0']
+    succeed(run_tool('train.py', config, '--work-dir', tmp_path / 'run', *options))
+    assert all(line['use_l1'] for line in read_record(tmp_path / 'run'))
