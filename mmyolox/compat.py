@@ -115,8 +115,8 @@ class _Extension(ModuleType):
         def missing(*_args: Any, **_kwargs: Any) -> Any:
             raise MissingOpError(
                 f'the op "{name}" needs the compiled mmcv, which is not installed here; with a C++ compiler: '
-                'MMCV_WITH_OPS=1 pip install --no-build-isolation --force-reinstall --no-deps onedl-mmcv '
-                '(or install a compiled wheel of mmcv)'
+                'MMCV_WITH_OPS=1 pip install --no-build-isolation --no-cache-dir --force-reinstall --no-deps '
+                'onedl-mmcv (or install a compiled wheel of mmcv)'
             )
 
         return missing

@@ -3,8 +3,8 @@
     python tools/image_demo.py photos/ yolox_s_fast_8xb8-300e_coco yolox_s.pth --out-dir outputs
 
 ``outputs`` gets a picture for every image, under the image's name, with the boxes drawn; and
-``predictions.json``: a list of ``dict(image_id, file_name, label, class_name, bbox, score)``, where ``bbox`` is
-x, y, width, height in pixels of the image, as in COCO's results. Folders that are links are not entered.
+``predictions.json``, a list of ``dict(image_id, file_name, label, class_name, bbox, score)`` with ``bbox`` as
+in COCO's results: x, y, width, height in pixels of the image. Folders that are links are not entered.
 """
 
 import argparse
@@ -91,7 +91,9 @@ def draw(sample: 'DetDataSample', found: 'InstanceData', names: Sequence[str], t
 def as_results(sample: 'DetDataSample', found: 'InstanceData', names: Sequence[str], file_name: str) -> list:
     """The entries of ``predictions.json`` for one image."""
     results: list[dict[str, Any]] = []
-    for bbox, score, label in zip(found.bboxes.tolist(), found.scores.tolist(), found.labels.tolist()):
+    for bbox, score, label in zip(
+        found.bboxes.tolist(), found.scores.tolist(), found.labels.tolist(), strict=True
+    ):
         x1, y1, x2, y2 = bbox
         results.append(
             dict(

@@ -40,7 +40,8 @@ def main() -> None:
         cfg.load_from = args.load_from
     if args.resume:
         checkpoint = latest_checkpoint(cfg.work_dir) if args.resume == 'auto' else args.resume
-        cfg.resume, cfg.load_from = checkpoint is not None, checkpoint and str(checkpoint)
+        if checkpoint:  # else there is nothing to go on from yet, and the training begins
+            cfg.resume, cfg.load_from = True, str(checkpoint)
     if args.amp:
         enable_amp(cfg)
     if args.auto_scale_lr:

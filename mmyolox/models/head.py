@@ -52,7 +52,7 @@ class YOLOXHead(BaseModule):
         self.loss_l1_weight = loss_l1_weight
         self.use_l1 = use_l1
         self.assigner = TASK_UTILS.build(train_cfg['assigner']) if train_cfg else None
-        self.test_cfg = test_cfg
+        self.test_cfg = None if test_cfg is None else _check_test_cfg(test_cfg)
 
     @property
     def num_classes(self) -> int:
@@ -121,19 +121,27 @@ class YOLOXHead(BaseModule):
         return [self._predict_image(*image) for image in zip(bboxes, scores, metas, strict=True)]
 
     def _predict_image(self, bboxes: Tensor, scores: Tensor, meta: dict) -> InstanceData:
-        """Filters, maps back and suppresses the boxes (N, 4) and scores (N, C) of one image."""
-        cfg = ConfigDict(self.test_cfg)
+        """Filters, suppresses and maps back the boxes (N, 4) and scores (N, C) of one image."""
+        cfg = self.test_cfg
         if not cfg.multi_label:
             best = scores.max(dim=1, keepdim=True)
             scores = torch.zeros_like(scores).scatter(1, best.indices, best.values)
         rows, labels = (scores > cfg.score_thr).nonzero(as_tuple=True)
-        candidates = InstanceData(
-            bboxes=to_original(bboxes[rows], meta), scores=scores[rows, labels], labels=labels
-        )
+        candidates = InstanceData(bboxes=bboxes[rows], scores=scores[rows, labels], labels=labels)
         if len(candidates) > cfg.nms_pre:
             candidates = candidates[candidates.scores.topk(cfg.nms_pre).indices]
-        keep = batched_nms(candidates.bboxes, candidates.scores, candidates.labels, cfg.nms.iou_threshold)
-        return candidates[keep[: cfg.max_per_img]]
+        detections = candidates[
+            batched_nms(
+                candidates.bboxes,
+                candidates.scores,
+                candidates.labels,
+                cfg.nms.iou_threshold,
+                cfg.max_per_img,
+            )
+        ]
+        # After the suppression: boxes clipped at the image's border overlap more than as predicted.
+        detections.bboxes = to_original(detections.bboxes, meta)
+        return detections
 
     def _flatten(
         self, outputs: tuple[list[Tensor], list[Tensor], list[Tensor]]
@@ -156,6 +164,17 @@ class YOLOXHead(BaseModule):
         cells = priors[:, :2] + priors[:, 2:] / 2
         in_region = points_inside(cells[:, None], ignored_bboxes[:, None]).any(dim=2)
         return losses.masked_fill(in_region & ~assignment.is_positive, 0).sum()
+
+
+def _check_test_cfg(test_cfg: dict) -> ConfigDict:
+    expected = {'score_thr', 'multi_label', 'nms_pre', 'nms', 'max_per_img'}
+    wrong = sorted(expected.symmetric_difference(test_cfg))
+    if wrong or set(test_cfg['nms']) != {'iou_threshold'}:
+        raise UserError(
+            f'model.test_cfg must have the keys {sorted(expected)}, nms with the key iou_threshold; '
+            f'{", ".join(wrong) or "nms"} is too much or missing'
+        )
+    return ConfigDict(test_cfg)
 
 
 def to_original(bboxes: Tensor, meta: dict) -> Tensor:

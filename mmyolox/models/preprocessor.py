@@ -55,7 +55,8 @@ class YOLOXDataPreprocessor(BaseDataPreprocessor):
         inputs, data_samples = data['inputs'], data['data_samples']
         if self.bgr_to_rgb:
             inputs = inputs.flip(1)
-        inputs = inputs.float()
+        # Collated batches are channels last; PyTorch's CPU kernels for depthwise layers are slow on that.
+        inputs = inputs.to(torch.float32, memory_format=torch.contiguous_format)
         if self.is_normalised:
             inputs = (inputs - self.mean) / self.std
         if training:
@@ -77,7 +78,7 @@ class YOLOXBatchSyncRandomResize(nn.Module):
     The size is a function of the run's seed and of the iteration: no process waits for another, and a
     resumed run continues with the sizes that it would have had. Sizes follow the input's: the height is a
     multiple of ``size_divisor`` within ``ratio_range`` times the input's, and the width keeps the aspect
-    ratio. As in Megvii's YOLOX, the first ``interval - 1`` iterations keep the input's size.
+    ratio. As in Megvii's YOLOX, the first ``interval`` iterations keep the input's size.
 
     Args:
         ratio_range: of the resulting to the configured height; (0.75, 1.25) gives 480 to 800 at 640.
@@ -117,7 +118,7 @@ class YOLOXBatchSyncRandomResize(nn.Module):
 
     def draw_size(self, size: tuple[int, int], seed: int, iteration: int) -> tuple[int, int]:
         """The size (h, w) of a training iteration, from the configured (h, w)."""
-        window = (iteration + 1) // self.interval
+        window = iteration // self.interval
         if window == 0:
             return size
         low, high = (max(1, round(ratio * size[0] / self.size_divisor)) for ratio in self.ratio_range)

@@ -45,14 +45,15 @@ class SimOTAAssigner:
 
     The class cost of all pairs is the sum over classes of ``-log(1 - p)``, once a prior, plus one
     correction at the ground truth's class, so that nothing of size (N, M, C) exists. Pairs are worked on in
-    slices of the ground truths: every temporary has at most ``max_pairs`` elements (or B x N, if more).
+    slices of the ground truths, ``max_pairs`` at a time (or B x N, if more): every temporary of pairs has at
+    most four times as many elements, the coordinates of boxes.
 
     Args:
         center_radius: in strides.
         candidate_topk: how many IoUs count towards the dynamic number.
         iou_weight: weight of the IoU cost.
         cls_weight: weight of the classification cost.
-        max_pairs: bound of the (B, N, slice of M) temporaries, in elements.
+        max_pairs: bound of B x N x the ground truths in a slice.
     """
 
     OUTSIDE_COST = 100_000.0

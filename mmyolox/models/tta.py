@@ -33,8 +33,12 @@ class YOLOXTTAModel(BaseTTAModel):
     def _merge(self, views: Sequence[DetDataSample]) -> DetDataSample:
         together = InstanceData.cat([view.pred_instances for view in views])
         keep = batched_nms(
-            together.bboxes, together.scores, together.labels, self.tta_cfg['nms']['iou_threshold']
+            together.bboxes,
+            together.scores,
+            together.labels,
+            self.tta_cfg['nms']['iou_threshold'],
+            self.tta_cfg['max_per_img'],
         )
         merged = views[0].clone()
-        merged.pred_instances = together[keep[: self.tta_cfg['max_per_img']]]
+        merged.pred_instances = together[keep]
         return merged

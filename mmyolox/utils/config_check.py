@@ -69,7 +69,7 @@ def check_classes(cfg: Config) -> None:
     heads = [
         (path, node['num_classes'])
         for path, node in _dicts(cfg.get('model'), 'model')
-        if 'num_classes' in node
+        if path.startswith('model.bbox_head') and 'num_classes' in node
     ]
     named = [('classes', cfg.get('classes'))]
     for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):

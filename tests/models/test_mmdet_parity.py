@@ -5,11 +5,13 @@ import re
 
 import pytest
 import torch
+import torch.nn.functional as F
+from mmdet.models import necks as peer_necks
 from mmdet.models.backbones import CSPDarknet
 from mmdet.models.dense_heads import YOLOXHead as PeerHead
-from mmdet.models.necks import YOLOXPAFPN as PeerNeck
 from mmdet.models.task_modules.assigners import SimOTAAssigner as PeerAssigner
 from mmengine.config import ConfigDict
+from mmengine.registry import DefaultScope
 from mmengine.structures import InstanceData
 from sim_ota_cases import KINDS, random_problem
 from torch import nn
@@ -22,6 +24,8 @@ ASSIGNER = dict(type='SimOTAAssigner', center_radius=2.5)
 TEST_CFG = dict(
     score_thr=0.05, multi_label=False, nms_pre=30000, nms=dict(iou_threshold=0.65), max_per_img=1000
 )
+# The same function as mmdet's Swish, rounded as ours: layers of random weights would amplify the last bits.
+SILU = dict(type='SiLU', inplace=True)
 # Our names, which are MMYOLO's, to MMDetection's; all others are the same in both.
 RENAMED = (
     (r'^bbox_head\.head_module\.', 'bbox_head.'),
@@ -64,21 +68,31 @@ def pair():
         train_cfg=dict(assigner=ASSIGNER),
         test_cfg=TEST_CFG,
     )
-    widths = [int(c * WIDEN) for c in (256, 512, 1024)]
-    peer = nn.Module()
-    peer.backbone = CSPDarknet(deepen_factor=0.33, widen_factor=WIDEN)
-    peer.neck = PeerNeck(in_channels=widths, out_channels=widths[0], num_csp_blocks=1)
-    peer.bbox_head = PeerHead(
-        num_classes=NUM_CLASSES,
-        in_channels=widths[0],
-        feat_channels=widths[0],
-        train_cfg=ConfigDict(assigner=ASSIGNER),
-        test_cfg=ConfigDict(TEST_CFG),
-    )
-    peer.bbox_head.use_l1 = True
+    peer = build_peer()
     randomise(ours)
     peer.load_state_dict({peer_name(name): value for name, value in ours.state_dict().items()}, strict=True)
     return ours, peer
+
+
+def build_peer():
+    """MMDetection's backbone, neck and head of the same size; it finds its parts in its own scope."""
+    widths = [int(c * WIDEN) for c in (256, 512, 1024)]
+    peer = nn.Module()
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        peer.backbone = CSPDarknet(deepen_factor=0.33, widen_factor=WIDEN, act_cfg=SILU)
+        peer.neck = peer_necks.YOLOXPAFPN(
+            in_channels=widths, out_channels=widths[0], num_csp_blocks=1, act_cfg=SILU
+        )
+        peer.bbox_head = PeerHead(
+            num_classes=NUM_CLASSES,
+            in_channels=widths[0],
+            feat_channels=widths[0],
+            act_cfg=SILU,
+            train_cfg=ConfigDict(assigner=ASSIGNER),
+            test_cfg=ConfigDict(TEST_CFG),
+        )
+    peer.bbox_head.use_l1 = True
+    return peer
 
 
 def randomise(model):
@@ -89,12 +103,21 @@ def randomise(model):
         nn.init.normal_(norm.bias, std=0.2)
         norm.momentum = 1.0
     head = model.bbox_head.head_module
-    for conv in (*head.multi_level_conv_cls, *head.multi_level_conv_reg, *head.multi_level_conv_obj):
+    for conv in (*head.multi_level_conv_cls, *head.multi_level_conv_obj):
         nn.init.normal_(conv.weight, std=0.1)
+    for conv in head.multi_level_conv_reg:
+        nn.init.normal_(conv.weight, std=0.05)
+        conv.bias.data[2:] = 2.0  # boxes that overlap one another and the border
     # With this momentum, one pass in training mode sets the statistics to those of its images.
-    model.train()(torch.rand(4, 3, 128, 128) * 255)
+    model.train()(random_images(8, (128, 128)))
     for norm in norms:
         norm.momentum = 0.03
+
+
+def random_images(batch, size):
+    """Coarse patterns of grey levels; those of plain noise average out in the deep layers."""
+    coarse = torch.rand(batch, 3, size[0] // 16, size[1] // 16) * 200
+    return F.interpolate(coarse, size, mode='bilinear') + torch.rand(batch, 3, *size) * 55
 
 
 def annotate(counts, size, kind):
@@ -124,7 +147,7 @@ def peer_losses(peer, images, data_samples):
 @pytest.mark.parametrize('training', [False, True])
 def test_forward_equals_mmdet(pair, size, training):
     ours, peer = (copy.deepcopy(model).train(training) for model in pair)
-    images = torch.rand(2, 3, *size) * 255
+    images = random_images(2, size)
     expected = peer.bbox_head(peer.neck(peer.backbone(images)))
     for levels, expected_levels in zip(ours(images), expected, strict=True):
         for x, y in zip(levels, expected_levels, strict=True):
@@ -148,7 +171,7 @@ def test_forward_equals_mmdet(pair, size, training):
 def test_losses_and_gradients_equal_mmdet(pair, counts, kind, size):
     ours, peer = (model.eval() for model in pair)
     torch.manual_seed(sum(counts))
-    images = torch.rand(len(counts), 3, *size) * 255
+    images = random_images(len(counts), size)
     data_samples = annotate(counts, size, kind)
     losses, expected = ours(images, data_samples, 'loss'), peer_losses(peer, images, data_samples)
     assert losses.keys() == expected.keys()
@@ -187,7 +210,7 @@ def iou(a, b):
 def test_predictions_equal_mmdet(pair, scale):
     ours, peer = (model.eval() for model in pair)
     torch.manual_seed(3)
-    images = torch.rand(3, 3, 64, 128) * 255
+    images = random_images(3, (64, 128))
     width, height = 128 / scale[0], 64 / scale[1]
     matrix = torch.tensor([*scale, 1.0]).diag().numpy()
     metas = [dict(matrix=matrix, ori_shape=(height, width), scale_factor=scale)] * 3
@@ -196,9 +219,10 @@ def test_predictions_equal_mmdet(pair, scale):
         expected = peer.bbox_head.predict_by_feat(*outputs, metas, rescale=True, with_nms=False)
         predictions = ours(images, dict(metas=metas), 'predict')
     for sample, truth in zip(predictions, expected, strict=True):
+        count = len(truth)
         truth = truth[plain_nms(truth, 0.65)]
         found = sample.pred_instances
-        assert 5 < len(truth) == len(found)
+        assert 5 < len(truth) == len(found) < 0.95 * count
         limit = torch.tensor([width, height, width, height])
         assert torch.allclose(found.bboxes, truth.bboxes.clamp(min=0).minimum(limit), atol=1e-4)
         assert torch.allclose(found.scores, truth.scores, atol=1e-5)
@@ -207,7 +231,7 @@ def test_predictions_equal_mmdet(pair, scale):
 
 def peer_assignment(problem):
     """MMDetection's assignment of a single image: (N,) row of the ground truth or -1, and the recorder."""
-    assigner = RecordingAssigner()
+    assigner = RecordingAssigner(iou_calculator=dict(type='mmdet.BboxOverlaps2D'))
     scores = problem.cls_logits[0].sigmoid() * problem.obj_logits[0, :, None].sigmoid()
     strides = problem.priors[:, 2:]
     priors = torch.cat([problem.priors[:, :2] + strides / 2, strides, strides], dim=1)
@@ -260,5 +284,5 @@ def test_sim_ota_equals_mmdet_in_a_thousand_cases(kind):
             assert allowed.gather(1, (owners % allowed.shape[1])[:, None]).all(), (seed, i)
             overlaps = peer.ious.gather(1, owners.clamp(min=0)[:, None])[:, 0] * (owners >= 0)
             assert torch.allclose(ious[peer.is_candidate], overlaps, atol=1e-6)
-    # Only problems made of ties may be settled differently.
-    assert identical >= (0 if kind.startswith('equal') else 95), identical
+    # Only problems full of ties may be settled differently.
+    assert identical >= (0 if kind == 'equal_logits' else 90), identical

@@ -22,6 +22,16 @@ def test_file_appears_whole_with_the_usual_rights(tmp_path):
     assert os.listdir(path.parent) == ['a.txt']
 
 
+def test_a_reader_of_the_old_file_keeps_it(tmp_path):
+    path = tmp_path / 'a.txt'
+    path.write_text('old')
+    with path.open() as reader:
+        with atomic_write(path) as part:
+            part.write_text('new')
+        assert reader.read() == 'old'
+    assert path.read_text() == 'new'
+
+
 def test_old_file_stays_when_writing_fails(tmp_path):
     path = tmp_path / 'a.txt'
     path.write_text('old')

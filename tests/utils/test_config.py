@@ -20,9 +20,11 @@ for scale in (1, 2):
     biggest = scale
 twice = 1
 twice *= 10
-left, right = 1, 2
+word: str = 'x'
+left, right = 1, 2; both = left + right
 scheduler = dict(T_max=max_epochs - num_last_epochs, milestones=[max_epochs], lr=lr)
-derived = dict(scale=biggest * 2, twice=twice + 1, right=right + 1, left=left)
+derived = dict(scale=biggest * 2, twice=twice + 1, right=right + 1, left=left, word=word)
+same_line = dict(both=both)
 val_dataloader = dict(num_workers=2)
 test_dataloader = dict(num_workers=val_dataloader['num_workers'])
 """
@@ -52,14 +54,18 @@ def test_option_reaches_all_that_is_computed_from_it(write):
 @pytest.mark.parametrize(
     ('options', 'derived'),
     [
-        ({'biggest': 7}, dict(scale=14, twice=11, right=3, left=1)),
-        ({'twice': 5}, dict(scale=4, twice=6, right=3, left=1)),
-        ({'right': 8}, dict(scale=4, twice=11, right=9, left=1)),
-        ({'left': 'a "quoted\\" \n name'}, dict(scale=4, twice=11, right=3, left='a "quoted\\" \n name')),
+        ({'biggest': 7}, dict(scale=14, twice=11, right=3, left=1, word='x')),
+        ({'twice': 5}, dict(scale=4, twice=6, right=3, left=1, word='x')),
+        ({'right': 8}, dict(scale=4, twice=11, right=9, left=1, word='x')),
+        ({'word': 'a "quoted\\" \n ü'}, dict(scale=4, twice=11, right=3, left=1, word='a "quoted\\" \n ü')),
     ],
 )
 def test_every_form_of_assignment_is_overridden(write, options, derived):
     assert load_config(write('base.py', BASE), options).derived == derived
+
+
+def test_later_statements_of_the_same_line_follow(write):
+    assert load_config(write('base.py', BASE), {'left': 5}).same_line.both == 7
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,8 @@ def test_prefix_of_a_wrapped_model_and_wrappers_are_seen_through():
         def merge_preds(self, data_samples_list):
             return data_samples_list
 
-    assert match_weights(Augmented(Model()), state, 'a.pth')[1].complete
+    for wrapped in (Augmented(Model()), nn.DataParallel(Model()), nn.DataParallel(Augmented(Model()))):
+        assert match_weights(wrapped, state, 'a.pth')[1].complete
 
 
 @pytest.mark.parametrize(('kept', 'refused'), [(0, True), (4, True), (5, False)])

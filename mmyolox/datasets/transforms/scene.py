@@ -96,16 +96,18 @@ class Layer:
         centres = translation(-0.5 - x1, -0.5 - y1) @ self.matrix @ translation(0.5, 0.5)
         # Replicated, because the outermost half pixel of a source would stay undrawn otherwise: a grey seam.
         warped = cv2.warpAffine(self.pixels, centres[:2], (x2 - x1, y2 - y1), borderMode=cv2.BORDER_REPLICATE)
-        region = canvas[y1:y2, x1:x2]
-        covered = None if axis_aligned else self._covered(region.shape[:2], translation(-0.5 - x1, -0.5 - y1))
-        cv2.copyTo(warped, covered, region)
+        covered = None if axis_aligned else self._covered((x1, y1), warped.shape[:2])
+        cv2.copyTo(warped, covered, canvas[y1:y2, x1:x2])
 
-    def _covered(self, shape: tuple[int, ...], shift: np.ndarray) -> np.ndarray:
-        """Which pixels of a region (h, w) a rotated layer covers: uint8, 0 where it does not."""
+    def _covered(self, corner: Size, shape: tuple[int, ...]) -> np.ndarray:
+        """Which pixels of the canvas' part at ``corner`` (x, y) a rotated layer covers: (h, w) uint8."""
         height, width = self.pixels.shape[:2]
-        corners = rectangle_corners(np.array([[0, 0, width, height]], dtype=np.float64))
-        fixed_point = np.rint(transform_points(corners, shift @ self.matrix) * 256).astype(np.int32)
-        return cv2.fillConvexPoly(np.zeros(shape, np.uint8), fixed_point[0], 255, shift=8)
+        outline = rectangle_corners(np.array([[0, 0, width, height]], dtype=np.float64))
+        # A margin of one pixel, because OpenCV is careless with what begins just above an image.
+        shift = translation(0.5 - corner[0], 0.5 - corner[1])
+        fixed_point = np.rint(transform_points(outline, shift @ self.matrix) * 256).astype(np.int32)
+        mask = np.zeros((shape[0] + 2, shape[1] + 2), np.uint8)
+        return cv2.fillConvexPoly(mask, fixed_point[0], 255, shift=8)[1:-1, 1:-1]
 
 
 @dataclass(frozen=True)
@@ -172,7 +174,8 @@ class Scene:
 def _average_down(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     # floor((a + b) / 2) without leaving uint8: the common bits plus half of the differing ones.
     differing = cv2.bitwise_xor(a, b)
-    return cv2.add(cv2.bitwise_and(a, b), cv2.LUT(differing, _HALVES))
+    # OpenCV drops the axis of a single channel.
+    return cv2.add(cv2.bitwise_and(a, b), cv2.LUT(differing, _HALVES)).reshape(a.shape)
 
 
 _HALVES = (np.arange(256) >> 1).astype(np.uint8)
@@ -187,6 +190,11 @@ class Sample(dict):
 
     def __contains__(self, key: object) -> bool:
         return super().__contains__(key) or (key == 'img' and super().__contains__('scene'))
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        if key == 'img':
+            self.pop('scene', None)
+        super().__setitem__(key, value)
 
     def get(self, key: Any, default: Any = None) -> Any:
         """The value under ``key``, ``img`` included; ``default`` where there is none."""

@@ -171,7 +171,7 @@ def test_composed_equals_drawn_in_between(first, second):
     inside = ~edges(outline, 3)
     # Two interpolations instead of one: a level, on a smooth picture and away from its outline.
     assert np.abs(once.astype(int) - twice)[inside].max() <= 2
-    assert inside.mean() > 0.8
+    assert inside.mean() > 0.6
 
 
 @pytest.mark.parametrize(
@@ -190,11 +190,10 @@ def test_what_the_canvas_cut_off_stays_cut_off(matrix, slack, blended):
         scene = scene.blended_with(Scene.of(np.full((50, 70, 3), 200, np.uint8)))
     before = scene.render()
     after = scene.moved(translation(100, 100), (300, 250)).render()
-    kept = after[100 - slack : 150 + slack, 100 - slack : 170 + slack]
+    assert (after[100:150, 100:170] != FILL).any()
     assert np.abs(after[100:150, 100:170].astype(int) - before)[~edges(before, 2)].max() == 0
     after[100 - slack : 150 + slack, 100 - slack : 170 + slack] = FILL
     assert (after == FILL).all()
-    assert (kept != FILL).any()
 
 
 def test_cropped_keeps_what_shows():
@@ -231,14 +230,23 @@ def test_average_rounds_down():
     np.testing.assert_array_equal(average, wanted.repeat(3, -1))
 
 
-@pytest.mark.parametrize('matrix', [UPRIGHT, TILTED, horizontal_flip(70)])
+@pytest.mark.parametrize('matrix', [UPRIGHT, TILTED])
 def test_blended_is_moved_as_a_whole(matrix):
-    a, b = (Scene.of(smooth((70, 50), seed)) for seed in (0, 1))
-    lazy = a.moved(TILTED, (70, 50)).blended_with(b)
+    lazy = Scene.of(smooth((70, 50))).moved(TILTED, (70, 50)).blended_with(Scene.of(smooth((70, 50), 1)))
     drawn = Scene.of(lazy.render())
     np.testing.assert_array_equal(
         lazy.moved(matrix, (70, 50)).render(), drawn.moved(matrix, (70, 50)).render()
     )
+
+
+def test_flip_of_blended_is_not_drawn_in_between():
+    lazy = Scene.of(smooth((70, 50))).moved(TILTED, (70, 50)).blended_with(Scene.of(smooth((70, 50), 1)))
+    flipped = lazy.moved(horizontal_flip(70), (70, 50))
+    assert flipped.layers[0].pixels is lazy.layers[0].pixels
+    difference = np.abs(flipped.render()[:, ::-1].astype(int) - lazy.render())
+    # The other way round half a level is rounded, and half a pixel of the outline is drawn, differently.
+    white = Scene.of(np.full((50, 70, 3), 255, np.uint8)).moved(TILTED, (70, 50)).render()
+    assert difference[~edges(white, 2)].max() <= 1
 
 
 def test_blended_twice_halves_twice():
@@ -295,11 +303,12 @@ def test_get_draws_too():
     np.testing.assert_array_equal(results.get('img'), wanted)
 
 
-def test_image_set_by_others_replaces_the_scene():
+@pytest.mark.parametrize('read_first', [True, False])
+def test_image_set_by_others_replaces_the_scene(read_first):
     results = Letterbox()(begin())
-    results['img'] = results['img'] // 2
-    wanted = results['img']
-    np.testing.assert_array_equal(take_scene(results).render(), wanted)
+    wanted = results['img'] // 2 if read_first else smooth((20, 20))
+    results['img'] = wanted
+    assert take_scene(results).render() is wanted
     assert not {'img', 'scene'} & set(results)
 
 

@@ -1,0 +1,216 @@
+"""YOLODetector: its modes, and one step of each kind as MMEngine's loops make them."""
+
+import numpy as np
+import pytest
+import torch
+from mmdet.structures import DetDataSample
+from mmengine.optim import OptimWrapper
+from mmengine.structures import InstanceData
+from torch import nn
+
+from mmyolox.datasets import yolox_collate
+from mmyolox.models import YOLODetector
+from mmyolox.models.detector import pack_prediction
+from mmyolox.registry import MODELS
+from mmyolox.utils.errors import UserError
+
+TEST_CFG = dict(score_thr=0.0, multi_label=True, nms_pre=200, nms=dict(iou_threshold=0.65), max_per_img=20)
+TRAIN_CFG = dict(assigner=dict(type='SimOTAAssigner'))
+
+
+def small_detector(train_cfg=TRAIN_CFG, test_cfg=TEST_CFG, backbone=(), **kwargs):
+    torch.manual_seed(0)
+    model = YOLODetector(
+        backbone=dict(type='YOLOXCSPDarknet', deepen_factor=0.33, widen_factor=0.125, **dict(backbone)),
+        neck=dict(type='YOLOXPAFPN', deepen_factor=0.33, widen_factor=0.125),
+        bbox_head=dict(
+            type='YOLOXHead',
+            use_l1=True,
+            head_module=dict(type='YOLOXHeadModule', num_classes=3, widen_factor=0.125),
+        ),
+        train_cfg=train_cfg,
+        test_cfg=test_cfg,
+        data_preprocessor=dict(type='YOLOXDataPreprocessor'),
+        **kwargs,
+    )
+    model.init_weights()
+    return model
+
+
+def sample(bboxes, size=(64, 96), img_id=1):
+    """A packed sample with these (x1, y1, x2, y2, label)."""
+    generator = torch.Generator().manual_seed(img_id)
+    table = torch.tensor(bboxes).float().reshape(-1, 5)
+    meta = dict(
+        img_id=img_id,
+        img_path=f'{img_id}.jpg',
+        ori_shape=size,
+        img_shape=size,
+        matrix=np.eye(3, dtype=np.float32),
+    )
+    return dict(
+        inputs=torch.randint(256, (3, *size), dtype=torch.uint8, generator=generator),
+        data_samples=dict(
+            bboxes=table[:, :4], labels=table[:, 4].long(), ignored_bboxes=torch.zeros(0, 4), meta=meta
+        ),
+    )
+
+
+def batch(*images):
+    return yolox_collate([sample(boxes, img_id=i) for i, boxes in enumerate(images)])
+
+
+def train_step(model, data):
+    """One training step; returns the logged losses."""
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    return model.train().train_step(data, OptimWrapper(optimizer))
+
+
+def statistics(model):
+    return [x.clone() for name, x in model.named_buffers() if 'running' in name or 'tracked' in name]
+
+
+def test_tensor_mode_gives_the_raw_outputs():
+    model = small_detector().eval()
+    outputs = model(torch.rand(2, 3, 64, 96) * 255)
+    assert [[tuple(x.shape) for x in levels] for levels in outputs] == [
+        [(2, channels, 64 // s, 96 // s) for s in (8, 16, 32)] for channels in (3, 4, 1)
+    ]
+
+
+def test_loss_mode_gives_finite_scalars():
+    model = small_detector()
+    data = model.data_preprocessor(batch([[8, 8, 60, 60, 2]], [[1, 1, 2, 2, 0], [-9, 3, 200, 20, 1]]))
+    losses = model(**data, mode='loss')
+    assert set(losses) == {'loss_cls', 'loss_bbox', 'loss_obj', 'loss_l1'}
+    assert all(loss.shape == () and bool(loss.isfinite()) and float(loss) > 0 for loss in losses.values())
+
+
+def test_predict_mode_gives_a_sample_for_each_image():
+    model = small_detector().eval()
+    data = batch([], [[8, 8, 60, 60, 2]], [])
+    predictions = model.val_step(data)
+    assert [prediction.img_id for prediction in predictions] == [0, 1, 2]
+    for prediction in predictions:
+        assert isinstance(prediction, DetDataSample)
+        assert 0 < len(prediction.pred_instances) <= 20
+        assert set(prediction.pred_instances.keys()) == {'bboxes', 'scores', 'labels'}
+        assert bool((prediction.pred_instances.scores.diff() <= 0).all())
+
+
+def test_a_batch_predicts_what_its_images_do():
+    model = small_detector().eval()
+    together = model.test_step(batch([], [], []))
+    for i, prediction in enumerate(together):
+        [alone] = model.test_step(yolox_collate([sample([], img_id=i)]))
+        assert torch.allclose(alone.pred_instances.bboxes, prediction.pred_instances.bboxes, atol=1e-3)
+
+
+def test_another_mode_is_an_error():
+    with pytest.raises(ValueError, match="mode='train'"):
+        small_detector()(torch.rand(1, 3, 32, 32), mode='train')
+
+
+@pytest.mark.parametrize('images', [([],), ([], []), ([[300, 300, 310, 310, 0]],), ([[8, 8, 60, 60, 2]], [])])
+def test_every_parameter_gets_a_finite_gradient(images):
+    model = small_detector()
+    data = model.data_preprocessor(batch(*images))
+    sum(model(**data, mode='loss').values()).backward()
+    assert all(p.grad is not None and bool(p.grad.isfinite().all()) for p in model.parameters())
+
+
+def test_training_steps_lower_the_loss():
+    model = small_detector()
+    data = batch([[8, 8, 60, 60, 2]], [[40, 4, 90, 50, 0]])
+    losses = [float(train_step(model, data)['loss']) for _ in range(8)]
+    assert losses[-1] < 0.8 * losses[0]
+
+
+@pytest.mark.parametrize('norm_eval', [False, True])
+def test_norm_eval_keeps_the_statistics(norm_eval):
+    model = small_detector(norm_eval=norm_eval)
+    before = statistics(model)
+    train_step(model, batch([[8, 8, 60, 60, 2]]))
+    is_same = [torch.equal(x, y) for x, y in zip(before, statistics(model), strict=True)]
+    assert all(is_same) == norm_eval
+    norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm2d)]
+    assert {norm.training for norm in norms} == {not norm_eval}
+    assert model.training
+    assert not any(m.training for m in model.eval().modules())
+
+
+def test_frozen_stages_are_frozen_once_and_stay_so():
+    model = small_detector(backbone=dict(frozen_stages=1))
+    frozen = {name for name, p in model.named_parameters() if not p.requires_grad}
+    assert frozen
+    before = {name: p.clone() for name, p in model.named_parameters()}
+    train_step(model, batch([[8, 8, 60, 60, 2]]))
+    assert {name for name, p in model.named_parameters() if not p.requires_grad} == frozen
+    assert {name for name, p in model.named_parameters() if torch.equal(p, before[name])} == frozen
+
+
+def test_a_model_without_train_cfg_predicts():
+    assert len(small_detector(train_cfg=None).eval().test_step(batch([]))) == 1
+
+
+def test_a_model_without_test_cfg_trains_and_says_why_it_does_not_predict():
+    model = small_detector(test_cfg=None)
+    assert float(train_step(model, batch([]))['loss']) > 0
+    with pytest.raises(UserError, match='test_cfg'):
+        model.eval().test_step(batch([]))
+
+
+def test_autocast_gives_losses_in_float32_near_those_without():
+    model = small_detector()
+    data = model.data_preprocessor(batch([[8, 8, 60, 60, 2]], [[40, 4, 90, 50, 0]]))
+    expected = model.eval()(**data, mode='loss')
+    with torch.autocast('cpu', torch.bfloat16):
+        losses = model(**data, mode='loss')
+    assert all(loss.dtype == torch.float32 for loss in losses.values())
+    assert float(sum(losses.values())) == pytest.approx(float(sum(expected.values())), rel=0.1)
+
+
+def annotated_meta():
+    return dict(
+        img_id=7,
+        ori_shape=(20, 30),
+        gt_bboxes=np.array([[0, 0, 5, 5], [1, 1, 9, 9], [2, 2, 4, 4]], np.float32),
+        gt_labels=np.array([2, 0, 1]),
+        gt_ignored=np.array([False, True, False]),
+    )
+
+
+def test_packing_parts_objects_from_ignored_regions():
+    detections = InstanceData(bboxes=torch.rand(4, 4), scores=torch.rand(4), labels=torch.arange(4))
+    packed = pack_prediction(detections, annotated_meta())
+    assert packed.pred_instances is detections
+    assert packed.metainfo == dict(img_id=7, ori_shape=(20, 30))
+    assert packed.gt_instances.bboxes.tolist() == [[0, 0, 5, 5], [2, 2, 4, 4]]
+    assert packed.gt_instances.labels.tolist() == [2, 1]
+    assert packed.ignored_instances.bboxes.tolist() == [[1, 1, 9, 9]]
+    assert packed.ignored_instances.labels.tolist() == [0]
+
+
+def test_packing_an_image_that_is_annotated_as_empty():
+    empty = dict(
+        gt_bboxes=np.zeros((0, 4), np.float32), gt_labels=np.zeros(0, int), gt_ignored=np.zeros(0, bool)
+    )
+    packed = pack_prediction(InstanceData(bboxes=torch.zeros(0, 4)), {**annotated_meta(), **empty})
+    assert len(packed.gt_instances) == len(packed.ignored_instances) == len(packed.pred_instances) == 0
+    assert packed.gt_instances.bboxes.shape == (0, 4)
+
+
+def test_packing_an_image_without_annotations():
+    packed = pack_prediction(InstanceData(bboxes=torch.zeros(0, 4)), dict(img_id=7, ori_shape=(20, 30)))
+    assert 'gt_instances' not in packed
+    assert 'ignored_instances' not in packed
+
+
+def test_packing_leaves_the_meta_alone():
+    meta = annotated_meta()
+    pack_prediction(InstanceData(bboxes=torch.zeros(0, 4)), meta)
+    assert meta.keys() == annotated_meta().keys()
+
+
+def test_registered_by_name():
+    assert MODELS.get('YOLODetector') is YOLODetector

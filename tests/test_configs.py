@@ -1,0 +1,82 @@
+"""Every config loads, means the same to MMEngine's own loader, and builds its model."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+
+from mmyolox.registry import MODELS
+from mmyolox.utils.config import load_config
+
+CONFIGS = Path(__file__).parents[1] / 'configs'
+COCO = sorted(path.stem for path in CONFIGS.glob('yolox/*_coco.py'))
+RECIPES = {
+    '8xb8-300e': dict(batch=8, optimizer='SGD', lr=0.01, last=15, ema=1e-4, interval=10),
+    '8xb32-300e-rtmdet-hyp': dict(batch=32, optimizer='AdamW', lr=0.004, last=20, ema=2e-4, interval=1),
+}
+
+
+def test_published_table_is_complete():
+    sizes = ('nano', 'tiny', 's', 'm', 'l', 'x')
+    expected = {f'yolox_{size}_fast_{recipe}_coco' for size in sizes for recipe in RECIPES}
+    assert set(COCO) == expected | {'yolox_darknet53_fast_8xb8-300e_coco'}
+
+
+@pytest.mark.parametrize('name', COCO)
+def test_config_loads_alike_and_builds(name):
+    cfg = load_config(name)
+    assert cfg.to_dict() == Config.fromfile(CONFIGS / f'yolox/{name}.py').to_dict()
+    init_default_scope('mmyolox')
+    with torch.device('meta'):
+        model = MODELS.build(cfg.model)
+    assert model.bbox_head.num_classes == 80
+    pipeline = [step['type'] for step in cfg.train_dataloader.dataset.pipeline]
+    small = any(f'_{size}_' in name for size in ('nano', 'tiny'))
+    assert ('YOLOXMixUp' in pipeline) != small
+    assert cfg.train_dataloader.dataset.img_scale == cfg.val_dataloader.dataset.img_scale
+    assert cfg.test_dataloader.dataset.img_scale == ((416, 416) if small else (640, 640))
+    assert 'Mosaic' in pipeline
+    stage2 = [step['type'] for step in cfg.default_hooks.mode_switch.new_train_pipeline]
+    assert not {'Mosaic', 'RandomAffine', 'YOLOXMixUp'} & set(stage2)
+
+
+@pytest.mark.parametrize('name', COCO)
+def test_hyper_parameters_are_the_published_ones(name):
+    cfg = load_config(name)
+    recipe = RECIPES[name.split('_fast_')[1].removesuffix('_coco')]
+    optimizer = cfg.optim_wrapper.optimizer
+    assert (optimizer.type, optimizer.lr) == (recipe['optimizer'], recipe['lr'])
+    assert cfg.train_dataloader.batch_size == recipe['batch']
+    assert cfg.auto_scale_lr.base_batch_size == 8 * recipe['batch']
+    assert cfg.default_hooks.mode_switch.num_last_epochs == recipe['last']
+    assert cfg.param_scheduler.num_last_epochs == recipe['last']
+    assert cfg.param_scheduler.warmup_epochs == 5
+    assert cfg.train_cfg.dynamic_intervals == [(300 - recipe['last'], 1)]
+    assert cfg.default_hooks.ema.momentum == recipe['ema']
+    (resize,) = cfg.model.data_preprocessor.batch_augments
+    assert resize.interval == recipe['interval']
+    assert cfg.model.test_cfg.score_thr == 0.001
+    assert cfg.model.test_cfg.nms.iou_threshold == 0.65
+    if recipe['optimizer'] == 'SGD':
+        assert (optimizer.momentum, optimizer.nesterov, optimizer.weight_decay) == (0.9, True, 5e-4)
+
+
+def test_nano_has_mosaic_half_of_the_time():
+    for recipe in RECIPES:
+        pipeline = load_config(f'yolox_nano_fast_{recipe}_coco').train_dataloader.dataset.pipeline
+        assert [step.get('prob') for step in pipeline if step['type'] == 'Mosaic'] == [0.5]
+
+
+def test_one_option_reaches_everything_computed_from_it():
+    options = dict(max_epochs=50, num_last_epochs=5, data_root='/data/x', train_batch_size_per_gpu=3)
+    cfg = load_config('yolox_s_fast_8xb8-300e_coco', options)
+    assert cfg.train_cfg.max_epochs == 50
+    assert cfg.train_cfg.dynamic_intervals == [(45, 1)]
+    assert cfg.default_hooks.mode_switch.num_last_epochs == 5
+    assert cfg.param_scheduler.num_last_epochs == 5
+    assert cfg.train_dataloader.batch_size == 3
+    roots = {cfg[f'{part}_dataloader'].dataset.data_root for part in ('train', 'val', 'test')}
+    assert roots == {'/data/x'}
+    assert cfg.val_evaluator.ann_file.startswith('/data/x/')

@@ -1,0 +1,141 @@
+"""tools/demo.py without its training: what it shows of a log, its table, and its end."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+from tool_loading import load_tool
+
+from mmyolox.utils import UserError
+from mmyolox.utils.config_files import find_config
+
+demo = load_tool('demo.py')
+
+PREFIX = '11/20 12:00:00 - mmengine - INFO - '
+
+
+@pytest.mark.parametrize(
+    ('line', 'expected'),
+    [
+        (
+            'Epoch(train)  [7][20/25]  base_lr: 1.0000e-04 lr: 1.0000e-04  eta: 0:02:07  time: 1.4  '
+            'data_time: 0.03  loss: 10.8700  loss_cls: 1.5504  loss_bbox: 3.8902',
+            '    epoch  7, 20/25: loss 10.870, 0:02:07 left',
+        ),
+        (
+            'Epoch(train) [12][  5/125]  lr: 1.0000e-04  eta: 1 day, 0:00:07  time: 1  loss: 0.5  loss_obj: 1',
+            '    epoch 12,  5/125: loss  0.500, 1 day, 0:00:07 left',
+        ),
+        (
+            'Epoch(val) [5][4/4]    coco/bbox_mAP: 0.4120  coco/bbox_mAP_50: 0.8010  coco/bbox_mAP_75: 0.3',
+            '    validation: AP 0.412, AP50 0.801',
+        ),
+        ('Saving checkpoint at 5 epochs', None),
+        ('Epoch(val) [5][4/4]', None),
+    ],
+)
+def test_progress(line, expected):
+    assert demo.progress(PREFIX + line) == expected
+
+
+@pytest.fixture
+def script(tmp_path, monkeypatch):
+    """Writes a tool into an empty repository."""
+    monkeypatch.setattr(demo, 'ROOT', tmp_path)
+
+    def write(text):
+        (tmp_path / 'tool.py').write_text(text)
+        return 'tool.py'
+
+    return write
+
+
+def test_lines_of_a_tool(script, capsys):
+    tool = script('import sys; print(sys.argv[1]); print("two", file=sys.stderr)')
+    assert sorted(demo.run(tool, 'a b')) == ['a b', 'two']
+    assert capsys.readouterr().out == "    python tool.py 'a b'\n"
+
+
+def test_a_tool_that_fails_shows_its_last_lines(script, capsys):
+    tool = script('for i in range(99): print("line", i)\nraise SystemExit(3)')
+    with pytest.raises(UserError, match=r'tool.py ended with status 3'):
+        list(demo.run(tool))
+    shown = capsys.readouterr().err.splitlines()
+    assert (shown[0], shown[-1], len(shown)) == ('line 84', 'line 98', 15)
+
+
+METRICS = {
+    'coco/bbox_mAP': 0.7,
+    'coco/bbox_mAP_50': 0.95,
+    'coco/bbox_mAP_75': 0.8,
+    'coco/disk_precision': 0.7,
+}
+
+
+def test_the_newest_evaluation_is_reported(tmp_path, monkeypatch):
+    monkeypatch.setattr(demo, 'ROOT', tmp_path)
+    monkeypatch.setattr(demo, 'run', lambda *_: iter(['log', '+--+', '| disk |', '+--+', 'log']))
+    for run, metrics in (('20250102', METRICS), ('20250101', {})):
+        (tmp_path / 'test' / run).mkdir(parents=True)
+        (tmp_path / 'test' / run / f'{run}.json').write_text(json.dumps(metrics))
+    metrics, table = demo.evaluate('w.pth', demo.Path('test'))
+    assert metrics['bbox_mAP_50'] == 0.95
+    assert table.splitlines() == [
+        'bbox_mAP     0.700', 'bbox_mAP_50  0.950', 'bbox_mAP_75  0.800', '+--+', '| disk |', '+--+'
+    ]  # fmt: skip
+
+
+def test_a_sheet_of_the_first_pictures(tmp_path, monkeypatch):
+    monkeypatch.setattr(demo, 'ROOT', tmp_path)
+    monkeypatch.setattr(demo, 'run', lambda *_: iter(()))
+    (tmp_path / 'out').mkdir()
+    for number in range(20):
+        cv2.imwrite(str(tmp_path / f'out/{number:02}.png'), np.full((10, 20, 3), number, np.uint8))
+    assert demo.draw('w.pth', demo.Path('images'), demo.Path('out')) == demo.Path('out.jpg')
+    sheet = cv2.imread(str(tmp_path / 'out.jpg'))
+    assert sheet.shape == (40, 80, 3)
+    assert sheet[-1, -1].max() <= 17
+
+
+@pytest.fixture
+def steps(tmp_path, monkeypatch):
+    """Replaces the steps; returns the metrics that the evaluation finds."""
+    metrics = {'bbox_mAP_50': 0.9}
+    monkeypatch.setattr(demo, 'ROOT', tmp_path)
+    for name in ('make_data', 'plot'):
+        monkeypatch.setattr(demo, name, lambda *_: None)
+    monkeypatch.setattr(demo, 'train', lambda _: demo.Path('w.pth'))
+    monkeypatch.setattr(demo, 'draw', lambda *_: demo.Path('demo/predictions.jpg'))
+    monkeypatch.setattr(demo, 'evaluate', lambda *_: (metrics, 'the table'))
+    (tmp_path / 'demo').mkdir()
+    return metrics
+
+
+def test_the_end_tells_where_things_are_and_what_comes_next(steps, run, tmp_path):
+    (tmp_path / 'demo/of_the_user').touch()
+    printed = run(demo)
+    for text in (
+        'AP50 0.900',
+        'demo/curves.png',
+        'demo/predictions.jpg',
+        'demo/ap.txt',
+        'w.pth',
+        'the table',
+    ):
+        assert text in printed
+    config, option = printed.split()[-3::2]
+    assert find_config(config).is_file()
+    assert option == 'data_root=my_data'
+    assert (tmp_path / 'demo/ap.txt').read_text() == 'the table\n'
+    assert (tmp_path / 'demo/of_the_user').exists()
+
+
+def test_too_low_an_ap_is_an_error(steps, run):
+    steps['bbox_mAP_50'] = 0.899
+    with pytest.raises(UserError, match=r'AP50 0.899 is below 0.9'):
+        run(demo)
+
+
+def test_the_config_is_one_of_ours():
+    assert find_config(demo.CONFIG).is_file()

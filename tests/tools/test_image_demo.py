@@ -1,0 +1,161 @@
+"""tools/image_demo.py: what it takes for images, what it writes, and its errors."""
+
+import json
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmengine.registry import init_default_scope
+from tool_loading import load_tool
+
+from mmyolox.inference import detect, init_detector
+from mmyolox.registry import MODELS
+from mmyolox.utils import UserError
+from mmyolox.utils.config import load_config
+
+image_demo = load_tool('image_demo.py')
+
+CONFIG = Path(__file__).parents[2] / 'configs/yolox/yolox_nano_fast_1xb8-50e_custom.py'
+OPTIONS = ('--device', 'cpu', '--score-thr', 0.2, '--cfg-options', 'img_scale=(64,64)', 'classes=cat,dog')
+
+
+def touch(folder, *names):
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+
+def found(source, out_dir, root):
+    """The names of the images found and of their pictures."""
+    targets = image_demo.find_images(source, out_dir)
+    return {path.relative_to(root).as_posix(): target for path, target in targets.items()}
+
+
+def test_a_folder_is_searched_and_its_structure_kept(tmp_path):
+    touch(tmp_path, 'in/b.JPG', 'in/a/c.png', 'in/notes.txt', 'in/a/b/d.webp')
+    out = Path('out')
+    assert found(tmp_path / 'in', out, tmp_path / 'in') == {
+        'a/b/d.webp': out / 'a/b/d.webp',
+        'a/c.png': out / 'a/c.png',
+        'b.JPG': out / 'b.JPG',
+    }
+
+
+def test_one_image_of_any_name(tmp_path):
+    touch(tmp_path, 'photo.xyz')
+    assert found(tmp_path / 'photo.xyz', Path('out'), tmp_path) == {'photo.xyz': Path('out/photo.xyz')}
+
+
+def test_links_to_folders_do_not_loop(tmp_path):
+    touch(tmp_path, 'a.jpg', 'sub/b.jpg')
+    os.symlink(tmp_path, tmp_path / 'sub/again')
+    assert found(tmp_path, Path('out'), tmp_path).keys() == {'a.jpg', 'sub/b.jpg'}
+
+
+def test_pictures_of_an_earlier_run_are_no_input(tmp_path):
+    touch(tmp_path, 'a.jpg', 'outputs/a.jpg', 'outputs/sub/c.jpg')
+    assert found(tmp_path, tmp_path / 'outputs', tmp_path).keys() == {'a.jpg'}
+
+
+@pytest.mark.parametrize(
+    ('source', 'out_dir', 'message'),
+    [
+        ('absent', 'out', 'absent: there is no such image or folder'),
+        ('empty', 'out', r'empty: holds no image \(\.bmp, \.jpeg, \.jpg'),
+        ('in', 'in', r'--out-dir .*in: .*in/a.jpg would be overwritten'),
+        ('in/a.jpg', 'in', r'in/a.jpg would be overwritten'),
+        ('in', 'in/../in', r'would be overwritten'),
+    ],
+)
+def test_mistakes(tmp_path, source, out_dir, message):
+    (tmp_path / 'empty').mkdir()
+    touch(tmp_path, 'in/a.jpg')
+    with pytest.raises(UserError, match=message):
+        image_demo.find_images(tmp_path / source, tmp_path / out_dir)
+
+
+@pytest.fixture(scope='module')
+def checkpoint(tmp_path_factory):
+    """Random weights that find many objects."""
+    cfg = load_config(CONFIG, dict(img_scale=(64, 64), classes=('cat', 'dog')))
+    init_default_scope('mmyolox')
+    torch.manual_seed(0)
+    model = MODELS.build(cfg.model)
+    for name, value in model.named_parameters():
+        if 'multi_level_conv' in name:
+            torch.nn.init.normal_(value, std=0.3)
+    path = tmp_path_factory.mktemp('weights') / 'w.pth'
+    torch.save(
+        dict(state_dict=model.state_dict(), meta=dict(dataset_meta=dict(classes=('cat', 'dog')))), path
+    )
+    return path
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """Two images in two folders, and a file that is none."""
+    folder = tmp_path / 'photos'
+    (folder / 'sub').mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    cv2.imwrite(str(folder / 'wide.png'), rng.integers(0, 256, (80, 200, 3)))
+    cv2.imwrite(str(folder / 'sub/small.png'), rng.integers(0, 256, (20, 30, 3)))
+    (folder / 'broken.jpg').write_bytes(b'no picture')
+    return folder
+
+
+def test_pictures_and_predictions(run, checkpoint, photos, tmp_path, monkeypatch):
+    monkeypatch.setattr('mmyolox.inference.print_log', lambda *_: None)
+    out = tmp_path / 'out'
+    printed = run(image_demo, photos, CONFIG, checkpoint, '--out-dir', out, *OPTIONS)
+    results = json.loads((out / 'predictions.json').read_text())
+    assert printed == f'{len(results)} objects in 2 images, 1 not decoded, scores from 0.2: {out}\n'
+    pictures = sorted(path.relative_to(out).as_posix() for path in out.rglob('*.*'))
+    assert pictures == ['predictions.json', 'sub/small.png', 'wide.png']
+    drawn, original = (cv2.imread(str(folder / 'wide.png')) for folder in (out, photos))
+    assert drawn.shape == original.shape
+    assert 0 < (drawn != original).mean() < 1
+
+    options = {'img_scale': (64, 64)}
+    samples = list(detect(init_detector(CONFIG, checkpoint, 'cpu', options), [photos / 'wide.png']))
+    instances = samples[0].pred_instances
+    instances = instances[instances.scores >= 0.2]
+    wide = [result for result in results if result['file_name'] == 'wide.png']
+    assert 0 < len(wide) == len(instances) < len(results)
+    for result, bbox, score, label in zip(
+        wide, instances.bboxes.tolist(), instances.scores.tolist(), instances.labels.tolist(), strict=True
+    ):
+        x1, y1, x2, y2 = bbox
+        assert result['bbox'] == pytest.approx([x1, y1, x2 - x1, y2 - y1], abs=0.02)
+        assert result['score'] == pytest.approx(score, abs=1e-3)
+        assert (result['label'], result['class_name']) == (label, ('cat', 'dog')[label])
+        assert result['image_id'] == 2
+
+
+def test_a_higher_threshold_and_no_file(run, checkpoint, photos, tmp_path):
+    image = photos / 'wide.png'
+    options = (*OPTIONS[:2], '--score-thr', 1.1, '--no-json', *OPTIONS[4:])
+    printed = run(image_demo, image, CONFIG, checkpoint, '--out-dir', tmp_path / 'out', *options)
+    assert printed.startswith('0 objects in 1 images, scores from 1.1')
+    assert [path.name for path in (tmp_path / 'out').iterdir()] == ['wide.png']
+    np.testing.assert_array_equal(cv2.imread(str(tmp_path / 'out/wide.png')), cv2.imread(str(image)))
+
+
+def test_no_image_that_decodes(run, checkpoint, photos, tmp_path, monkeypatch):
+    monkeypatch.setattr('mmyolox.inference.print_log', lambda *_: None)
+    with pytest.raises(UserError, match='none of 1 images can be decoded'):
+        run(image_demo, photos / 'broken.jpg', CONFIG, checkpoint, '--out-dir', tmp_path / 'out', *OPTIONS)
+    assert not (tmp_path / 'out').exists()
+
+
+def test_a_checkpoint_that_is_none(run, photos, tmp_path):
+    with pytest.raises(UserError, match=r'wide.png is damaged or no checkpoint'):
+        run(image_demo, photos, CONFIG, photos / 'wide.png', '--out-dir', tmp_path / 'out')
+
+
+def test_an_impossible_batch(run, photos, tmp_path):
+    with pytest.raises(UserError, match='--batch-size 0: at least 1'):
+        run(image_demo, photos, CONFIG, 'w.pth', '--out-dir', tmp_path / 'out', '--batch-size', 0)
