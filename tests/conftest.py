@@ -11,4 +11,3 @@ def clean_globals():
     DefaultScope._instance_dict.clear()
     MessageHub._instance_dict.clear()
     DefaultScope.get_instance('tests', scope_name='mmyolox')
-    yield

@@ -1,6 +1,7 @@
 """The YOLOX head: towers, training losses and predictions."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -30,9 +31,9 @@ class YOLOXHead(BaseModule):
         loss_l1_weight: weight of the L1 loss on the raw regression in the last epochs.
         use_l1: whether the L1 loss is on; :class:`mmyolox.engine.YOLOXModeSwitchHook` turns it on.
         train_cfg: holds ``assigner``. Only training needs it.
-        test_cfg: ``score_thr``; ``nms`` with ``iou_threshold``; ``max_per_img``; ``multi_label``: whether a prior
-            may be several classes, or only its best one (Megvii's protocol); ``nms_pre``: how many of the
-            best candidates of an image go into NMS. Only prediction needs it.
+        test_cfg: ``score_thr``; ``nms`` with ``iou_threshold``; ``max_per_img``; ``multi_label``: whether a
+            prior may be several classes, or only its best one (Megvii's protocol); ``nms_pre``: how many of
+            the best candidates of an image go into NMS. Only prediction needs it.
         init_cfg: of :class:`mmengine.model.BaseModule`.
     """
 
@@ -52,7 +53,7 @@ class YOLOXHead(BaseModule):
         self.loss_l1_weight = loss_l1_weight
         self.use_l1 = use_l1
         self.assigner = TASK_UTILS.build(train_cfg['assigner']) if train_cfg else None
-        self.test_cfg = None if test_cfg is None else _check_test_cfg(test_cfg)
+        self.test_cfg: Any = None if test_cfg is None else _check_test_cfg(test_cfg)
 
     @property
     def num_classes(self) -> int:

@@ -1,5 +1,6 @@
 """What happens to a batch on the device before the network sees it."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -55,8 +56,7 @@ class YOLOXDataPreprocessor(BaseDataPreprocessor):
         inputs, data_samples = data['inputs'], data['data_samples']
         if self.bgr_to_rgb:
             inputs = inputs.flip(1)
-        # Collated batches are channels last; PyTorch's CPU kernels for depthwise layers are slow on that.
-        inputs = inputs.to(torch.float32, memory_format=torch.contiguous_format)
+        inputs = inputs.float()
         if self.is_normalised:
             inputs = (inputs - self.mean) / self.std
         if training:
@@ -121,7 +121,10 @@ class YOLOXBatchSyncRandomResize(nn.Module):
         window = iteration // self.interval
         if window == 0:
             return size
-        low, high = (max(1, round(ratio * size[0] / self.size_divisor)) for ratio in self.ratio_range)
-        height = int(np.random.default_rng((seed, window)).integers(low, high + 1)) * self.size_divisor
+        low, high = (ratio * size[0] / self.size_divisor for ratio in self.ratio_range)
+        # With a margin for ratios such as 10 / 13, and one size where no multiple lies within.
+        first = max(1, math.ceil(low - 1e-6))
+        last = max(first, math.floor(high + 1e-6))
+        height = int(np.random.default_rng((seed, window)).integers(first, last + 1)) * self.size_divisor
         width = max(1, round(height * size[1] / size[0] / self.size_divisor)) * self.size_divisor
         return height, width

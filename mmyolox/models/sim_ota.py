@@ -7,7 +7,7 @@ from torch import Tensor
 
 from mmyolox.registry import TASK_UTILS
 
-from .bbox import bbox_ious, points_inside
+from .bbox import bbox_ious, pairwise_ious
 
 
 @dataclass(frozen=True)
@@ -95,77 +95,86 @@ class SimOTAAssigner:
             gt_labels: (B, M) int64; rows with -1 are no objects.
         """
         batch, num_priors = obj_logits.shape
-        num_gts = gt_labels.shape[1]
-        cells = priors[:, :2] + priors[:, 2:] / 2
-        radii = priors[:, 2:] * self.center_radius
-        log_scores, log_rest = self._class_logs(cls_logits, obj_logits)
         step = max(1, self.max_pairs // max(1, batch * num_priors))
-        slices = [slice(start, start + step) for start in range(0, num_gts, step)]
+        slices = [slice(start, start + step) for start in range(0, gt_labels.shape[1], step)]
         candidates = torch.zeros_like(obj_logits, dtype=torch.bool)
         for part in slices:
-            in_box, near_center = self._locate(cells, radii, gt_bboxes[:, part])
-            candidates |= ((in_box | near_center) & (gt_labels[:, None, part] >= 0)).any(dim=2)
+            in_box, near_center = self._locate(priors, gt_bboxes[:, part])
+            is_object = (gt_labels[:, part] >= 0)[..., None]
+            candidates |= ((in_box | near_center) & is_object).any(dim=1)
+        background_cost, label_cost = self._class_costs(cls_logits, obj_logits)
         matches = _Matches.empty(batch, num_priors, pred_bboxes.device)
         for part in slices:
-            labels = gt_labels[:, part]
-            ious = bbox_ious(pred_bboxes[:, :, None], gt_bboxes[:, None, part])
-            cost = self._class_cost(log_scores, log_rest, labels)
+            bboxes, labels = gt_bboxes[:, part], gt_labels[:, part]
+            impossible = ~(candidates[:, None] & (labels >= 0)[..., None])
+            ious = pairwise_ious(bboxes, pred_bboxes).masked_fill_(impossible, 0)
+            cost = _rows(label_cost, labels) + background_cost
             cost -= self.iou_weight * torch.log(ious + self.IOU_EPS)
-            in_box, near_center = self._locate(cells, radii, gt_bboxes[:, part])
+            in_box, near_center = self._locate(priors, bboxes)
             cost += self.OUTSIDE_COST * ~(in_box & near_center)
-            possible = candidates[:, :, None] & (labels >= 0)[:, None]
-            cost.masked_fill_(~possible, float('inf'))
-            ious.masked_fill_(~possible, 0)
+            cost.masked_fill_(impossible, float('inf'))
             matches.add(cost, self._cheapest_priors(cost, ious), part.start)
         gt_index = matches.resolve()
-        return Assignment(gt_index, self._matched_ious(pred_bboxes, gt_bboxes, gt_index))
+        return Assignment(gt_index, _matched_ious(pred_bboxes, gt_bboxes, gt_index))
 
-    def _class_logs(self, cls_logits: Tensor, obj_logits: Tensor) -> tuple[Tensor, Tensor]:
-        """log p and log(1 - p), each (B, N, C) float32, of p = sqrt(class score x objectness)."""
-        cls_scores, obj_scores = cls_logits.float().sigmoid(), obj_logits.float().sigmoid()
-        scores = (cls_scores * obj_scores[..., None]).sqrt()
-        return scores.log().clamp(self.LOG_FLOOR), (1 - scores).log().clamp(self.LOG_FLOOR)
+    def _class_costs(self, cls_logits: Tensor, obj_logits: Tensor) -> tuple[Tensor, Tensor]:
+        """The classification cost, split in two.
 
-    def _class_cost(self, log_scores: Tensor, log_rest: Tensor, labels: Tensor) -> Tensor:
-        """The weighted binary cross-entropies (B, N, m) against one-hot targets."""
-        index = labels.clamp(min=0)[:, None].expand(-1, log_scores.shape[1], -1)
-        at_label = log_rest.gather(2, index) - log_scores.gather(2, index)
-        return self.cls_weight * (at_label - log_rest.sum(dim=2, keepdim=True))
+        Returns:
+            (B, 1, N) the cost if a prior had no class at all, and (B, C, N) what having a class adds to it,
+            both weighted. Of p = sqrt(class score x objectness): -sum(log(1 - p)), and log(1 - p) - log(p).
+        """
+        obj_scores = obj_logits.float().sigmoid()[:, None]
+        scores = (cls_logits.transpose(1, 2).float().sigmoid() * obj_scores).sqrt()
+        log_rest = (1 - scores).log().clamp(self.LOG_FLOOR)
+        label_cost = log_rest - scores.log().clamp(self.LOG_FLOOR)
+        return -self.cls_weight * log_rest.sum(dim=1, keepdim=True), self.cls_weight * label_cost
 
-    def _locate(self, cells: Tensor, radii: Tensor, gt_bboxes: Tensor) -> tuple[Tensor, Tensor]:
-        """Whether cell centres are inside, and near the centres of, ground truths: two (B, N, m) bools."""
-        boxes = gt_bboxes[:, None]
-        centers = (boxes[..., :2] + boxes[..., 2:]) / 2
-        near = torch.cat([centers - radii[:, None], centers + radii[:, None]], dim=-1)
-        return points_inside(cells[:, None], boxes), points_inside(cells[:, None], near)
+    def _locate(self, priors: Tensor, gt_bboxes: Tensor) -> tuple[Tensor, Tensor]:
+        """Whether cell centres are inside, and near the centres of, ground truths: two (B, m, N) bools."""
+        stride = priors[:, 2]
+        x, y = (priors[:, :2] + priors[:, 2:] / 2).T
+        x1, y1, x2, y2 = gt_bboxes[..., None].unbind(2)
+        center_x, center_y, radius = (x1 + x2) / 2, (y1 + y2) / 2, self.center_radius * stride
+        in_box = (x > x1) & (y > y1) & (x < x2) & (y < y2)
+        near_center = (x > center_x - radius) & (x < center_x + radius)
+        near_center &= (y > center_y - radius) & (y < center_y + radius)
+        return in_box, near_center
 
     def _cheapest_priors(self, cost: Tensor, ious: Tensor) -> Tensor:
-        """The priors that each ground truth takes: (B, topk, m) int64, -1 where it takes fewer."""
-        topk = min(self.candidate_topk, cost.shape[1])
-        dynamic_k = ious.topk(topk, dim=1).values.sum(dim=1).int().clamp(min=1)
+        """The priors that each ground truth takes: (B, m, topk) int64, -1 where it takes fewer."""
+        topk = min(self.candidate_topk, cost.shape[2])
+        dynamic_k = ious.topk(topk, dim=2).values.sum(dim=2, keepdim=True).int().clamp(min=1)
         prior_index = _smallest(cost, topk)
-        is_taken = torch.arange(topk, device=cost.device)[:, None] < dynamic_k[:, None]
-        is_taken &= cost.gather(1, prior_index).isfinite()
+        is_taken = torch.arange(topk, device=cost.device) < dynamic_k
+        is_taken &= cost.gather(2, prior_index).isfinite()
         return prior_index.masked_fill(~is_taken, -1)
 
-    @staticmethod
-    def _matched_ious(pred_bboxes: Tensor, gt_bboxes: Tensor, gt_index: Tensor) -> Tensor:
-        if gt_bboxes.shape[1] == 0:
-            return torch.zeros_like(pred_bboxes[..., 0])
-        matched = gt_bboxes.gather(1, gt_index.clamp(min=0)[..., None].expand(-1, -1, 4))
-        return bbox_ious(pred_bboxes, matched) * (gt_index >= 0)
+
+def _rows(table: Tensor, labels: Tensor) -> Tensor:
+    """Of a table (B, C, N), the rows (B, m, N) of labels (B, m); any row for a label of -1."""
+    images = torch.arange(len(table), device=table.device)[:, None]
+    return table[images, labels.clamp(min=0)]
+
+
+def _matched_ious(pred_bboxes: Tensor, gt_bboxes: Tensor, gt_index: Tensor) -> Tensor:
+    """The overlaps (B, N) of predictions with their ground truths, 0 without one."""
+    if gt_bboxes.shape[1] == 0:
+        return torch.zeros_like(pred_bboxes[..., 0])
+    matched = gt_bboxes.gather(1, gt_index.clamp(min=0)[..., None].expand(-1, -1, 4))
+    return bbox_ious(pred_bboxes, matched) * (gt_index >= 0)
 
 
 def _smallest(cost: Tensor, k: int) -> Tensor:
-    """Indices (B, k, m) of the k smallest costs along axis 1, cheapest first, the lower index on ties.
+    """Indices (B, m, k) of the k smallest costs along the last axis, cheapest first, the lower index on ties.
 
     The bits of a non-negative float32 sort like an integer; the prior's index in the lower half of an int64
     makes every key distinct, and the order independent of the device. (Costs below zero, -3e-7 at
     most from the epsilon in the logarithm of a perfect IoU, count as zero.)
     """
     keys = cost.clamp(min=0).view(torch.int32).long() << 32
-    keys += torch.arange(cost.shape[1], device=cost.device)[:, None]
-    return keys.topk(k, dim=1, largest=False).values & 0xFFFFFFFF
+    keys += torch.arange(cost.shape[2], device=cost.device)
+    return keys.topk(k, dim=2, largest=False).values & 0xFFFFFFFF
 
 
 @dataclass
@@ -192,12 +201,12 @@ class _Matches:
         )
 
     def add(self, cost: Tensor, taken: Tensor, first_gt: int) -> None:
-        """Adds the matches ``taken`` (B, topk, m) of the ground truths from ``first_gt`` on."""
-        lowest = cost.min(dim=2)
+        """Adds the matches ``taken`` (B, m, topk) of the ground truths from ``first_gt`` on."""
+        lowest = cost.min(dim=1)
         is_cheaper = lowest.values < self.best_cost
         self.best_cost = torch.where(is_cheaper, lowest.values, self.best_cost)
         self.best_gt = torch.where(is_cheaper, lowest.indices + first_gt, self.best_gt)
-        gts = torch.arange(first_gt, first_gt + taken.shape[2], device=taken.device).expand_as(taken)
+        gts = torch.arange(first_gt, first_gt + taken.shape[1], device=taken.device)[:, None].expand_as(taken)
         is_match = (taken >= 0).flatten(1)
         priors = taken.clamp(min=0).flatten(1)
         self.count.scatter_add_(1, priors, is_match.long())

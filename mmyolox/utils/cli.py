@@ -4,6 +4,7 @@ Nothing heavy is imported here, so that ``tool.py -h`` answers at once.
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -23,6 +24,9 @@ def run_tool(main: Callable[[], int | None]) -> None:
     Args:
         main: Parses the arguments and does the work; returns an exit status, or None for success.
     """
+    # Set before torch is imported: its idle threads sleep, and leave the cores to data workers and others.
+    # (Spinning made a training step on two cores five times slower as soon as a third process ran.)
+    os.environ.setdefault('OMP_WAIT_POLICY', 'passive')
     try:
         status = main()
     except UserError as error:

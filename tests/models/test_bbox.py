@@ -84,12 +84,14 @@ def test_half_precision_is_decoded_in_float32(dtype):
     assert torch.equal(centers[0], priors[:, :2] + torch.tensor([1.0, 3.0]))
 
 
-def test_decoding_stays_float32_under_autocast():
+@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
+def test_sides_of_half_precision_are_exact_too(dtype):
+    torch.manual_seed(0)
     priors = grid_priors([(160, 160)], (8,), CPU)
-    raw = torch.randn(len(priors), 4).bfloat16()
-    with torch.autocast('cpu', torch.bfloat16):
+    raw = torch.randn(len(priors), 4).to(dtype)
+    with torch.autocast('cpu', dtype):
         bboxes = decode_bboxes(raw, priors)
-    assert torch.equal(bboxes, decode_bboxes(raw, priors))
+    assert torch.equal(bboxes, decode_bboxes(raw.float(), priors))
 
 
 @pytest.mark.parametrize(
@@ -101,6 +103,7 @@ def test_decoding_stays_float32_under_autocast():
         ([0, 0, 2, 2], [5, 5, 6, 6], 0),
         ([0, 0, 10, 10], [4, 4, 5, 5], 0.01),
         ([-4, -4, 4, 4], [0, 0, 4, 4], 0.25),
+        ([0, 0, 0.1, 0.1], [0, 0, 0.1, 0.1], 1),
         ([1, 1, 1, 1], [1, 1, 1, 1], 0),
         ([0, 0, 2, 2], [1, 1, 1, 1], 0),
         ([600, 600, 601, 601], [600, 600, 601, 602], 0.5),

@@ -108,7 +108,7 @@ def test_a_batch_predicts_what_its_images_do():
 
 def test_another_mode_is_an_error():
     with pytest.raises(ValueError, match="mode='train'"):
-        small_detector()(torch.rand(1, 3, 32, 32), mode='train')
+        small_detector().eval()(torch.rand(1, 3, 32, 32), mode='train')
 
 
 @pytest.mark.parametrize('images', [([],), ([], []), ([[300, 300, 310, 310, 0]],), ([[8, 8, 60, 60, 2]], [])])
@@ -122,7 +122,8 @@ def test_every_parameter_gets_a_finite_gradient(images):
 def test_training_steps_lower_the_loss():
     model = small_detector()
     data = batch([[8, 8, 60, 60, 2]], [[40, 4, 90, 50, 0]])
-    losses = [float(train_step(model, data)['loss']) for _ in range(8)]
+    optimizer = OptimWrapper(torch.optim.Adam(model.parameters(), lr=0.01))
+    losses = [float(model.train().train_step(data, optimizer)['loss']) for _ in range(12)]
     assert losses[-1] < 0.8 * losses[0]
 
 
@@ -141,12 +142,13 @@ def test_norm_eval_keeps_the_statistics(norm_eval):
 
 def test_frozen_stages_are_frozen_once_and_stay_so():
     model = small_detector(backbone=dict(frozen_stages=1))
-    frozen = {name for name, p in model.named_parameters() if not p.requires_grad}
-    assert frozen
-    before = {name: p.clone() for name, p in model.named_parameters()}
+    before = {name: p.clone() for name, p in model.backbone.named_parameters()}
+    frozen = {name for name, p in model.backbone.named_parameters() if not p.requires_grad}
     train_step(model, batch([[8, 8, 60, 60, 2]]))
-    assert {name for name, p in model.named_parameters() if not p.requires_grad} == frozen
-    assert {name for name, p in model.named_parameters() if torch.equal(p, before[name])} == frozen
+    same = {name for name, p in model.backbone.named_parameters() if torch.equal(p, before[name])}
+    assert 0 < len(frozen) < len(before)
+    assert same == frozen
+    assert {name for name, p in model.backbone.named_parameters() if not p.requires_grad} == frozen
 
 
 def test_a_model_without_train_cfg_predicts():

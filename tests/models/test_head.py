@@ -128,11 +128,12 @@ def test_objects_in_ignored_regions_still_count():
 
 
 @pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
-def test_losses_of_half_precision_are_computed_in_float32(dtype):
+@pytest.mark.parametrize('is_autocast', [False, True])
+def test_losses_of_half_precision_are_computed_in_float32(dtype, is_autocast):
     outputs = tuple([x.to(dtype) for x in levels] for levels in random_outputs((64, 1280)))
     data_samples = samples([(1201.3, 4.1, 1203.7, 40.9, 1)], [(0, 0, 640.5, 64, 0)])
     head = given_head(use_l1=True)
-    with torch.autocast('cpu', dtype):
+    with torch.autocast('cpu', dtype, is_autocast):
         losses = head.loss(outputs, data_samples)
     expected = head.loss(tuple([x.float() for x in levels] for levels in outputs), data_samples)
     for name, loss in losses.items():

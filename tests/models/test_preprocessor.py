@@ -116,10 +116,14 @@ def test_batch_augments_run_in_training_only():
     [
         ((640, 640), (0.75, 1.25), range(480, 801, 32), 1.0),
         ((416, 416), TINY_RANGE, range(320, 641, 32), 1.0),
+        # In floating point just below and just above a multiple.
+        ((416, 416), (10 / 13, 15 / 13), range(320, 481, 32), 1.0),
+        ((960, 960), (31 / 30, 1.25), range(992, 1201, 32), 1.0),
         ((544, 960), (0.75, 1.25), range(416, 673, 32), 960 / 544),
         ((960, 544), (0.75, 1.25), range(736, 1185, 32), 544 / 960),
         ((64, 64), (0.5, 1.5), range(32, 97, 32), 1.0),
         ((32, 64), (0.1, 1.0), range(32, 33), 2.0),
+        ((64, 64), (1.1, 1.2), range(96, 97), 1.0),
         ((640, 640), (1.0, 1.0), range(640, 641), 1.0),
     ],
 )
@@ -185,8 +189,8 @@ def test_pixels_and_boxes_are_scaled():
     data = make_batch()
     inputs, before = data['inputs'].float(), data['data_samples']
     images, samples = resize(inputs, before)
-    assert torch.equal(images, F.interpolate(inputs, (96, 160), mode='bilinear', align_corners=False))
-    scale = torch.tensor([160 / 96, 96 / 64] * 2)
+    assert torch.equal(images, F.interpolate(inputs, (96, 128), mode='bilinear', align_corners=False))
+    scale = torch.tensor([128 / 96, 96 / 64] * 2)
     assert torch.allclose(samples['bboxes'], before['bboxes'] * scale)
     assert torch.allclose(samples['ignored_bboxes'], before['ignored_bboxes'] * scale)
     assert torch.equal(samples['labels'], before['labels'])

@@ -24,7 +24,7 @@ PREFIX = '11/20 12:00:00 - mmengine - INFO - '
             '    epoch  7, 20/25: loss 10.870, 0:02:07 left',
         ),
         (
-            'Epoch(train) [12][  5/125]  lr: 1.0000e-04  eta: 1 day, 0:00:07  time: 1  loss: 0.5  loss_obj: 1',
+            'Epoch(train) [12][  5/125]  lr: 1.0000e-04  eta: 1 day, 0:00:07  t: 1  loss: 0.5  loss_obj: 1',
             '    epoch 12,  5/125: loss  0.500, 1 day, 0:00:07 left',
         ),
         (

@@ -78,7 +78,7 @@ class Mosaic(_PartnerTransform):
         layers: list[Layer] = []
         for quadrant, tile in enumerate([results, *partners]):
             move_sample(tile, _tile_matrix(tile, center, quadrant), canvas)
-            layers.extend(_cut_layers(take_scene(tile)))
+            layers.extend(take_scene(tile).layers)
         add_instances(results, partners)
         results.pop('matrix', None)
         results['scene'] = Scene(canvas, tuple(layers))
@@ -101,10 +101,6 @@ def _fit_ratio(results: dict) -> float:
     """The scale at which a sample just fits into its data set's ``img_scale``."""
     height, width = results['img_shape']
     return min(results['img_scale'][0] / width, results['img_scale'][1] / height)
-
-
-def _cut_layers(scene: Scene) -> list[Layer]:
-    return [layer if layer.fits(scene.size) else layer.cropped(scene.size) for layer in scene.layers]
 
 
 @TRANSFORMS.register_module()

@@ -1,6 +1,7 @@
 """A halt before a broken loss ruins a night."""
 
 import json
+import math
 from pathlib import Path
 
 import torch
@@ -29,8 +30,8 @@ class InvalidLossHook(Hook):
         Raises:
             UserError: one of them is not finite.
         """
-        losses = {name: float(value) for name, value in (outputs or {}).items() if 'loss' in name}
-        if all(torch.tensor(value).isfinite() for value in losses.values()):
+        losses = {name: value.item() for name, value in (outputs or {}).items() if 'loss' in name}
+        if all(math.isfinite(value) for value in losses.values()):
             return
         iteration = runner.iter + 1
         stem = Path(runner.log_dir) / f'invalid_loss_iter{iteration}_rank{get_rank()}'

@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 import pytest
+from mixtures import BOX_TOLERANCE, assert_same_boxes
 from mmdet.datasets.transforms import Pad, RandomAffine as PeerAffine, RandomFlip as PeerFlip, Resize
 from pictures import Album, Draws, edges, for_peer, make_sample, peer, smooth
 
@@ -12,20 +13,9 @@ from mmyolox.datasets.transforms.geometry import scaling, transform_bboxes, tran
 from mmyolox.datasets.transforms.scene import FILL
 from mmyolox.utils import UserError
 
-# mmdet's matrices and boxes are float32, and so are our boxes.
-BOX_TOLERANCE = 1e-4
-
 
 def album(*sizes, count=12):
     return Album([smooth(size, seed) for seed, size in enumerate(sizes)], [count] * len(sizes))
-
-
-def assert_same_boxes(results, reference):
-    theirs = reference['gt_bboxes'].tensor.numpy()
-    np.testing.assert_allclose(results['gt_bboxes'], theirs, atol=BOX_TOLERANCE)
-    assert results['gt_bboxes_labels'].tolist() == reference['gt_bboxes_labels'].tolist()
-    assert results['gt_bboxes'].dtype == np.float32
-    assert results['gt_bboxes_labels'].dtype == np.int64
 
 
 # Letterbox

@@ -2,61 +2,29 @@
 
 import numpy as np
 import pytest
-from mmdet.datasets.transforms import (
-    MixUp as PeerMixUp,
-    Mosaic as PeerMosaic,
-    RandomAffine as PeerAffine,
-    RandomFlip as PeerFlip,
+from mixtures import (
+    BOX_TOLERANCE,
+    PARTNERS,
+    SCALE,
+    album,
+    assert_same_boxes,
+    assert_same_pixels,
+    flat,
+    mixup_by_peer,
+    mosaic_by_peer,
 )
+from mmdet.datasets.transforms import MixUp as PeerMixUp, Mosaic as PeerMosaic
 from mmengine.dataset import Compose
-from pictures import Album, Draws, edges, for_peer, load, make_sample, peer, smooth
+from pictures import Album, Draws, for_peer, load, make_sample, smooth
 
-from mmyolox.datasets.transforms import Letterbox, Mosaic, RandomAffine, RandomFlip, YOLOXMixUp
+from mmyolox.datasets.transforms import Letterbox, Mosaic, RandomAffine, YOLOXMixUp
 from mmyolox.datasets.transforms.scene import FILL
 from mmyolox.utils import UserError
 
-SCALE = (96, 64)
-SIZES = [(80, 60), (50, 90), (130, 70), (33, 21)]
 UNMOVED = dict(max_rotate_degree=0, max_translate_ratio=0, scaling_ratio_range=(1, 1), max_shear_degree=0)
-# Boxes are float32, mmdet's also in between.
-BOX_TOLERANCE = 1e-4
-PARTNERS = [0.25, 0.5, 0.75]  # of an album of four: the second, third and fourth
-
-
-def album(sizes=SIZES, counts=(6, 5, 0, 7)):
-    return Album([smooth(size, seed) for seed, size in enumerate(sizes)], counts)
-
-
-def flat(source):
-    """The same album with every picture in a colour of its own, which shows where the edges are."""
-    copies = Album([], [])
-    copies.extend(e | dict(pixels=np.full_like(e['pixels'], 150 + 30 * i)) for i, e in enumerate(source))
-    return copies
-
-
-def assert_same_boxes(results, reference):
-    theirs = reference['gt_bboxes'].tensor.numpy()
-    np.testing.assert_allclose(results['gt_bboxes'], theirs, atol=BOX_TOLERANCE)
-    assert results['gt_bboxes_labels'].tolist() == reference['gt_bboxes_labels'].tolist()
-
-
-def assert_same_pixels(ours, theirs, outlines, *, distance, tolerance):
-    """Compares where ``outlines``, theirs of flat pictures, is as flat around."""
-    inside = ~edges(outlines, distance)
-    difference = np.abs(ours.astype(int) - theirs)[inside]
-    assert inside.mean() > 0.3
-    assert difference.max() <= tolerance
-    assert difference.mean() < 0.6
 
 
 # Mosaic
-
-
-def mosaic_by_peer(monkeypatch, source, draws, img_scale=SCALE):
-    monkeypatch.setattr(peer, 'random', draws if isinstance(draws, Draws) else Draws(draws))
-    results = for_peer(source[0])
-    results['mix_results'] = [for_peer(entry) for entry in source[1:4]]
-    return PeerMosaic(img_scale=img_scale)(results)
 
 
 CENTRES = [(0.5, 0.5), (0.0, 0.0), (0.999, 0.999), (0.1, 0.8), (0.73, 0.31)]
@@ -153,15 +121,6 @@ def test_ignored_regions_survive():
 # Mixup
 
 
-def mixup_by_peer(monkeypatch, source, jitter, flip, offsets, **options):
-    # mmdet flips where the draw is above flip_ratio.
-    draws = Draws([jitter, 1 - flip, *offsets])
-    monkeypatch.setattr(peer, 'random', draws)
-    return PeerMixUp(img_scale=SCALE, **options)(
-        for_peer(source[0]) | dict(mix_results=[for_peer(source[1])])
-    )
-
-
 MIXUPS = [
     # jitter, flip, offset of x and y, all as fractions
     (0.0, 0.9, 0.5, 0.5),
@@ -177,18 +136,15 @@ MIXUPS = [
 @pytest.mark.parametrize('draws', MIXUPS)
 @pytest.mark.parametrize('partner', [(80, 60), (50, 90), (33, 21)])
 def test_mixup_equals_mmdet(monkeypatch, draws, ratio_range, partner):
-    jitter, flip, *offsets = draws
     source = album([SCALE, partner], (4, 6))
     results = YOLOXMixUp([load], ratio_range=ratio_range)(make_sample(source, 0, [0.0, 0.9, *draws], SCALE))
-    scale = ratio_range[0] + jitter * (ratio_range[1] - ratio_range[0])
-    # mmdet asks for y first, and for neither where the partner does not stick out.
-    asked = [offsets[axis] for axis in (1, 0) if int(SCALE[axis] * scale) > SCALE[axis]]
-    arguments = (jitter, flip, asked)
-    reference = mixup_by_peer(monkeypatch, source, *arguments, ratio_range=ratio_range)
-    outlines = mixup_by_peer(monkeypatch, flat(source), *arguments, ratio_range=ratio_range)['img']
+    reference, outlines = (
+        mixup_by_peer(monkeypatch, for_peer(of[0]), of[1], draws, ratio_range)
+        for of in (source, flat(source))
+    )
     assert_same_boxes(results, reference)
     # mmdet resizes twice, to whole pixels each time: up to two pixels at the far end, half of it seen.
-    assert_same_pixels(results['img'], reference['img'], outlines, distance=4, tolerance=3)
+    assert_same_pixels(results['img'], reference['img'], outlines['img'], distance=4, tolerance=3)
 
 
 @pytest.mark.parametrize(('flip_ratio', 'flips'), [(0.0, 0), (1.0, 1)])
@@ -241,63 +197,3 @@ def test_defaults_are_mmdets():
     ours, theirs = YOLOXMixUp([load]), PeerMixUp()
     assert ours.ratio_range == theirs.ratio_range
     assert ours.max_iters == theirs.max_iters
-
-
-# The recipe
-
-
-def recipe(between=()):
-    """Mosaic to flip, with something ``between`` each pair."""
-    steps = [
-        Mosaic([load]),
-        RandomAffine(scaling_ratio_range=(0.5, 1.5)),
-        YOLOXMixUp([load], ratio_range=(0.8, 1.6)),
-        RandomFlip(1.0),
-        Letterbox(1.5),
-    ]
-    return Compose([step for pair in ((step, *between) for step in steps) for step in pair])
-
-
-def draw_now(results):
-    assert results['img'].dtype == np.uint8
-    return results
-
-
-@pytest.mark.parametrize('seed', range(8))
-def test_one_rendering_equals_step_by_step(seed):
-    source = album(counts=(6, 5, 4, 7))
-    fractions = np.random.default_rng(seed).random(13).tolist()
-    draws = [0.0, *fractions[:2], *PARTNERS, *fractions[2:8], 0.0, *fractions[8:], 0.0]
-    at_once = recipe()(make_sample(source, 0, draws, SCALE))
-    stepwise = recipe([draw_now])(make_sample(source, 0, draws, SCALE))
-    outlines = recipe([draw_now])(make_sample(flat(source), 0, draws, SCALE))['img']
-    np.testing.assert_array_equal(at_once['gt_bboxes'], stepwise['gt_bboxes'])
-    np.testing.assert_array_equal(at_once['gt_bboxes_labels'], stepwise['gt_bboxes_labels'])
-    # Up to five interpolations against one or two; sources are cropped by whole pixels, here up to 6 wide.
-    assert_same_pixels(at_once['img'], stepwise['img'], outlines, distance=8, tolerance=4)
-
-
-@pytest.mark.parametrize('seed', range(8))
-def test_recipe_equals_mmdets(monkeypatch, centred, seed):
-    source = album(counts=(6, 5, 4, 7))
-    fractions = np.random.default_rng(seed).random(13).tolist()
-    centre, affine, (jitter, flip, *offsets) = fractions[:2], fractions[2:8], fractions[8:12]
-    steps = Compose(
-        [Mosaic([load]), RandomAffine(), YOLOXMixUp([load], ratio_range=(0.8, 1.6)), RandomFlip(1.0)]
-    )
-    draws = [0.0, *centre, *PARTNERS, *affine, 0.0, 0.99, jitter, flip, *offsets, 0.0]
-    results = steps(make_sample(source, 0, draws, SCALE))
-    scale = 0.8 + 0.8 * jitter
-    asked = [offsets[axis] for axis in (1, 0) if int(SCALE[axis] * scale) > SCALE[axis]]
-
-    def by_peer(source):
-        reference = mosaic_by_peer(monkeypatch, source, [0.0, *centre, *affine])
-        reference = PeerAffine(border=(-48, -32))(reference)
-        monkeypatch.setattr(peer, 'random', Draws([jitter, 1 - flip, *asked]))
-        partner = dict(mix_results=[for_peer(source[3])])
-        return PeerFlip(prob=1.0)(PeerMixUp(img_scale=SCALE, ratio_range=(0.8, 1.6))(reference | partner))
-
-    assert_same_boxes(results, by_peer(source))
-    centred()
-    pixels, outlines = by_peer(source)['img'], by_peer(flat(source))['img']
-    assert_same_pixels(results['img'], pixels, outlines, distance=5, tolerance=4)
