@@ -10,7 +10,6 @@ num_last_epochs = 10
 base_lr = 2e-3
 val_interval = 10
 
-train_cfg = dict(dynamic_intervals=None)
 model = dict(data_preprocessor=dict(batch_augments=[]))
 default_hooks = dict(
     logger=dict(interval=25),

@@ -57,7 +57,7 @@ def read_curves(work_dir: str | Path) -> Curves:
 
 
 def plot_curves(curves: Curves, path: str | Path, title: str = '') -> None:
-    """Plot losses and APs side by side.
+    """Plot losses and APs side by side, the last values in the legend.
 
     Args:
         curves: Of :func:`read_curves`.
@@ -70,7 +70,7 @@ def plot_curves(curves: Curves, path: str | Path, title: str = '') -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(11, 4.5), layout='constrained')
+    figure = Figure(figsize=(11, 5), layout='constrained')
     FigureCanvasAgg(figure)
     figure.suptitle(title)
     left, right = figure.subplots(1, 2)
@@ -90,9 +90,10 @@ def _plot(axes: Any, curves: Points, marker: str = '', **settings: Any) -> None:
     for name, points in curves.items():
         steps = sorted(points)
         last = points[steps[-1]]
-        axes.plot(steps, [points[step] for step in steps], label=f'{name} ({last:.3g})', marker=marker)
+        axes.plot(steps, [points[step] for step in steps], label=f'{name}: {last:.3g}', marker=marker)
+    axes.xaxis.get_major_locator().set_params(integer=True)
     if curves:
-        axes.legend(title='(last value)')
+        axes.legend(loc='upper center', bbox_to_anchor=(0.5, -0.12), ncols=3, fontsize='small')
     else:
         axes.text(0.5, 0.5, 'nothing recorded', ha='center', transform=axes.transAxes)
 
@@ -124,7 +125,7 @@ def _continue(curves: Points, run: Points) -> None:
     start = min((step for points in run.values() for step in points), default=None)
     if start is None:
         return
-    for name in curves.keys() | run.keys():
+    for name in dict.fromkeys([*curves, *run]):
         kept = {step: value for step, value in curves.get(name, {}).items() if step < start}
         curves[name] = kept | run.get(name, {})
         if not curves[name]:

@@ -1,3 +1,8 @@
-"""Lets tests import mmdet's models where mmcv has no compiled ops."""
+"""What the tests of models share."""
 
-import mmyolox  # noqa: F401  stands in for the ops; has to come before mmcv
+import torch
+
+import mmyolox  # noqa: F401  stands in for mmcv's compiled ops; has to come before mmdet's models
+
+# The tensors are small: threads would wait for one another, for minutes on a busy machine.
+torch.set_num_threads(1)

@@ -4,14 +4,13 @@ _base_ = '../default_runtime.py'
 max_epochs = 50
 num_last_epochs = 10
 warmup_epochs = 1
-base_lr = 1e-3  # for a total batch of 8
+base_lr = 2e-3  # for a total batch of 8
 val_interval = 5
 
 train_cfg = dict(
     type='EpochBasedTrainLoop',
     max_epochs=max_epochs,
     val_interval=val_interval,
-    dynamic_intervals=[(max_epochs - num_last_epochs, 1)],
 )
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
@@ -38,7 +37,8 @@ default_hooks = dict(
     ema=dict(
         type='EMAHook',
         ema_type='mmdet.ExpMomentumEMA',
-        momentum=2e-4,
+        momentum=5e-3,  # a short memory, for short trainings
+        gamma=200,
         update_buffers=True,
         strict_load=False,
         priority=49,
