@@ -79,28 +79,38 @@ class YOLOXHead(BaseModule):
         if self.assigner is None:
             raise UserError('model.train_cfg is missing: training needs its assigner')
         cls_logits, bbox_preds, obj_logits, priors = self._flatten(self(feats))
-        pred_bboxes = decode_bboxes(bbox_preds, priors)
         gt_bboxes, gt_labels = data_samples['bboxes'], data_samples['labels']
         assignment = self.assigner.assign(
-            pred_bboxes.detach(), cls_logits.detach(), obj_logits.detach(), priors, gt_bboxes, gt_labels
+            decode_bboxes(bbox_preds.detach(), priors),
+            cls_logits.detach(),
+            obj_logits.detach(),
+            priors,
+            gt_bboxes,
+            gt_labels,
         )
-        positive = assignment.is_positive
-        normaliser = all_reduce_mean(positive.sum().float()).clamp(min=1)
-        rows = positive.nonzero(as_tuple=True)
-        gts = assignment.gt_index[rows]
-        cls_targets = F.one_hot(gt_labels[rows[0], gts], self.num_classes) * assignment.ious[rows][:, None]
-        bbox_targets = gt_bboxes[rows[0], gts]
+        normaliser = all_reduce_mean(assignment.is_positive.sum().float()).clamp(min=1)
+        images, rows = assignment.is_positive.nonzero(as_tuple=True)
+        gts, ious = assignment.gt_index[images, rows], assignment.ious[images, rows]
+        cls_targets = F.one_hot(gt_labels[images, gts], self.num_classes) * ious[:, None]
         losses = dict(
-            loss_cls=_bce_sum(cls_logits[rows], cls_targets),
-            loss_bbox=self.loss_bbox_weight * _iou_loss_sum(pred_bboxes[rows], bbox_targets),
+            loss_cls=_bce_sum(cls_logits[images, rows], cls_targets),
             loss_obj=self._objectness_loss(obj_logits, assignment, priors, data_samples['ignored_bboxes']),
+            **self._bbox_losses(bbox_preds[images, rows], priors[rows], gt_bboxes[images, gts]),
         )
-        if self.use_l1:
-            l1_targets = encode_bboxes(bbox_targets, priors[rows[1]])
-            losses['loss_l1'] = self.loss_l1_weight * F.l1_loss(
-                bbox_preds[rows].float(), l1_targets, reduction='sum'
-            )
         return {name: loss / normaliser for name, loss in losses.items()}
+
+    def _bbox_losses(self, bbox_preds: Tensor, priors: Tensor, targets: Tensor) -> dict[str, Tensor]:
+        """The summed losses of positive priors: (n, 4) regressions, (n, 3) priors and (n, 4) targets.
+
+        Only positives are decoded with gradients: an exponential that overflows on a background prior would
+        turn its zero gradient into NaN.
+        """
+        ious = bbox_ious(decode_bboxes(bbox_preds, priors), targets).clamp(min=1e-16)
+        losses = dict(loss_bbox=self.loss_bbox_weight * (1 - ious**2).sum())  # Megvii's IOUloss
+        if self.use_l1:
+            l1 = F.l1_loss(bbox_preds.float(), encode_bboxes(targets, priors), reduction='sum')
+            losses['loss_l1'] = self.loss_l1_weight * l1
+        return losses
 
     def predict(self, feats: Sequence[Tensor], metas: Sequence[dict]) -> list[InstanceData]:
         """The detections of a batch.
@@ -205,8 +215,3 @@ def all_reduce_mean(value: Tensor) -> Tensor:
 
 def _bce_sum(logits: Tensor, targets: Tensor) -> Tensor:
     return F.binary_cross_entropy_with_logits(logits.float(), targets.float(), reduction='sum')
-
-
-def _iou_loss_sum(bboxes: Tensor, targets: Tensor) -> Tensor:
-    """1 - IoU^2, summed (Megvii YOLOX 0.3, ``IOUloss``)."""
-    return (1 - bbox_ious(bboxes, targets).clamp(min=1e-16) ** 2).sum()

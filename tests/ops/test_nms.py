@@ -80,7 +80,7 @@ def test_equals_the_loop_in_random_cases(make: Any, classes: int) -> None:
         assert batched_nms(*case).tolist() == loop(*case), f'seed {seed}'
 
 
-@pytest.mark.parametrize(('n', 'classes'), [(255, 1), (256, 1), (257, 1), (1500, 1), (1500, 4), (1500, 900)])
+@pytest.mark.parametrize(('n', 'classes'), [(179, 1), (180, 1), (181, 1), (1500, 1), (1500, 4), (1500, 900)])
 def test_equals_the_loop_across_blocks(n: int, classes: int) -> None:
     bboxes, scores, labels = random_boxes(n, classes, seed=n, objects=60)
     labels[: n // 2] = 0  # one class far larger than the others
@@ -93,7 +93,7 @@ def test_50000_boxes_keep_the_greedy_set_in_little_memory(classes: int) -> None:
     bboxes, scores, labels = random_boxes(50_000, classes, seed=0, objects=100)
     with Largest() as largest:
         keep = batched_nms(bboxes, scores, labels, 0.65)
-    assert largest.elements <= 2 * 2**17
+    assert largest.elements <= 4 * 50_000  # the boxes themselves: 2.5e9 pairs are never there at once
     boxes, ranks, groups = bboxes.numpy(), scores.numpy(), labels.numpy()
     is_covered = np.zeros(len(boxes), dtype=bool)
     for index in keep.tolist():
