@@ -22,6 +22,8 @@ from torch import Tensor
 # Boxes of a class compared all against all at once. Matrices of 180 x 180 pairs stay just below the 32,768
 # elements from which torch splits an operation among threads: twice that would be 1.3 times as fast on an
 # idle CPU, but waits for its threads, 5 to 10 times as slow, when data loading workers keep the cores busy.
+# For the same reason there is no matmul, and elements are picked by ``index_select`` and ``masked_select``:
+# ``tensor[index]`` goes to the threads from 3,000 elements on.
 _BLOCK = 180
 
 
@@ -57,25 +59,28 @@ def batched_nms(
         (K,) int64: indices of the kept boxes by falling score.
     """
     order = scores.masked_fill(scores.isnan(), -torch.inf).argsort(descending=True, stable=True)
+    corners = bboxes.float().T.contiguous()
     size = len(order) if max_num < 0 else 4 * max_num
     while True:
         best = order[:size]
-        keep = best[_keep_mask(bboxes[best], labels[best], iou_threshold)]
+        is_kept = _keep_mask(corners.index_select(1, best), labels.index_select(0, best), iou_threshold)
+        keep = best.masked_select(is_kept)
         if size >= len(order) or len(keep) >= max_num:
             return keep if max_num < 0 else keep[:max_num]
         size *= 4
 
 
-def _keep_mask(bboxes: Tensor, labels: Tensor, iou_threshold: float) -> Tensor:
-    """Which of the boxes (N, 4), sorted by falling score, are kept: (N,) bool."""
-    corners = bboxes.float().T.contiguous()
-    keep = torch.zeros_like(labels, dtype=torch.bool)
+def _keep_mask(corners: Tensor, labels: Tensor, iou_threshold: float) -> Tensor:
+    """Which of the boxes (4, N), sorted by falling score, are kept: (N,) bool."""
+    is_kept = torch.zeros_like(labels, dtype=torch.bool)
     for members, is_member in _classes(labels):
+        boxes = corners.index_select(1, members.flatten()).view(4, *members.shape)
         if members.shape[1] > _BLOCK:
-            keep[members[0, _greedy_long(corners[:, members[0]], iou_threshold)]] = True
+            kept = members[0].index_select(0, _greedy_long(boxes[:, 0], iou_threshold))
         else:
-            keep[members[_greedy(corners[:, members], iou_threshold) & is_member]] = True
-    return keep
+            kept = members.masked_select(_greedy(boxes, iou_threshold) & is_member)
+        is_kept.index_fill_(0, kept, True)
+    return is_kept
 
 
 def _classes(labels: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
@@ -90,7 +95,7 @@ def _classes(labels: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
         is_member: (G, W) bool, False for padding. It stands behind the boxes, so it suppresses none.
     """
     by_class = labels.argsort(stable=True)
-    counts = torch.unique_consecutive(labels[by_class], return_counts=True)[1]
+    counts = torch.unique_consecutive(labels.index_select(0, by_class), return_counts=True)[1]
     sizes, largest_first = counts.sort(descending=True)
     starts = (counts.cumsum(0) - counts)[largest_first]
     widths: list[int] = sizes.tolist()
@@ -99,7 +104,8 @@ def _classes(labels: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
         stop = row + max(1, _BLOCK**2 // widths[row] ** 2)
         column = torch.arange(widths[row], device=labels.device)
         slots = (starts[row:stop, None] + column).clamp(max=len(labels) - 1)
-        yield by_class[slots], column < sizes[row:stop, None]
+        members = by_class.index_select(0, slots.flatten()).view_as(slots)
+        yield members, column < sizes[row:stop, None]
         row = stop
 
 
@@ -112,11 +118,14 @@ def _greedy_long(corners: Tensor, iou_threshold: float) -> Tensor:
     alive = torch.arange(corners.shape[1], device=corners.device)
     while len(alive):
         block, alive = alive[:_BLOCK], alive[_BLOCK:]
-        block = block[_greedy(corners[:, block], iou_threshold)]
+        block = block.masked_select(_greedy(corners.index_select(1, block), iou_threshold))
         kept.append(block)
-        pieces = torch.split(corners[:, alive], _BLOCK**2 // len(block), dim=1)
-        covered = [_exceeds(corners[:, block], piece, iou_threshold).any(0) for piece in pieces]
-        alive = alive[~torch.cat(covered)]
+        boxes = corners.index_select(1, block)
+        survivors = []
+        for piece in torch.split(alive, _BLOCK**2 // len(block)):
+            exceeds = _exceeds(boxes, corners.index_select(1, piece), iou_threshold)
+            survivors.append(piece.masked_select(~exceeds.any(0)))
+        alive = torch.cat(survivors)
     return torch.cat(kept)
 
 
@@ -125,11 +134,11 @@ def _greedy(corners: Tensor, iou_threshold: float) -> Tensor:
 
     Takes as many rounds as the longest chain of boxes in which each one hangs on the one before, W at most.
     """
-    suppresses = _exceeds(corners, corners, iou_threshold).float().triu_(1)
+    rank = torch.arange(corners.shape[-1], device=corners.device)
+    suppresses = (_exceeds(corners, corners, iou_threshold) & (rank.unsqueeze(-1) < rank)).float()
     keep = torch.ones_like(corners[0])
     while True:
-        hits = (keep.unsqueeze(-2) @ suppresses).squeeze(-2)
-        updated = (hits == 0).float()
+        updated = ((suppresses * keep.unsqueeze(-1)).sum(-2) == 0).float()
         if torch.equal(updated, keep):
             return keep.bool()
         keep = updated

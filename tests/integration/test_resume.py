@@ -41,8 +41,8 @@ def test_mode_switch_and_schedule_follow_the_epoch(config, tmp_path):
     # One warm-up epoch, one of cosine, then constant.
     assert rates[:4] == sorted(rates[:4])
     assert rates[4:8] == sorted(rates[4:8], reverse=True)
-    assert rates[4] == max(rates) == 1e-3
-    assert rates[8:] == pytest.approx([5e-5] * 8)
+    assert rates[4] == max(rates) == 2e-3
+    assert rates[8:] == pytest.approx([1e-4] * 8)
 
 
 def test_run_shorter_than_the_last_epochs_is_all_second_phase(config, tmp_path):
