@@ -22,7 +22,7 @@ from mmyolox.utils.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[1]
 OUT = Path('demo')
-CONFIG = 'yolox_nano_fast_1xb16-40e_shapes'
+CONFIG = 'yolox_w025_fast_1xb16-32e_shapes'
 LEAST_AP50 = 0.90
 PICTURES = 16
 
@@ -68,9 +68,10 @@ def progress(line: str) -> str | None:
 
 def make_data(folder: Path) -> None:
     """Makes the data set."""
-    for line in run(
-        'tools/dataset_converters/make_shapes.py', folder, '--train', 400, '--val', 100, '--size', 192
-    ):
+    tool = 'tools/dataset_converters/make_shapes.py'
+    counts = ['--train', 400, '--val', 100]
+    looks = ['--size', 160, '--shapes', 1, 3, '--radius', 0.13, 0.24, '--max-rotation', 15]
+    for line in run(tool, folder, *counts, *looks):
         print(f'    {line}')
 
 
