@@ -22,7 +22,7 @@ from mmyolox.utils.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[1]
 OUT = Path('demo')
-CONFIG = 'yolox_w025_fast_1xb16-32e_shapes'
+CONFIG = 'yolox_w025_fast_1xb16-44e_shapes'
 LEAST_AP50 = 0.90
 PICTURES = 16
 

@@ -9,10 +9,10 @@ _base_ = [
 data_root = 'demo/data/'
 img_scale = (128, 128)
 train_batch_size_per_gpu = 16
-max_epochs = 32
+max_epochs = 44
 num_last_epochs = 4
 base_lr = 4e-3
-val_interval = 8
+val_interval = 11
 
 model = dict(
     data_preprocessor=dict(batch_augments=[]),
