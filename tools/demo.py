@@ -26,13 +26,15 @@ CONFIG = 'yolox_w025_fast_1xb16-44e_shapes'
 LEAST_AP50 = 0.90
 PICTURES = 16
 
+_START = time.monotonic()
+
 _TRAIN = re.compile(r'Epoch\(train\) +\[(\d+)\]\[ *(\d+)/(\d+)\].* eta: (.+?)  .* loss: (\S+)')
 _VAL = re.compile(r'Epoch\(val\).* coco/bbox_mAP: (\S+) +coco/bbox_mAP_50: (\S+)')
 
 
 def announce(step: str) -> None:
-    """Begins a step on the screen."""
-    print(f'\n==> {step}', flush=True)
+    """Begins a step on the screen, with the time since the start."""
+    print(f'\n==> [{time.monotonic() - _START:3.0f} s] {step}', flush=True)
 
 
 def run(tool: str, *args: object) -> Iterator[str]:
@@ -133,13 +135,12 @@ Next, your own images, annotated in COCO's format (tools/dataset_converters has 
 
 def main() -> None:
     """Does one step after the other, and says what came of it."""
-    start = time.monotonic()
     work_dir = OUT / 'work'
     for folder in ('data', 'work', 'test', 'predictions'):
         shutil.rmtree(ROOT / OUT / folder, ignore_errors=True)
     announce('1/4 Making a data set of 500 pictures of shapes')
     make_data(OUT / 'data')
-    announce('2/4 Training YOLOX-nano on it, from random weights: about three minutes on two CPU cores')
+    announce('2/4 Training a small YOLOX on it from random weights: a few minutes on two CPU cores')
     checkpoint = train(work_dir)
     announce('3/4 Evaluating')
     metrics, table = evaluate(checkpoint, OUT / 'test')
@@ -148,11 +149,12 @@ def main() -> None:
     announce('4/4 Drawing predictions and curves')
     sheet = draw(checkpoint, OUT / 'data/images/val', OUT / 'predictions')
     plot(work_dir, OUT / 'curves.png')
-    announce(f'Done in {time.monotonic() - start:.0f} s: AP50 {metrics["bbox_mAP_50"]:.3f}')
+    announce(f'Done: AP50 {metrics["bbox_mAP_50"]:.3f}')
     print(f'    {sheet} (all in {OUT}/predictions), {OUT}/curves.png, {OUT}/ap.txt, {checkpoint}')
     if metrics['bbox_mAP_50'] < LEAST_AP50:
         raise UserError(f'AP50 {metrics["bbox_mAP_50"]:.3f} is below {LEAST_AP50}: something does not learn')
-    print(NEXT.format(python=Path(sys.executable).name))
+    python = Path(sys.executable)
+    print(NEXT.format(python=python.relative_to(ROOT) if python.is_relative_to(ROOT) else python))
 
 
 if __name__ == '__main__':
