@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image
+from small_files import write_image, write_text
 from tool_loading import load_tool
 
 from mmyolox.utils import UserError
@@ -11,16 +12,6 @@ from mmyolox.utils import UserError
 yolo2coco = load_tool('dataset_converters/yolo2coco.py')
 
 LABEL = '1 0.5 0.5 0.25 0.5\n'  # of a 40 x 20 image: [15, 5, 10, 10]
-
-
-def write_image(path, size=(40, 20)):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    cv2.imwrite(str(path), np.zeros((size[1], size[0], 3), np.uint8))
-
-
-def write_text(path, text):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
 
 
 @pytest.fixture
