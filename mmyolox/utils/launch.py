@@ -10,7 +10,6 @@ from mmengine.device import get_device
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
-from .atomic import AtomicLocalBackend  # noqa: F401  (registers the backend that our configs name)
 from .checkpoint import use_safe_loading
 from .errors import UserError
 
