@@ -13,7 +13,7 @@ from mmyolox import inference
 from mmyolox.datasets import yolox_collate
 from mmyolox.inference import detect, init_detector
 from mmyolox.registry import DATASETS, MODELS
-from mmyolox.utils import UserError
+from mmyolox.utils import UserError, precision
 from mmyolox.utils.config import load_config
 
 CUSTOM = Path(__file__).parents[1] / 'configs/yolox/yolox_nano_fast_1xb8-50e_custom.py'
@@ -141,13 +141,37 @@ def test_nothing_is_read_ahead_of_its_batch(model, data):
     assert len(taken) == 2
 
 
+@pytest.mark.parametrize('workers', [1, 3])
+def test_threads_change_nothing(model, data, tmp_path, workers, warnings):
+    broken = tmp_path / 'broken.png'
+    broken.write_bytes(b'no picture')
+    images = [*paths(data), broken] * 3
+    found = list(detect(model, images, 2, workers))
+    assert [sample.img_id for sample in found] == [0, 1, 2, 3, 4, 6, 7, 8, 9, 10, 12, 13, 14, 15, 16]
+    for one, other in zip(found, detect(model, images, 2), strict=True):
+        assert torch.equal(one.pred_instances.bboxes, other.pred_instances.bboxes)
+        assert one.img_path == other.img_path
+    assert len(warnings) == 6
+
+
+def test_threads_read_a_few_batches_ahead(model, data):
+    taken = []
+    images = (taken.append(number) or paths(data)[number % 5] for number in range(40))
+    found = detect(model, images, 2, workers=2)
+    next(found)
+    assert len(taken) == 6
+    found.close()
+
+
 def test_no_images(model):
     assert list(detect(model, [])) == []
 
 
-def test_predictions_hold_no_graph(model, data):
+def test_predictions_hold_no_graph_and_can_be_changed(model, data):
     assert not model.training
-    assert not next(detect(model, paths(data))).pred_instances.scores.requires_grad
+    found = next(detect(model, paths(data))).pred_instances
+    assert not found.scores.requires_grad
+    found.bboxes *= 2
 
 
 def test_files_that_do_not_decode_are_named_and_left_out(model, data, tmp_path, warnings):
@@ -260,6 +284,27 @@ def test_part_of_a_model_is_refused(checkpoint, data, tmp_path):
         init_detector(CUSTOM, tmp_path / 'part.pth', 'cpu', OPTIONS)
 
 
+def test_norms_are_folded_unless_they_are_to_stay(checkpoint, data, model):
+    options = OPTIONS | dict(data_root=str(data))
+    plain = init_detector(CUSTOM, checkpoint, 'cpu', options, fuse=False)
+    assert plain.state_dict().keys() == torch.load(checkpoint)['state_dict'].keys()
+    assert not any('.bn.' in key for key in model.state_dict())
+    for one, other in zip(detect(model, paths(data)), detect(plain, paths(data)), strict=True):
+        assert_same_detections(one, other)
+
+
+def test_half_precision(checkpoint, data, model, monkeypatch):
+    monkeypatch.setattr(precision, 'has_bfloat16', lambda _: True)  # where it is emulated, it is only slow
+    options = OPTIONS | dict(data_root=str(data))
+    half = init_detector(CUSTOM, checkpoint, 'cpu', options, dtype='bfloat16')
+    assert {parameter.dtype for parameter in half.parameters()} == {torch.bfloat16}
+    for one, other in zip(detect(half, paths(data)), detect(model, paths(data)), strict=True):
+        found, expected = one.pred_instances, other.pred_instances
+        assert found.bboxes.dtype == found.scores.dtype == torch.float32
+        assert float(found.scores[0]) == pytest.approx(float(expected.scores[0]), abs=0.1)
+        assert 0.5 < len(found) / len(expected) < 2
+
+
 def test_a_checkpoint_that_could_run_code_is_refused(checkpoint, tmp_path):
     content = torch.load(checkpoint)
     content['meta']['more'] = Path('x')
@@ -267,6 +312,11 @@ def test_a_checkpoint_that_could_run_code_is_refused(checkpoint, tmp_path):
     with pytest.raises(UserError, match='is refused'):
         init_detector(CUSTOM, tmp_path / 'w.pth', 'cpu', OPTIONS)
     assert init_detector(CUSTOM, tmp_path / 'w.pth', 'cpu', OPTIONS, allow_unsafe=True)
+
+
+def test_formats_that_the_device_has_not(checkpoint):
+    with pytest.raises(UserError, match='dtype float16: the CPU'):
+        init_detector(CUSTOM, checkpoint, 'cpu', OPTIONS, dtype='float16')
 
 
 @pytest.mark.parametrize(

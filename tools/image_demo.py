@@ -35,6 +35,19 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('--device', help='such as cpu or cuda:1; default: the accelerator, if there is one')
     parser.add_argument('--batch-size', type=int, default=8, help='(default: %(default)s)')
+    parser.add_argument(
+        '--dtype',
+        default='float32',
+        help='what the network computes in: float32, bfloat16, float16, or auto for the fastest that the '
+        'device has (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--workers',
+        type=int,
+        default=4,
+        help='threads that read images, and as many that draw, while the network is at work; 0 for one after '
+        'the other (default: %(default)s)',
+    )
     parser.add_argument('--no-json', action='store_true', help='draw only')
     parser.add_argument(
         '--allow-unsafe-checkpoint',
@@ -113,17 +126,20 @@ def run(model: 'YOLODetector', targets: dict[Path, Path], args: argparse.Namespa
     from mmengine.utils import track_iter_progress
 
     from mmyolox.inference import detect
+    from mmyolox.utils.threads import map_ahead
 
-    names, count, results = model.dataset_meta['classes'], 0, []
-    predictions = detect(model, list(targets), args.batch_size)
-    for sample in track_iter_progress((predictions, len(targets)), file=sys.stderr):
+    def report(sample: 'DetDataSample') -> list:
         found = sample.pred_instances
         found = found[found.scores >= args.score_thr]
         target = targets[Path(sample.img_path)]
         draw(sample, found, names, target)
-        results += as_results(sample, found, names, target.relative_to(args.out_dir).as_posix())
-        count += 1
-    return count, results
+        return as_results(sample, found, names, target.relative_to(args.out_dir).as_posix())
+
+    names, ahead = model.dataset_meta['classes'], 2 * args.batch_size
+    predictions = detect(model, list(targets), args.batch_size, args.workers)
+    tracked = track_iter_progress((predictions, len(targets)), file=sys.stderr)
+    reports = list(map_ahead(report, ((sample,) for sample in tracked), args.workers, ahead))
+    return len(reports), [result for results in reports for result in results]
 
 
 def main() -> None:
@@ -132,12 +148,19 @@ def main() -> None:
     targets = find_images(args.input, args.out_dir)
     if args.batch_size < 1:
         raise UserError(f'--batch-size {args.batch_size}: at least 1 is needed')
+    if args.workers < 0:
+        raise UserError(f'--workers {args.workers}: 0 or more are needed')
     import json
 
     from mmyolox.inference import init_detector
 
     model = init_detector(
-        args.config, args.checkpoint, args.device, args.cfg_options, args.allow_unsafe_checkpoint
+        args.config,
+        args.checkpoint,
+        args.device,
+        args.cfg_options,
+        args.allow_unsafe_checkpoint,
+        dtype=args.dtype,
     )
     count, results = run(model, targets, args)
     if not count:

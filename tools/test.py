@@ -49,7 +49,10 @@ def keep_detections(cfg: 'Config', path: str) -> None:
 
 def draw_detections(cfg: 'Config', folder: str) -> None:
     """Makes the test also draw pictures into ``folder``, in place."""
-    cfg.default_hooks.visualization.update(draw=True, test_out_dir=str(Path(folder).absolute()))
+    cfg.visualizer.type = 'mmdet.DetLocalVisualizer'
+    cfg.default_hooks.visualization = dict(
+        type='mmdet.DetVisualizationHook', draw=True, test_out_dir=str(Path(folder).absolute())
+    )
 
 
 def main() -> None:

@@ -16,7 +16,11 @@ def parse_args() -> argparse.Namespace:
         const='auto',
         help='go on from a checkpoint; without a file, from the latest one in the work dir',
     )
-    parser.add_argument('--amp', action='store_true', help='mixed precision')
+    parser.add_argument(
+        '--amp',
+        action='store_true',
+        help='mixed precision: bfloat16 where the device has it, else float16 with a scaled loss',
+    )
     parser.add_argument(
         '--auto-scale-lr',
         action='store_true',

@@ -10,6 +10,7 @@ env_cfg = dict(
 )
 
 default_hooks = dict(
+    runtime_info=dict(type='AsyncRuntimeInfoHook'),
     timer=dict(type='IterTimerHook'),
     logger=dict(type='LoggerHook', interval=50),
     param_scheduler=dict(type='ParamSchedulerHook'),
@@ -21,14 +22,14 @@ default_hooks = dict(
         backend_args=dict(backend='atomic_local'),
     ),
     sampler_seed=dict(type='DistSamplerSeedHook'),
-    visualization=dict(type='mmdet.DetVisualizationHook'),
     checkpoint_check=dict(type='CheckpointCheckHook'),
     invalid_loss=dict(type='InvalidLossHook'),
+    data_time=dict(type='DataTimeHook'),
+    start_up=dict(type='StartUpTimeHook'),
 )
 
-visualizer = dict(
-    type='mmdet.DetLocalVisualizer', vis_backends=[dict(type='LocalVisBackend')], name='visualizer'
-)
+# Writes the curves. Pictures of detections: `tools/test.py --show-dir`.
+visualizer = dict(type='Visualizer', vis_backends=[dict(type='LocalVisBackend')], name='visualizer')
 log_processor = dict(type='LogProcessor', window_size=50, by_epoch=True)
 log_level = 'INFO'
 load_from = None

@@ -6,15 +6,17 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
+from numpy.typing import NDArray
 
 from mmyolox.utils.errors import UserError
 
 from .annotations import AnnotationReport, filter_entries
-from .transforms.loading import UndecodableImageError
+from .image_cache import ImageCache
+from .shared_bytes import SharedBytes
 from .transforms.scene import Sample
+from .transforms.sources import UndecodableImageError
 
 
 class DetectionDataset(BaseDataset):
@@ -32,13 +34,21 @@ class DetectionDataset(BaseDataset):
         img_scale: the network's input (w, h) in pixels, which the pipeline's steps read; need not be square.
         max_undecodable_ratio: share of the files that may turn out undecodable before training aborts.
         backend_args: of :mod:`mmengine.fileio`, for annotation files.
+        image_cache: ``'ram'`` or ``'disk'`` keeps all decoded images, so that each is decoded once in a whole
+            training (``--cfg-options train_dataloader.dataset.image_cache=ram``); for small data sets, see
+            :class:`mmyolox.datasets.image_cache.ImageCache`.
+        image_cache_dir: folder for ``'disk'``; by default the system's for temporary files.
         **kwargs: of :class:`mmengine.dataset.BaseDataset`.
 
     Attributes:
         report: what the annotations held and what was left out; set by ``load_data_list``.
+        image_cache: the decoded images by ``sample_idx``, or None; there once the annotations are loaded.
     """
 
     report: AnnotationReport
+    data_bytes: NDArray[np.uint8]
+    image_cache: ImageCache | None = None
+    _annotations: SharedBytes | None = None
 
     def __init__(
         self,
@@ -46,21 +56,32 @@ class DetectionDataset(BaseDataset):
         img_scale: tuple[int, int] = (640, 640),
         max_undecodable_ratio: float = 0.01,
         backend_args: dict | None = None,
+        image_cache: str | None = None,
+        image_cache_dir: str | None = None,
         **kwargs: Any,
     ) -> None:
         self.img_scale = _check_img_scale(img_scale)
         self.max_undecodable_ratio = max_undecodable_ratio
         self.backend_args = backend_args
+        if image_cache_dir is not None and image_cache != 'disk':
+            raise UserError(f"image_cache_dir={image_cache_dir!r} is only for image_cache='disk'")
+        self._image_cache = (image_cache, image_cache_dir)
         # Shared with the workers, which outlive an epoch: [seed, epoch], the seed -1 until somebody says it.
-        self._draw_key = torch.tensor([-1, 0]).share_memory_()  # type: ignore[no-untyped-call]
+        self._draw_key = SharedBytes.of(np.array([-1, 0]))
         super().__init__(*args, **kwargs)
 
     def full_init(self) -> None:
         """Loads the annotations; see :class:`mmengine.dataset.BaseDataset`."""
-        if not self._fully_initialized:
-            super().full_init()
-            undecodable = torch.zeros(len(self), dtype=torch.bool)
-            self._undecodable = undecodable.share_memory_()  # type: ignore[no-untyped-call]
+        if self._fully_initialized:
+            return
+        super().full_init()
+        self._share_annotations()
+        self._undecodable = SharedBytes(len(self))
+        kind, folder = self._image_cache
+        if kind is not None:
+            entries = (self.get_data_info(idx) for idx in range(len(self)))
+            sizes = [(entry['height'], entry['width']) for entry in entries]
+            self.image_cache = ImageCache(sizes, kind, folder)
 
     def filter_data(self) -> list[dict[str, Any]]:
         """Applies ``filter_cfg``, except in test mode."""
@@ -68,17 +89,62 @@ class DetectionDataset(BaseDataset):
             return self.data_list
         return filter_entries(self.data_list, self.filter_cfg, self.report)
 
+    def get_subset_(self, indices: int | Sequence[int]) -> None:
+        """Keeps only some samples; see :class:`mmengine.dataset.BaseDataset`."""
+        chosen = self._chosen(indices)
+        super().get_subset_(indices)
+        self._follow(chosen)
+
+    def get_subset(self, indices: int | Sequence[int]) -> 'DetectionDataset':
+        """A data set of some of the samples, which shares the decoded images with this one."""
+        subset: DetectionDataset = super().get_subset(indices)
+        subset._follow(self._chosen(indices))
+        return subset
+
+    def _chosen(self, indices: int | Sequence[int]) -> NDArray[np.int64]:
+        # MMEngine takes a number for the first samples, a negative one for the last.
+        if not isinstance(indices, int):
+            return np.array(indices, np.int64)
+        return np.arange(len(self))[slice(indices) if indices >= 0 else slice(indices, None)]
+
+    def _follow(self, chosen: NDArray[np.int64]) -> None:
+        """Brings what goes by the samples' index in line with a choice among them."""
+        self._share_annotations()
+        self._undecodable = SharedBytes(len(chosen))
+        if self.image_cache is not None:
+            self.image_cache = self.image_cache.subset(chosen)
+
+    def _share_annotations(self) -> None:
+        if self.serialize_data:
+            self._annotations = SharedBytes.of(self.data_bytes)
+            self.data_bytes = self._annotations.array
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Spawned workers map the annotations, where MMEngine's data set would give each a copy.
+        return {key: value for key, value in self.__dict__.items() if key != 'data_bytes'}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        if self._annotations is not None:
+            self.data_bytes = self._annotations.array
+
     def get_cat_ids(self, idx: int) -> list[int]:
         """The labels in image ``idx``, one a box, for MMEngine's ``ClassBalancedDataset``."""
         return self.get_data_info(idx)['labels'].tolist()
 
+    @property
+    def draw_key(self) -> tuple[int, int]:
+        """Seed and epoch, of which the draws are functions; a seed of -1 says that nobody has set them."""
+        seed, epoch = self._draw_key.array.view(np.int64).tolist()
+        return seed, epoch
+
     def set_draw_key(self, seed: int, epoch: int) -> None:
         """Says which draws come next, to this process and to running workers."""
-        self._draw_key.copy_(torch.tensor([seed, epoch]))
+        self._draw_key.write(0, np.array([seed, epoch]))
 
     def __getitem__(self, idx: int) -> Any:
         """Sample ``idx`` after the pipeline, or another one that takes its place in training."""
-        seed, epoch = self._draw_key.tolist()
+        seed, epoch = self.draw_key
         if seed >= 0:
             # Once a sample, not once an attempt: an attempt that fails must not draw itself again for ever.
             global_seed = int(np.random.default_rng((seed, epoch, idx)).integers(2**31))
@@ -104,10 +170,10 @@ class DetectionDataset(BaseDataset):
             return None
 
     def _note_undecodable(self, error: UndecodableImageError) -> None:
-        if self._undecodable[error.sample_idx]:
+        if self._undecodable.array[error.sample_idx]:
             return
-        self._undecodable[error.sample_idx] = True
-        count = int(self._undecodable.sum())
+        self._undecodable.write(error.sample_idx, np.ones(1, np.uint8))
+        count = int(self._undecodable.array.sum())
         print_log(f'{error}; another sample takes its place ({count} so far)', 'current', logging.WARNING)
         if count > self.max_undecodable_ratio * len(self):
             raise UserError(

@@ -1,9 +1,12 @@
 """From samples to the one padded batch that training, validation and inference share."""
 
 from collections.abc import Sequence
+from typing import Any
 
+import numpy as np
 import torch
 from mmengine.registry import FUNCTIONS
+from numpy.typing import NDArray
 
 from .transforms.scene import FILL
 
@@ -37,17 +40,24 @@ def yolox_collate(samples: Sequence[dict], size_divisor: int = 32) -> dict:
     )
 
 
-def _stack_images(images: Sequence[torch.Tensor], size_divisor: int) -> torch.Tensor:
+def _stack_images(images: Sequence[NDArray[np.uint8]], size_divisor: int) -> torch.Tensor:
     sides = (max(image.shape[axis] for image in images) for axis in (1, 2))
     height, width = (-(-side // size_divisor) * size_divisor for side in sides)
-    batch = torch.full((len(images), height, width, images[0].shape[0]), FILL, dtype=torch.uint8)
-    for canvas, image in zip(batch, images, strict=True):
-        canvas[: image.shape[1], : image.shape[2]] = image.permute(1, 2, 0)
+    batch = torch.empty((len(images), height, width, images[0].shape[0]), dtype=torch.uint8)
+    for canvas, image in zip(batch.numpy(), images, strict=True):
+        _, h, w = image.shape
+        canvas[:h, :w] = image.transpose(1, 2, 0)
+        canvas[h:] = FILL
+        canvas[:h, w:] = FILL
     return batch.permute(0, 3, 1, 2)
 
 
-def _pad_rows(arrays: Sequence[torch.Tensor], value: float) -> torch.Tensor:
-    return torch.nn.utils.rnn.pad_sequence(list(arrays), batch_first=True, padding_value=value)
+def _pad_rows(arrays: Sequence[NDArray[Any]], value: float) -> torch.Tensor:
+    longest = max(len(array) for array in arrays)
+    padded = np.full((len(arrays), longest, *arrays[0].shape[1:]), value, arrays[0].dtype)
+    for rows, array in zip(padded, arrays, strict=True):
+        rows[: len(array)] = array
+    return torch.from_numpy(padded)
 
 
 @FUNCTIONS.register_module()

@@ -22,7 +22,8 @@ from .annotations import (
     nearest,
 )
 from .base import DetectionDataset
-from .transforms.loading import UndecodableImageError, read_image
+from .transforms.loading import read_image
+from .transforms.sources import UndecodableImageError
 from .voc_xml import VocImage, read_voc_xml
 
 _IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.JPG', '.JPEG', '.png', '.PNG', '.bmp')

@@ -1,12 +1,13 @@
 """Networks, assignment, losses and predictions."""
 
+from .batch_augments import YOLOXBatchFlip, YOLOXBatchHSV, YOLOXBatchSyncRandomResize
 from .csp_darknet import YOLOXCSPDarknet
 from .darknet53 import YOLOXDarknet53
 from .detector import YOLODetector
 from .head import YOLOXHead
 from .head_module import YOLOXHeadModule
 from .pafpn import YOLOXPAFPN
-from .preprocessor import YOLOXBatchSyncRandomResize, YOLOXDataPreprocessor
+from .preprocessor import YOLOXDataPreprocessor
 from .sim_ota import Assignment, SimOTAAssigner
 from .tta import YOLOXTTAModel
 from .yolo_fpn import YOLOXFPN
@@ -17,6 +18,8 @@ __all__ = [
     'Assignment',
     'SimOTAAssigner',
     'YOLODetector',
+    'YOLOXBatchFlip',
+    'YOLOXBatchHSV',
     'YOLOXBatchSyncRandomResize',
     'YOLOXCSPDarknet',
     'YOLOXDarknet53',

@@ -34,14 +34,14 @@ def decode_bboxes(bbox_preds: Tensor, priors: Tensor) -> Tensor:
         bbox_preds: (..., N, 4): offset of the box centre from the cell's corner, and the logarithm of width
             and height, all in stride units. Taken to float32: half precision has steps of half a
             pixel above 512.
-        priors: (N, 3), see :func:`grid_priors`.
+        priors: (..., N, 3), see :func:`grid_priors`; the leading axes are broadcast.
 
     Returns:
         (..., N, 4) float32 xyxy in input pixels.
     """
     bbox_preds = bbox_preds.float()
-    centers = bbox_preds[..., :2] * priors[:, 2:] + priors[:, :2]
-    halves = bbox_preds[..., 2:].exp() * priors[:, 2:] / 2
+    centers = bbox_preds[..., :2] * priors[..., 2:] + priors[..., :2]
+    halves = bbox_preds[..., 2:].exp() * priors[..., 2:] / 2
     return torch.cat([centers - halves, centers + halves], dim=-1)
 
 
@@ -49,16 +49,16 @@ def encode_bboxes(bboxes: Tensor, priors: Tensor) -> Tensor:
     """The inverse of :func:`decode_bboxes`: what the regression should output.
 
     Args:
-        bboxes: (N, 4) xyxy in input pixels.
-        priors: (N, 3), one a box.
+        bboxes: (..., 4) xyxy in input pixels.
+        priors: (..., 3), one a box.
 
     Returns:
-        (N, 4) float32; the 1e-8 inside the logarithm is Megvii YOLOX 0.3's.
+        (..., 4) float32; the 1e-8 inside the logarithm is Megvii YOLOX 0.3's.
     """
-    centers = (bboxes[:, :2] + bboxes[:, 2:]) / 2
-    sides = bboxes[:, 2:] - bboxes[:, :2]
-    strides = priors[:, 2:]
-    return torch.cat([(centers - priors[:, :2]) / strides, torch.log(sides / strides + 1e-8)], dim=-1)
+    centers = (bboxes[..., :2] + bboxes[..., 2:]) / 2
+    sides = bboxes[..., 2:] - bboxes[..., :2]
+    strides = priors[..., 2:]
+    return torch.cat([(centers - priors[..., :2]) / strides, torch.log(sides / strides + 1e-8)], dim=-1)
 
 
 def bbox_ious(a: Tensor, b: Tensor) -> Tensor:
@@ -81,7 +81,7 @@ def pairwise_ious(a: Tensor, b: Tensor) -> Tensor:
     """:func:`bbox_ious` of every pair, bit for bit, with the second boxes along the last axis.
 
     Coordinates are taken apart first: planes of contiguous numbers are much faster than broadcasting
-    (..., 4) boxes.
+    (..., 4) boxes. Works in place, without gradients.
 
     Args:
         a: (B, M, 4) xyxy.
@@ -92,10 +92,10 @@ def pairwise_ious(a: Tensor, b: Tensor) -> Tensor:
     """
     a_x1, a_y1, a_x2, a_y2 = a[..., None].unbind(2)
     b_x1, b_y1, b_x2, b_y2 = b.transpose(1, 2).contiguous()[:, None].unbind(2)
-    intersection = (torch.min(a_x2, b_x2) - torch.max(a_x1, b_x1)).clamp_(min=0)
-    intersection *= (torch.min(a_y2, b_y2) - torch.max(a_y1, b_y1)).clamp_(min=0)
-    union = bbox_areas(b)[:, None] + bbox_areas(a)[..., None] - intersection
-    return intersection / union.clamp_(min=1e-6)
+    intersection = torch.min(a_x2, b_x2).sub_(torch.max(a_x1, b_x1)).clamp_(min=0)
+    intersection *= torch.min(a_y2, b_y2).sub_(torch.max(a_y1, b_y1)).clamp_(min=0)
+    union = (bbox_areas(b)[:, None] + bbox_areas(a)[..., None]).sub_(intersection).clamp_(min=1e-6)
+    return intersection.div_(union)
 
 
 def bbox_areas(bboxes: Tensor) -> Tensor:

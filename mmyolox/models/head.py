@@ -11,11 +11,13 @@ from mmengine.model import BaseModule
 from mmengine.structures import InstanceData
 from torch import Tensor
 
-from mmyolox.ops import batched_nms
+from mmyolox.ops import images_nms
 from mmyolox.registry import MODELS, TASK_UTILS
 from mmyolox.utils.errors import UserError
 
 from .bbox import bbox_ious, decode_bboxes, encode_bboxes, grid_priors, points_inside
+from .predictions import confident_priors, label_candidates, split_by_image, to_original
+from .rows import gather_rows, take_rows
 from .sim_ota import Assignment
 
 
@@ -78,103 +80,86 @@ class YOLOXHead(BaseModule):
         """
         if self.assigner is None:
             raise UserError('model.train_cfg is missing: training needs its assigner')
-        cls_logits, bbox_preds, obj_logits, priors = self._flatten(self(feats))
-        gt_bboxes, gt_labels = data_samples['bboxes'], data_samples['labels']
+        cls_logits, bbox_levels, obj_levels = self(feats)
+        bbox_preds, obj_logits = _flatten(bbox_levels), _flatten(obj_levels)[..., 0]
+        sizes = [(level.shape[2], level.shape[3]) for level in cls_logits]
+        priors = grid_priors(sizes, self.head_module.featmap_strides, bbox_preds.device)
         assignment = self.assigner.assign(
             decode_bboxes(bbox_preds.detach(), priors),
-            cls_logits.detach(),
+            [level.detach() for level in cls_logits],
             obj_logits.detach(),
             priors,
-            gt_bboxes,
-            gt_labels,
+            data_samples['bboxes'],
+            data_samples['labels'],
         )
         normaliser = all_reduce_mean(assignment.is_positive.sum().float()).clamp(min=1)
-        images, rows = assignment.is_positive.nonzero(as_tuple=True)
-        gts, ious = assignment.gt_index[images, rows], assignment.ious[images, rows]
-        cls_targets = F.one_hot(gt_labels[images, gts], self.num_classes) * ious[:, None]
         losses = dict(
-            loss_cls=_bce_sum(cls_logits[images, rows], cls_targets),
-            loss_obj=self._objectness_loss(obj_logits, assignment, priors, data_samples['ignored_bboxes']),
-            **self._bbox_losses(bbox_preds[images, rows], priors[rows], gt_bboxes[images, gts]),
+            loss_cls=_class_loss(cls_logits, assignment, data_samples['labels']),
+            loss_obj=_objectness_loss(obj_logits, assignment, priors, data_samples['ignored_bboxes']),
+            **self._bbox_losses(bbox_preds, assignment, priors, data_samples['bboxes']),
         )
         return {name: loss / normaliser for name, loss in losses.items()}
 
-    def _bbox_losses(self, bbox_preds: Tensor, priors: Tensor, targets: Tensor) -> dict[str, Tensor]:
-        """The summed losses of positive priors: (n, 4) regressions, (n, 3) priors and (n, 4) targets.
+    def _bbox_losses(
+        self, bbox_preds: Tensor, assignment: Assignment, priors: Tensor, gt_bboxes: Tensor
+    ) -> dict[str, Tensor]:
+        """The summed losses of the positive priors among the regressions (B, N, 4).
 
-        Only positives are decoded with gradients: an exponential that overflows on a background prior would
-        turn its zero gradient into NaN.
+        Only positives are decoded with gradients: an exponential that overflows elsewhere would turn its
+        zero gradient into NaN.
         """
-        ious = bbox_ious(decode_bboxes(bbox_preds, priors), targets).clamp(min=1e-16)
-        losses = dict(loss_bbox=self.loss_bbox_weight * (1 - ious**2).sum())  # Megvii's IOUloss
+        is_filled, rows = assignment.is_filled, assignment.slot_priors.clamp(min=0)
+        preds = gather_rows(bbox_preds, rows).float().where(is_filled[..., None], 0)
+        targets, cells = gather_rows(gt_bboxes, assignment.slot_gts), priors[rows]
+        ious = bbox_ious(decode_bboxes(preds, cells), targets).clamp(min=1e-16)
+        squared = (1 - ious**2).where(is_filled, 0)  # Megvii's IOUloss
+        losses = dict(loss_bbox=self.loss_bbox_weight * squared.sum())
         if self.use_l1:
-            l1 = F.l1_loss(bbox_preds.float(), encode_bboxes(targets, priors), reduction='sum')
-            losses['loss_l1'] = self.loss_l1_weight * l1
+            l1 = (preds - encode_bboxes(targets, cells)).abs().where(is_filled[..., None], 0)
+            losses['loss_l1'] = self.loss_l1_weight * l1.sum()
         return losses
 
     def predict(self, feats: Sequence[Tensor], metas: Sequence[dict]) -> list[InstanceData]:
-        """The detections of a batch.
+        """The detections of a batch, from the feature maps of the neck; see :meth:`postprocess`."""
+        return self.postprocess(self(feats), metas)
+
+    def postprocess(
+        self, outputs: tuple[list[Tensor], list[Tensor], list[Tensor]], metas: Sequence[dict]
+    ) -> list[InstanceData]:
+        """Turns raw outputs into detections.
+
+        All images go through at once, so that the waits for the device hardly grow with the batch: 32
+        photographs take 23 at a threshold of 0.3 and about 110 at 0.001.
 
         Args:
-            feats: feature maps of the neck.
+            outputs: of :meth:`forward`.
             metas: one dict an image; ``matrix`` is the (3, 3) map from the original image to the input, and
                 ``ori_shape`` its (h, w).
 
         Returns:
-            An ``InstanceData`` an image, by descending score: ``bboxes`` (n, 4) float32 xyxy in pixels of the
-            original image, clipped to it, ``scores`` (n,) float32, ``labels`` (n,) int64.
+            An ``InstanceData`` an image, by descending score (equal ones by level, row, column and class):
+            ``bboxes`` (n, 4) float32 xyxy in pixels of the original image, clipped to it, ``scores`` (n,)
+            float32, ``labels`` (n,) int64.
         """
         if self.test_cfg is None:
             raise UserError('model.test_cfg is missing: prediction needs score_thr, nms and max_per_img')
-        cls_logits, bbox_preds, obj_logits, priors = self._flatten(self(feats))
-        bboxes = decode_bboxes(bbox_preds, priors)
-        scores = cls_logits.float().sigmoid() * obj_logits.float().sigmoid()[..., None]
-        return [self._predict_image(*image) for image in zip(bboxes, scores, metas, strict=True)]
-
-    def _predict_image(self, bboxes: Tensor, scores: Tensor, meta: dict) -> InstanceData:
-        """Filters, suppresses and maps back the boxes (N, 4) and scores (N, C) of one image."""
         cfg = self.test_cfg
-        if not cfg.multi_label:
-            best = scores.max(dim=1, keepdim=True)
-            scores = torch.zeros_like(scores).scatter(1, best.indices, best.values)
-        rows, labels = (scores > cfg.score_thr).nonzero(as_tuple=True)
-        candidates = InstanceData(bboxes=bboxes[rows], scores=scores[rows, labels], labels=labels)
-        if len(candidates) > cfg.nms_pre:
-            candidates = candidates[candidates.scores.topk(cfg.nms_pre).indices]
-        detections = candidates[
-            batched_nms(
-                candidates.bboxes,
-                candidates.scores,
-                candidates.labels,
-                cfg.nms.iou_threshold,
-                cfg.max_per_img,
-            )
-        ]
+        levels = zip(*outputs, self.head_module.featmap_strides, strict=True)
+        rows = InstanceData.cat([confident_priors(*level, cfg.score_thr) for level in levels])
+        candidates = label_candidates(rows, cfg.score_thr, cfg.multi_label)
+        keep = images_nms(
+            candidates.bboxes,
+            candidates.scores,
+            candidates.labels,
+            candidates.images,
+            cfg.nms.iou_threshold,
+            cfg.max_per_img,
+            cfg.nms_pre,
+        )
+        detections = candidates[keep]
         # After the suppression: boxes clipped at the image's border overlap more than as predicted.
-        detections.bboxes = to_original(detections.bboxes, meta)
-        return detections
-
-    def _flatten(
-        self, outputs: tuple[list[Tensor], list[Tensor], list[Tensor]]
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """(B, N, C) class logits, (B, N, 4) regressions, (B, N) objectness logits and (N, 3) priors."""
-        sizes = [(level.shape[2], level.shape[3]) for level in outputs[0]]
-        priors = grid_priors(sizes, self.head_module.featmap_strides, outputs[0][0].device)
-        cls_logits, bbox_preds, obj_logits = (
-            torch.cat([level.flatten(2) for level in levels], dim=2).transpose(1, 2) for levels in outputs
-        )
-        return cls_logits, bbox_preds, obj_logits[..., 0], priors
-
-    def _objectness_loss(
-        self, obj_logits: Tensor, assignment: Assignment, priors: Tensor, ignored_bboxes: Tensor
-    ) -> Tensor:
-        """The summed cross-entropy; background priors inside an ignored region do not count."""
-        losses = F.binary_cross_entropy_with_logits(
-            obj_logits.float(), assignment.is_positive.float(), reduction='none'
-        )
-        cells = priors[:, :2] + priors[:, 2:] / 2
-        in_region = points_inside(cells[:, None], ignored_bboxes[:, None]).any(dim=2)
-        return losses.masked_fill(in_region & ~assignment.is_positive, 0).sum()
+        detections.bboxes = to_original(detections.bboxes, detections.images, metas)
+        return split_by_image(detections, len(metas))
 
 
 def _check_test_cfg(test_cfg: dict) -> ConfigDict:
@@ -188,24 +173,6 @@ def _check_test_cfg(test_cfg: dict) -> ConfigDict:
     return ConfigDict(test_cfg)
 
 
-def to_original(bboxes: Tensor, meta: dict) -> Tensor:
-    """Maps boxes (n, 4) from input pixels to the original image's, and clips them to it.
-
-    Args:
-        bboxes: (n, 4) xyxy in input pixels.
-        meta: ``matrix``, an axis-aligned (3, 3) map (scale, shift, flips) from the original image to the
-            input, and ``ori_shape``, its (h, w).
-    """
-    matrix = torch.as_tensor(meta['matrix'], dtype=torch.float32, device=bboxes.device)
-    scale, shift = matrix.diagonal()[:2], matrix[:2, 2]
-    corners = (bboxes.reshape(-1, 2, 2) - shift) / scale
-    height, width = meta['ori_shape']
-    limit = corners.new_tensor([width, height])
-    # A mirrored image swaps left and right.
-    low, high = corners.amin(dim=1), corners.amax(dim=1)
-    return torch.cat([low, high], dim=1).clamp(min=0).minimum(limit.repeat(2))
-
-
 def all_reduce_mean(value: Tensor) -> Tensor:
     """The mean of a scalar over all processes; itself if there is only one."""
     value = value.clone()
@@ -213,5 +180,27 @@ def all_reduce_mean(value: Tensor) -> Tensor:
     return value
 
 
-def _bce_sum(logits: Tensor, targets: Tensor) -> Tensor:
-    return F.binary_cross_entropy_with_logits(logits.float(), targets.float(), reduction='sum')
+def _flatten(levels: Sequence[Tensor]) -> Tensor:
+    """(B, N, C) of levels (B, C, H, W)."""
+    return torch.cat([level.flatten(2) for level in levels], dim=2).transpose(1, 2)
+
+
+def _class_loss(cls_logits: Sequence[Tensor], assignment: Assignment, gt_labels: Tensor) -> Tensor:
+    """The summed cross-entropy of positive priors; their overlap is the target of their class."""
+    logits = take_rows(cls_logits, assignment.slot_priors).float()
+    labels = gt_labels.gather(1, assignment.slot_gts).clamp_(min=0)
+    targets = torch.zeros_like(logits).scatter_(2, labels[..., None], assignment.slot_ious[..., None])
+    weight = assignment.is_filled[..., None].float()
+    return F.binary_cross_entropy_with_logits(logits, targets, weight, reduction='sum')
+
+
+def _objectness_loss(
+    obj_logits: Tensor, assignment: Assignment, priors: Tensor, ignored_bboxes: Tensor
+) -> Tensor:
+    """The summed cross-entropy; background priors inside an ignored region do not count."""
+    losses = F.binary_cross_entropy_with_logits(
+        obj_logits.float(), assignment.is_positive.float(), reduction='none'
+    )
+    cells = priors[:, :2] + priors[:, 2:] / 2
+    in_region = points_inside(cells[:, None], ignored_bboxes[:, None]).any(dim=2)
+    return losses.masked_fill(in_region & ~assignment.is_positive, 0).sum()

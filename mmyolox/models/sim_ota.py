@@ -1,5 +1,6 @@
 """SimOTA: which prior learns which ground truth, for a whole batch at once."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -8,25 +9,64 @@ from torch import Tensor
 from mmyolox.registry import TASK_UTILS
 
 from .bbox import bbox_ious, pairwise_ious
+from .rows import gather_rows
 
 
 @dataclass(frozen=True)
 class Assignment:
-    """The outcome of matching.
+    """The outcome of matching, for every prior and as a list of fixed length: P slots an image.
+
+    The length does not depend on what was matched, so that nothing has to wait for the device. Each positive
+    prior fills one slot; the others are empty.
 
     Attributes:
         gt_index: (B, N) int64, the row of the ground truth that a prior learns, -1 for background.
-        ious: (B, N) float32, the overlap of the prior's current prediction with that ground truth, 0 for
-            background.
+        slot_priors: (B, P) int64, the prior of each slot, -1 if the slot is empty.
+        slot_gts: (B, P) int64, the row of the ground truth that it learns, 0 if the slot is empty.
+        slot_ious: (B, P) float32, the overlap of its current prediction with that ground truth, 0 if the
+            slot is empty.
     """
 
     gt_index: Tensor
-    ious: Tensor
+    slot_priors: Tensor
+    slot_gts: Tensor
+    slot_ious: Tensor
 
     @property
     def is_positive(self) -> Tensor:
         """(B, N) bool, whether a prior has a ground truth."""
         return self.gt_index >= 0
+
+    @property
+    def is_filled(self) -> Tensor:
+        """(B, P) bool, whether a slot holds a positive prior."""
+        return self.slot_priors >= 0
+
+
+_NOWHERE = -1e6  # pixels; a box of this corner twice has no area and overlaps nothing
+
+
+@dataclass(frozen=True)
+class _Grid:
+    """The cells of a level: their centres in x (W,) and y (H,), the stride (), and which priors."""
+
+    x: Tensor
+    y: Tensor
+    stride: Tensor
+    cells: slice
+
+
+def _grids(priors: Tensor, levels: Sequence[Tensor]) -> list[_Grid]:
+    """The priors (N, 3) of levels (..., H, W)."""
+    grids, start = [], 0
+    for level in levels:
+        height, width = level.shape[-2:]
+        cells = slice(start, start + height * width)
+        grid = priors[cells].view(height, width, 3)
+        x, y, stride = grid[0, :, 0], grid[:, 0, 1], grid[0, 0, 2]
+        grids.append(_Grid(x + stride / 2, y + stride / 2, stride, cells))
+        start = cells.stop
+    return grids
 
 
 @TASK_UTILS.register_module()
@@ -44,16 +84,17 @@ class SimOTAAssigner:
     one with the lower index is taken, of equally cheap ground truths the one with the lower index.
 
     The class cost of all pairs is the sum over classes of ``-log(1 - p)``, once a prior, plus one
-    correction at the ground truth's class, so that nothing of size (N, M, C) exists. Pairs are worked on in
-    slices of the ground truths, ``max_pairs`` at a time (or B x N, if more): every temporary of pairs has at
-    most four times as many elements, the coordinates of boxes.
+    correction at the ground truth's class, so that nothing of size (N, M, C) exists. Images are worked on a
+    few at a time (b), and their ground truths in slices (m): of the planes of scores (b, C, N) and of pairs
+    (b, m, N) at most five live at once, each of ``max_pairs`` float32 (or C x N or b x N, if that is more).
+    Beside them there are only boxes of priors, (B, N, 4), and of slots, (B, M x ``candidate_topk``, 4).
 
     Args:
         center_radius: in strides.
         candidate_topk: how many IoUs count towards the dynamic number.
         iou_weight: weight of the IoU cost.
         cls_weight: weight of the classification cost.
-        max_pairs: bound of B x N x the ground truths in a slice.
+        max_pairs: how many pairs of a prior and a class or a ground truth are worked on at a time.
     """
 
     OUTSIDE_COST = 100_000.0
@@ -78,103 +119,126 @@ class SimOTAAssigner:
     def assign(
         self,
         pred_bboxes: Tensor,
-        cls_logits: Tensor,
+        cls_logits: Sequence[Tensor],
         obj_logits: Tensor,
         priors: Tensor,
         gt_bboxes: Tensor,
         gt_labels: Tensor,
     ) -> Assignment:
-        """Matches a batch.
+        """Matches a batch. There are M x min(``candidate_topk``, N) slots an image.
 
         Args:
             pred_bboxes: (B, N, 4) float32 xyxy in input pixels.
-            cls_logits: (B, N, C).
+            cls_logits: (B, C, H, W) of each level.
             obj_logits: (B, N).
             priors: (N, 3) float32, see :func:`mmyolox.models.bbox.grid_priors`.
             gt_bboxes: (B, M, 4) float32 xyxy in input pixels.
             gt_labels: (B, M) int64; rows with -1 are no objects.
         """
         batch, num_priors = obj_logits.shape
-        step = max(1, self.max_pairs // max(1, batch * num_priors))
-        slices = [slice(start, start + step) for start in range(0, gt_labels.shape[1], step)]
-        candidates = torch.zeros_like(obj_logits, dtype=torch.bool)
-        for part in slices:
-            in_box, near_center = self._locate(priors, gt_bboxes[:, part])
-            is_object = (gt_labels[:, part] >= 0)[..., None]
-            candidates |= ((in_box | near_center) & is_object).any(dim=1)
-        background_cost, label_cost = self._class_costs(cls_logits, obj_logits)
-        matches = _Matches.empty(batch, num_priors, pred_bboxes.device)
-        for part in slices:
-            bboxes, labels = gt_bboxes[:, part], gt_labels[:, part]
-            impossible = ~(candidates[:, None] & (labels >= 0)[..., None])
-            ious = pairwise_ious(bboxes, pred_bboxes).masked_fill_(impossible, 0)
-            cost = _rows(label_cost, labels) + background_cost
-            cost -= self.iou_weight * torch.log(ious + self.IOU_EPS)
-            in_box, near_center = self._locate(priors, bboxes)
-            cost += self.OUTSIDE_COST * ~(in_box & near_center)
-            cost.masked_fill_(impossible, float('inf'))
-            matches.add(cost, self._cheapest_priors(cost, ious), part.start)
-        gt_index = matches.resolve()
-        return Assignment(gt_index, _matched_ious(pred_bboxes, gt_bboxes, gt_index))
+        count = gt_labels.shape[1]
+        is_candidate, outside_costs = self._locate(_grids(priors, cls_logits), gt_bboxes, gt_labels >= 0)
+        # A box that overlaps none: its overlaps need no mask.
+        bboxes = torch.where(is_candidate[..., None], pred_bboxes, _NOWHERE)
+        obj_scores = obj_logits.float().sigmoid()
+        matches = _Matches.empty(obj_scores, count, min(self.candidate_topk, num_priors))
+        step = self._step(num_priors * cls_logits[0].shape[1])
+        for images in _slices(batch, step):
+            scores, costs = self._class_costs([level[images] for level in cls_logits], obj_scores[images])
+            costs.masked_fill_(~is_candidate[images], float('inf'))
+            for gts in _slices(count, self._step(min(step, batch) * num_priors)):
+                ious = pairwise_ious(gt_bboxes[images, gts], bboxes[images])
+                dynamic_k = ious.topk(matches.topk, dim=2).values.sum(dim=2).int().clamp_(min=1)
+                cost = self._pair_costs(scores, gt_labels[images, gts], ious)
+                cost += costs[:, None]
+                for cells, x_costs, y_costs in outside_costs:
+                    plane = torch.maximum(x_costs[images, gts, None], y_costs[images, gts, :, None])
+                    cost[..., cells] += plane.flatten(2)
+                matches.add(images, gts, cost, dynamic_k)
+        gt_index, slot_priors = matches.resolve()
+        is_empty, rows = slot_priors < 0, slot_priors.clamp(min=0)
+        slot_gts = gt_index.gather(1, rows).masked_fill_(is_empty, 0)
+        slot_ious = bbox_ious(gather_rows(pred_bboxes, rows), gather_rows(gt_bboxes, slot_gts))
+        return Assignment(gt_index, slot_priors, slot_gts, slot_ious.masked_fill_(is_empty, 0))
 
-    def _class_costs(self, cls_logits: Tensor, obj_logits: Tensor) -> tuple[Tensor, Tensor]:
-        """The classification cost, split in two.
+    def _step(self, size: int) -> int:
+        """How many items of this many elements are worked on at a time."""
+        return max(1, self.max_pairs // max(1, size))
+
+    def _class_costs(self, cls_logits: Sequence[Tensor], obj_scores: Tensor) -> tuple[Tensor, Tensor]:
+        """The joint scores p = sqrt(class score x objectness) and the cost if a prior had no class at all.
 
         Returns:
-            (B, 1, N) the cost if a prior had no class at all, and (B, C, N) what having a class adds to it,
-            both weighted. Of p = sqrt(class score x objectness): -sum(log(1 - p)), and log(1 - p) - log(p).
+            (b, C, N) scores, and (b, N), the sum over classes of -log(1 - p), weighted.
         """
-        obj_scores = obj_logits.float().sigmoid()[:, None]
-        scores = (cls_logits.transpose(1, 2).float().sigmoid() * obj_scores).sqrt()
-        log_rest = (1 - scores).log().clamp(self.LOG_FLOOR)
-        label_cost = log_rest - scores.log().clamp(self.LOG_FLOOR)
-        return -self.cls_weight * log_rest.sum(dim=1, keepdim=True), self.cls_weight * label_cost
+        scores = torch.cat([level.flatten(2).float() for level in cls_logits], dim=2).sigmoid_()
+        scores.mul_(obj_scores[:, None]).sqrt_()
+        return scores, -self.cls_weight * torch.neg(scores).log1p_().clamp_(self.LOG_FLOOR).sum(dim=1)
 
-    def _locate(self, priors: Tensor, gt_bboxes: Tensor) -> tuple[Tensor, Tensor]:
-        """Whether cell centres are inside, and near the centres of, ground truths: two (B, m, N) bools."""
-        stride = priors[:, 2]
-        x, y = (priors[:, :2] + priors[:, 2:] / 2).T
-        x1, y1, x2, y2 = gt_bboxes[..., None].unbind(2)
-        center_x, center_y, radius = (x1 + x2) / 2, (y1 + y2) / 2, self.center_radius * stride
-        in_box = (x > x1) & (y > y1) & (x < x2) & (y < y2)
-        near_center = (x > center_x - radius) & (x < center_x + radius)
-        near_center &= (y > center_y - radius) & (y < center_y + radius)
-        return in_box, near_center
+    def _pair_costs(self, scores: Tensor, labels: Tensor, ious: Tensor) -> Tensor:
+        """What the class and the overlap of a pair add to its cost, (b, m, N).
 
-    def _cheapest_priors(self, cost: Tensor, ious: Tensor) -> Tensor:
-        """The priors that each ground truth takes: (B, m, topk) int64, -1 where it takes fewer."""
-        topk = min(self.candidate_topk, cost.shape[2])
-        dynamic_k = ious.topk(topk, dim=2).values.sum(dim=2, keepdim=True).int().clamp(min=1)
-        prior_index = _smallest(cost, topk)
-        is_taken = torch.arange(topk, device=cost.device) < dynamic_k
-        is_taken &= cost.gather(2, prior_index).isfinite()
-        return prior_index.masked_fill(~is_taken, -1)
+        Having a class turns -log(1 - p) into -log(p).
+
+        Args:
+            scores: (b, C, N), p.
+            labels: (b, m).
+            ious: (b, m, N); the result takes its memory.
+        """
+        images = torch.arange(len(scores), device=scores.device)[:, None]
+        scores = scores[images, labels.clamp(min=0)]
+        cost = ious.add_(self.IOU_EPS).log_().mul_(-self.iou_weight)
+        label_cost = (1 - scores).div_(scores).log_().clamp_(self.LOG_FLOOR, -self.LOG_FLOOR)
+        return cost.add_(label_cost, alpha=self.cls_weight)
+
+    def _locate(
+        self, grids: Sequence[_Grid], gt_bboxes: Tensor, is_object: Tensor
+    ) -> tuple[Tensor, list[tuple[slice, Tensor, Tensor]]]:
+        """Where cells are inside, and near the centres of, ground truths.
+
+        A cell is between two corners when its column and its row are: H + W comparisons, not H x W.
+
+        Returns:
+            (B, N) bool, whether a prior is a candidate, and for each level, its priors and for columns
+            (B, M, W) and rows (B, M, H), the cost of not being inside and near: infinite for what is no
+            object. The larger of the two is a cell's.
+        """
+        corners = gt_bboxes.masked_fill(~is_object[..., None], float('nan'))  # is not between, nor near
+        low, high = corners[..., :2], corners[..., 2:]
+        center = (low + high) / 2
+        candidates, costs = [], []
+        for grid in grids:
+            radius = self.center_radius * grid.stride
+            inside, near = _between(grid, low, high), _between(grid, center - radius, center + radius)
+            found = [torch.bmm(y.float().transpose(1, 2), x.float()) for x, y in (inside, near)]
+            candidates.append((found[0] + found[1]).flatten(1) > 0)
+            x_costs, y_costs = (~(a & b) * self.OUTSIDE_COST for a, b in zip(inside, near, strict=True))
+            costs.append((grid.cells, x_costs.masked_fill_(~is_object[..., None], float('inf')), y_costs))
+        return torch.cat(candidates, dim=1), costs
 
 
-def _rows(table: Tensor, labels: Tensor) -> Tensor:
-    """Of a table (B, C, N), the rows (B, m, N) of labels (B, m); any row for a label of -1."""
-    images = torch.arange(len(table), device=table.device)[:, None]
-    return table[images, labels.clamp(min=0)]
+def _between(grid: _Grid, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
+    """Whether columns (b, M, W) and rows (b, M, H) of cells lie between two corners (b, M, 2)."""
+    (x1, y1), (x2, y2) = low[..., None].unbind(2), high[..., None].unbind(2)
+    return (grid.x > x1) & (grid.x < x2), (grid.y > y1) & (grid.y < y2)
 
 
-def _matched_ious(pred_bboxes: Tensor, gt_bboxes: Tensor, gt_index: Tensor) -> Tensor:
-    """The overlaps (B, N) of predictions with their ground truths, 0 without one."""
-    if gt_bboxes.shape[1] == 0:
-        return torch.zeros_like(pred_bboxes[..., 0])
-    matched = gt_bboxes.gather(1, gt_index.clamp(min=0)[..., None].expand(-1, -1, 4))
-    return bbox_ious(pred_bboxes, matched) * (gt_index >= 0)
+def _slices(count: int, step: int) -> Iterator[slice]:
+    """Slices of ``step`` items that cover ``count``."""
+    # So torch.compile only fixes the number of slices: range(0, count, step) would fix the count itself.
+    return (slice(i * step, (i + 1) * step) for i in range(-(-count // step)))
 
 
-def _smallest(cost: Tensor, k: int) -> Tensor:
-    """Indices (B, m, k) of the k smallest costs along the last axis, cheapest first, the lower index on ties.
+def _cheapest(cost: Tensor, k: int) -> Tensor:
+    """Indices (b, m, k) of the k smallest costs along the last axis, cheapest first, the lower index on ties.
 
     The bits of a non-negative float32 sort like an integer; the prior's index in the lower half of an int64
     makes every key distinct, and the order independent of the device. (Costs below zero, -3e-7 at
-    most from the epsilon in the logarithm of a perfect IoU, count as zero.)
+    most from the epsilon in the logarithm of a perfect IoU, become zero.)
     """
-    keys = cost.clamp(min=0).view(torch.int32).long() << 32
-    keys += torch.arange(cost.shape[2], device=cost.device)
-    return keys.topk(k, dim=2, largest=False).values & 0xFFFFFFFF
+    keys = cost.clamp_(min=0).view(torch.int32).long()
+    keys.bitwise_left_shift_(32).bitwise_or_(torch.arange(cost.shape[2], device=cost.device))
+    return keys.topk(k, dim=2, largest=False).values.bitwise_and_(0xFFFFFFFF)
 
 
 @dataclass
@@ -182,38 +246,51 @@ class _Matches:
     """Which ground truths took which priors, gathered slice by slice.
 
     Attributes:
-        count: (B, N) int64, how many took a prior.
-        taker: (B, N) int64, the sum of their rows: the row itself where there is one.
+        taken: (B, M, topk) int64, the priors that each ground truth takes, -1 where it takes fewer.
         best_cost: (B, N) float32, the lowest cost of a prior over all ground truths so far.
         best_gt: (B, N) int64, and whose it is.
     """
 
-    count: Tensor
-    taker: Tensor
+    taken: Tensor
     best_cost: Tensor
     best_gt: Tensor
 
     @classmethod
-    def empty(cls, batch: int, num_priors: int, device: torch.device) -> '_Matches':
-        zeros = torch.zeros((batch, num_priors), dtype=torch.int64, device=device)
-        return cls(
-            zeros, zeros.clone(), torch.full_like(zeros, float('inf'), dtype=torch.float32), zeros.clone()
-        )
+    def empty(cls, obj_scores: Tensor, count: int, topk: int) -> '_Matches':
+        """Before the first of ``count`` ground truths of the images and priors of ``obj_scores`` (B, N)."""
+        gts = torch.zeros_like(obj_scores, dtype=torch.int64)
+        taken = gts.new_empty(len(gts), count, topk)
+        return cls(taken, torch.full_like(obj_scores, float('inf')), gts)
 
-    def add(self, cost: Tensor, taken: Tensor, first_gt: int) -> None:
-        """Adds the matches ``taken`` (B, m, topk) of the ground truths from ``first_gt`` on."""
+    @property
+    def topk(self) -> int:
+        """How many priors a ground truth can take."""
+        return self.taken.shape[2]
+
+    def add(self, images: slice, gts: slice, cost: Tensor, dynamic_k: Tensor) -> None:
+        """Adds what some ground truths take, from all costs (b, m, N) and how many each wants (b, m)."""
         lowest = cost.min(dim=1)
-        is_cheaper = lowest.values < self.best_cost
-        self.best_cost = torch.where(is_cheaper, lowest.values, self.best_cost)
-        self.best_gt = torch.where(is_cheaper, lowest.indices + first_gt, self.best_gt)
-        gts = torch.arange(first_gt, first_gt + taken.shape[1], device=taken.device)[:, None].expand_as(taken)
-        is_match = (taken >= 0).flatten(1)
-        priors = taken.clamp(min=0).flatten(1)
-        self.count.scatter_add_(1, priors, is_match.long())
-        # A sum, so that entries that match nothing add nothing; only read where a single one was added.
-        self.taker.scatter_add_(1, priors, gts.flatten(1) * is_match)
+        is_cheaper = lowest.values < self.best_cost[images]
+        self.best_cost[images] = torch.where(is_cheaper, lowest.values, self.best_cost[images])
+        self.best_gt[images] = torch.where(is_cheaper, lowest.indices + gts.start, self.best_gt[images])
+        index = _cheapest(cost, self.topk)
+        is_taken = torch.arange(self.topk, device=cost.device) < dynamic_k[..., None]
+        is_taken &= cost.gather(2, index).isfinite()
+        self.taken[images, gts] = index.masked_fill_(~is_taken, -1)
 
-    def resolve(self) -> Tensor:
-        """The ground truth (B, N) of every prior, -1 without one; contested priors go to the cheapest."""
-        owner = torch.where(self.count > 1, self.best_gt, self.taker)
-        return owner.masked_fill(self.count == 0, -1)
+    def resolve(self) -> tuple[Tensor, Tensor]:
+        """Gives contested priors to their cheapest ground truth, which may be one that did not take them.
+
+        Returns:
+            (B, N) the ground truth of every prior, -1 without one, and (B, M x topk) the priors, each once:
+            -1 in slots of no prior and of one that an earlier slot has.
+        """
+        slot_priors = self.taken.flatten(1)
+        is_taken, priors = slot_priors >= 0, slot_priors.clamp(min=0)
+        none = slot_priors.shape[1]
+        slots = torch.arange(none, device=priors.device)
+        first = torch.full_like(self.best_gt, none)
+        first.scatter_reduce_(1, priors, slots.where(is_taken, none), 'amin')
+        last = torch.full_like(self.best_gt, -1).scatter_reduce_(1, priors, slots.where(is_taken, -1), 'amax')
+        owner = torch.where(first == last, first // self.topk, self.best_gt).masked_fill_(last < 0, -1)
+        return owner, slot_priors.masked_fill(first.gather(1, priors) != slots, -1)

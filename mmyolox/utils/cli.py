@@ -6,10 +6,15 @@ Nothing heavy is imported here, so that ``tool.py -h`` answers at once.
 import argparse
 import os
 import sys
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from .errors import UserError
+from .malloc import keep_freed_memory
+
+STARTED = time.monotonic()
+"""When this module was imported: the start of a tool, in seconds of ``time.monotonic``."""
 
 INTERRUPTED = 130
 """Exit status of a process stopped by Ctrl-C, as shells report it (128 + SIGINT)."""
@@ -27,6 +32,7 @@ def run_tool(main: Callable[[], int | None]) -> None:
     # Set before torch is imported: its idle threads sleep, and leave the cores to data workers and others.
     # (Spinning made a training step on two cores five times slower as soon as a third process ran.)
     os.environ.setdefault('OMP_WAIT_POLICY', 'passive')
+    keep_freed_memory()
     try:
         status = main()
     except UserError as error:

@@ -21,6 +21,9 @@ _NO_COMPONENTS = frozenset(
 )
 """Keys whose dicts have a ``type`` that is no registered component, or one with arguments of its own."""
 
+OWN_CONSTRUCTOR = 'YOLOXOptimWrapperConstructor'
+"""The constructor that takes what MMEngine's does; others may take other keys."""
+
 _LOADER_KEYS = (*inspect.signature(DataLoader.__init__).parameters, 'num_batch_per_epoch')
 _DEFAULT_TYPES = {
     'optim_wrapper': 'OptimWrapper',
@@ -133,7 +136,7 @@ def _check_dict(node: dict[str, Any], path: str, scope: str) -> Any:
         return None
     component = find_component(kind, scope, path) if isinstance(kind, str) else kind
     accepted = accepted_parameters(component)
-    if accepted is not None and 'constructor' not in node:
+    if accepted is not None and node.get('constructor', OWN_CONSTRUCTOR) == OWN_CONSTRUCTOR:
         places = (path.split('.')[0], path.split('.')[-1])
         popped = [name for place in places for name in _POPPED.get(place, ())]
         _check_keys(node, path, getattr(component, '__name__', str(kind)), [*accepted, *popped])

@@ -4,14 +4,22 @@ import argparse
 import os
 from pathlib import Path
 
+import torch
 import torch.distributed
 from mmengine.config import Config
-from mmengine.device import get_device
+from mmengine.device import (
+    get_device,
+    is_cuda_available,
+    is_mlu_available,
+    is_musa_available,
+    is_npu_available,
+)
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 from .checkpoint import use_safe_loading
 from .errors import UserError
+from .precision import has_bfloat16
 
 
 def prepare(cfg: Config, args: argparse.Namespace) -> None:
@@ -36,18 +44,27 @@ def prepare(cfg: Config, args: argparse.Namespace) -> None:
 
 
 def enable_amp(cfg: Config) -> None:
-    """Turns on mixed precision, in place.
+    """Turns on mixed precision, in place: bfloat16 where the device computes in it, else scaled float16.
+
+    A config that names one of the two wrappers itself is left as it is.
 
     Raises:
-        UserError: the device has none, or the config's optimizer wrapper is one of its own.
+        UserError: the device has neither, or the config's optimizer wrapper is one of its own.
     """
-    if get_device() == 'cpu':
-        raise UserError('--amp needs an accelerator (CUDA, NPU, ...); train without it on the CPU')
     kind = cfg.optim_wrapper.get('type', 'OptimWrapper')
-    if kind not in ('OptimWrapper', 'AmpOptimWrapper'):
+    if kind in ('AutocastOptimWrapper', 'AmpOptimWrapper'):
+        return
+    if kind != 'OptimWrapper':
         raise UserError(f'--amp cannot be combined with optim_wrapper.type={kind}')
-    cfg.optim_wrapper.type = 'AmpOptimWrapper'
-    cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
+    device = get_device()
+    if has_bfloat16(torch.device(device)):
+        cfg.optim_wrapper.type = 'AutocastOptimWrapper'
+    elif is_cuda_available() or is_npu_available() or is_mlu_available() or is_musa_available():
+        cfg.optim_wrapper.update(type='AmpOptimWrapper', loss_scale='dynamic', dtype='float16')
+    else:
+        raise UserError(
+            f'--amp: this device ({device}) computes neither in bfloat16 nor in float16; leave it out'
+        )
 
 
 def build_runner(cfg: Config) -> Runner:

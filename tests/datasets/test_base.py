@@ -1,10 +1,16 @@
 """Draws that depend on seed, epoch and index alone, and files that do not decode."""
 
+import copy
+import os
+import pickle
 import random
+from multiprocessing import popen_spawn_posix
+from multiprocessing.context import set_spawning_popen
+from multiprocessing.reduction import ForkingPickler
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import torch
 from mmdet.datasets.transforms import PhotoMetricDistortion
 from small_sets import open_coco, write_coco
 from torch.utils.data import DataLoader
@@ -103,7 +109,7 @@ def test_samples_differ_from_each_other(tmp_path):
     (pixels / '1.png').write_bytes((pixels / '0.png').read_bytes())
     dataset = open_coco(tmp_path, [LoadImage(), RandomAffine(), PackDetInputs()])
     dataset.set_draw_key(0, 0)
-    assert not torch.equal(dataset[0]['inputs'], dataset[1]['inputs'])
+    assert not np.array_equal(dataset[0]['inputs'], dataset[1]['inputs'])
 
 
 def test_sample_does_not_depend_on_what_was_drawn_before(root):
@@ -128,6 +134,18 @@ def test_without_a_key_numpys_state_decides(root):
     assert not is_same(first, other)
 
 
+@pytest.mark.parametrize('copied', [copy.deepcopy, lambda dataset: dataset.get_subset(9)])
+def test_running_workers_of_a_copy_are_told_too(root, copied):
+    dataset = copied(open_coco(root, recipe()))
+    loader = DataLoader(
+        dataset, sampler=[3], num_workers=1, persistent_workers=True, collate_fn=yolox_collate
+    )
+    for epoch in (0, 1):
+        dataset.set_draw_key(0, epoch)
+        batch = next(iter(loader))
+        assert is_same(batch, yolox_collate([dataset[3]]))
+
+
 class Jitter:
     """A transform of another project that draws from both global states."""
 
@@ -146,8 +164,8 @@ def test_global_states_are_seeded_for_others(root):
         random.seed(state)
         dataset.set_draw_key(0, epoch)
         images.append(dataset[0]['inputs'])
-    assert torch.equal(images[0], images[1])
-    assert not torch.equal(images[0], images[2])
+    assert np.array_equal(images[0], images[1])
+    assert not np.array_equal(images[0], images[2])
 
 
 # Redraws
@@ -242,6 +260,61 @@ def test_in_test_mode_the_error_is_raised(tmp_path, log):
     with pytest.raises(UndecodableImageError, match=r'1\.png'):
         dataset[1]
     assert not log
+
+
+def test_of_a_subset_only_its_own_files_count(tmp_path, log):
+    dataset = open_coco(write_coco(tmp_path, 6, broken=(2,)), plain(), max_undecodable_ratio=0.5)
+    dataset.set_draw_key(0, 0)
+    dataset[2]
+    dataset.get_subset_([0, 1, 3] * 4)
+    assert [image_of(dataset[i]) for i in range(12)] == [0, 1, 3] * 4
+    assert len(log) == 1
+
+
+# Annotations
+
+
+def pickled_for_a_spawned_worker(value):
+    """What `multiprocessing` sends when it spawns a process."""
+    set_spawning_popen(SimpleNamespace(duplicate_for_child=os.dup, DupFd=popen_spawn_posix._DupFd))
+    try:
+        return bytes(ForkingPickler.dumps(value))
+    finally:
+        set_spawning_popen(None)
+
+
+def test_spawned_workers_map_the_annotations(root):
+    dataset = open_coco(root, plain())
+    pickled = pickled_for_a_spawned_worker(dataset)
+    assert bytes(dataset.data_bytes[:100]) not in pickled
+    other = pickle.loads(pickled)
+    assert np.array_equal(other.data_bytes, dataset.data_bytes)
+    assert image_of(other[4]) == 4
+    other.set_draw_key(6, 7)
+    assert dataset.draw_key == (6, 7)
+
+
+@pytest.mark.parametrize(
+    'options', [{}, dict(serialize_data=False), dict(lazy_init=True), dict(indices=[1, 4])]
+)
+@pytest.mark.parametrize('copied', [copy.deepcopy, lambda dataset: pickle.loads(pickle.dumps(dataset))])
+def test_copies_have_the_same_samples(root, copied, options):
+    dataset = open_coco(root, plain(), **options)
+    other = copied(dataset)
+    assert len(other) == len(dataset)
+    assert all(is_same(other[i], dataset[i]) for i in range(len(dataset)))
+
+
+@pytest.mark.parametrize('serialize_data', [True, False])
+@pytest.mark.parametrize(
+    ('indices', 'wanted'), [(4, [0, 1, 2, 3]), (-3, [7, 8, 9]), ([2, 2, 7], [2, 2, 7]), ((9, 0), [9, 0])]
+)
+def test_subsets(root, indices, wanted, serialize_data):
+    dataset = open_coco(root, plain(), serialize_data=serialize_data)
+    subset = dataset.get_subset(indices)
+    dataset.get_subset_(indices)
+    for found in (subset, dataset):
+        assert [image_of(found[i]) for i in range(len(found))] == wanted
 
 
 # Settings

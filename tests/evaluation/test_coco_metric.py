@@ -3,73 +3,31 @@
 import contextlib
 import io
 import json
+import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
-import torch
+from coco_cases import (
+    IDS,
+    NAMES,
+    crowded,
+    detections,
+    evaluate,
+    exact_figures,
+    ground_truth,
+    reference,
+    sample,
+)
 from mmengine.evaluator import Evaluator
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from mmyolox.evaluation import YOLOXCocoMetric
+from mmyolox.evaluation import YOLOXCocoMetric, coco_boxes
+from mmyolox.evaluation.coco_boxes import BACKENDS
 from mmyolox.registry import METRICS
 from mmyolox.utils import UserError
-
-NAMES = ('dog', 'cat', 'bird')
-IDS = (7, 3, 90)
-
-
-def ground_truth(seed=0, first_id=1):
-    """12 images of 200x100 with up to 6 boxes each, some of them crowds, and no ``info``."""
-    rng = np.random.default_rng(seed)
-    images = [dict(id=i + 5, file_name=f'{i}.jpg', width=200, height=100) for i in range(12)]
-    annotations = []
-    for image in images:
-        for _ in range(rng.integers(1, 7)):
-            x, y, w, h = (rng.uniform(0, [100, 50, 100, 50]) + [0, 0, 4, 4]).round(2).tolist()
-            annotations.append(
-                dict(
-                    id=len(annotations) + first_id,
-                    image_id=image['id'],
-                    category_id=int(rng.choice(IDS)),
-                    bbox=[x, y, w, h],
-                    area=w * h,
-                    iscrowd=int(rng.random() < 0.1),
-                )
-            )
-    categories = [dict(id=i, name=name) for i, name in zip(IDS, NAMES, strict=True)]
-    return dict(images=images, annotations=annotations, categories=categories)
-
-
-def detections(content, classes, seed=0):
-    """Data samples with shaken ground truth, wrong classes among it, and false alarms."""
-    rng = np.random.default_rng(seed)
-    name_of = dict(zip(IDS, NAMES, strict=True))
-    samples = []
-    for image in content['images']:
-        anns = [a for a in content['annotations'] if a['image_id'] == image['id']]
-        boxes = np.array([a['bbox'] for a in anns] + [[9, 9, 30, 30]])
-        names = [name_of[a['category_id']] for a in anns] + [classes[0]]
-        boxes = boxes + rng.normal(0, 2, boxes.shape)
-        boxes[:, 2:] += boxes[:, :2]
-        labels = [
-            classes.index(name) if name in classes and rng.random() > 0.2 else int(rng.integers(len(classes)))
-            for name in names
-        ]
-        samples.append(sample(image['id'], boxes, labels, rng.random(len(names))))
-    return samples
-
-
-def sample(img_id, boxes, labels, scores):
-    return dict(
-        img_id=img_id,
-        ori_shape=(100, 200),
-        pred_instances=dict(
-            bboxes=torch.tensor(np.asarray(boxes), dtype=torch.float32).reshape(-1, 4),
-            labels=torch.tensor(labels, dtype=torch.int64),
-            scores=torch.tensor(np.asarray(scores), dtype=torch.float32),
-        ),
-    )
 
 
 @pytest.fixture
@@ -82,67 +40,70 @@ def write(tmp_path):
     return write
 
 
-def evaluate(ann_file, classes, samples, **kwargs):
-    metric = YOLOXCocoMetric(ann_file, **kwargs)
-    metric.dataset_meta = dict(classes=classes)
-    metric.process({}, samples)
-    with contextlib.redirect_stdout(io.StringIO()):
-        return metric, metric.evaluate(len(samples))
-
-
-def reference_stats(content, classes, samples):
-    """The 12 figures of pycocotools, from the detections as they are."""
-    with contextlib.redirect_stdout(io.StringIO()):
-        truth = COCO()
-        truth.dataset = dict(info={}, **content)
-        truth.createIndex()
-        id_of = dict(zip(NAMES, IDS, strict=True))
-        results = []
-        for one in samples:
-            predicted = one['pred_instances']
-            for box, label, score in zip(
-                *(predicted[key] for key in ('bboxes', 'labels', 'scores')), strict=True
-            ):
-                x1, y1, x2, y2 = box.tolist()
-                results.append(
-                    dict(
-                        image_id=one['img_id'],
-                        category_id=id_of[classes[int(label)]],
-                        bbox=[x1, y1, x2 - x1, y2 - y1],
-                        score=score.item(),
-                    )
-                )
-        evaluation = COCOeval(truth, truth.loadRes(results), 'bbox')
-        evaluation.params.catIds = [id_of[name] for name in classes]
-        evaluation.evaluate()
-        evaluation.accumulate()
-        evaluation.summarize()
-    return evaluation.stats
-
-
 CLASS_ORDERS = [NAMES, ('bird', 'dog', 'cat'), ('cat', 'bird', 'dog'), ('cat', 'dog'), ('bird',)]
 
 
+@pytest.mark.parametrize('backend', BACKENDS)
 @pytest.mark.parametrize('classes', CLASS_ORDERS)
 @pytest.mark.parametrize('seed', range(3))
-def test_equal_to_pycocotools(write, monkeypatch, classes, seed):
-    # mmdet rounds to three decimals; the figures before that have to agree to six.
-    exact = []
-    summarize = COCOeval.summarize
-
-    def keep_stats(self):
-        summarize(self)
-        exact.append(self.stats)
-
+def test_equal_to_pycocotools(write, classes, seed, backend):
     content = ground_truth(seed)
     samples = detections(content, classes, seed)
-    wanted = reference_stats(content, classes, samples)
-    monkeypatch.setattr(COCOeval, 'summarize', keep_stats)
-    _, metrics = evaluate(write(content), classes, samples, proposal_nums=(1, 10, 100))
-    np.testing.assert_allclose(exact[0], wanted, rtol=0, atol=1e-6)
+    wanted = reference(content, classes, samples).stats
+    options = dict(proposal_nums=(100, 1, 10), backend=backend)
+    _, figures = exact_figures(write(content), classes, samples, **options)
+    np.testing.assert_allclose(figures, wanted, rtol=0, atol=1e-6)
     assert wanted[0] > 0.05
+    _, metrics = evaluate(write(content), classes, samples, **options)
     keys = ('mAP', 'mAP_50', 'mAP_75', 'mAP_s', 'mAP_m', 'mAP_l')
-    assert metrics == {f'coco/bbox_{key}': pytest.approx(wanted[i], abs=5.1e-4) for i, key in enumerate(keys)}
+    assert metrics == {f'coco/bbox_{key}': round(wanted[i], 3) for i, key in enumerate(keys)}
+
+
+@pytest.mark.parametrize('backend', BACKENDS)
+@pytest.mark.parametrize('max_dets', [(1, 10, 100), (100, 300, 1000), (3, 100, 120)])
+@pytest.mark.parametrize('seed', range(3))
+def test_equal_in_crowds_ties_and_all_sizes(write, seed, max_dets, backend):
+    content, samples = crowded(seed)
+    wanted = reference(content, NAMES, samples, max_dets)
+    curves, figures = exact_figures(write(content), NAMES, samples, proposal_nums=max_dets, backend=backend)
+    np.testing.assert_allclose(figures, wanted.stats, rtol=0, atol=1e-6)
+    assert min(wanted.stats) > 0.01
+    order = np.argsort(IDS)  # pycocotools sorts its categories
+    np.testing.assert_allclose(curves.precision[:, :, order], wanted.eval['precision'], rtol=0, atol=1e-6)
+    np.testing.assert_allclose(curves.recall[:, order], wanted.eval['recall'], rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize('backend', BACKENDS)
+def test_equal_at_other_iou_thresholds(write, backend):
+    content, samples = crowded(0)
+    wanted = reference(content, NAMES, samples, iou_thrs=[0.3, 0.75]).stats
+    options = dict(proposal_nums=(1, 10, 100), iou_thrs=[0.3, 0.75], backend=backend)
+    _, figures = exact_figures(write(content), NAMES, samples, **options)
+    np.testing.assert_allclose(figures, wanted, rtol=0, atol=1e-6)
+    assert figures[1] == -1  # 0.5 is not among the thresholds
+
+
+def test_without_faster_coco_eval_pycocotools_takes_over(write, monkeypatch):
+    content, samples = crowded(0)
+    path = write(content)
+    _, wanted = exact_figures(path, NAMES, samples)
+    lines = []
+    monkeypatch.setattr(coco_boxes, 'print_log', lambda line, *_: lines.append(line))
+    monkeypatch.setitem(sys.modules, 'faster_coco_eval', None)
+    _, figures = exact_figures(path, NAMES, samples)
+    np.testing.assert_allclose(figures, wanted, rtol=0, atol=1e-6)
+    (line,) = lines
+    assert 'pip install faster-coco-eval' in line
+
+
+def test_recalls_are_named_by_their_limit(write):
+    content = ground_truth()
+    samples = detections(content, NAMES)
+    stats = reference(content, NAMES, samples).stats
+    items = ['AR@1', 'AR@10', 'AR@100', 'AR_s@100', 'AR_m@100', 'AR_l@100']
+    options = dict(proposal_nums=(100, 1, 10), metric_items=items)
+    _, metrics = evaluate(write(content), NAMES, samples, **options)
+    assert metrics == {f'coco/bbox_{item}': round(stats[6 + i], 3) for i, item in enumerate(items)}
 
 
 def test_each_class_gets_its_own_figure(write):
@@ -156,6 +117,15 @@ def test_each_class_gets_its_own_figure(write):
     assert metrics['coco/dog_precision'] == metrics['coco/bird_precision'] == 0
 
 
+def test_class_without_objects_has_no_figure(write):
+    content = ground_truth()
+    content['annotations'] = [a for a in content['annotations'] if a['category_id'] != 90]
+    _, metrics = evaluate(write(content), NAMES, detections(content, NAMES), classwise=True)
+    assert math.isnan(metrics['coco/bird_precision'])
+    mean = (metrics['coco/dog_precision'] + metrics['coco/cat_precision']) / 2
+    assert metrics['coco/bbox_mAP'] == pytest.approx(mean, abs=1e-3)
+
+
 def test_annotations_counted_from_zero_or_named(write):
     content = ground_truth()
     samples = detections(content, NAMES)
@@ -165,6 +135,18 @@ def test_annotations_counted_from_zero_or_named(write):
         for annotation in renamed['annotations']:
             annotation['id'] = name(annotation['id'])
         assert evaluate(write(renamed), NAMES, samples)[1] == wanted
+
+
+def test_image_ids_may_be_huge_or_texts(write):
+    content = ground_truth()
+    _, wanted = evaluate(write(content), NAMES, detections(content, NAMES))
+    for rename in (lambda number: 2**60 + number, lambda number: f'{number:03}.jpg'):
+        renamed = ground_truth()
+        for image in renamed['images']:
+            image['id'] = rename(image['id'])
+        for annotation in renamed['annotations']:
+            annotation['image_id'] = rename(annotation['image_id'])
+        assert evaluate(write(renamed), NAMES, detections(renamed, NAMES))[1] == wanted
 
 
 def test_area_and_iscrowd_may_be_absent(write):
@@ -188,16 +170,93 @@ def test_nothing_detected_is_an_ap_of_zero(write):
     assert metrics == {'coco/bbox_mAP_50': 0.0, 'coco/bbox_AR@100': 0.0}
 
 
+def test_results_are_one_small_array_an_image(write):
+    content, samples = crowded(0)
+    metric = YOLOXCocoMetric(write(content))
+    metric.process({}, samples[:50])
+    metric.process({}, samples[50:])
+    assert [image_id for image_id, _ in metric.results] == [one['img_id'] for one in samples]
+    for (_, rows), one in zip(metric.results, samples, strict=True):
+        predicted = {key: value.numpy() for key, value in one['pred_instances'].items()}
+        assert rows.dtype == np.float32
+        np.testing.assert_array_equal(rows[:, :4], predicted['bboxes'])
+        np.testing.assert_array_equal(rows[:, 4], predicted['scores'])
+        np.testing.assert_array_equal(rows[:, 5], predicted['labels'])
+
+
 def test_format_only_writes_results_for_images_without_annotations(write, tmp_path):
     content = ground_truth()
-    samples = detections(content, NAMES)
+    samples = detections(content, ('bird', 'dog', 'cat'))
     del content['annotations']
     prefix = str(tmp_path / 'out')
-    _, metrics = evaluate(write(content), NAMES, samples, format_only=True, outfile_prefix=prefix)
+    options = dict(format_only=True, outfile_prefix=prefix)
+    _, metrics = evaluate(write(content), ('bird', 'dog', 'cat'), samples, **options)
     assert metrics == {}
     written = json.loads((tmp_path / 'out.bbox.json').read_text())
-    assert len(written) == sum(len(one['pred_instances']['labels']) for one in samples)
     assert {entry['category_id'] for entry in written} == set(IDS)
+    wanted = [
+        (one['img_id'], (90, 7, 3)[label], score, [x1, y1, x2 - x1, y2 - y1])
+        for one in samples
+        for (x1, y1, x2, y2), label, score in zip(
+            *(one['pred_instances'][key].tolist() for key in ('bboxes', 'labels', 'scores')), strict=True
+        )
+    ]
+    keys = ('image_id', 'category_id', 'score', 'bbox')
+    assert [tuple(entry[key] for key in keys) for entry in written] == wanted
+
+
+def test_written_detections_give_the_same_figures(write, tmp_path):
+    content, samples = crowded(1)
+    path = write(content)
+    evaluate(path, NAMES, samples, outfile_prefix=str(tmp_path / 'new/out'), proposal_nums=(1, 10, 100))
+    content['annotations'] = [dict(one, id=one['id'] + 1) for one in content['annotations']]
+    with contextlib.redirect_stdout(io.StringIO()):
+        truth = COCO(write(content))
+        evaluation = COCOeval(truth, truth.loadRes(str(tmp_path / 'new/out.bbox.json')), 'bbox')
+        evaluation.evaluate()
+        evaluation.accumulate()
+        evaluation.summarize()
+    _, figures = exact_figures(path, NAMES, samples, proposal_nums=(1, 10, 100))
+    np.testing.assert_allclose(figures, evaluation.stats, rtol=0, atol=1e-6)
+
+
+def test_nothing_detected_is_written_as_an_empty_list(write, tmp_path):
+    content = ground_truth()
+    samples = [sample(image['id'], [], [], []) for image in content['images']]
+    evaluate(write(content), NAMES, samples, outfile_prefix=str(tmp_path / 'out'))
+    assert json.loads((tmp_path / 'out.bbox.json').read_text()) == []
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (dict(metric='segm'), "metric='segm': YOLOXCocoMetric evaluates boxes only"),
+        (dict(metric=['bbox', 'proposal']), 'evaluates boxes only'),
+        (dict(metric_items=['mAP', 'mAP_05']), "metric_items: there is no 'mAP_05'; did you mean"),
+        (dict(metric_items=['AR@300'], proposal_nums=(1, 10, 100)), "metric_items: there is no 'AR@300'"),
+        (dict(backend='faster-coco-eval'), "backend: there is no 'faster-coco-eval'; did you mean"),
+        (dict(format_only=True), 'format_only=True needs outfile_prefix'),
+    ],
+)
+def test_wrong_option(write, options, message):
+    with pytest.raises(UserError, match=message):
+        YOLOXCocoMetric(write(ground_truth()), **options)
+
+
+def test_image_that_the_file_lacks(write):
+    content = ground_truth()
+    samples = detections(content, NAMES)
+    samples[3]['img_id'] = 999
+    with pytest.raises(UserError, match=r'ann\.json has no image with the id 999'):
+        evaluate(write(content), NAMES, samples)
+
+
+def test_evaluation_needs_no_mmdet():
+    code = (
+        'import sys, mmyolox.evaluation; '
+        'print([name for name in ("mmdet", "faster_coco_eval", "pycocotools") if name in sys.modules])'
+    )
+    assert subprocess.run([sys.executable, '-c', code], capture_output=True, text=True).stdout == '[]\n'
 
 
 @pytest.mark.parametrize('ann_file', ['', 'none.json'])

@@ -40,12 +40,6 @@ def test_checkpoint_of_another_model(config, tmp_path):
     assert str(path) in error_line(result)
 
 
-def test_amp_on_the_cpu(config, tmp_path):
-    if torch.cuda.is_available():
-        pytest.skip('this machine has an accelerator')
-    assert '--amp' in error_line(run_tool('train.py', config, '--amp', '--work-dir', tmp_path))
-
-
 def test_broken_loss_is_reported_and_kept(config, tmp_path):
     option = 'default_hooks.recorder.poison_at=2'
     line = error_line(run_tool('train.py', config, '--work-dir', tmp_path, '--cfg-options', option))

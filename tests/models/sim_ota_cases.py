@@ -24,7 +24,10 @@ SIZES = ((32, 32), (64, 64), (64, 128), (96, 32))
 
 @dataclass(frozen=True)
 class Problem:
-    """The arguments of ``SimOTAAssigner.assign`` for a batch, padded with -1; see there."""
+    """The arguments of ``SimOTAAssigner.assign`` for a batch, padded with -1; see there.
+
+    But for the class logits, which are (B, N, C).
+    """
 
     pred_bboxes: torch.Tensor
     cls_logits: torch.Tensor
@@ -48,8 +51,21 @@ class Problem:
 
     def assign(self, **assigner):
         """The assignment under an assigner with these options."""
-        fields = (getattr(self, name) for name in self.__dataclass_fields__)
-        return SimOTAAssigner(**assigner).assign(*fields)
+        return SimOTAAssigner(**assigner).assign(**{**vars(self), 'cls_logits': self.levels()})
+
+    def levels(self):
+        """The class logits (B, C, H, W) of each level."""
+        x, y, stride = self.priors.T
+        grids = [(len(y[stride == s].unique()), len(x[stride == s].unique())) for s in stride.unique()]
+        parts = self.cls_logits.split([h * w for h, w in grids], dim=1)
+        return [part.transpose(1, 2).unflatten(2, grid) for part, grid in zip(parts, grids, strict=True)]
+
+
+def dense_ious(assignment):
+    """The overlaps (B, N) of priors with their ground truths, 0 for background."""
+    # One more column, where the empty slots go.
+    dense = torch.zeros(len(assignment.gt_index), assignment.gt_index.shape[1] + 1)
+    return dense.scatter_(1, assignment.slot_priors % dense.shape[1], assignment.slot_ious)[:, :-1]
 
 
 def random_problem(kind, seed, batch=4):

@@ -11,6 +11,7 @@ from mmyolox.models.bbox import (
     decode_bboxes,
     encode_bboxes,
     grid_priors,
+    pairwise_ious,
     points_inside,
 )
 
@@ -123,6 +124,27 @@ def test_overlaps_broadcast_over_pairs():
     for i in range(6):
         assert torch.equal(pairs[i], bbox_ious(a[i].expand(4, 4), b))
     assert float(pairs.max()) <= 1
+
+
+def test_overlaps_of_all_pairs_equal_those_of_each_bit_for_bit():
+    torch.manual_seed(0)
+    a, b = random_bboxes(12).unflatten(0, (2, 6)), random_bboxes(80).unflatten(0, (2, 40))
+    a[0, 0], b[0, 0], b[1, 3] = b[0, 1].clone(), torch.tensor([5.0, 5, 5, 5]), a[1, 2].clone()
+    before = a.clone(), b.clone()
+    assert torch.equal(pairwise_ious(a, b), bbox_ious(a[:, :, None], b[:, None]))
+    assert torch.equal(a, before[0])
+    assert torch.equal(b, before[1])
+
+
+def test_boxes_and_priors_broadcast_over_a_batch():
+    torch.manual_seed(0)
+    priors = grid_priors([(8, 4)], (8,), CPU)
+    picked = torch.randint(len(priors), (3, 5))
+    raw = torch.randn(3, 5, 4)
+    bboxes = decode_bboxes(raw, priors[picked])
+    for i in range(3):
+        assert torch.equal(bboxes[i], decode_bboxes(raw[i], priors[picked[i]]))
+    assert torch.allclose(encode_bboxes(bboxes, priors[picked]), raw, atol=1e-4)
 
 
 def test_areas():

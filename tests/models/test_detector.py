@@ -1,5 +1,8 @@
 """YOLODetector: its modes, and one step of each kind as MMEngine's loops make them."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -7,8 +10,10 @@ from mmdet.structures import DetDataSample
 from mmengine.optim import OptimWrapper
 from mmengine.structures import InstanceData
 from torch import nn
+from torch._dynamo.testing import CompileCounter
 
 from mmyolox.datasets import yolox_collate
+from mmyolox.engine import AutocastOptimWrapper
 from mmyolox.models import YOLODetector
 from mmyolox.models.detector import pack_prediction
 from mmyolox.registry import MODELS
@@ -49,9 +54,12 @@ def sample(bboxes, size=(64, 96), img_id=1):
         matrix=np.eye(3, dtype=np.float32),
     )
     return dict(
-        inputs=torch.randint(256, (3, *size), dtype=torch.uint8, generator=generator),
+        inputs=torch.randint(256, (3, *size), dtype=torch.uint8, generator=generator).numpy(),
         data_samples=dict(
-            bboxes=table[:, :4], labels=table[:, 4].long(), ignored_bboxes=torch.zeros(0, 4), meta=meta
+            bboxes=table[:, :4].numpy(),
+            labels=table[:, 4].long().numpy(),
+            ignored_bboxes=np.zeros((0, 4), np.float32),
+            meta=meta,
         ),
     )
 
@@ -170,6 +178,103 @@ def test_autocast_gives_losses_in_float32_near_those_without():
         losses = model(**data, mode='loss')
     assert all(loss.dtype == torch.float32 for loss in losses.values())
     assert float(sum(losses.values())) == pytest.approx(float(sum(expected.values())), rel=0.1)
+
+
+def all_tensors(outputs):
+    return [x for levels in outputs for x in levels]
+
+
+def test_channels_last_changes_the_layout_and_nothing_else():
+    one, other = small_detector().eval(), small_detector(channels_last=False).eval()
+    expected = other.state_dict()
+    assert one.state_dict().keys() == expected.keys()
+    assert all(torch.equal(value, expected[name]) for name, value in one.state_dict().items())
+    weights = [w for w in one.parameters() if w.dim() == 4]
+    assert all(weight.is_contiguous(memory_format=torch.channels_last) for weight in weights)
+    assert not all(weight.is_contiguous() for weight in weights)
+    assert all(weight.is_contiguous() for weight in other.parameters())
+    images = torch.rand(2, 3, 64, 96) * 255
+    for outputs in (one(images), one(images.contiguous(memory_format=torch.channels_last))):
+        for x, y in zip(all_tensors(outputs), all_tensors(other(images)), strict=True):
+            assert x.is_contiguous(memory_format=torch.channels_last)
+            assert y.is_contiguous()
+            assert torch.allclose(x, y, atol=1e-5, rtol=1e-5)
+
+
+def test_bfloat16_training_step():
+    model = small_detector()
+    before = model.backbone.stem.conv.conv.weight.clone()
+    wrapper = AutocastOptimWrapper(optimizer=torch.optim.SGD(model.parameters(), lr=0.01))
+    data = batch([[8, 8, 60, 60, 2]], [[40, 4, 90, 50, 0]])
+    plain = float(small_detector().train().train_step(data, OptimWrapper(wrapper.optimizer))['loss'])
+    losses = model.train().train_step(data, wrapper)
+    assert all(loss.dtype == torch.float32 for loss in losses.values())
+    assert float(losses['loss']) == pytest.approx(plain, rel=0.1)
+    assert float(losses['loss']) != plain
+    assert all(
+        weight.dtype == torch.float32 and bool(weight.isfinite().all()) for weight in model.parameters()
+    )
+    assert not torch.equal(model.backbone.stem.conv.conv.weight, before)
+
+
+@pytest.fixture
+def counter():
+    """A compiler backend that counts what it is given and runs it as it is."""
+    torch._dynamo.reset()
+    yield CompileCounter()
+    torch._dynamo.reset()
+
+
+def test_a_compiled_network_gives_the_same_losses_and_gradients_at_all_sizes(counter):
+    plain, compiled = small_detector(), small_detector(compile_network=True, compile_backend=counter)
+    counts = []
+    for side in (160, 64, 96, 128, 192, 224, 256, 288):
+        data = yolox_collate([sample([[8, 8, 60, 60, 2]], (side, side)), sample([], (side, side))])
+        results = []
+        for model in (plain, compiled):
+            model.zero_grad()
+            losses = model.train()(**model.data_preprocessor(data), mode='loss')
+            sum(losses.values()).backward()
+            grads = [weight.grad for weight in model.parameters()]
+            results.append([*losses.values(), *grads])
+        counts.append(counter.frame_count)
+        assert all(torch.equal(x, y) for x, y in zip(*results, strict=True))
+    # Backbone, neck and head, each without a break in its graph; once more for the second size, then no more.
+    assert counts == [3] + [6] * 7
+
+
+def test_a_compiled_network_predicts_the_same(counter):
+    plain, compiled = small_detector(), small_detector(compile_network=True, compile_backend=counter)
+    data = batch([], [[8, 8, 60, 60, 2]])
+    for one, other in zip(plain.eval().test_step(data), compiled.eval().test_step(data), strict=True):
+        assert torch.equal(one.pred_instances.bboxes, other.pred_instances.bboxes)
+    assert counter.frame_count == 3
+
+
+def test_compilation_does_not_show_in_the_state_dict_nor_in_copies(counter):
+    compiled = small_detector(compile_network=True, compile_backend=counter).eval()
+    assert compiled.state_dict().keys() == small_detector().state_dict().keys()
+    images = torch.rand(1, 3, 64, 64)
+    expected = compiled(images)
+    for other in (copy.deepcopy(compiled), pickle.loads(pickle.dumps(compiled))):
+        assert all(
+            torch.equal(*pair) for pair in zip(*map(all_tensors, (expected, other(images))), strict=True)
+        )
+        with torch.no_grad():
+            for weight in other.parameters():
+                weight.zero_()
+    assert all(
+        torch.equal(*pair) for pair in zip(*map(all_tensors, (expected, compiled(images))), strict=True)
+    )
+    assert counter.frame_count == 3
+
+
+def test_compilation_without_a_compiler_is_refused_before_the_training(monkeypatch):
+    monkeypatch.setenv('CXX', '/nowhere/g++')
+    monkeypatch.setenv('CC', '/nowhere/gcc')
+    with pytest.raises(UserError, match=r'model\.compile_network: .*/nowhere'):
+        small_detector(compile_network=True)
+    small_detector(compile_network=True, compile_backend='eager')
 
 
 def annotated_meta():

@@ -1,11 +1,15 @@
 """The losses of YOLOXHead against a plain loop, and their edge cases."""
 
+import functools
+
 import pytest
 import torch
+import torch.nn.functional as F
 from given_outputs import flatten, given_head, plain_losses, random_outputs, samples
+from torch._dynamo.testing import CompileCounter
 
 from mmyolox.models import YOLOXHead
-from mmyolox.models.bbox import decode_bboxes
+from mmyolox.models.bbox import bbox_ious, decode_bboxes, encode_bboxes
 from mmyolox.models.head import all_reduce_mean
 from mmyolox.registry import MODELS
 
@@ -14,10 +18,10 @@ TWO_IMAGES = samples([(4, 4, 40, 60, 1), (20, 8, 52, 30, 2), (30, 30, 31, 31, 0)
 
 def matches(head, outputs, data_samples):
     """What the assigner, which has its own tests, makes of the outputs."""
-    cls_logits, raw_boxes, obj_logits, priors = flatten(outputs)
+    _, raw_boxes, obj_logits, priors = flatten(outputs)
     bboxes, labels = data_samples['bboxes'], data_samples['labels']
     return head.assigner.assign(
-        decode_bboxes(raw_boxes, priors), cls_logits, obj_logits, priors, bboxes, labels
+        decode_bboxes(raw_boxes, priors), outputs[0], obj_logits, priors, bboxes, labels
     )
 
 
@@ -69,6 +73,109 @@ def test_without_positives_only_objectness_learns(data_samples):
     for levels, learns in zip(outputs, (False, False, True), strict=True):
         # A gradient of zeros, not none: distributed training waits for every parameter.
         assert all(x.grad is not None and bool(torch.count_nonzero(x.grad)) == learns for x in levels)
+
+
+def losses_of_flat_outputs(outputs, data_samples, gt_index):
+    """The losses of matches ``gt_index`` (B, N), with autograd, from one flat list of positives."""
+    cls_logits, raw_boxes, obj_logits, priors = flatten(outputs)
+    images, rows = (gt_index >= 0).nonzero(as_tuple=True)
+    gts = gt_index[images, rows]
+    bboxes, labels = (data_samples[name][images, gts] for name in ('bboxes', 'labels'))
+    count = max(len(rows), 1)
+    raw, cells = raw_boxes[images, rows], priors[rows]
+    ious = bbox_ious(decode_bboxes(raw, cells), bboxes)
+    targets = F.one_hot(labels, cls_logits.shape[2]) * ious.detach()[:, None]
+    bce = functools.partial(F.binary_cross_entropy_with_logits, reduction='sum')
+    return dict(
+        loss_cls=bce(cls_logits[images, rows], targets) / count,
+        loss_obj=bce(obj_logits, (gt_index >= 0).float()) / count,
+        loss_bbox=5 * (1 - ious**2).sum() / count,
+        loss_l1=F.l1_loss(raw, encode_bboxes(bboxes, cells), reduction='sum') / count,
+    )
+
+
+@pytest.mark.parametrize('memory_format', [torch.contiguous_format, torch.channels_last])
+def test_gradients_equal_those_of_flat_outputs(memory_format):
+    head, given = given_head(use_l1=True), random_outputs((64, 96), batch=3)
+    data_samples = samples(
+        [(4, 4, 40, 60, 1), (20, 8, 52, 30, 2), (30, 30, 31, 31, 0)],
+        [],
+        [(0, 0, 64, 64, 0), (0, 0, 64, 64, 2)],
+    )
+    gt_index = matches(head, given, data_samples).gt_index
+    outputs, expected = (
+        trainable(tuple([x.clone(memory_format=memory_format) for x in levels] for levels in given))
+        for _ in range(2)
+    )
+    losses = head.loss(outputs, data_samples)
+    sum(losses.values()).backward()
+    plain = losses_of_flat_outputs(expected, data_samples, gt_index)
+    sum(plain.values()).backward()
+    for name, loss in losses.items():
+        assert float(loss.detach()) == pytest.approx(float(plain[name].detach()), rel=1e-5), name
+    for levels, truths in zip(outputs, expected, strict=True):
+        for x, truth in zip(levels, truths, strict=True):
+            assert torch.allclose(x.grad, truth.grad, atol=1e-6)
+    assert all(x.grad.is_contiguous(memory_format=memory_format) for x in outputs[0])
+
+
+def test_regressions_that_overflow_on_background_stay_out():
+    outputs = random_outputs()
+    gt_index = matches(given_head(), outputs, TWO_IMAGES).gt_index
+    background = (gt_index < 0)[:, :64].unflatten(1, (8, 8))
+    outputs[1][0][:, 2:].masked_fill_(background[:, None], 1000.0)
+    outputs = trainable(outputs)
+    losses = given_head(use_l1=True).loss(outputs, TWO_IMAGES)
+    sum(losses.values()).backward()
+    assert all(bool(loss.isfinite()) for loss in losses.values())
+    assert all(bool(x.grad.isfinite().all()) for levels in outputs for x in levels)
+
+
+def test_class_logits_are_not_copied_as_a_whole(live_bytes):
+    priors, classes, batch = 2100, 80, 8
+    torch.manual_seed(0)
+    outputs = trainable(tuple([torch.randn(batch, c, n, n) for n in (40, 20, 10)] for c in (classes, 4, 1)))
+    corners = torch.rand(batch, 6, 2) * 300
+    data_samples = dict(
+        bboxes=torch.cat([corners, corners + 20], dim=2),
+        labels=torch.randint(classes, (batch, 6)),
+        ignored_bboxes=torch.zeros(batch, 0, 4),
+    )
+    head = given_head()
+    head.assigner.max_pairs = priors * classes
+    with live_bytes((outputs, data_samples)) as memory:
+        sum(head.loss(outputs, data_samples).values()).backward()
+    gradients = 4 * batch * priors * (classes + 5)
+    assert memory.peak < 1.4 * gradients
+
+
+@torch._dynamo.config.patch(automatic_dynamic_shapes=False)
+def test_compiles_into_one_graph_for_any_number_of_boxes():
+    head = given_head(use_l1=True)
+
+    def loss(outputs, bboxes, labels, ignored_bboxes):
+        return head.loss(outputs, dict(bboxes=bboxes, labels=labels, ignored_bboxes=ignored_bboxes))
+
+    torch._dynamo.reset()
+    counter = CompileCounter()
+    compiled = torch.compile(loss, fullgraph=True, backend=counter)
+    graphs = []
+    for size, count in [((64, 96), 3), ((64, 96), 9), ((128, 160), 5)]:
+        data_samples = samples(
+            [(8, 8, 20 + 4 * i, 60 - 2 * i, i % 3) for i in range(count)], [(0, 0, 50, 40, 1)]
+        )
+        for name in ('bboxes', 'labels'):
+            torch._dynamo.mark_dynamic(data_samples[name], 1)
+        arguments = tuple(data_samples[name] for name in ('bboxes', 'labels', 'ignored_bboxes'))
+        plain, outputs = trainable(random_outputs(size)), trainable(random_outputs(size))
+        expected, losses = loss(plain, *arguments), compiled(outputs, *arguments)
+        sum(expected.values()).backward()
+        sum(losses.values()).backward()
+        assert all(torch.equal(losses[name], expected[name]) for name in expected)
+        for levels, truths in zip(outputs, plain, strict=True):
+            assert all(torch.equal(x.grad, y.grad) for x, y in zip(levels, truths, strict=True))
+        graphs.append(counter.frame_count)
+    assert graphs == [1, 1, 2]  # one for each size of the input
 
 
 def test_an_image_without_boxes_beside_one_with():

@@ -9,7 +9,7 @@ import torch
 from given_outputs import TEST_CFG, given_head, plain_predictions, random_outputs
 
 from mmyolox.models import YOLOXHead
-from mmyolox.models.head import to_original
+from mmyolox.models.predictions import to_original
 from mmyolox.utils.errors import UserError
 
 IDENTITY = dict(matrix=np.eye(3), ori_shape=(64, 64))
@@ -103,6 +103,77 @@ def test_each_image_has_its_own_matrix():
     compare(second, plain_predictions(outputs, 1, TEST_CFG), (0.5, 0.25, 0, 0), (256, 128))
 
 
+def assert_same(instances, others):
+    assert instances.labels.tolist() == others.labels.tolist()
+    assert torch.allclose(instances.scores, others.scores, rtol=0, atol=1e-6)
+    assert torch.allclose(instances.bboxes, others.bboxes, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize('changes', [dict(), dict(multi_label=False, nms_pre=7, max_per_img=4)], ids=str)
+def test_images_of_a_batch_do_not_see_each_other(changes):
+    outputs = random_outputs(batch=5)
+    for level in outputs[2]:
+        level[0].fill_(-50)  # nothing in the first image and in the third
+        level[2].fill_(-50)
+    for levels in outputs:
+        for level in levels:
+            level[4] = level[1]  # the same boxes in two images
+    head, metas = given_head({**TEST_CFG, **changes}), [IDENTITY] * 5
+    together = head.predict(outputs, metas)
+    assert [len(found) > 0 for found in together] == [False, True, False, True, True]
+    assert_same(together[1], together[4])
+    for image, found in enumerate(together):
+        [alone] = head.predict(tuple([x[image : image + 1] for x in level] for level in outputs), [IDENTITY])
+        assert_same(found, alone)
+
+
+def test_memory_layout_changes_nothing():
+    outputs = random_outputs((64, 96))
+    metas = [dict(matrix=np.eye(3), ori_shape=(64, 96))] * 2
+    last = tuple([x.contiguous(memory_format=torch.channels_last) for x in levels] for levels in outputs)
+    for found, other in zip(
+        given_head().predict(outputs, metas), given_head().predict(last, metas), strict=True
+    ):
+        assert_same(found, other)
+
+
+@pytest.mark.parametrize('multi_label', [True, False])
+@pytest.mark.parametrize(('below', 'count'), [(0.0, 0), (1e-7, 1)])
+def test_a_score_as_high_as_its_objectness_is_compared_exactly(multi_label, below, count):
+    """The class probability is 1, and the threshold lies at or just below the objectness."""
+    outputs = single_level_outputs(torch.zeros(16, 4), torch.tensor([0.4] + [-50.0] * 15))
+    cfg = {**TEST_CFG, 'multi_label': multi_label, 'score_thr': float(torch.tensor(0.4).sigmoid()) - below}
+    outputs[0][0][:, 1:] = -50
+    [found] = given_head(cfg).predict(outputs, [dict(matrix=np.eye(3), ori_shape=(32, 32))])
+    assert len(found) == count
+
+
+@pytest.mark.parametrize('multi_label', [True, False])
+def test_a_score_equal_to_the_threshold_is_not_enough(multi_label):
+    outputs, cfg = random_outputs(batch=1), {**TEST_CFG, 'multi_label': multi_label}
+    [found] = given_head(cfg).predict(outputs, [IDENTITY])
+    middle = float(found.scores[len(found) // 2])
+    [fewer] = given_head({**cfg, 'score_thr': middle}).predict(outputs, [IDENTITY])
+    assert torch.equal(fewer.scores, found.scores[found.scores > middle])
+
+
+def test_equal_scores_go_by_level_then_cell_then_class():
+    outputs = random_outputs((64, 64), batch=1, spread=0)
+    cfg = {**TEST_CFG, 'nms': dict(iou_threshold=1.0), 'nms_pre': 200, 'max_per_img': 200}
+    [found] = given_head(cfg).predict(outputs, [IDENTITY])
+    # 64 cells of stride 8, then two of the 16 of stride 16, with 3 classes each.
+    assert found.labels.tolist() == ([0, 1, 2] * 67)[:200]
+    assert found.bboxes[195:198].tolist() == [[8, 0, 24, 8]] * 3
+    corners = found.bboxes[:192:3, 2:]
+    assert corners.tolist() == [[8 * x + 4.0, 8 * y + 4.0] for y in range(8) for x in range(8)]
+
+
+def test_an_image_keeps_no_memory_of_its_batch():
+    for found in given_head().predict(random_outputs(), [IDENTITY] * 2):
+        assert found.bboxes.untyped_storage().nbytes() == found.bboxes.nbytes
+        assert found.scores.untyped_storage().nbytes() == found.scores.nbytes
+
+
 def single_level_outputs(raw, score):
     """An input of 32 x 32 pixels where the cells of stride 8 predict ``raw`` (16, 4); all others nothing."""
     outputs = random_outputs((32, 32), batch=1, spread=0)
@@ -184,4 +255,5 @@ def test_map_to_the_original_is_the_inverse_of_the_matrix():
     matrix = torch.tensor([[-0.3, 0, 60.0], [0, 0.7, 4.0], [0, 0, 1]])
     ends = (original.reshape(20, 2, 2) @ matrix[:2, :2].T + matrix[:2, 2]).sort(dim=1).values
     meta = dict(matrix=matrix.numpy(), ori_shape=(200, 200))
-    assert torch.allclose(to_original(ends.flatten(1), meta), original, atol=1e-3)
+    images = torch.zeros(20, dtype=torch.int64)
+    assert torch.allclose(to_original(ends.flatten(1), images, [meta]), original, atol=1e-3)

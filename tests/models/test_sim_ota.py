@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 import torch
-from sim_ota_cases import KINDS, Problem, random_problem
+from sim_ota_cases import KINDS, Problem, dense_ious, random_problem
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from mmyolox.models.bbox import grid_priors
+from mmyolox.models.bbox import bbox_ious, grid_priors
 from mmyolox.models.sim_ota import Assignment, SimOTAAssigner
 from mmyolox.registry import TASK_UTILS
 
@@ -60,7 +60,7 @@ def test_one_box_without_overlap_takes_its_one_cheapest_prior():
     # All of its inner cells cost the same, so the first takes it.
     assignment = grid_problem([[16, 16, 48, 48]]).assign()
     assert owners(assignment) == {cell(2, 2): 0}
-    assert float(assignment.ious.max()) == 0
+    assert float(assignment.slot_ious.max()) == 0
 
 
 def test_a_box_takes_as_many_priors_as_its_overlaps_sum_up_to():
@@ -69,7 +69,7 @@ def test_a_box_takes_as_many_priors_as_its_overlaps_sum_up_to():
     predicted[cell(2, 3)] = [8.0, 8.0, 56.0, 20.0]
     assignment = grid_problem([box], predicted=predicted).assign()
     assert owners(assignment) == dict.fromkeys([cell(3, 3), cell(4, 3), cell(3, 4), cell(4, 4)], 0)
-    assert assignment.ious[assignment.is_positive].tolist() == [1.0] * 4
+    assert dense_ious(assignment)[assignment.is_positive].tolist() == [1.0] * 4
 
 
 @pytest.mark.parametrize('topk', [1, 3, 10])
@@ -128,7 +128,7 @@ def test_a_prior_that_two_want_goes_to_the_cheaper():
         problem = grid_problem(boxes, predicted={cell(3, 3): [24.0, 24.0, 40.0, 41.0]})
         assignment = problem.assign()
         assert owners(assignment) == {cell(3, 3): boxes.index(inner)}
-        assert float(assignment.ious[0, cell(3, 3)]) == pytest.approx(16 / 17)
+        assert float(dense_ious(assignment)[0, cell(3, 3)]) == pytest.approx(16 / 17)
 
 
 def test_the_class_decides_between_equal_boxes():
@@ -146,6 +146,13 @@ def test_of_equal_costs_the_lower_index_wins():
     assert owners(assignment) == dict.fromkeys(near[:10], 0)
 
 
+def test_costs_below_zero_count_as_zero():
+    # Overlaps of 1 and of 1 - 2**-23 cost -3.6e-7 and 0.
+    box, nearly = [0.0, 0.0, 64.0, 64.0], [0.0, 0.0, 64.0 * (1 - 2**-23), 64.0]
+    problem = grid_problem([box], predicted={cell(3, 3): nearly, cell(4, 4): box})
+    assert owners(problem.assign(cls_weight=0.0)) == {cell(3, 3): 0}
+
+
 def test_a_box_outside_takes_the_cheapest_prior_of_another():
     problem = grid_problem([[0, 0, 32, 32], [200, 200, 220, 220]], labels=[0, 1])
     problem.cls_logits[0, cell(1, 1), 1] = 2.0
@@ -159,7 +166,7 @@ def test_a_batch_equals_its_images_one_by_one(kind):
     for i in range(5):
         alone = problem.image(i).assign()
         assert torch.equal(together.gt_index[i], alone.gt_index[0])
-        assert torch.allclose(together.ious[i], alone.ious[0])
+        assert torch.allclose(dense_ious(together)[i], dense_ious(alone)[0])
 
 
 def test_more_padding_changes_nothing():
@@ -181,7 +188,7 @@ def test_slices_change_nothing(kind, max_pairs):
         problem = random_problem(kind, seed, batch=2)
         whole, sliced = problem.assign(), problem.assign(max_pairs=max_pairs)
         assert torch.equal(whole.gt_index, sliced.gt_index)
-        assert torch.equal(whole.ious, sliced.ious)
+        assert torch.equal(whole.slot_ious, sliced.slot_ious)
 
 
 @pytest.mark.parametrize(('max_pairs', 'bound'), [(1, 2 * 168), (2000, 2000), (4_000_000, 2 * 168 * 60)])
@@ -189,8 +196,32 @@ def test_temporaries_are_bounded(max_pairs, bound):
     problem = random_problem('crowded', seed=10, batch=2)
     assert problem.cls_logits.shape == (2, 168, 3)
     with SizeRecorder() as recorder:
-        problem.assign(max_pairs=max_pairs)
-    assert recorder.largest <= 4 * bound
+        problem.assign(max_pairs=max_pairs, candidate_topk=2)
+    columns_and_rows = 2 * 60 * 16
+    assert recorder.largest <= max(4 * bound, columns_and_rows)
+
+
+@pytest.mark.parametrize('max_pairs', [1, 100_000, 10**9])
+def test_memory_stays_within_what_the_docstring_says(max_pairs, live_bytes):
+    batch, classes, objects, topk = 4, 20, 64, 10
+    priors = grid_priors([(40, 40), (20, 20), (10, 10)], (8, 16, 32), torch.device('cpu'))
+    torch.manual_seed(0)
+    corners = torch.rand(batch, objects, 2) * 300
+    problem = Problem(
+        torch.rand(batch, len(priors), 4) * 320,
+        torch.randn(batch, len(priors), classes),
+        torch.randn(batch, len(priors)),
+        priors,
+        torch.cat([corners, corners + 30], dim=2),
+        torch.randint(classes, (batch, objects)),
+    )
+    levels = problem.levels()
+    arguments = {**vars(problem), 'cls_logits': levels}
+    with live_bytes(arguments) as memory:
+        SimOTAAssigner(candidate_topk=topk, max_pairs=max_pairs).assign(**arguments)
+    plane = 4 * min(max(max_pairs, classes * len(priors)), batch * len(priors) * objects)
+    boxes = 16 * batch * (len(priors) + objects * topk)
+    assert memory.peak <= 5 * plane + 6 * boxes
 
 
 def test_no_temporary_has_a_class_for_each_pair():
@@ -216,7 +247,7 @@ def test_without_ground_truths_all_is_background(count):
     assignment = problem.assign()
     assert not assignment.is_positive.any()
     assert assignment.gt_index.unique().tolist() == [-1]
-    assert torch.count_nonzero(assignment.ious) == 0
+    assert torch.count_nonzero(assignment.slot_ious) == 0
 
 
 @pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
@@ -227,7 +258,24 @@ def test_scores_of_half_precision_are_matched_in_float32(dtype):
     with torch.autocast('cpu', torch.bfloat16):
         assignment = half.assign()
     assert torch.equal(assignment.gt_index, rounded.assign().gt_index)
-    assert assignment.ious.dtype == torch.float32
+    assert assignment.slot_ious.dtype == torch.float32
+
+
+@pytest.mark.parametrize('kind', KINDS)
+def test_each_positive_prior_fills_one_slot(kind):
+    for seed in range(4):
+        problem = random_problem(kind, seed)
+        assignment = problem.assign()
+        batch, objects = problem.gt_labels.shape
+        assert assignment.slot_priors.shape == (batch, objects * 10)
+        for i, is_filled in enumerate(assignment.is_filled):
+            priors, gts = assignment.slot_priors[i, is_filled], assignment.slot_gts[i, is_filled]
+            assert owners(assignment, i) == dict(zip(priors.tolist(), gts.tolist(), strict=True))
+            assert len(priors) == int(assignment.is_positive[i].sum())
+            overlaps = bbox_ious(problem.pred_bboxes[i, priors], problem.gt_bboxes[i, gts])
+            assert torch.equal(assignment.slot_ious[i, is_filled], overlaps)
+            assert torch.count_nonzero(assignment.slot_gts[i, ~is_filled]) == 0
+            assert torch.count_nonzero(assignment.slot_ious[i, ~is_filled]) == 0
 
 
 def test_types_and_no_gradient():
@@ -236,7 +284,7 @@ def test_types_and_no_gradient():
     assignment = problem.assign()
     assert isinstance(assignment, Assignment)
     assert assignment.gt_index.dtype == torch.int64
-    assert not assignment.ious.requires_grad
+    assert not assignment.slot_ious.requires_grad
     assert torch.equal(assignment.is_positive, assignment.gt_index >= 0)
 
 

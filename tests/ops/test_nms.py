@@ -1,5 +1,6 @@
 """NMS against a loop in float32, its limits, and its memory."""
 
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from mmyolox.ops import batched_nms, nms
+from mmyolox.ops import batched_nms, images_nms, nms
 
 INF = float('inf')
 NAN = float('nan')
@@ -188,6 +189,73 @@ def test_max_num_is_the_head_of_the_full_result(max_num: int) -> None:
     bboxes[scores > 0.9], labels[scores > 0.9] = bboxes[0].clone(), 0  # the best 300 are one box
     full = batched_nms(bboxes, scores, labels, 0.65)
     assert torch.equal(batched_nms(bboxes, scores, labels, 0.65, max_num), full[:max_num])
+
+
+def image_by_image(
+    bboxes: Tensor, scores: Tensor, labels: Tensor, images: Tensor, max_num: int, max_candidates: int
+) -> list[int]:
+    """The loop on each image's best candidates."""
+    kept: list[int] = []
+    for image in images.unique().tolist():
+        index = (images == image).nonzero().flatten()
+        index = index[scores[index].argsort(descending=True, stable=True)]
+        if max_candidates >= 0:
+            index = index[:max_candidates]
+        keep = loop(bboxes[index], scores[index], labels[index], 0.5)
+        kept += index[keep if max_num < 0 else keep[:max_num]].tolist()
+    return kept
+
+
+@pytest.mark.parametrize('max_candidates', [-1, 0, 7, 40])
+@pytest.mark.parametrize('max_num', [-1, 0, 1, 3, 1000])
+@pytest.mark.parametrize('make', [random_boxes, grid_boxes])
+def test_images_of_a_batch_are_as_each_alone(make: Any, max_num: int, max_candidates: int) -> None:
+    for seed in range(8):
+        bboxes, scores, labels = make(150, 3, seed)
+        generator = torch.Generator().manual_seed(seed)
+        # Image 0 has no box, 4 a single one, and the others come in any order.
+        images = torch.tensor([1, 2, 3, 3, 3])[torch.randint(5, (150,), generator=generator)]
+        images[17] = 4
+        labels[:20] -= 5
+        keep = images_nms(bboxes, scores, labels, images, 0.5, max_num, max_candidates)
+        expected = image_by_image(bboxes, scores, labels, images, max_num, max_candidates)
+        assert keep.tolist() == expected, f'seed {seed}'
+
+
+def test_images_without_any_box() -> None:
+    nothing = torch.zeros(0, dtype=torch.int64)
+    keep = images_nms(torch.zeros(0, 4), torch.zeros(0), nothing, nothing, 0.5, 10, 10)
+    assert keep.shape == (0,)
+    assert keep.dtype == torch.int64
+
+
+def test_one_crowded_image_looks_at_more_boxes_than_the_others() -> None:
+    """The best 300 boxes of image 0 are one object, so that its three kept ones come from all 900."""
+    bboxes, scores, labels = random_boxes(1800, 1, seed=5)
+    images = torch.arange(2).repeat(900)
+    crowd = (images == 0) & (scores > scores[images == 0].sort(descending=True).values[300])
+    bboxes[crowd] = torch.tensor(BOX)
+    keep = images_nms(bboxes, scores, labels, images, 0.5, 3)
+    assert keep.tolist() == image_by_image(bboxes, scores, labels, images, 3, -1)
+    assert images[keep].tolist() == [0, 0, 0, 1, 1, 1]
+
+
+@pytest.mark.parametrize('crowd', range(1, 12))
+def test_no_box_behind_a_crowd_is_overlooked(crowd: int) -> None:
+    bboxes = torch.tensor([BOX] * crowd + [[60.0, 60, 70, 70]])
+    keep = batched_nms(bboxes, torch.linspace(1, 0.1, crowd + 1), torch.zeros(crowd + 1, dtype=int), 0.5, 2)
+    assert keep.tolist() == [0, crowd]
+
+
+@pytest.mark.parametrize('classes', [1, 4, 900])
+def test_the_blocks_of_accelerators_give_the_same(classes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    case = random_boxes(3000, classes, seed=4)
+    expected = batched_nms(*case, 0.65)
+    module = import_module('mmyolox.ops.nms')
+    monkeypatch.setattr(module, '_CPU_BLOCK', module._ACCELERATOR_BLOCK)
+    with Largest() as largest:
+        assert torch.equal(batched_nms(*case, 0.65), expected)
+    assert 180**2 < largest.elements <= module._ACCELERATOR_BLOCK**2
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')

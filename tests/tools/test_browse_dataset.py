@@ -3,7 +3,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-import torch
 from mmengine.config import Config
 from tool_loading import load_tool
 
@@ -75,11 +74,11 @@ class Samples(list):
 
 
 def test_boxes_and_ignored_regions_are_drawn_in_pixels_of_the_input():
-    image = torch.full((3, 60, 80), 50, dtype=torch.uint8)
+    image = np.full((3, 60, 80), 50, np.uint8)
     truth = dict(
-        bboxes=torch.tensor([[10.0, 30.0, 40.0, 50.0]]),
-        labels=torch.tensor([1]),
-        ignored_bboxes=torch.tensor([[50.0, 30.0, 70.0, 50.0]]),
+        bboxes=np.array([[10.0, 30.0, 40.0, 50.0]]),
+        labels=np.array([1]),
+        ignored_bboxes=np.array([[50.0, 30.0, 70.0, 50.0]]),
         meta=dict(img_path='x/name.jpg'),
     )
     (name, picture), *others = browse.drawn_samples(Samples([dict(inputs=image, data_samples=truth)]), 5, 0)

@@ -135,6 +135,34 @@ def test_pictures_and_predictions(run, checkpoint, photos, tmp_path, monkeypatch
         assert result['image_id'] == 2
 
 
+@pytest.mark.parametrize('options', [('--workers', 0), ('--workers', 3, '--batch-size', 1)], ids=str)
+def test_threads_change_nothing(run, checkpoint, photos, tmp_path, options, monkeypatch):
+    monkeypatch.setattr('mmyolox.inference.print_log', lambda *_: None)
+    for out, extra in (('a', ()), ('b', options)):
+        run(image_demo, photos, CONFIG, checkpoint, '--out-dir', tmp_path / out, *extra, *OPTIONS)
+    for name in ('wide.png', 'sub/small.png'):
+        assert (tmp_path / 'a' / name).read_bytes() == (tmp_path / 'b' / name).read_bytes()
+    one, other = (json.loads((tmp_path / out / 'predictions.json').read_text()) for out in 'ab')
+    assert [result['file_name'] for result in one] == [result['file_name'] for result in other]
+    for result, same in zip(one, other, strict=True):
+        assert result['bbox'] == pytest.approx(same['bbox'], abs=0.05)
+
+
+def test_a_format_that_the_device_has_not(run, checkpoint, photos, tmp_path):
+    with pytest.raises(UserError, match='dtype float16: the CPU'):
+        run(
+            image_demo,
+            photos,
+            CONFIG,
+            checkpoint,
+            '--out-dir',
+            tmp_path / 'out',
+            '--dtype',
+            'float16',
+            *OPTIONS,
+        )
+
+
 def test_a_higher_threshold_and_no_file(run, checkpoint, photos, tmp_path):
     image = photos / 'wide.png'
     options = (*OPTIONS[:2], '--score-thr', 1.1, '--no-json', *OPTIONS[4:])
@@ -156,6 +184,10 @@ def test_a_checkpoint_that_is_none(run, photos, tmp_path):
         run(image_demo, photos, CONFIG, photos / 'wide.png', '--out-dir', tmp_path / 'out')
 
 
-def test_an_impossible_batch(run, photos, tmp_path):
-    with pytest.raises(UserError, match='--batch-size 0: at least 1'):
-        run(image_demo, photos, CONFIG, 'w.pth', '--out-dir', tmp_path / 'out', '--batch-size', 0)
+@pytest.mark.parametrize(
+    ('option', 'value', 'message'),
+    [('--batch-size', 0, '--batch-size 0: at least 1'), ('--workers', -1, '--workers -1: 0 or more')],
+)
+def test_impossible_numbers(run, photos, tmp_path, option, value, message):
+    with pytest.raises(UserError, match=message):
+        run(image_demo, photos, CONFIG, 'w.pth', '--out-dir', tmp_path / 'out', option, value)

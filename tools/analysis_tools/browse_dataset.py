@@ -79,10 +79,10 @@ def drawn_samples(dataset: Any, number: int, seed: int) -> Iterator[tuple[str, '
     for index in np.random.default_rng(seed).permutation(len(dataset))[:number].tolist():
         item = dataset[index]
         truth = item['data_samples']
-        ignored = truth['ignored_bboxes'].numpy()
-        bboxes = np.concatenate([ignored, truth['bboxes'].numpy()])
-        labels = np.concatenate([np.full(len(ignored), len(names) - 1), truth['labels'].numpy()])
-        picture = item['inputs'].permute(1, 2, 0).numpy()
+        ignored = truth['ignored_bboxes']
+        bboxes = np.concatenate([ignored, truth['bboxes']])
+        labels = np.concatenate([np.full(len(ignored), len(names) - 1), truth['labels']])
+        picture = item['inputs'].transpose(1, 2, 0)
         yield Path(truth['meta']['img_path']).stem, draw_boxes(picture, bboxes, labels, names)
 
 

@@ -1,12 +1,12 @@
 # YOLOX s to x: mosaic, affine with a wide range of scales, mixup. Sizes are the data set's `img_scale`.
-pre_transform = [dict(type='LoadImage'), dict(type='LoadAnnotations')]
+max_shrink = 1  # 2, 4 or 8: decode JPEG files smaller where they are shown smaller; values differ a little
+pre_transform = [dict(type='LoadImage', max_shrink=max_shrink), dict(type='LoadAnnotations')]
 
-post_transform = [
-    dict(type='RandomFlip', prob=0.5),
-    dict(type='YOLOXHSVRandomAug'),
+pack_transform = [
     dict(type='FilterAnnotations', min_gt_bbox_wh=(1, 1), keep_empty=False),
     dict(type='PackDetInputs'),
 ]
+post_transform = [dict(type='RandomFlip', prob=0.5), dict(type='YOLOXHSVRandomAug'), *pack_transform]
 
 train_pipeline = [
     *pre_transform,
@@ -18,6 +18,12 @@ train_pipeline = [
 
 # Of the last epochs: nothing is mixed any more.
 train_pipeline_stage2 = [*pre_transform, dict(type='Letterbox'), *post_transform]
+
+# The cached configs read and decode one image a sample, not five: partners of mosaic and mixup are samples that
+# the worker loaded before. Colours and flips are drawn on the device, so that nothing else is left here.
+cached_transform = [*pre_transform, dict(type='RecentSamples', max_images=40, max_megabytes=256)]
+cached_pipeline_stage2 = [*pre_transform, dict(type='Letterbox'), *pack_transform]
+device_augments = [dict(type='YOLOXBatchHSV'), dict(type='YOLOXBatchFlip', prob=0.5)]
 
 test_pipeline = [
     dict(type='LoadImage', tolerant=True),

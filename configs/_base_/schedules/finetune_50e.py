@@ -19,6 +19,7 @@ auto_scale_lr = dict(enable=False, base_batch_size=8)
 
 optim_wrapper = dict(
     type='OptimWrapper',
+    constructor='YOLOXOptimWrapperConstructor',
     optimizer=dict(type='AdamW', lr=base_lr, weight_decay=0.05),
     paramwise_cfg=dict(norm_decay_mult=0.0, bias_decay_mult=0.0),
 )
@@ -36,7 +37,7 @@ default_hooks = dict(
     mode_switch=dict(type='YOLOXModeSwitchHook', num_last_epochs=num_last_epochs),
     ema=dict(
         type='EMAHook',
-        ema_type='mmdet.ExpMomentumEMA',
+        ema_type='YOLOXEMA',
         momentum=5e-3,  # a short memory, for short trainings
         gamma=200,
         update_buffers=True,

@@ -20,6 +20,7 @@ auto_scale_lr = dict(enable=False, base_batch_size=64)
 
 optim_wrapper = dict(
     type='OptimWrapper',
+    constructor='YOLOXOptimWrapperConstructor',
     optimizer=dict(type='SGD', lr=base_lr, momentum=0.9, weight_decay=5e-4, nesterov=True),
     paramwise_cfg=dict(norm_decay_mult=0.0, bias_decay_mult=0.0),
 )
@@ -37,7 +38,7 @@ default_hooks = dict(
     mode_switch=dict(type='YOLOXModeSwitchHook', num_last_epochs=num_last_epochs),
     ema=dict(
         type='EMAHook',
-        ema_type='mmdet.ExpMomentumEMA',
+        ema_type='YOLOXEMA',
         momentum=1e-4,
         update_buffers=True,
         strict_load=False,

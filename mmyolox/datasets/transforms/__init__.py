@@ -3,9 +3,11 @@
 from .color import YOLOXHSVRandomAug
 from .formatting import FilterAnnotations, PackDetInputs
 from .geometric import Letterbox, RandomAffine, RandomFlip
-from .loading import LoadAnnotations, LoadImage, UndecodableImageError, begin_scene, read_image
+from .loading import LoadAnnotations, LoadImage, begin_scene, read_image
 from .mixing import Mosaic, YOLOXMixUp
+from .recent import RecentSamples
 from .scene import Sample, Scene
+from .sources import UndecodableImageError
 
 __all__ = [
     'FilterAnnotations',
@@ -16,6 +18,7 @@ __all__ = [
     'PackDetInputs',
     'RandomAffine',
     'RandomFlip',
+    'RecentSamples',
     'Sample',
     'Scene',
     'UndecodableImageError',

@@ -35,8 +35,11 @@ class YOLOXHSVRandomAug(BaseTransform):
 def shift_hsv(image: np.ndarray, hue: int, saturation: int, value: int) -> np.ndarray:
     """Shifts a BGR image (h, w, 3) uint8 by whole steps of OpenCV's HSV; returns a new image."""
     levels = np.arange(256)
-    tables = np.stack(
-        [(levels + hue) % 180, (levels + saturation).clip(0, 255), (levels + value).clip(0, 255)], axis=-1
-    )
     hsv = cv2.cvtColor(image, cv2.COLOR_BGR2HSV)
-    return cv2.cvtColor(cv2.LUT(hsv, tables[None].astype(np.uint8)), cv2.COLOR_HSV2BGR)
+    # Plane by plane, and only where something changes: OpenCV's three-channel LUT is slow.
+    tables = ((levels + hue) % 180, (levels + saturation).clip(0, 255), (levels + value).clip(0, 255))
+    for channel, (shift, table) in enumerate(zip((hue, saturation, value), tables, strict=True)):
+        if shift:
+            plane = cv2.LUT(cv2.extractChannel(hsv, channel), table.astype(np.uint8))
+            cv2.insertChannel(plane, hsv, channel)
+    return cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR, dst=hsv)

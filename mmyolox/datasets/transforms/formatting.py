@@ -1,7 +1,6 @@
 """The last steps of a pipeline: weed out, and pack into what the collate function takes."""
 
 import numpy as np
-import torch
 from mmcv.transforms import BaseTransform
 
 from mmyolox.registry import TRANSFORMS
@@ -36,10 +35,11 @@ class FilterAnnotations(BaseTransform):
 class PackDetInputs(BaseTransform):
     """Draws the sample and keeps what the model needs.
 
-    Returns ``dict(inputs, data_samples)``: ``inputs`` is (channels, h, w) uint8; ``data_samples`` holds
-    ``bboxes`` (M, 4) float32 xyxy in pixels of ``inputs``, ``labels`` (M,) int64, ``ignored_bboxes`` (I, 4)
-    and ``meta``, the sample's ``img_id``, ``img_path``, ``ori_shape`` (h, w), ``img_shape`` (h, w) and, for
-    an undisturbed single image, ``matrix`` from the original image to ``inputs``. The meta also has the
+    Returns ``dict(inputs, data_samples)`` of NumPy arrays; they become tensors once a batch, in the collate
+    function. ``inputs`` is (channels, h, w) uint8, channels last in memory; ``data_samples`` holds ``bboxes``
+    (M, 4) float32 xyxy in pixels of ``inputs``, ``labels`` (M,) int64, ``ignored_bboxes`` (I, 4) and
+    ``meta``, the sample's ``img_id``, ``img_path``, ``ori_shape`` (h, w), ``img_shape`` (h, w) and, for an
+    undisturbed single image, ``matrix`` from the original image to ``inputs``. The meta also has the
     untouched annotations as ``gt_bboxes``, ``gt_labels`` and ``gt_ignored``, for metrics that want them in
     pixels of the original image.
     """
@@ -51,12 +51,11 @@ class PackDetInputs(BaseTransform):
             meta.update(
                 gt_bboxes=results['bboxes'], gt_labels=results['labels'], gt_ignored=results['is_crowd']
             )
-        bboxes = torch.from_numpy(results.get('gt_bboxes', np.zeros((0, 4), np.float32)))
-        labels = torch.from_numpy(results.get('gt_bboxes_labels', np.zeros(0, np.int64)))
+        bboxes = results.get('gt_bboxes', np.zeros((0, 4), np.float32))
+        labels = results.get('gt_bboxes_labels', np.zeros(0, np.int64))
         is_object = labels != IGNORED
         data_samples = dict(
             bboxes=bboxes[is_object], labels=labels[is_object], ignored_bboxes=bboxes[~is_object], meta=meta
         )
         # A view: collate copies every image into the batch once, in memory order.
-        inputs = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)
-        return dict(inputs=inputs, data_samples=data_samples)
+        return dict(inputs=image.transpose(2, 0, 1), data_samples=data_samples)

@@ -78,6 +78,13 @@ def is_axis_aligned(matrix: np.ndarray) -> bool:
     return bool(matrix[0, 1] == 0 and matrix[1, 0] == 0)
 
 
+def largest_stretch(matrix: np.ndarray) -> float:
+    """How many times longer an affine map makes a distance at most: its largest singular value."""
+    (a, b, _), (c, d, _), _ = matrix.tolist()
+    squares, area = a * a + b * b + c * c + d * d, a * d - b * c
+    return math.sqrt((squares + math.sqrt(max(0.0, squares * squares - 4 * area * area))) / 2)
+
+
 def fit_matrix(source: Size, target: Size) -> np.ndarray:
     """Scales an image of ``source`` (w, h) to fit into ``target`` (w, h), aspect ratio kept, at the top left.
 

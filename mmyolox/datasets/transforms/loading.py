@@ -1,6 +1,7 @@
 """The first steps of every pipeline: an image's pixels and its annotations."""
 
 import logging
+from functools import partial
 
 import cv2
 import mmengine
@@ -12,27 +13,16 @@ from mmyolox.registry import TRANSFORMS
 from mmyolox.utils.errors import UserError
 
 from .instances import IGNORED
+from .jpeg import read_jpeg_header
 from .scene import FILL, Scene
+from .sources import EncodedJpeg, ImageSource, Pixels, UndecodableImageError
 
 _READ_FLAGS = {
     'color': cv2.IMREAD_COLOR,
     'grayscale': cv2.IMREAD_GRAYSCALE,
     'unchanged': cv2.IMREAD_UNCHANGED,
 }
-
-
-class UndecodableImageError(Exception):
-    """An image file that is missing, empty or not an image.
-
-    Attributes:
-        path: the file.
-        sample_idx: its index in the data set, -1 outside of one.
-    """
-
-    def __init__(self, path: str, sample_idx: int = -1) -> None:
-        super().__init__(f'cannot decode the image {path}')
-        self.path = path
-        self.sample_idx = sample_idx
+_LAZY_CHANNELS = {'color': 3, 'grayscale': 1}
 
 
 def read_image(path: str, color_type: str = 'color', backend_args: dict | None = None) -> np.ndarray:
@@ -49,10 +39,20 @@ def read_image(path: str, color_type: str = 'color', backend_args: dict | None =
     Raises:
         UndecodableImageError: the file cannot be read or is not an image.
     """
+    return _decode(path, _read_file(path, backend_args), _READ_FLAGS[color_type])
+
+
+def _read_file(path: str, backend_args: dict | None) -> bytes:
     try:
-        content = mmengine.fileio.get(path, backend_args=backend_args)
-        pixels = cv2.imdecode(np.frombuffer(content, np.uint8), _READ_FLAGS[color_type])
-    except (OSError, cv2.error) as error:
+        return mmengine.fileio.get(path, backend_args=backend_args)
+    except OSError as error:
+        raise UndecodableImageError(path) from error
+
+
+def _decode(path: str, content: bytes, flags: int) -> np.ndarray:
+    try:
+        pixels = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
+    except cv2.error as error:
         raise UndecodableImageError(path) from error
     if pixels is None or pixels.dtype != np.uint8:
         raise UndecodableImageError(path)
@@ -66,39 +66,89 @@ class LoadImage(BaseTransform):
     Adds ``scene``, ``ori_shape`` and ``img_shape`` (h, w), and ``matrix``, the (3, 3) map from the original
     image to the current canvas that later geometric steps extend.
 
+    A plain JPEG file (8 bits, grey or YCbCr, upright) is decoded when it is drawn, if it is. Other
+    files are decoded at once: CMYK and lossless JPEG, PNG (16 bits a channel are scaled down to 8), ...
+
+    EXIF's orientation is applied, as in MMDetection, Detectron2 and Megvii's YOLOX, unless the annotated
+    ``height`` and ``width`` fit the image as it is stored and not as it is turned: then the boxes were drawn
+    on the stored pixels, as by tools that ignore EXIF (pycocotools among them), and so are ours.
+
     Args:
         color_type: see :func:`read_image`.
         tolerant: an undecodable file becomes a grey image of the annotated size and a warning that names
             it, so that one bad file does not end a night's validation. Training replaces the sample
             instead and needs no tolerance.
+        max_shrink: decode plain JPEG files up to this many times smaller (1, 2, 4 or 8) where the scene
+            shows them at least as much smaller. Faster, and averages where bilinear interpolation would skip
+            pixels, so that values differ; see docs/speed.md for how much.
         backend_args: of :func:`mmengine.fileio.get`.
     """
 
     def __init__(
-        self, color_type: str = 'color', tolerant: bool = False, backend_args: dict | None = None
+        self,
+        color_type: str = 'color',
+        tolerant: bool = False,
+        max_shrink: int = 1,
+        backend_args: dict | None = None,
     ) -> None:
         if color_type not in _READ_FLAGS:
             raise UserError(f'LoadImage: color_type={color_type!r} is not one of {sorted(_READ_FLAGS)}')
+        if max_shrink not in (1, 2, 4, 8):
+            raise UserError(f'LoadImage: max_shrink={max_shrink} is not one of 1, 2, 4 and 8')
         self.color_type = color_type
         self.tolerant = tolerant
+        self.max_shrink = max_shrink
         self.backend_args = backend_args
 
     def transform(self, results: dict) -> dict:
         try:
-            pixels = read_image(results['img_path'], self.color_type, self.backend_args)
+            source = self._open(results)
         except UndecodableImageError as error:
             if not self.tolerant:
                 raise UndecodableImageError(error.path, results.get('sample_idx', -1)) from error
             print_log(f'{error}; a grey image takes its place', 'current', logging.WARNING)
             channels = 1 if self.color_type == 'grayscale' else 3
-            pixels = np.full((results['height'], results['width'], channels), FILL, np.uint8)
-        return begin_scene(results, pixels)
+            source = Pixels(np.full((results['height'], results['width'], channels), FILL, np.uint8))
+        return _begin_scene(results, source)
+
+    def _open(self, results: dict) -> ImageSource:
+        idx, cache = results.get('sample_idx', -1), getattr(results.get('dataset'), 'image_cache', None)
+        cached = None if cache is None else cache.get(idx)
+        if cached is not None:
+            return Pixels(cached)
+        path = results['img_path']
+        content = _read_file(path, self.backend_args)
+        header = read_jpeg_header(content)
+        channels = _LAZY_CHANNELS.get(self.color_type)
+        if header and header.orientation == 1 and channels and not self.tolerant:
+            remember = None if cache is None else partial(cache.put, idx)
+            # What is to be remembered is decoded in full.
+            max_shrink = 1 if remember else self.max_shrink
+            return EncodedJpeg(path, content, header, channels, max_shrink, idx, remember)
+        pixels = self._decode_as_annotated(results, content)
+        if cache is not None:
+            cache.put(idx, pixels)
+        return Pixels(pixels)
+
+    def _decode_as_annotated(self, results: dict, content: bytes) -> np.ndarray:
+        flags = _READ_FLAGS[self.color_type]
+        turned = _decode(results['img_path'], content, flags)
+        annotated = (results.get('height'), results.get('width'))
+        if turned.shape[:2] == annotated or turned.shape[1::-1] != annotated:
+            return turned
+        stored = _decode(results['img_path'], content, flags | cv2.IMREAD_IGNORE_ORIENTATION)
+        return stored if stored.shape[:2] == annotated else turned
 
 
 def begin_scene(results: dict, pixels: np.ndarray) -> dict:
     """Starts a sample from pixels (h, w, channels) uint8, in place."""
-    results['scene'] = Scene.of(pixels)
-    results['ori_shape'] = results['img_shape'] = pixels.shape[:2]
+    return _begin_scene(results, Pixels(pixels))
+
+
+def _begin_scene(results: dict, source: ImageSource) -> dict:
+    width, height = source.size
+    results['scene'] = Scene.showing(source)
+    results['ori_shape'] = results['img_shape'] = (height, width)
     results['matrix'] = np.eye(3)
     return results
 

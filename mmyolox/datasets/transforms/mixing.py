@@ -30,18 +30,22 @@ class _PartnerTransform(BaseTransform):
         self.prob = prob
 
     def load_partner(self, results: dict, tries: int = 1) -> dict:
-        """Loads a random sample of the same data set, in pixels of its original image.
+        """Takes a random sample of the same data set, in pixels of its original image.
+
+        It is one of the ``recent_samples``, where there are any (see :class:`RecentSamples`), or loaded.
 
         Args:
             results: the sample that wants a partner.
             tries: how many are looked at for one that has annotations; the last one is taken as it is.
         """
-        dataset, rng = results['dataset'], results['rng']
+        dataset, rng, recent = results['dataset'], results['rng'], results.get('recent_samples', ())
         for _ in range(tries):
-            info = dataset.get_data_info(int(rng.integers(len(dataset))))
+            idx = int(rng.integers(len(recent) or len(dataset)))
+            info = recent[idx] if recent else dataset.get_data_info(idx)
             if len(info['labels']):
                 break
-        return self.pre_transform(Sample(info, dataset=dataset, rng=rng, img_scale=results['img_scale']))
+        partner = Sample(info, dataset=dataset, rng=rng, img_scale=results['img_scale'])
+        return partner if recent else self.pre_transform(partner)
 
 
 @TRANSFORMS.register_module()

@@ -75,6 +75,63 @@ def test_exif_orientation_is_applied(write, orientation, turns):
     assert np.abs(read.astype(int) - wanted).mean() < 2
 
 
+@pytest.mark.parametrize('orientation', range(1, 9))
+@pytest.mark.parametrize('annotated', ['stored', 'turned', 'other', None])
+def test_annotated_size_decides_on_exif_orientation(write, orientation, annotated):
+    path = write(with_orientation(orientation), 'a.jpg')
+    turned = cv2.imread(path)
+    stored = cv2.imread(path, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    shape = dict(stored=(30, 40), turned=turned.shape[:2], other=(11, 12)).get(annotated)
+    size = dict(zip(('height', 'width'), shape, strict=True)) if shape else {}
+    results = LoadImage()(Sample(img_path=path, **size))
+    # Of a half turn or a mirrored image the size does not tell.
+    is_stored = annotated == 'stored' and orientation >= 5
+    np.testing.assert_array_equal(results['img'], stored if is_stored else turned)
+    assert results['ori_shape'] == (stored if is_stored else turned).shape[:2]
+
+
+@pytest.mark.parametrize('mode', ['CMYK', 'RGB', 'L'])
+@pytest.mark.parametrize('max_shrink', [1, 8])
+def test_jpeg_variants_are_decoded(write, mode, max_shrink):
+    file = io.BytesIO()
+    Image.fromarray(SOURCE[..., ::-1]).convert(mode).save(file, 'JPEG', quality=100)
+    path = write(file.getvalue(), 'a.jpg')
+    results = LoadImage(max_shrink=max_shrink)(Sample(img_path=path))
+    np.testing.assert_array_equal(results['img'], cv2.imread(path))
+
+
+@pytest.mark.parametrize('color_type', ['color', 'grayscale'])
+def test_sixteen_bits_become_eight(write, color_type):
+    path = write(SOURCE.astype(np.uint16) * 257)
+    results = LoadImage(color_type, max_shrink=8)(Sample(img_path=path))
+    wanted = read_image(write(SOURCE, 'b.png'), color_type)
+    assert np.abs(results['img'].astype(int) - wanted).max() <= 1
+
+
+class Cache(dict):
+    """Images by sample, as a data set holds them."""
+
+    put = dict.__setitem__
+
+
+@pytest.mark.parametrize('extension', ['.png', '.jpg'])
+def test_cache_of_the_dataset_is_filled_and_used(write, extension, tmp_path):
+    path = write(cv2.imencode(extension, SOURCE)[1].tobytes(), f'a{extension}')
+    dataset = type('DataSet', (), dict(image_cache=Cache()))()
+    first = LoadImage(max_shrink=8)(Sample(img_path=path, sample_idx=3, dataset=dataset))['img']
+    assert list(dataset.image_cache) == [3]
+    np.testing.assert_array_equal(first, cv2.imread(path))
+    (tmp_path / f'a{extension}').unlink()
+    again = LoadImage()(Sample(img_path=path, sample_idx=3, dataset=dataset))['img']
+    np.testing.assert_array_equal(again, first)
+
+
+@pytest.mark.parametrize('max_shrink', [0, 3, 16])
+def test_max_shrink_is_checked(max_shrink):
+    with pytest.raises(UserError, match=f'max_shrink={max_shrink}'):
+        LoadImage(max_shrink=max_shrink)
+
+
 BROKEN = {
     'empty': b'',
     'garbage': b'no image at all' * 50,
@@ -115,6 +172,15 @@ def test_load_begins_a_scene(write):
     np.testing.assert_array_equal(results['matrix'], np.eye(3))
     np.testing.assert_array_equal(results['scene'].render(), SOURCE)
     assert 'gt_bboxes' not in results
+
+
+def test_file_that_breaks_off_behind_its_header_tells_the_sample(write):
+    content = cv2.imencode('.jpg', SOURCE)[1].tobytes()
+    path = write(content[: content.index(b'\xff\xda')], 'a.jpg')
+    results = LoadImage()(Sample(img_path=path, sample_idx=7))
+    with pytest.raises(UndecodableImageError, match='cannot decode') as caught:
+        results['img']
+    assert (caught.value.path, caught.value.sample_idx) == (path, 7)
 
 
 def test_loading_a_broken_file_tells_the_sample(broken):

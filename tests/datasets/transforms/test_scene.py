@@ -13,7 +13,9 @@ from mmyolox.datasets.transforms.geometry import (
     transform_points,
     translation,
 )
-from mmyolox.datasets.transforms.scene import FILL, Layer, _average_down
+from mmyolox.datasets.transforms.layer import Layer
+from mmyolox.datasets.transforms.scene import FILL, _average_down
+from mmyolox.datasets.transforms.sources import Pixels
 
 UPRIGHT = translation(3.3, -2.6) @ scaling(0.8, 0.9)
 TILTED = translation(14.2, 5.1) @ rotation(12) @ scaling(1.1, 1.1)
@@ -47,7 +49,7 @@ def interpolation_error(rendered, wanted):
 @pytest.mark.parametrize('matrix', [UPRIGHT, TILTED, horizontal_flip(70) @ TILTED, scaling(0.31, 0.31)])
 def test_layer_equals_bilinear_sampling(matrix):
     image = smooth((70, 50), channels=3)
-    rendered = Scene((80, 60), (Layer(image, matrix),)).render()
+    rendered = Scene((80, 60), (Layer.of(Pixels(image), matrix),)).render()
     wanted = warped(image, matrix, (80, 60))
     # OpenCV places samples to 1/32 of a pixel and rounds to a level: 1.5 levels on a picture this smooth.
     assert interpolation_error(rendered, wanted) <= 1.5
@@ -60,7 +62,7 @@ def test_layer_is_not_shifted(matrix):
     for ramp in np.mgrid[:50, :70] * 3:
         image = ramp.astype(np.uint8)[..., None].repeat(3, -1)
         wanted = warped(image, matrix, (80, 60))
-        bias = np.nanmean(Scene((80, 60), (Layer(image, matrix),)).render() - wanted)
+        bias = np.nanmean(Scene((80, 60), (Layer.of(Pixels(image), matrix),)).render() - wanted)
         # In levels, 3 a pixel: a quarter of a pixel would be 0.75. Rounding does not quite average out.
         assert abs(bias) < 0.2
 
@@ -68,7 +70,8 @@ def test_layer_is_not_shifted(matrix):
 def test_upright_layer_covers_the_pixels_whose_centres_it_covers():
     # 30.3 to 30.3 + 2 * 20: columns 30 to 69, half a source pixel from the border included.
     rendered = Scene(
-        (100, 100), (Layer(np.full((2, 2, 3), 200, np.uint8), translation(30.3, 9.7) @ scaling(20, 20)),)
+        (100, 100),
+        (Layer.of(Pixels(np.full((2, 2, 3), 200, np.uint8)), translation(30.3, 9.7) @ scaling(20, 20)),),
     ).render()
     wanted = np.full((100, 100, 3), FILL)
     wanted[10:50, 30:70] = 200
@@ -80,7 +83,7 @@ def test_upright_layer_covers_the_pixels_whose_centres_it_covers():
 def test_tiny_pictures_do_not_vanish(size, degrees):
     image = np.full((size[1], size[0], 3), 200, np.uint8)
     matrix = translation(20.4, 20.4) @ rotation(degrees) @ scaling(3, 3)
-    shown = (Scene((64, 64), (Layer(image, matrix),)).render() == 200).all(-1).sum()
+    shown = (Scene((64, 64), (Layer.of(Pixels(image), matrix),)).render() == 200).all(-1).sum()
     # The area, to within the pixels along the outline.
     assert abs(shown - 9 * size[0] * size[1]) <= 6 * (size[0] + size[1])
     assert shown > 0
@@ -91,7 +94,11 @@ def test_tiny_pictures_do_not_vanish(size, degrees):
 def test_no_seam_between_neighbours(scale, move):
     image = np.full((40, 40, 3), 200, np.uint8)
     side = 40 * scale
-    tiles = [Layer(image, translation(x, y) @ scaling(scale, scale)) for x in (0, side) for y in (0, side)]
+    tiles = [
+        Layer.of(Pixels(image), translation(x, y) @ scaling(scale, scale))
+        for x in (0, side)
+        for y in (0, side)
+    ]
     canvas = (round(2 * side), round(2 * side))
     rendered = Scene(canvas, tuple(tiles)).moved(move, canvas).render()
     centre = transform_points(np.array([side, side]), move).astype(int)
@@ -100,12 +107,27 @@ def test_no_seam_between_neighbours(scale, move):
     assert (around == 200).all()
 
 
+@pytest.mark.parametrize('scale', [(0.57, 0.926), (1.3, 1.3), (-1.3, 2.1), (1.7, -0.8), (-0.9, -0.6)])
+@pytest.mark.parametrize('anchor', [(0, 0), (40, 30), (-7, 5), (11, -23), (80, 60), (95, 71)])
+def test_upright_layer_at_a_whole_pixel(scale, anchor):
+    image = smooth((70, 50))
+    matrix = translation(*anchor) @ scaling(*scale)
+    rendered = Scene((80, 60), (Layer.of(Pixels(image), matrix),)).render()
+    wanted = warped(image, matrix, (80, 60))
+    is_shown = np.isfinite(wanted[..., 0])
+    assert ((rendered == FILL).all(-1) >= ~is_shown).all()
+    if is_shown.any():
+        assert interpolation_error(rendered, wanted) <= 1.0
+        # A quarter of a pixel would be about one level somewhere.
+        assert abs(np.nanmean(rendered - wanted)) < 0.2
+
+
 def test_whole_pixel_placement_is_cv2_resize():
     image = np.random.default_rng(0).integers(0, 256, (31, 45, 3), dtype=np.uint8)
     matrix = translation(5, 7) @ scaling(60 / 45, 20 / 31)
-    rendered = Scene((90, 40), (Layer(image, matrix),)).render()
+    rendered = Scene((90, 40), (Layer.of(Pixels(image), matrix),)).render()
     np.testing.assert_array_equal(rendered[7:27, 5:65], cv2.resize(image, (60, 20)))
-    mirrored = Scene((90, 40), (Layer(image, horizontal_flip(90) @ matrix),)).render()
+    mirrored = Scene((90, 40), (Layer.of(Pixels(image), horizontal_flip(90) @ matrix),)).render()
     np.testing.assert_array_equal(mirrored, rendered[:, ::-1])
 
 
@@ -115,13 +137,16 @@ def test_whole_pixel_placement_is_cv2_resize():
 )
 def test_layer_outside_draws_nothing(matrix):
     image = smooth((40, 30))
-    below = Layer(np.full((64, 64, 3), 7, np.uint8), np.eye(3))
-    assert (Scene((64, 64), (Layer(image, matrix),)).render() == FILL).all()
-    assert (Scene((64, 64), (below, Layer(image, matrix))).render() == 7).all()
+    below = Layer.of(Pixels(np.full((64, 64, 3), 7, np.uint8)), np.eye(3))
+    assert (Scene((64, 64), (Layer.of(Pixels(image), matrix),)).render() == FILL).all()
+    assert (Scene((64, 64), (below, Layer.of(Pixels(image), matrix))).render() == 7).all()
 
 
 def test_later_layers_are_on_top():
-    layers = [Layer(np.full((10, 10, 3), level, np.uint8), translation(5 * level, 0)) for level in (0, 1, 2)]
+    layers = [
+        Layer.of(Pixels(np.full((10, 10, 3), level, np.uint8)), translation(5 * level, 0))
+        for level in (0, 1, 2)
+    ]
     row = Scene((25, 10), tuple(layers)).render()[0, :, 0].tolist()
     assert row == [0] * 5 + [1] * 5 + [2] * 10 + [FILL] * 5
 
@@ -136,11 +161,11 @@ def test_any_number_of_channels(channels, matrix):
     assert rendered.flags.c_contiguous
     for channel in range(channels):
         flat = [
-            np.repeat(la.pixels[..., channel : channel + 1], 3, 2)
+            np.repeat(la.source.read()[0][..., channel : channel + 1], 3, 2)
             for s in (scene, scene.blend)
             for la in s.layers
         ]
-        colour = Scene(scene.size, (Layer(flat[0], scene.layers[0].matrix),), Scene.of(flat[1]))
+        colour = Scene(scene.size, (Layer.of(Pixels(flat[0]), scene.layers[0].matrix),), Scene.of(flat[1]))
         wanted = colour.moved(horizontal_flip(80), (80, 60)).render()
         np.testing.assert_array_equal(rendered[..., channel], wanted[..., 0])
 
@@ -194,10 +219,11 @@ def test_what_the_canvas_cut_off_stays_cut_off(matrix, slack, blended):
 def test_cropped_keeps_what_shows():
     image = np.random.default_rng(0).integers(0, 256, (30, 40, 3), dtype=np.uint8)
     for matrix in (translation(-7.5, -3.2), translation(12, 25) @ scaling(-0.7, 1.3), translation(300, 0)):
-        layer = Layer(image, matrix)
+        layer = Layer.of(Pixels(image), matrix)
         shown = Scene((30, 20), (layer,)).render()
         np.testing.assert_array_equal(Scene((30, 20), (layer.cropped((30, 20)),)).render(), shown)
-        assert layer.cropped((30, 20)).pixels.size <= image.size
+        left, top, right, bottom = layer.cropped((30, 20)).region
+        assert max(0, right - left) * max(0, bottom - top) < 30 * 40
 
 
 @pytest.mark.parametrize(
@@ -212,7 +238,7 @@ def test_cropped_keeps_what_shows():
     ],
 )
 def test_fits(matrix, wanted):
-    assert Layer(np.zeros((30, 40, 3), np.uint8), matrix).fits((40, 30)) is wanted
+    assert Layer.of(Pixels(np.zeros((30, 40, 3), np.uint8)), matrix).fits((40, 30)) is wanted
 
 
 # Blending
@@ -237,7 +263,7 @@ def test_blended_is_moved_as_a_whole(matrix):
 def test_flip_of_blended_is_not_drawn_in_between():
     lazy = Scene.of(smooth((70, 50))).moved(TILTED, (70, 50)).blended_with(Scene.of(smooth((70, 50), 1)))
     flipped = lazy.moved(horizontal_flip(70), (70, 50))
-    assert flipped.layers[0].pixels is lazy.layers[0].pixels
+    assert flipped.layers[0].source is lazy.layers[0].source
     difference = np.abs(flipped.render()[:, ::-1].astype(int) - lazy.render())
     # The other way round half a level is rounded, and half a pixel of the outline is drawn, differently.
     white = Scene.of(np.full((50, 70, 3), 255, np.uint8)).moved(TILTED, (70, 50)).render()

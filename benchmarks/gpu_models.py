@@ -1,0 +1,135 @@
+"""The models of ``gpu.py`` with all that trains them, and their batches: ours and MMDetection's."""
+
+import argparse
+import io
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext, redirect_stdout
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+Batch = dict[str, Any]
+
+
+class Trainer:
+    """A model with optimizer and moving average, as its config says, without a Runner.
+
+    Args:
+        who: ``ours`` or ``mmdet``.
+        size: of YOLOX: ``s``, ``x``, ...
+        args: of the command line.
+        is_compiled: compile the network (not the loss).
+    """
+
+    def __init__(self, who: str, size: str, args: argparse.Namespace, is_compiled: bool = False) -> None:
+        from mmengine.optim import build_optim_wrapper
+        from mmengine.registry import HOOKS, MODELS, DefaultScope
+
+        self.who = who
+        self.cfg, scope, ema = (our_config if who == 'ours' else mmdet_config)(size, args)
+        self.cfg.model.data_preprocessor.batch_augments = []  # one size throughout
+        ema.pop('priority')  # the Runner's
+        with DefaultScope.overwrite_default_scope(scope), redirect_stdout(io.StringIO()):  # much is printed
+            self.model = MODELS.build(self.cfg.model)
+            self.model.init_weights()
+            self.model.to(args.device).train()
+            self.wrapper = build_optim_wrapper(self.model, self.cfg.optim_wrapper)
+            self.ema = HOOKS.build(ema)
+            self.runner = SimpleNamespace(
+                model=self.model, optim_wrapper=self.wrapper, iter=0, epoch=0, max_iters=10**6, max_epochs=300
+            )
+            self.ema.before_run(self.runner)
+        self.precision: Callable[[], AbstractContextManager] = partial(self.wrapper.optim_context, self.model)
+        if is_compiled:
+            for part in (self.model.backbone, self.model.neck, self.model.bbox_head):
+                part.compile()  # of the head only the towers: its losses are not its forward pass
+
+    def step(self, batch: Batch) -> None:
+        """One training step."""
+        self.model.train_step(batch, self.wrapper)
+        self.ema.after_train_iter(self.runner, 0)
+
+    def for_prediction(self, args: argparse.Namespace) -> None:
+        """Turns to prediction: ours as ``init_detector`` does, MMDetection's under autocast."""
+        self.model.eval()
+        if self.who == 'ours':
+            from mmyolox.utils.precision import choose_dtype, prepare_network
+
+            dtype = choose_dtype('auto' if args.amp else 'float32', self.model.data_preprocessor.device)
+            prepare_network(self.model, fuse=True, dtype=dtype)
+            self.precision = nullcontext
+
+    def predict(self, batch: Batch) -> Any:
+        """Detections of a batch."""
+        with self.precision():
+            return self.model(**self.model.data_preprocessor(batch, False), mode='predict')
+
+    def network(self, inputs: Any) -> Any:
+        """Raw outputs of a batch."""
+        with self.precision():
+            return self.model(inputs, mode='tensor')
+
+
+def our_config(size: str, args: argparse.Namespace) -> tuple[Any, str, Any]:
+    """Our config, completed as ``tools/train.py --amp`` does, its scope and its moving average."""
+    from mmengine.registry import init_default_scope
+
+    from mmyolox.utils.config import load_config
+    from mmyolox.utils.launch import enable_amp
+
+    init_default_scope('mmyolox')
+    options = dict(data_root=f'{args.root}/', img_scale=(args.side, args.side))
+    cfg = load_config(f'yolox_{size}_fast_8xb8-300e_coco', options)
+    if args.amp:
+        enable_amp(cfg)
+    return cfg, 'mmyolox', cfg.default_hooks.ema
+
+
+def mmdet_config(size: str, args: argparse.Namespace) -> tuple[Any, str, Any]:
+    """The same of MMDetection."""
+    import mmdet
+    from mmdet.utils import register_all_modules
+    from mmengine.config import Config
+
+    register_all_modules(init_default_scope=False)
+    folder = Path(mmdet.__file__).parent / '.mim' / 'configs' / 'yolox'
+    cfg = Config.fromfile(folder / f'yolox_{size}_8xb8-300e_coco.py')
+    if args.amp and args.device == 'cuda':
+        cfg.optim_wrapper.update(type='AmpOptimWrapper', loss_scale='dynamic')
+    return cfg, 'mmdet', next(hook for hook in cfg.custom_hooks if hook.type == 'EMAHook')
+
+
+def truth(count: int, side: int, device: str) -> tuple[Any, Any, Any]:
+    """Random images uint8, 12 boxes each and their labels, on the device."""
+    from train_step_peer import make_truth
+
+    return tuple(tensor.to(device) for tensor in make_truth(count, 12, side))
+
+
+def our_batch(count: int, side: int, device: str) -> Batch:
+    """A batch in our form, as after the loader."""
+    import numpy as np
+    from train_step_peer import our_batch as pack
+
+    batch = pack(*truth(count, side, device))
+    for meta in batch['data_samples']['metas']:
+        meta.update(matrix=np.eye(3), ori_shape=(side, side))
+    return batch
+
+
+def mmdet_batch(count: int, side: int, device: str) -> Batch:
+    """A batch in MMDetection's form."""
+    from mmdet.structures import DetDataSample
+    from mmengine.structures import InstanceData
+
+    inputs, bboxes, labels = truth(count, side, device)
+    shape = (side, side)
+    metas = dict(img_shape=shape, ori_shape=shape, batch_input_shape=shape, scale_factor=(1.0, 1.0))
+    samples = [DetDataSample(metainfo=metas) for _ in inputs]
+    for sample, boxes, classes in zip(samples, bboxes, labels, strict=True):
+        sample.gt_instances = InstanceData(bboxes=boxes, labels=classes)
+    return dict(inputs=list(inputs), data_samples=samples)
+
+
+BATCHES = dict(ours=our_batch, mmdet=mmdet_batch)

@@ -1,0 +1,148 @@
+"""Decoded images of a small data set, kept over epochs and shared by all workers."""
+
+import copy
+import logging
+import os
+import shutil
+import tempfile
+import weakref
+from collections.abc import Sequence
+
+import numpy as np
+from mmengine.logging import print_log
+from numpy.typing import NDArray
+
+from mmyolox.utils.errors import UserError
+from mmyolox.utils.memory import available_memory, processes_on_machine
+
+from .shared_bytes import SharedBytes
+
+MAX_SHARE = 0.8
+"""What all caches together may take of the memory or disk space that is free before training."""
+
+_CHANNELS = 3
+_EMPTY, _READY, _UNFIT = range(3)
+
+
+class ImageCache:
+    """Pixels of images by their index in the data set, for one process and its workers.
+
+    Whichever process decodes an image first writes it; all others and all later epochs read it. Every image
+    has its place from the beginning, given by the annotated sizes, so that nothing is locked or moved. An
+    image that is not of its annotated size, or not in colour, is decoded each time.
+
+    In distributed training each process has a cache of its own, all of which count in what has to fit.
+
+    Args:
+        sizes: N pairs of height and width, pixels, as annotated.
+        kind: ``'ram'``, or ``'disk'`` for a file that is gone when the last process has ended.
+        folder: Of the file, for ``'disk'``; by default the system's for temporary files (see ``TMPDIR``),
+            which on some systems lies in memory.
+
+    Raises:
+        UserError: The images do not fit in what is free, or ``kind`` or ``folder`` cannot be used.
+    """
+
+    def __init__(self, sizes: Sequence[tuple[int, int]], kind: str, folder: str | None = None) -> None:
+        folder = _check_folder(kind, folder)
+        heights, widths = np.array(sizes, np.int64).reshape(-1, 2).T
+        lengths = heights * widths * _CHANNELS
+        # One byte an image tells what its place holds; the places follow.
+        count, total = len(lengths), len(lengths) + int(lengths.sum())
+        offsets = count + lengths.cumsum() - lengths
+        self._places = np.stack([np.arange(count), offsets, heights, widths], axis=1)
+        _check_room(count, total, folder)
+        self._bytes = SharedBytes(total, folder)
+        self._bytes.write(0, np.full(count, _EMPTY, np.uint8))
+        _LIVE[self._bytes] = _device(folder)
+
+    def get(self, sample_idx: int) -> NDArray[np.uint8] | None:
+        """The pixels (h, w, 3) of an image, a read-only view; None if they are not there."""
+        state, offset, height, width = self._places[sample_idx].tolist()
+        if self._bytes.array[state] != _READY:
+            return None
+        return self._bytes.array[offset : offset + height * width * _CHANNELS].reshape(height, width, -1)
+
+    def put(self, sample_idx: int, pixels: NDArray[np.uint8]) -> None:
+        """Keeps the pixels (h, w, channels) uint8 of an image, for all processes."""
+        state, offset, *size = self._places[sample_idx].tolist()
+        if self._bytes.array[state] != _EMPTY:
+            return
+        if pixels.shape != (*size, _CHANNELS) or pixels.dtype != np.uint8:
+            shape = 'x'.join(map(str, pixels.shape))
+            self._reject(state, f'it decodes to {shape}, and is annotated as {size[0]}x{size[1]}x{_CHANNELS}')
+            return
+        try:
+            self._bytes.write(offset, np.ascontiguousarray(pixels))
+        except OSError as error:
+            self._reject(state, error.strerror)
+        else:
+            self._mark(state, _READY)
+
+    @property
+    def unfit(self) -> int:
+        """How many images could not be kept so far, in all processes."""
+        return int(np.count_nonzero(self._bytes.array[self._places[:, 0]] == _UNFIT))
+
+    def subset(self, indices: Sequence[int] | NDArray[np.int64]) -> 'ImageCache':
+        """The cache of a data set that has images ``indices`` of this one; both share the pixels."""
+        other = copy.copy(self)
+        other._places = self._places[np.array(indices, np.int64)]
+        return other
+
+    def __deepcopy__(self, memo: dict) -> 'ImageCache':
+        return self
+
+    def _reject(self, state: int, reason: str | None) -> None:
+        if not self.unfit:
+            print_log(
+                f'image_cache: image {state} is not kept, because {reason}; others like it are not named',
+                'current',
+                logging.WARNING,
+            )
+        self._mark(state, _UNFIT)
+
+    def _mark(self, state: int, value: int) -> None:
+        self._bytes.write(state, np.array([value], np.uint8))
+
+
+_LIVE: weakref.WeakKeyDictionary[SharedBytes, int | None] = weakref.WeakKeyDictionary()
+"""The caches of this process and the device of each, because they fill only once training has begun."""
+
+
+def _device(folder: str | None) -> int | None:
+    return None if folder is None else os.stat(folder).st_dev
+
+
+def _check_folder(kind: str, folder: str | None) -> str | None:
+    """The folder of the file, None for memory."""
+    if kind not in ('ram', 'disk'):
+        raise UserError(f"image_cache={kind!r} must be 'ram', 'disk' or None")
+    if kind == 'ram':
+        if not hasattr(os, 'memfd_create'):
+            raise UserError("image_cache='ram' needs Linux; set image_cache='disk'")
+        return None
+    folder = tempfile.gettempdir() if folder is None else folder
+    if not os.path.isdir(folder) or not os.access(folder, os.W_OK):
+        raise UserError(f'image_cache_dir={folder!r} must be an existing folder that can be written to')
+    return folder
+
+
+def _check_room(count: int, size: int, folder: str | None) -> None:
+    free = available_memory() if folder is None else shutil.disk_usage(folder).free
+    promised = sum(other.unwritten for other, device in _LIVE.items() if device == _device(folder))
+    processes = processes_on_machine()
+    needed = processes * (size + promised)
+    if needed <= MAX_SHARE * free:
+        return
+    kind, where, advice = (
+        ('ram', 'of memory', "set image_cache='disk' or None")
+        if folder is None
+        else ('disk', f'in {folder}', 'set image_cache_dir to a folder with more space, or image_cache=None')
+    )
+    several = f' in each of {processes} processes' if processes > 1 else ''
+    others = f', {promised / 1e9:.1f} GB for other caches' if promised else ''
+    raise UserError(
+        f'image_cache={kind!r} needs {needed / 1e9:.1f} GB for {count} images{several}{others}, but may take '
+        f'{MAX_SHARE:.0%} of the {free / 1e9:.1f} GB free {where}; {advice}'
+    )

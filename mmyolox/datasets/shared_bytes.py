@@ -1,0 +1,84 @@
+"""Bytes that a process and its workers see alike, whether the workers are forked or spawned."""
+
+import mmap
+import os
+import tempfile
+from multiprocessing.context import get_spawning_popen
+from multiprocessing.reduction import DupFd
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class SharedBytes:
+    """A mapped file without a name, of zeros at first.
+
+    Having no name, it is gone when the last process that has it open has ended, however that ended. Reading
+    is through ``array``; writing is a call of the system, which reports a full disk as an error where
+    a write through the map would kill the process. A spawned worker maps the same file; a copy has its own.
+
+    Args:
+        size: In bytes. Memory or disk space is taken as bytes are written.
+        folder: Where the file lies. Without one it lies in memory, on systems that have ``memfd_create``
+            (Linux; the size of ``/dev/shm`` does not matter), else in the folder for temporary files.
+
+    Attributes:
+        array: (size,) uint8, read-only.
+    """
+
+    array: NDArray[np.uint8]
+
+    def __init__(self, size: int, folder: str | None = None) -> None:
+        if folder is None and hasattr(os, 'memfd_create'):
+            self._open(os.memfd_create('mmyolox'))
+        else:
+            with tempfile.TemporaryFile(dir=folder) as file:
+                self._open(os.dup(file.fileno()))
+        self._file.truncate(size)
+        self._map()
+
+    @classmethod
+    def of(cls, data: NDArray[Any]) -> 'SharedBytes':
+        """The bytes of a contiguous array, in memory."""
+        shared = cls(data.nbytes)
+        shared.write(0, data)
+        return shared
+
+    def _open(self, descriptor: int) -> None:
+        self._file = open(descriptor, 'r+b', buffering=0)  # noqa: SIM115
+
+    def _map(self) -> None:
+        # A map cannot be empty.
+        size = os.fstat(self._file.fileno()).st_size
+        content = mmap.mmap(self._file.fileno(), size, access=mmap.ACCESS_READ) if size else b''
+        self.array = np.frombuffer(content, np.uint8)
+
+    def write(self, offset: int, data: NDArray[Any]) -> None:
+        """Writes a contiguous array.
+
+        Raises:
+            OSError: The disk is full.
+        """
+        rest = data.reshape(-1).view(np.uint8).data
+        while rest:
+            written = os.pwrite(self._file.fileno(), rest, offset)
+            rest, offset = rest[written:], offset + written
+
+    @property
+    def unwritten(self) -> int:
+        """Bytes for which no memory or disk space has been taken yet."""
+        status = os.fstat(self._file.fileno())
+        return max(0, status.st_size - 512 * status.st_blocks)
+
+    def __reduce__(self) -> Any:
+        if get_spawning_popen() is None:
+            return SharedBytes.of, (self.array,)
+        return _reopen, (DupFd(self._file.fileno()),)
+
+
+def _reopen(duplicate: Any) -> SharedBytes:
+    shared = SharedBytes.__new__(SharedBytes)
+    shared._open(duplicate.detach())
+    shared._map()
+    return shared

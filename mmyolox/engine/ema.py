@@ -1,0 +1,65 @@
+"""The moving average of the weights."""
+
+import math
+
+import torch
+from mmengine.model import BaseAveragedModel
+from torch import Tensor, nn
+
+from mmyolox.registry import MODELS
+from mmyolox.utils.errors import UserError
+
+
+@MODELS.register_module()
+class YOLOXEMA(BaseAveragedModel):
+    """Exponential moving average whose momentum falls from 1 to its final value (Megvii's YOLOX).
+
+    An update is ``average += (weights - average) * rate`` with
+    ``rate = (1 - momentum) * exp(-(1 + steps) / gamma) + momentum``, for all tensors at once. Averages and
+    state dict are those of MMDetection 3.3's ``ExpMomentumEMA``; only integer buffers, the counters of batch
+    norms, follow the model, where MMDetection leaves them as they were at the first step.
+
+    Args:
+        model: to be averaged; its copy is :attr:`module`.
+        momentum: final weight of the newest value, in (0, 1).
+        gamma: steps in which the momentum falls.
+        **kwargs: ``interval``, ``device`` and ``update_buffers`` of
+            :class:`mmengine.model.BaseAveragedModel`.
+
+    Raises:
+        UserError: ``momentum`` or ``gamma`` is out of range.
+    """
+
+    def __init__(self, model: nn.Module, momentum: float = 2e-4, gamma: int = 2000, **kwargs: object) -> None:
+        if not 0 < momentum < 1 or gamma <= 0:
+            raise UserError(f'YOLOXEMA: momentum={momentum} must be in (0, 1) and gamma={gamma} above 0')
+        super().__init__(model, **kwargs)
+        self.momentum = momentum
+        self.gamma = gamma
+        self._floats = [name for name, mine in self.avg_parameters.items() if mine.is_floating_point()]
+        self._integers = [name for name in self.avg_parameters if name not in set(self._floats)]
+
+    @torch.no_grad()
+    def update_parameters(self, model: nn.Module) -> None:
+        """Takes in the weights after a training step; waits for no device (``steps`` is on the CPU)."""
+        steps = int(self.steps)
+        values = model.state_dict() if self.update_buffers else dict(model.named_parameters())
+        if steps == 0:
+            self._copy(values, self._floats + self._integers)
+        elif steps % self.interval == 0:
+            self._average(values, (1 - self.momentum) * math.exp(-(1 + steps) / self.gamma) + self.momentum)
+        if not self.update_buffers:
+            for mine, theirs in zip(self.module.buffers(), model.buffers(), strict=True):
+                mine.copy_(theirs)
+        self.steps += 1
+
+    def _average(self, values: dict[str, Tensor], rate: float) -> None:
+        mine = [self.avg_parameters[name] for name in self._floats]
+        # `to` does nothing unless the average was put on another device.
+        theirs = [values[name].to(old.device) for name, old in zip(self._floats, mine, strict=True)]
+        torch._foreach_lerp_(mine, theirs, rate)
+        self._copy(values, self._integers)
+
+    def _copy(self, values: dict[str, Tensor], names: list[str]) -> None:
+        if names:
+            torch._foreach_copy_([self.avg_parameters[name] for name in names], [values[n] for n in names])

@@ -1,0 +1,110 @@
+"""Optimizers that step all weights at once, and mixed precision in bfloat16."""
+
+import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from mmengine.optim import DefaultOptimWrapperConstructor, OptimWrapper
+from torch import nn
+from torch.optim import Optimizer
+
+from mmyolox.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, OPTIMIZERS
+from mmyolox.utils.errors import UserError
+
+
+@OPTIM_WRAPPER_CONSTRUCTORS.register_module()
+class YOLOXOptimWrapperConstructor(DefaultOptimWrapperConstructor):
+    """MMEngine's constructor, with few parameter groups and the fused kernel where the device has one.
+
+    MMEngine makes a group of every parameter, 214 in YOLOX-s, and optimizers and schedulers work group by
+    group. Here, parameters with the same settings share a group: two in our recipes, with and without
+    weight decay. ``fused`` or ``foreach`` in the optimizer's config are left as they are.
+    """
+
+    def add_params(
+        self,
+        params: list[dict],
+        module: nn.Module,
+        prefix: str = '',
+        is_dcn_module: int | float | None = None,
+    ) -> None:
+        """Appends the groups of a module's parameters, merged once the outermost module is through."""
+        super().add_params(params, module, prefix, is_dcn_module)
+        if not prefix:
+            params[:] = merge_groups(params)
+
+    def __call__(self, model: nn.Module) -> OptimWrapper:
+        """Builds the wrapper and its optimizer."""
+        if not {'fused', 'foreach'} & self.optimizer_cfg.keys():
+            device = next(model.parameters()).device
+            if _has_fused_kernel(self.optimizer_cfg['type'], device):
+                self.optimizer_cfg = dict(self.optimizer_cfg, fused=True)
+        wrapper = super().__call__(model)
+        wrapper.optimizer.register_load_state_dict_post_hook(_match_layouts)
+        return wrapper
+
+
+def merge_groups(groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Merges parameter groups that differ in their ``params`` only, in the order of first appearance."""
+    merged: list[dict[str, Any]] = []
+    for group in groups:
+        settings = {key: value for key, value in group.items() if key != 'params'}
+        same = next((one for one in merged if {**one, 'params': ...} == {**settings, 'params': ...}), None)
+        if same is None:
+            merged.append({'params': [*group['params']], **settings})
+        else:
+            same['params'].extend(group['params'])
+    return merged
+
+
+def _has_fused_kernel(kind: str | type[Optimizer], device: torch.device) -> bool:
+    """Whether an optimizer has one for a device; tried out, since PyTorch's list has devices without."""
+    cls = OPTIMIZERS.get(kind) if isinstance(kind, str) else kind
+    if cls is None or 'fused' not in inspect.signature(cls).parameters:
+        return False
+    weight = nn.Parameter(torch.zeros(1, device=device))
+    weight.grad = torch.zeros_like(weight)
+    try:
+        cls([weight], lr=0.0, fused=True).step()
+    except (RuntimeError, ValueError):
+        return False
+    return True
+
+
+def _match_layouts(optimizer: Optimizer) -> None:
+    """Gives loaded moments the memory layout of their weights.
+
+    PyTorch's fused kernels for the CPU pair elements by their place in memory without a check: moments of a
+    run with another layout would be applied to the wrong weights.
+    """
+    for weight, state in optimizer.state.items():
+        for name, value in state.items():
+            if torch.is_tensor(value) and value.shape == weight.shape and value.stride() != weight.stride():
+                state[name] = torch.empty_like(weight, dtype=value.dtype).copy_(value)
+
+
+@OPTIM_WRAPPERS.register_module()
+class AutocastOptimWrapper(OptimWrapper):
+    """Mixed precision on any device that PyTorch's autocast knows, without a scaler for the loss.
+
+    For bfloat16, which has float32's range. MMEngine's ``AmpOptimWrapper`` is for float16; it refuses CPUs.
+
+    Args:
+        dtype: number format of convolutions; weights, losses and matching stay in float32.
+        **kwargs: of :class:`mmengine.optim.OptimWrapper`.
+    """
+
+    def __init__(self, dtype: str = 'bfloat16', **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.dtype = getattr(torch, dtype, None)
+        if not isinstance(self.dtype, torch.dtype):
+            raise UserError(f'optim_wrapper.dtype={dtype} is no number format; use bfloat16')
+
+    @contextmanager
+    def optim_context(self, model: nn.Module) -> Iterator[None]:
+        """What the forward pass of a training step runs in."""
+        device = self.optimizer.param_groups[0]['params'][0].device
+        with super().optim_context(model), torch.autocast(device.type, self.dtype):
+            yield

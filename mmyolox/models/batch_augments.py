@@ -1,0 +1,218 @@
+"""Augmentations of whole training batches on the device."""
+
+import math
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from mmengine.dist import get_rank
+from mmengine.logging import MessageHub
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from mmyolox.registry import MODELS
+from mmyolox.utils.errors import UserError
+
+_HSV_STREAM, _FLIP_STREAM = range(2)
+
+
+@MODELS.register_module()
+class YOLOXBatchHSV(nn.Module):
+    """Shifts hue, saturation and value of each training image, in place of ``YOLOXHSVRandomAug``.
+
+    The distribution is that of :class:`mmyolox.datasets.transforms.YOLOXHSVRandomAug`, and pixels come out
+    equal to OpenCV's to within one grey level; images whose shifts are all zero stay as they are, where
+    OpenCV's way through HSV rounds. The draws are a function of the run's seed, the iteration and the rank.
+    Give it before a resize: it works in whole grey levels.
+
+    Args:
+        hue_delta: largest shift of the hue, in OpenCV's 180 steps; it wraps around.
+        saturation_delta: largest shift of the saturation (0-255), saturating.
+        value_delta: largest shift of the value (0-255), saturating.
+    """
+
+    def __init__(self, hue_delta: int = 5, saturation_delta: int = 30, value_delta: int = 30) -> None:
+        super().__init__()
+        self.deltas = np.array([hue_delta, saturation_delta, value_delta])
+
+    def forward(self, inputs: Tensor, data_samples: dict) -> tuple[Tensor, dict]:
+        """Shifts images (B, 3, H, W) float32, BGR 0-255."""
+        if inputs.shape[1] != 3:
+            raise UserError(f'YOLOXBatchHSV needs images in colour; these have {inputs.shape[1]} channel(s)')
+        return shift_hsv(inputs, _to_device(self.draw_gains(len(inputs)), inputs.device)), data_samples
+
+    def draw_gains(self, batch_size: int) -> NDArray[np.float32]:
+        """Whole shifts (B, 3) of hue, saturation and value for this iteration."""
+        rng, shape = _batch_rng(_HSV_STREAM), (batch_size, 3)
+        return np.trunc(rng.uniform(-1, 1, shape) * self.deltas * rng.integers(0, 2, shape)).astype(
+            np.float32
+        )
+
+
+def shift_hsv(images: Tensor, gains: Tensor) -> Tensor:
+    """Shifts images as :func:`mmyolox.datasets.transforms.color.shift_hsv`, each by its own gains.
+
+    Args:
+        images: (B, 3, H, W) float32 BGR, whole grey levels 0-255.
+        gains: (B, 3) float32, whole steps of OpenCV's hue (0-179), saturation and value (0-255).
+
+    Returns:
+        New images, with the strides of the old ones.
+    """
+    by_hue, by_saturation, by_value = gains[:, :, None, None].unbind(1)
+    hue, saturation, value = _to_hsv(images)
+    hue.add_(by_hue).remainder_(180)
+    saturation.add_(by_saturation).clamp_(0, 255)
+    value.add_(by_value).clamp_(0, 255)
+    chroma = saturation.mul_(value).div_(255)
+    is_shifted = gains.any(1)[:, None, None]
+    shifted = torch.empty_like(images)
+    # Smith's hexcone without its six cases: a channel falls below the value by the chroma, times how far the
+    # hue is from the channel's own (0 within 60 degrees, 1 beyond 120). OpenCV's uint8 path rounds down.
+    for channel, turn in enumerate((1, 3, 5)):
+        turned = (hue / 30).add_(turn).remainder_(6)
+        fall = torch.minimum(turned, 4 - turned).clamp_(0, 1)
+        level = torch.addcmul(value, fall, chroma, value=-1).floor_()
+        shifted[:, channel] = torch.where(is_shifted, level, images[:, channel])
+    return shifted
+
+
+def _to_hsv(images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """OpenCV's 8-bit HSV of images (B, 3, H, W): three (B, H, W) of whole numbers, hue in 0-179.
+
+    The arithmetic is that of OpenCV 4's ``RGB2HSV_b``: products with reciprocals in 12-bit fixed point, which
+    float32 holds exactly.
+    """
+    blue, green, red = images.unbind(1)
+    value = images.amax(1)
+    spread = value - images.amin(1)
+    saturation = _fixed_point_ratio(spread, value, 255)
+    sixths = torch.where(
+        value == red,
+        green - blue,
+        torch.where(value == green, blue - red + 2 * spread, red - green + 4 * spread),
+    )
+    return _fixed_point_ratio(sixths, spread, 30).remainder_(180), saturation, value
+
+
+def _fixed_point_ratio(numerator: Tensor, denominator: Tensor, scale: int) -> Tensor:
+    """Rounded ``scale * numerator / denominator``, where a denominator of 0 comes with a numerator of 0."""
+    reciprocals = torch.div(scale * 4096, denominator.clamp(min=1)).round_()
+    return reciprocals.mul_(numerator).add_(2048).div_(4096).floor_()
+
+
+@MODELS.register_module()
+class YOLOXBatchFlip(nn.Module):
+    """Mirrors training images left and right, in place of ``RandomFlip``.
+
+    Images are mirrored as they are in the batch, with their padding. The draws are a function of the run's
+    seed, the iteration and the rank. ``metas`` stay as they are: they are not used in training.
+
+    Args:
+        prob: of an image to be mirrored.
+    """
+
+    def __init__(self, prob: float = 0.5) -> None:
+        super().__init__()
+        self.prob = prob
+
+    def forward(self, inputs: Tensor, data_samples: dict) -> tuple[Tensor, dict]:
+        """Mirrors some of the images (B, channels, H, W) and their annotations."""
+        flips = _to_device(self.draw_flips(len(inputs)), inputs.device)
+        mirrored = torch.where(flips.view(-1, 1, 1, 1), inputs.flip(3), inputs)
+        return mirrored, data_samples | self.flip_annotations(data_samples, flips, inputs.shape[3])
+
+    def draw_flips(self, batch_size: int) -> NDArray[np.bool_]:
+        """Which images of this iteration are mirrored: (B,)."""
+        return _batch_rng(_FLIP_STREAM).random(batch_size) < self.prob
+
+    def flip_annotations(self, data_samples: dict, flips: Tensor, width: int) -> dict:
+        """What changes in a batch's annotations; models with more than boxes add theirs here.
+
+        Args:
+            data_samples: of :func:`mmyolox.datasets.yolox_collate`.
+            flips: (B,) bool, the images that are mirrored.
+            width: of the images, pixels.
+
+        Returns:
+            The new values by key.
+        """
+        return {key: _flip_bboxes(data_samples[key], flips, width) for key in ('bboxes', 'ignored_bboxes')}
+
+
+def _flip_bboxes(bboxes: Tensor, flips: Tensor, width: int) -> Tensor:
+    """Mirrors the boxes (B, M, 4) xyxy of the images ``flips`` (B,); padding, all zeros, stays padding."""
+    x1, y1, x2, y2 = bboxes.unbind(-1)
+    mirrored = torch.stack([width - x2, y1, width - x1, y2], dim=-1)
+    return torch.where(flips.view(-1, 1, 1) & bboxes.any(-1, keepdim=True), mirrored, bboxes)
+
+
+@MODELS.register_module()
+class YOLOXBatchSyncRandomResize(nn.Module):
+    """Resizes training batches to a random size that is the same on all processes (multi-scale training).
+
+    The size is a function of the run's seed and of the iteration: no process waits for another, and a
+    resumed run continues with the sizes that it would have had. Sizes follow the input's: the height is a
+    multiple of ``size_divisor`` within ``ratio_range`` times the input's, and the width keeps the aspect
+    ratio. As in Megvii's YOLOX, the first ``interval`` iterations keep the input's size.
+
+    Args:
+        ratio_range: of the resulting to the configured height; (0.75, 1.25) gives 480 to 800 at 640.
+        size_divisor: the network's largest stride.
+        interval: iterations between two draws.
+    """
+
+    def __init__(
+        self,
+        ratio_range: tuple[float, float] = (0.75, 1.25),
+        size_divisor: int = 32,
+        interval: int = 10,
+    ) -> None:
+        super().__init__()
+        if not 0 < ratio_range[0] <= ratio_range[1]:
+            raise UserError(
+                f'YOLOXBatchSyncRandomResize: ratio_range={tuple(ratio_range)} must be (low, high) '
+                'with 0 < low <= high'
+            )
+        self.ratio_range = ratio_range
+        self.size_divisor = size_divisor
+        self.interval = interval
+
+    def forward(self, inputs: Tensor, data_samples: dict) -> tuple[Tensor, dict]:
+        """Resizes images (B, channels, H, W) bilinearly, and all boxes with them."""
+        hub = MessageHub.get_current_instance()
+        height, width = inputs.shape[2:]
+        new_height, new_width = self.draw_size(
+            (height, width), hub.get_info('seed', 0), hub.get_info('iter', 0)
+        )
+        if (new_height, new_width) == (height, width):
+            return inputs, data_samples
+        inputs = F.interpolate(inputs, (new_height, new_width), mode='bilinear', align_corners=False)
+        ratios = np.array([new_width / width, new_height / height] * 2, np.float32)
+        scale = _to_device(ratios, inputs.device)
+        scaled = {key: data_samples[key] * scale for key in ('bboxes', 'ignored_bboxes')}
+        return inputs, {**data_samples, **scaled}
+
+    def draw_size(self, size: tuple[int, int], seed: int, iteration: int) -> tuple[int, int]:
+        """The size (h, w) of a training iteration, from the configured (h, w)."""
+        window = iteration // self.interval
+        if window == 0:
+            return size
+        low, high = (ratio * size[0] / self.size_divisor for ratio in self.ratio_range)
+        # With a margin for ratios such as 10 / 13, and one size where no multiple lies within.
+        first = max(1, math.ceil(low - 1e-6))
+        last = max(first, math.floor(high + 1e-6))
+        height = int(np.random.default_rng((seed, window)).integers(first, last + 1)) * self.size_divisor
+        width = max(1, round(height * size[1] / size[0] / self.size_divisor)) * self.size_divisor
+        return height, width
+
+
+def _batch_rng(stream: int) -> np.random.Generator:
+    """A generator for the batch of this iteration and process, another one for each ``stream``."""
+    hub = MessageHub.get_current_instance()
+    return np.random.default_rng((hub.get_info('seed', 0), hub.get_info('iter', 0), get_rank(), stream))
+
+
+def _to_device(values: NDArray, device: torch.device) -> Tensor:
+    """Sends a small array without waiting for the device."""
+    return torch.from_numpy(values).to(device, non_blocking=True)

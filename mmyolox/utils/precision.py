@@ -1,0 +1,78 @@
+"""Number formats for inference: what a device is good at, and a network in that format."""
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from mmcv.cnn.utils import fuse_conv_bn
+from torch import nn
+
+from .errors import UserError
+
+if TYPE_CHECKING:
+    from mmyolox.models import YOLODetector
+
+DTYPES = ('float32', 'bfloat16', 'float16', 'auto')
+"""What :func:`choose_dtype` takes."""
+
+_CPU_INFO = Path('/proc/cpuinfo')
+
+
+def choose_dtype(name: str, device: torch.device) -> torch.dtype:
+    """The number format to compute in.
+
+    Args:
+        name: ``float32``, ``bfloat16`` or ``float16``; or ``auto``: bfloat16 where the device computes in it,
+            else float16 on an accelerator, else float32.
+        device: where to compute.
+
+    Raises:
+        UserError: An unknown name, or a format that this device has not. PyTorch would emulate bfloat16 and
+            float16, slower than float32.
+    """
+    if name not in DTYPES:
+        raise UserError(f'dtype {name}: choose one of {", ".join(DTYPES)}')
+    on_cpu = device.type == 'cpu'
+    if name == 'auto':
+        name = 'bfloat16' if has_bfloat16(device) else 'float32' if on_cpu else 'float16'
+    if name == 'float16' and on_cpu:
+        raise UserError('dtype float16: the CPU is slower in it than in float32; use bfloat16 or float32')
+    if name == 'bfloat16' and not has_bfloat16(device):
+        raise UserError(f'dtype bfloat16: this device ({device}) has no instructions for it; use float32')
+    dtype: torch.dtype = getattr(torch, name)
+    return dtype
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether a device computes in bfloat16 by itself; False for a CPU of which the system does not tell."""
+    if device.type == 'cpu':
+        # avx512_bf16 and amx_bf16 of x86, bf16 of ARM.
+        return _CPU_INFO.is_file() and 'bf16' in _CPU_INFO.read_text()
+    supports: Any = getattr(torch.get_device_module(device), 'is_bf16_supported', lambda: True)
+    try:
+        return bool(supports(including_emulation=False))
+    except TypeError:  # not every accelerator's function tells these apart
+        return bool(supports())
+
+
+def prepare_network(model: 'YOLODetector', fuse: bool, dtype: torch.dtype) -> None:
+    """Turns a detector in evaluation mode into a form that predicts faster and trains no more, in place.
+
+    Scores, boxes and suppression stay in float32.
+
+    Args:
+        model: The detector.
+        fuse: Fold batch norms into the convolutions before them. Logits change by float32 rounding.
+        dtype: Of weights and feature maps.
+    """
+    if fuse:
+        fuse_conv_bn(model)
+    for part in (model.backbone, model.neck, model.bbox_head):
+        part.to(dtype)
+    if dtype != torch.float32:
+        model.backbone.register_forward_pre_hook(partial(_cast, dtype=dtype))
+
+
+def _cast(_: nn.Module, inputs: tuple[Any, ...], dtype: torch.dtype) -> tuple[Any, ...]:
+    return tuple(x.to(dtype) for x in inputs)
