@@ -119,7 +119,9 @@ class Step:
     @contextlib.contextmanager
     def precision(self) -> Iterator[None]:
         """The precision of forward and loss."""
-        with self.wrapper.optim_context(self.model), torch.autocast('cpu', torch.bfloat16, self.autocast):
+        # Not disabled for ours: that would switch off what its own wrapper has switched on.
+        brought = torch.autocast('cpu', torch.bfloat16) if self.autocast else contextlib.nullcontext()
+        with self.wrapper.optim_context(self.model), brought:
             yield
 
     def run(self, batch: dict[str, Any]) -> dict[str, float]:

@@ -1,6 +1,7 @@
 """The moving average of the weights."""
 
 import math
+from collections.abc import Mapping
 
 import torch
 from mmengine.model import BaseAveragedModel
@@ -43,7 +44,9 @@ class YOLOXEMA(BaseAveragedModel):
     def update_parameters(self, model: nn.Module) -> None:
         """Takes in the weights after a training step; waits for no device (``steps`` is on the CPU)."""
         steps = int(self.steps)
-        values = model.state_dict() if self.update_buffers else dict(model.named_parameters())
+        values: Mapping[str, Tensor] = (
+            model.state_dict() if self.update_buffers else dict(model.named_parameters())
+        )
         if steps == 0:
             self._copy(values, self._floats + self._integers)
         elif steps % self.interval == 0:
@@ -53,13 +56,13 @@ class YOLOXEMA(BaseAveragedModel):
                 mine.copy_(theirs)
         self.steps += 1
 
-    def _average(self, values: dict[str, Tensor], rate: float) -> None:
+    def _average(self, values: Mapping[str, Tensor], rate: float) -> None:
         mine = [self.avg_parameters[name] for name in self._floats]
         # `to` does nothing unless the average was put on another device.
         theirs = [values[name].to(old.device) for name, old in zip(self._floats, mine, strict=True)]
         torch._foreach_lerp_(mine, theirs, rate)
         self._copy(values, self._integers)
 
-    def _copy(self, values: dict[str, Tensor], names: list[str]) -> None:
+    def _copy(self, values: Mapping[str, Tensor], names: list[str]) -> None:
         if names:
             torch._foreach_copy_([self.avg_parameters[name] for name in names], [values[n] for n in names])

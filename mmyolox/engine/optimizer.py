@@ -23,6 +23,8 @@ class YOLOXOptimWrapperConstructor(DefaultOptimWrapperConstructor):
     weight decay. ``fused`` or ``foreach`` in the optimizer's config are left as they are.
     """
 
+    optimizer_cfg: dict[str, Any]
+
     def add_params(
         self,
         params: list[dict],
@@ -61,7 +63,7 @@ def merge_groups(groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _has_fused_kernel(kind: str | type[Optimizer], device: torch.device) -> bool:
     """Whether an optimizer has one for a device; tried out, since PyTorch's list has devices without."""
-    cls = OPTIMIZERS.get(kind) if isinstance(kind, str) else kind
+    cls: Any = OPTIMIZERS.get(kind) if isinstance(kind, str) else kind
     if cls is None or 'fused' not in inspect.signature(cls).parameters:
         return False
     weight = nn.Parameter(torch.zeros(1, device=device))

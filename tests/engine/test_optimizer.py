@@ -1,10 +1,12 @@
 """Merged parameter groups, fused kernels and bfloat16, beside what MMEngine does."""
 
 import copy
+from types import SimpleNamespace
 
 import pytest
 import torch
 from mmengine.optim import DefaultOptimWrapperConstructor, build_optim_wrapper
+from mmengine.runner import Runner
 from torch import nn
 
 from mmyolox.engine import AutocastOptimWrapper, YOLOXOptimWrapperConstructor
@@ -78,6 +80,16 @@ def test_merging_keeps_what_differs_apart():
         dict(params=[5]),
     ]
     assert groups[0] == dict(params=[0], lr=1)
+
+
+def test_scaling_the_learning_rate_reaches_all_groups():
+    wrapper = build(small_model(), SGD, dict(NO_DECAY, custom_keys={'head': dict(lr_mult=0.1)}))
+    runner = SimpleNamespace(world_size=2, _train_dataloader=dict(batch_size=4), param_schedulers=None)
+    runner.logger = SimpleNamespace(info=lambda text: None)
+    before = [group['lr'] for group in wrapper.optimizer.param_groups]
+    Runner.scale_lr(runner, wrapper, dict(enable=True, base_batch_size=16))
+    assert len(set(before)) == 2
+    assert [group['lr'] for group in wrapper.optimizer.param_groups] == [0.5 * lr for lr in before]
 
 
 def test_frozen_parameters_are_left_out():

@@ -194,8 +194,8 @@ def test_channels_last_changes_the_layout_and_nothing_else():
     assert not all(weight.is_contiguous() for weight in weights)
     assert all(weight.is_contiguous() for weight in other.parameters())
     images = torch.rand(2, 3, 64, 96) * 255
-    for outputs in (one(images), one(images.contiguous(memory_format=torch.channels_last))):
-        for x, y in zip(all_tensors(outputs), all_tensors(other(images)), strict=True):
+    for inputs in (images, images.contiguous(memory_format=torch.channels_last)):
+        for x, y in zip(all_tensors(one(inputs)), all_tensors(other(inputs)), strict=True):
             assert x.is_contiguous(memory_format=torch.channels_last)
             assert y.is_contiguous()
             assert torch.allclose(x, y, atol=1e-5, rtol=1e-5)

@@ -157,7 +157,7 @@ class Layer:
 
 
 def _placed(anchor: int, scale: float, length: int, canvas: int) -> tuple[int, int, int]:
-    """An axis of an upright image: how many pixels show, their first one on the canvas, and how many there."""
+    """An axis of an upright image: how many pixels show, the first on the canvas, and how many there."""
     room = (canvas - anchor) / scale if scale > 0 else anchor / -scale
     # Two more, because the last pixel is interpolated with the next.
     shown = max(0, min(length, math.ceil(room) + 2))

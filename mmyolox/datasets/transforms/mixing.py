@@ -12,7 +12,8 @@ from mmyolox.utils.errors import UserError
 from .geometric import Letterbox, move_sample
 from .geometry import Size, horizontal_flip, scaling, translation
 from .instances import add_instances
-from .scene import Layer, Sample, Scene, take_scene
+from .layer import Layer
+from .scene import Sample, Scene, take_scene
 
 
 class _PartnerTransform(BaseTransform):

@@ -76,7 +76,7 @@ class InvalidLossHook(Hook):
         if broken:
             raise UserError(
                 f'the weights are not finite any more ({broken[0]} and {len(broken) - 1} others), so no '
-                'checkpoint is written; try a lower learning rate, gradient clipping or training without --amp'
+                'checkpoint is written; try a lower learning rate, gradient clipping or no --amp'
             )
 
     def _check(self, runner: Runner) -> None:
