@@ -32,7 +32,7 @@ from side_by_side import add_peer, check_peers, table
 HERE = Path(__file__).resolve().parent
 TOOLS = HERE.parent / 'tools'
 CONTESTANTS = ('ours', 'mmyolo', 'megvii')
-LEARNING_RATES = dict(adamw=2e-3, published=0.01 * 8 / 64)
+LEARNING_RATES = dict(adamw=4e-3, published=0.01 * 8 / 64)
 SIZES = (320, 512)  # pixels, of multi-scale training
 
 
