@@ -46,7 +46,7 @@ def floats(ema):
 def assert_same(actual, expected):
     assert actual.keys() == expected.keys()
     for name, value in expected.items():
-        # Versions of MMDetection and MMEngine differ in the last bit: some interpolate, some multiply and add.
+        # Versions of MMDetection differ in the last bit: some interpolate, some multiply and add.
         torch.testing.assert_close(actual[name], value, rtol=1e-6, atol=1e-6)
 
 
