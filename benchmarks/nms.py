@@ -11,8 +11,6 @@ because it moves the classes apart and so rounds their coordinates.
 """
 
 import argparse
-import json
-import subprocess
 import tempfile
 import time
 from collections.abc import Callable
@@ -21,6 +19,7 @@ from statistics import median
 
 import numpy as np
 from numpy.typing import NDArray
+from side_by_side import Worker, add_peer, check_peers, take_turns
 
 CASES = [
     (n, classes, kind)
@@ -29,31 +28,6 @@ CASES = [
     for classes in (1, 80)
 ]
 IOU_THRESHOLD = 0.65
-
-
-class Peer:
-    """mmcv's process (``nms_peer.py``)."""
-
-    def __init__(self, python: Path, threads: int, folder: Path) -> None:
-        self.folder = folder
-        self.process = subprocess.Popen(
-            [str(python), str(Path(__file__).with_name('nms_peer.py')), str(threads)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    def seconds(self, way: str) -> float:
-        """Run the current case once."""
-        request = dict(case=str(self.folder / 'case.npz'), way=way, keep=str(self.folder / f'{way}.npy'))
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        print(json.dumps(request), file=self.process.stdin, flush=True)
-        return float(json.loads(self.process.stdout.readline()))
-
-    def keep(self, way: str) -> NDArray[np.int64]:
-        """What the last run of this way kept, by falling score."""
-        return np.load(self.folder / f'{way}.npy')
 
 
 def make_case(n: int, classes: int, kind: str) -> dict[str, NDArray]:
@@ -87,21 +61,28 @@ def our_seconds(case: dict[str, NDArray], max_num: int = -1) -> tuple[float, NDA
     return time.perf_counter() - start, keep.numpy()
 
 
-def compare(peer: Peer, n: int, classes: int, kind: str, repeats: int) -> str:
+def compare(peer: Worker, folder: Path, n: int, classes: int, kind: str, repeats: int) -> str:
     """Measure one case; a row of the table."""
     case = make_case(n, classes, kind)
-    np.savez(peer.folder / 'case.npz', **case)
+    np.savez(folder / 'case.npz', **case)
+
+    def ask(way: str) -> float:
+        return peer.ask(case=str(folder / 'case.npz'), way=way, keep=str(folder / f'{way}.npy'))
+
+    def kept(way: str) -> NDArray[np.int64]:
+        return np.load(folder / f'{way}.npy')
+
     runs: dict[str, Callable[[], float]] = {
         'ours': lambda: our_seconds(case)[0],
         'best 300': lambda: our_seconds(case, 300)[0],
-        'one_pass': lambda: peer.seconds('one_pass'),
-        'class_by_class': lambda: peer.seconds('class_by_class'),
+        'one_pass': lambda: ask('one_pass'),
+        'class_by_class': lambda: ask('class_by_class'),
     }
-    times = [[run() for run in runs.values()] for _ in range(repeats + 1)][1:]
-    ours, best, one_pass, by_class = (1000 * median(column) for column in zip(*times, strict=True))
-    peer.seconds('exact')
-    equal = 'yes' if np.array_equal(our_seconds(case)[1], peer.keep('exact')) else 'NO'
-    off = len(np.setxor1d(peer.keep('one_pass'), peer.keep('exact')))
+    times = take_turns(runs, repeats)
+    ours, best, one_pass, by_class = (1000 * median(times[name]) for name in runs)
+    ask('exact')
+    equal = 'yes' if np.array_equal(our_seconds(case)[1], kept('exact')) else 'NO'
+    off = len(np.setxor1d(kept('one_pass'), kept('exact')))
     return (
         f'{kind:10}{n:7}{classes:8}{ours:10.1f}{best:10.1f}{one_pass:10.1f}{by_class:13.1f}'
         f'{ours / min(one_pass, by_class):8.2f}{equal:>7}{off:10}'
@@ -111,23 +92,20 @@ def compare(peer: Peer, n: int, classes: int, kind: str, repeats: int) -> str:
 def main() -> None:
     """Measure all cases."""
     parser = argparse.ArgumentParser(description='our NMS beside compiled mmcv')
-    parser.add_argument(
-        '--peer', type=Path, default=Path('.venv-peers/mmcv/bin/python'), help="mmcv's Python"
-    )
+    add_peer(parser, 'mmcv')
     parser.add_argument('--threads', type=int, default=2)
     parser.add_argument('--repeats', type=int, default=9)
     args = parser.parse_args()
-    if not args.peer.exists():
-        parser.error(f'{args.peer} is not there: run benchmarks/make_env.sh mmcv')
+    check_peers(parser, args, 'mmcv')
     import torch
 
     torch.set_num_threads(args.threads)
     print('boxes          N classes   ours ms  best 300  one pass  class by cl.   ratio  equal  mmcv off')
     with tempfile.TemporaryDirectory() as folder:
-        peer = Peer(args.peer, args.threads, Path(folder))
+        peer = Worker(args.mmcv, Path(__file__).with_name('nms_peer.py'), threads=args.threads)
         for case in CASES:
-            print(compare(peer, *case, args.repeats), flush=True)
-        peer.process.terminate()
+            print(compare(peer, Path(folder), *case, args.repeats), flush=True)
+        peer.close()
 
 
 if __name__ == '__main__':

@@ -1,18 +1,16 @@
 """Runs and times mmcv's compiled NMS; ``nms.py`` starts this file in mmcv's environment.
 
-Reads a JSON object a line: ``case`` is a ``.npz`` file of ``bboxes``, ``scores``, ``labels`` and
-``iou_threshold``, ``way`` one of ``WAYS``, ``keep`` the ``.npy`` file to write the kept indices to. Answers
-each with the seconds that it took.
+A request names ``case``, a ``.npz`` file of ``bboxes``, ``scores``, ``labels`` and ``iou_threshold``;
+``way``, one of ``WAYS``; and ``keep``, the ``.npy`` file to write the kept indices to.
 """
 
-import json
-import sys
 import time
 from collections.abc import Callable
 
 import numpy as np
 import torch
 from mmcv.ops import batched_nms, nms
+from side_by_side import serve
 from torch import Tensor
 
 Way = Callable[[Tensor, Tensor, Tensor, float], Tensor]
@@ -43,19 +41,16 @@ def exact(bboxes: Tensor, scores: Tensor, labels: Tensor, iou_threshold: float) 
 WAYS: dict[str, Way] = dict(one_pass=one_pass, class_by_class=class_by_class, exact=exact)
 
 
-def main() -> None:
-    """Answer until the input ends."""
-    torch.set_num_threads(int(sys.argv[1]))
-    for line in sys.stdin:
-        request = json.loads(line)
-        case = np.load(request['case'])
-        tensors = [torch.from_numpy(case[name]) for name in ('bboxes', 'scores', 'labels')]
-        start = time.perf_counter()
-        keep = WAYS[request['way']](*tensors, float(case['iou_threshold']))
-        seconds = time.perf_counter() - start
-        np.save(request['keep'], keep.numpy())
-        print(json.dumps(seconds), flush=True)
+def timed(case: str, way: str, keep: str) -> float:
+    """Runs a case and stores what is kept; the seconds that it took."""
+    arrays = np.load(case)
+    tensors = [torch.from_numpy(arrays[name]) for name in ('bboxes', 'scores', 'labels')]
+    start = time.perf_counter()
+    kept = WAYS[way](*tensors, float(arrays['iou_threshold']))
+    seconds = time.perf_counter() - start
+    np.save(keep, kept.numpy())
+    return seconds
 
 
 if __name__ == '__main__':
-    main()
+    serve(timed)
