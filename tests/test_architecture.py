@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-LEAVES = sorted((ROOT / 'configs').glob('[!_]*/*.py'))
+LEAVES = sorted([*(ROOT / 'configs').glob('[!_]*/*.py'), *(ROOT / 'projects').glob('*/configs/*.py')])
 
 
 def modules(folder: str) -> list[Path]:
@@ -34,7 +34,7 @@ def test_core_does_not_import_projects():
 def test_nothing_needs_torchvision():
     offenders = [
         path
-        for folder in ('mmyolox', 'tools')
+        for folder in ('mmyolox', 'tools', 'projects')
         for path in modules(folder)
         if 'torchvision' in imported_names(path)
     ]
@@ -44,7 +44,7 @@ def test_nothing_needs_torchvision():
 def test_files_are_short():
     long = {
         path.relative_to(ROOT): count
-        for folder in ('mmyolox', 'tools', 'configs', 'benchmarks')
+        for folder in ('mmyolox', 'tools', 'configs', 'benchmarks', 'projects')
         for path in modules(folder)
         if (count := len(path.read_text(encoding='utf-8').splitlines())) > 300
     }
@@ -54,7 +54,7 @@ def test_files_are_short():
 def test_functions_are_short():
     long = {
         f'{path.relative_to(ROOT)}:{node.name}': node.end_lineno - node.lineno + 1
-        for folder in ('mmyolox', 'tools')
+        for folder in ('mmyolox', 'tools', 'projects')
         for path in modules(folder)
         for node in ast.walk(ast.parse(path.read_text(encoding='utf-8')))
         if isinstance(node, ast.FunctionDef)
