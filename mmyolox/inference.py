@@ -36,8 +36,6 @@ from .registry import DATASETS, MODELS
 from .utils.checkpoint import download_checkpoint, load_checkpoint
 from .utils.config import load_config
 from .utils.config_classes import read_class_names
-from .utils.config_files import find_base, find_config
-from .utils.config_variables import ConfigFile, read_chain
 from .utils.errors import UserError
 from .utils.precision import choose_dtype, prepare_network
 from .utils.threads import map_ahead
@@ -58,8 +56,9 @@ def init_detector(
     """Build a detector that is ready to predict, in a form for that: it cannot be trained or saved.
 
     Args:
-        config: A config file, or the name of one of ours. Where it reads the classes from a data set's
-            annotations, the names recorded in the checkpoint are taken, and the data set is not needed.
+        config: A config file, or the name of one of ours. Where it reads the classes (and what its
+            ``data_variables`` name) from a data set's annotations, those recorded in the checkpoint are
+            taken, and the data set is not needed.
         checkpoint: A file or a web address.
         device: As PyTorch names it; None for the machine's accelerator, else the CPU.
         cfg_options: Values of the config to change, as for :func:`~mmyolox.utils.config.load_config`.
@@ -71,9 +70,10 @@ def init_detector(
             suppression are float32 always.
 
     Returns:
-        The model in evaluation mode, with ``cfg``, the config, and ``dataset_meta['classes']``, a name for
-        each label: those recorded in the checkpoint, else the config's, else those of its test
-        annotations if they are there, else COCO's for 80 classes, else numbers.
+        The model in evaluation mode, with ``cfg``, the config, and ``dataset_meta``, what the checkpoint
+        recorded of its data, else the metainfo of the config's test data set. Its ``classes``, a name for
+        each label, are those recorded, else the config's, else those of its test annotations if they are
+        there, else COCO's for 80 classes, else numbers.
 
     Raises:
         UserError: The config or the checkpoint is at fault, the checkpoint does not give a value to every
@@ -83,15 +83,16 @@ def init_detector(
     load = download_checkpoint if source.startswith(('http://', 'https://')) else load_checkpoint
     content = load(source, allow_unsafe=allow_unsafe)
     weights = state_dict_of(content, source)
-    recorded = content.get('meta', {}).get('dataset_meta', {}).get('classes')
-    cfg = _load_config(config, cfg_options or {}, recorded)
+    recorded = content.get('meta', {}).get('dataset_meta') or {}
+    cfg = load_config(config, cfg_options, recorded)
+    init_default_scope(cfg.get('default_scope') or 'mmyolox')
     model: YOLODetector = MODELS.build(cfg.model)
     matched, summary = match_weights(model, weights, source)
     if not summary.complete:
         raise UserError(f'checkpoint {source} cannot be used with {config}: {summary.describe()}')
     model.load_state_dict(matched)
     model.cfg = cfg
-    model.dataset_meta = dict(classes=_class_names(cfg, recorded, model.bbox_head.num_classes))
+    model.dataset_meta = _dataset_meta(_test_dataset(cfg), recorded, model.bbox_head.num_classes)
     target = device or get_device()
     _on_device(model, target).eval()
     prepare_network(model, fuse, choose_dtype(dtype, torch.device(target)))
@@ -178,36 +179,23 @@ class Preparer:
         return packed
 
 
-def _load_config(config: str | Path, options: dict[str, Any], recorded: Sequence[str] | None) -> Config:
-    """Load a config with the recorded classes where it would read them from a data set."""
-    chain = read_chain(find_config(str(config)), find_base)
-    is_open = _binds(chain, 'classes') and chain.depth_of('classes') == float('inf')
-    if recorded and is_open and options.get('classes') is None:
-        options = options | dict(classes=tuple(recorded))
-    cfg = load_config(config, options)
-    init_default_scope(cfg.get('default_scope') or 'mmyolox')
-    return cfg
-
-
-def _binds(file: ConfigFile, name: str) -> bool:
-    return name in file.assigned() or any(_binds(base, name) for base, _ in file.bases)
-
-
 def _test_dataset(cfg: Config) -> DetectionDataset:
     """The test data set, of which no file is read."""
     return DATASETS.build(dict(cfg.test_dataloader.dataset, lazy_init=True))
 
 
-def _class_names(cfg: Config, recorded: Sequence[str] | None, num_classes: int) -> tuple[str, ...]:
-    for names in _known_names(_test_dataset(cfg), recorded):
-        if len(names) == num_classes:
-            return tuple(names)
-    return tuple(f'class {label}' for label in range(num_classes))
+def _dataset_meta(dataset: DetectionDataset, recorded: dict[str, Any], num_classes: int) -> dict[str, Any]:
+    """What is known of the data that the model was trained on."""
+    names = next(
+        (names for names in _known_names(dataset, recorded) if len(names) == num_classes),
+        [f'class {label}' for label in range(num_classes)],
+    )
+    return dict(recorded or dataset.metainfo, classes=tuple(names))
 
 
-def _known_names(dataset: DetectionDataset, recorded: Sequence[str] | None) -> Iterator[Sequence[str]]:
+def _known_names(dataset: DetectionDataset, recorded: dict[str, Any]) -> Iterator[Sequence[str]]:
     """What the classes may be called, the surest first."""
-    yield recorded or ()
+    yield recorded.get('classes') or ()
     yield dataset.metainfo.get('classes') or ()
     if dataset.ann_file.endswith('.json') and osp.isfile(dataset.ann_file):
         yield read_class_names(dataset.ann_file)

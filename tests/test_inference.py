@@ -222,6 +222,22 @@ def test_a_custom_config_needs_no_data_set(checkpoint, tmp_path):
     assert model.bbox_head.num_classes == 3
 
 
+def test_all_that_is_recorded_of_the_data_stays_known(cfg, data, tmp_path):
+    recorded = dict(classes=list(NAMES), extra=dict(sizes=np.ones(2, np.float32)))
+    weights = save_random_weights(tmp_path / 'w.pth', cfg, dataset_meta=recorded)
+    meta = init_detector(CUSTOM, weights, 'cpu', OPTIONS | dict(data_root='absent')).dataset_meta
+    assert meta.keys() == recorded.keys()
+    assert meta['classes'] == NAMES
+    assert meta['extra']['sizes'].tolist() == [1, 1]
+
+
+def test_without_a_record_the_metainfo_of_the_config_is_known(cfg, data, tmp_path):
+    weights = save_random_weights(tmp_path / 'w.pth', cfg)
+    options = {'data_root': str(data), 'test_dataloader.dataset.metainfo.extra': 'told'}
+    meta = init_detector(CUSTOM, weights, 'cpu', OPTIONS | options).dataset_meta
+    assert meta == dict(classes=NAMES, extra='told')
+
+
 def test_recorded_names_come_before_those_of_the_data_at_hand(data, cfg, tmp_path):
     weights = save_random_weights(tmp_path / 'w.pth', cfg, dataset_meta=dict(classes=('a', 'b', 'c')))
     model = init_detector(CUSTOM, weights, 'cpu', OPTIONS | dict(data_root=str(data)))

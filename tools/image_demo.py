@@ -1,15 +1,21 @@
-"""Finds objects in an image or in all images under a folder.
+"""Finds objects in an image, in all images under a folder, or in a video.
 
     python tools/image_demo.py photos/ yolox_s_fast_8xb8-300e_coco yolox_s.pth --out-dir outputs
 
-``outputs`` gets a picture for every image, under the image's name, with the boxes drawn; and
-``predictions.json``, a list of ``dict(image_id, file_name, label, class_name, bbox, score)`` with ``bbox`` as
-in COCO's results: x, y, width, height in pixels of the image. Folders that are links are not entered.
+``outputs`` gets a picture for every image, under the image's name, with what was found drawn by the config's
+visualizer; and ``predictions.json``, a list in the form of COCO's results: ``dict(image_id, file_name, label,
+class_name, category_id, bbox, score)``, with ``bbox`` as x, y, width, height in pixels of the image, and for
+pose models ``keypoints``. Folders that are links are not entered.
+
+For a video there is a video with the same frame rate and without sound (MPEG-4, ``.mp4``), and every entry
+has ``frame``, counted from 0.
 """
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,13 +26,19 @@ if TYPE_CHECKING:
     from mmdet.structures import DetDataSample
     from mmengine.structures import InstanceData
 
+    from mmyolox.inference import Image
     from mmyolox.models import YOLODetector
+    from mmyolox.visualization import Picture, YOLOXVisualizer
+
+Entry = dict[str, Any]
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Reads the command line; nothing heavy is imported yet."""
-    parser = argparse.ArgumentParser(description='Finds objects in an image or in all images under a folder.')
-    parser.add_argument('input', type=Path, help='an image, or a folder that is searched for images')
+    parser = argparse.ArgumentParser(
+        description='Finds objects in an image, in all images under a folder, or in a video.'
+    )
+    parser.add_argument('input', type=Path, help='an image, a folder that is searched for images, or a video')
     parser.add_argument('config', help='a config file, or the name of one of ours')
     parser.add_argument('checkpoint', help='the checkpoint file, or its web address')
     parser.add_argument('--out-dir', type=Path, default=Path('outputs'), help='(default: %(default)s)')
@@ -89,70 +101,168 @@ def find_images(source: Path, out_dir: Path) -> dict[Path, Path]:
     return targets
 
 
-def draw(sample: 'DetDataSample', found: 'InstanceData', names: Sequence[str], target: Path) -> None:
-    """Writes the image of a prediction with the boxes of ``found`` to ``target``."""
-    import cv2
+def find_video(source: Path, out_dir: Path) -> Path:
+    """Says where the drawn video of a video goes.
 
-    from mmyolox.datasets.transforms import read_image
-    from mmyolox.utils.draw import draw_boxes
-
-    picture = draw_boxes(read_image(sample.img_path), found.bboxes, found.labels, names, found.scores)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_bytes(cv2.imencode(target.suffix, picture)[1])
-
-
-def as_results(sample: 'DetDataSample', found: 'InstanceData', names: Sequence[str], file_name: str) -> list:
-    """The entries of ``predictions.json`` for one image."""
-    results: list[dict[str, Any]] = []
-    for bbox, score, label in zip(
-        found.bboxes.tolist(), found.scores.tolist(), found.labels.tolist(), strict=True
-    ):
-        x1, y1, x2, y2 = bbox
-        results.append(
-            dict(
-                image_id=sample.img_id,
-                file_name=file_name,
-                label=label,
-                class_name=names[label],
-                bbox=[round(value, 2) for value in (x1, y1, x2 - x1, y2 - y1)],
-                score=round(score, 4),
-            )
+    Raises:
+        UserError: There is no such video, or its folder is the one for the results.
+    """
+    if not source.is_file():
+        raise UserError(f'{source}: there is no such video')
+    if out_dir.resolve() == source.resolve().parent:
+        raise UserError(
+            f'--out-dir {out_dir}: {source} lies there, so a video could be overwritten; choose another'
         )
-    return results
+    return out_dir / f'{source.stem}.mp4'
 
 
-def run(model: 'YOLODetector', targets: dict[Path, Path], args: argparse.Namespace) -> tuple[int, list]:
-    """Predicts and draws, with a progress bar; returns the number of images and the results."""
+class ImageFiles:
+    """One image, or those under a folder, as a source of predictions.
+
+    Args:
+        args: The command line.
+
+    Attributes:
+        expected: How many pictures there should be.
+        noun: What they are called.
+    """
+
+    noun = 'images'
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        self.args = args
+        self.targets = find_images(args.input, args.out_dir)
+        self.expected = len(self.targets)
+
+    def results(self, model: 'YOLODetector', visualizer: 'YOLOXVisualizer') -> Iterator[list[Entry]]:
+        """Predicts and draws, with a progress bar; yields the entries of each image that can be decoded."""
+        from mmyolox.datasets.transforms import read_image
+        from mmyolox.utils.draw import write_image
+        from mmyolox.utils.threads import map_ahead
+
+        def report(sample: 'DetDataSample') -> list[Entry]:
+            found, target = above(sample, args.score_thr), self.targets[Path(sample.img_path)]
+            write_image(target, visualizer.draw(read_image(sample.img_path), found))
+            name = target.relative_to(args.out_dir).as_posix()
+            return [
+                dict(image_id=sample.img_id, file_name=name, **entry) for entry in visualizer.entries(found)
+            ]
+
+        args = self.args
+        samples = predictions(model, list(self.targets), self.expected, args)
+        return map_ahead(report, ((sample,) for sample in samples), args.workers, 2 * args.batch_size)
+
+    def missing(self, count: int) -> str:
+        """What is to be said about images that gave no picture."""
+        return f', {self.expected - count} not decoded' if count < self.expected else ''
+
+
+class VideoFile:
+    """A video as a source of predictions; as :class:`ImageFiles`.
+
+    No more frames are in memory than a few batches and the drawing threads need.
+    """
+
+    noun = 'frames'
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        from mmyolox.video import VideoReader
+
+        self.args = args
+        self.target = find_video(args.input, args.out_dir)
+        self.video = VideoReader(args.input)
+        self.expected = self.video.announced
+
+    def results(self, model: 'YOLODetector', visualizer: 'YOLOXVisualizer') -> Iterator[list[Entry]]:
+        """Predicts, draws and writes, with a progress bar; yields the entries of each frame."""
+        from mmyolox.utils.threads import map_ahead
+        from mmyolox.video import VideoWriter
+
+        def report(sample: 'DetDataSample', frame: 'Picture') -> tuple['Picture', list[Entry]]:
+            found, number = above(sample, args.score_thr), sample.img_id
+            where = dict(image_id=number, file_name=self.target.name, frame=number)
+            return visualizer.draw(frame, found), [where | entry for entry in visualizer.entries(found)]
+
+        def remembered() -> 'Iterator[Picture]':
+            for frame in self.video.frames(args.batch_size if args.workers else 0):
+                under_way.append(frame)
+                yield frame
+
+        args, under_way = self.args, deque()
+        samples = predictions(model, as_inputs(remembered(), model), self.expected, args)
+        pairs = ((sample, under_way.popleft()) for sample in samples)
+        with VideoWriter(self.target, self.video.rate) as writer:
+            for picture, entries in map_ahead(report, pairs, args.workers, args.workers):
+                writer.write(picture)
+                yield entries
+
+    def missing(self, count: int) -> str:
+        """What is to be said about a video that ends early."""
+        # One less is no sign: the number may be an estimate by the duration.
+        return f', then the video breaks off ({self.expected} announced)' if count + 1 < self.expected else ''
+
+
+def above(sample: 'DetDataSample', score_thr: float) -> 'InstanceData':
+    """The objects of a prediction that are certain enough."""
+    found = sample.pred_instances
+    return found[found.scores >= score_thr]
+
+
+def predictions(
+    model: 'YOLODetector', inputs: 'Iterable[Image]', expected: int, args: argparse.Namespace
+) -> 'Iterator[DetDataSample]':
+    """Predicts, with a progress bar; without its end if ``expected`` is 0."""
     from mmengine.utils import track_iter_progress
 
     from mmyolox.inference import detect
-    from mmyolox.utils.threads import map_ahead
 
-    def report(sample: 'DetDataSample') -> list:
-        found = sample.pred_instances
-        found = found[found.scores >= args.score_thr]
-        target = targets[Path(sample.img_path)]
-        draw(sample, found, names, target)
-        return as_results(sample, found, names, target.relative_to(args.out_dir).as_posix())
+    return track_iter_progress(
+        (detect(model, inputs, args.batch_size, args.workers), expected), file=sys.stderr
+    )
 
-    names, ahead = model.dataset_meta['classes'], 2 * args.batch_size
-    predictions = detect(model, list(targets), args.batch_size, args.workers)
-    tracked = track_iter_progress((predictions, len(targets)), file=sys.stderr)
-    reports = list(map_ahead(report, ((sample,) for sample in tracked), args.workers, ahead))
-    return len(reports), [result for results in reports for result in results]
+
+def as_inputs(frames: 'Iterable[Picture]', model: 'YOLODetector') -> 'Iterable[Picture]':
+    """Frames with the channels that the model takes."""
+    import cv2
+
+    if model.cfg.test_dataloader.dataset.pipeline[0].get('color_type') == 'grayscale':
+        return (cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY) for frame in frames)
+    return frames
+
+
+def recorded(results: Iterator[list[Entry]], path: Path) -> Iterator[list[Entry]]:
+    """Writes entries to a JSON file as they pass; no file for none."""
+    import json
+
+    from mmyolox.utils.atomic import atomic_write
+
+    first = list(islice(results, 1))
+    if not first:
+        return
+    with atomic_write(path) as part, part.open('w', encoding='utf-8') as file:
+        file.write('[')
+        separator = '\n'
+        for entries in chain(first, results):
+            for entry in entries:
+                file.write(separator + json.dumps(entry))
+                separator = ',\n'
+            yield entries
+        file.write('\n]\n')
 
 
 def main() -> None:
-    """Finds the images, then the objects in them."""
+    """Finds the images or the video, then the objects in them."""
     args = parse_args()
-    targets = find_images(args.input, args.out_dir)
     if args.batch_size < 1:
         raise UserError(f'--batch-size {args.batch_size}: at least 1 is needed')
     if args.workers < 0:
         raise UserError(f'--workers {args.workers}: 0 or more are needed')
-    import json
+    from mmyolox.video import VIDEO_SUFFIXES
 
+    is_video = args.input.suffix.lower() in VIDEO_SUFFIXES and not args.input.is_dir()
+    source = VideoFile(args) if is_video else ImageFiles(args)
     from mmyolox.inference import init_detector
+    from mmyolox.visualization import build_visualizer
 
     model = init_detector(
         args.config,
@@ -162,13 +272,14 @@ def main() -> None:
         args.allow_unsafe_checkpoint,
         dtype=args.dtype,
     )
-    count, results = run(model, targets, args)
-    if not count:
-        raise UserError(f'{args.input}: none of {len(targets)} images can be decoded')
+    results = source.results(model, build_visualizer(model.cfg, model.dataset_meta))
     if not args.no_json:
-        (args.out_dir / 'predictions.json').write_text(json.dumps(results, indent=1), encoding='utf-8')
-    skipped = f', {len(targets) - count} not decoded' if count < len(targets) else ''
-    print(f'{len(results)} objects in {count} images{skipped}, scores from {args.score_thr}: {args.out_dir}')
+        results = recorded(results, args.out_dir / 'predictions.json')
+    counts = [len(entries) for entries in results]
+    if not counts:
+        raise UserError(f'{args.input}: none of {source.expected} {source.noun} can be decoded')
+    done = f'{sum(counts)} objects in {len(counts)} {source.noun}{source.missing(len(counts))}'
+    print(f'{done}, scores from {args.score_thr}: {args.out_dir}')
 
 
 if __name__ == '__main__':

@@ -49,7 +49,16 @@ def keep_detections(cfg: 'Config', path: str) -> None:
 
 def draw_detections(cfg: 'Config', folder: str) -> None:
     """Makes the test also draw pictures into ``folder``, in place."""
-    cfg.visualizer.type = 'mmdet.DetLocalVisualizer'
+    from mmengine.visualization import Visualizer
+
+    from mmyolox.registry import VISUALIZERS
+
+    name = cfg.visualizer.type
+    if VISUALIZERS.get(name).add_datasample is Visualizer.add_datasample:
+        raise UserError(
+            f'--show-dir: visualizer.type={name} draws nothing; '
+            'add --cfg-options visualizer.type=YOLOXVisualizer'
+        )
     cfg.default_hooks.visualization = dict(
         type='mmdet.DetVisualizationHook', draw=True, test_out_dir=str(Path(folder).absolute())
     )

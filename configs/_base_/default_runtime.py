@@ -29,7 +29,7 @@ default_hooks = dict(
 )
 
 # Writes the curves. Pictures of detections: `tools/test.py --show-dir`.
-visualizer = dict(type='Visualizer', vis_backends=[dict(type='LocalVisBackend')], name='visualizer')
+visualizer = dict(type='YOLOXVisualizer', vis_backends=[dict(type='LocalVisBackend')], name='visualizer')
 log_processor = dict(type='LogProcessor', window_size=50, by_epoch=True)
 log_level = 'INFO'
 load_from = None

@@ -88,7 +88,7 @@ class YOLOXCocoDataset(DetectionDataset):
         ]
 
     def _configured(self, file: CocoAnnotations) -> list[Entry]:
-        """The annotations of the configured classes."""
+        """The annotations of the configured classes; data sets with more than boxes check theirs here."""
         names = {category_id: name for name, category_id in file.category_ids.items()}
         self.report.other_classes.update(
             names[a['category_id']] for a in file.annotations if a['category_id'] not in self._labels
@@ -108,9 +108,7 @@ class YOLOXCocoDataset(DetectionDataset):
         keep = self.report.record(check, [a['id'] for a in annotations])
         return check.bboxes, np.flatnonzero(keep).tolist()
 
-    def _instances(
-        self, annotations: Sequence[Entry], bboxes: NDArray[np.float32]
-    ) -> dict[str, NDArray[Any]]:
+    def _instances(self, annotations: Sequence[Entry], bboxes: NDArray[np.float32]) -> dict[str, Any]:
         """The arrays of one image's M instances; data sets with more than boxes add theirs here.
 
         Args:

@@ -25,18 +25,18 @@ def yolox_collate(samples: Sequence[dict], size_divisor: int = 32) -> dict:
         ``dict(inputs, data_samples)``. ``inputs``: (B, channels, H, W) uint8, images at the top left of a
         grey canvas, channels last in memory. ``data_samples``: ``bboxes`` (B, M, 4) float32 xyxy in pixels of
         ``inputs``, ``labels`` (B, M) int64, ``ignored_bboxes`` (B, I, 4) float32, regions that are neither
-        object nor background, and ``metas``, a list of B dicts. M and I are the largest counts in the batch,
-        perhaps 0; padding rows are boxes of zeros, with the label -1.
+        object nor background, what other arrays there are, likewise, and ``metas``, a list of B dicts. M and
+        I are the largest counts in the batch, perhaps 0; padding rows are zeros, with the label -1.
     """
     data_samples = [sample['data_samples'] for sample in samples]
+    arrays = {
+        key: _pad_rows([sample[key] for sample in data_samples], PADDING_LABEL if key == 'labels' else 0)
+        for key in data_samples[0]
+        if key != 'meta'
+    }
     return dict(
         inputs=_stack_images([sample['inputs'] for sample in samples], size_divisor),
-        data_samples=dict(
-            bboxes=_pad_rows([sample['bboxes'] for sample in data_samples], 0.0),
-            labels=_pad_rows([sample['labels'] for sample in data_samples], PADDING_LABEL),
-            ignored_bboxes=_pad_rows([sample['ignored_bboxes'] for sample in data_samples], 0.0),
-            metas=[sample['meta'] for sample in data_samples],
-        ),
+        data_samples=dict(arrays, metas=[sample['meta'] for sample in data_samples]),
     )
 
 

@@ -17,11 +17,11 @@ from mmyolox.registry import METRICS
 from mmyolox.utils import UserError
 from mmyolox.utils.atomic import atomic_write
 
-from .coco_boxes import BACKENDS, IOU_THRESHOLDS, BoxCurves, BoxDetections, Entry, box_curves
-from .coco_summary import PRECISIONS, class_table, coco_figures, summary_lines, value_of
+from .coco_curves import BACKENDS, IOU_THRESHOLDS, Comparison, Curves, Detections, Entry, coco_curves
+from .coco_summary import PRECISIONS, class_table, figures_of, summary_lines, value_of
 
 ImageResult = tuple[int | str, NDArray[np.floating]]
-"""An image's id and its detections (n, 6): xyxy in pixels of the image, score, label."""
+"""An image's id and its detections (n, F), F at least 6: xyxy in pixels of the image, score, label."""
 
 
 @METRICS.register_module()
@@ -85,11 +85,13 @@ class YOLOXCocoMetric(BaseMetric):
         self.classwise = classwise
         self.format_only = format_only
         self.outfile_prefix = outfile_prefix
-        self.max_dets = tuple(proposal_nums)
+        self.max_dets = tuple(sorted(proposal_nums))
         self.iou_thrs = IOU_THRESHOLDS if iou_thrs is None else np.asarray(iou_thrs, dtype=np.float64)
         self.metric_items = PRECISIONS if metric_items is None else tuple(metric_items)
+        self.comparisons = self._comparisons()
+        known = list(dict.fromkeys(name for one in self.comparisons for name in figures_of(one)))
         for item in self.metric_items:
-            _check_choice('metric_items', item, list(coco_figures(self.max_dets)))
+            _check_choice('metric_items', item, known)
         _check_choice('backend', backend, list(BACKENDS))
         self.library = BACKENDS[backend]()
         self._file = read_coco(ann_file, backend_args=backend_args, need_annotations=not format_only)
@@ -97,12 +99,17 @@ class YOLOXCocoMetric(BaseMetric):
         ids = sorted((image['id'] for image in self._file.images), key=lambda key: (str(type(key)), key))
         self._image_numbers = {image_id: number for number, image_id in enumerate(ids)}
 
+    def _comparisons(self) -> tuple[Comparison, ...]:
+        """What is evaluated; called while the metric is made."""
+        return (Comparison(self.max_dets, self.iou_thrs),)
+
     @BaseMetric.dataset_meta.setter
     def dataset_meta(self, dataset_meta: dict[str, Any]) -> None:
-        """Takes the data set's metainfo and looks its classes up: before training, not after an epoch."""
+        """Takes the data set's metainfo and compares it with the file: before training, not after it."""
         self._dataset_meta = dataset_meta
         self.classes = tuple(dataset_meta['classes'])
         self.cat_ids = self._file.ids_of(self.classes)
+        self.comparisons = tuple(one.prepared(dataset_meta, self._file) for one in self.comparisons)
 
     def process(self, data_batch: Any, data_samples: Sequence[dict[str, Any]]) -> None:
         """Keeps the detections in a batch of images.
@@ -110,16 +117,18 @@ class YOLOXCocoMetric(BaseMetric):
         Args:
             data_batch: Not used.
             data_samples: Each with ``img_id`` and ``pred_instances``, a dict of ``bboxes`` (n, 4) xyxy in
-                pixels of the original image, ``scores`` (n,) and ``labels`` (n,).
+                pixels of the original image, ``scores`` (n,) and ``labels`` (n,), tensors or arrays.
         """
-        predicted = [sample['pred_instances'] for sample in data_samples]
-        rows = [
-            torch.column_stack([one['bboxes'].float(), one['scores'], one['labels']]) for one in predicted
-        ]
+        rows = [self._rows(sample['pred_instances']) for sample in data_samples]
         # One transfer from the device a batch.
         together = torch.cat(rows).cpu().numpy()
         parts = np.split(together, np.cumsum([len(row) for row in rows])[:-1])
         self.results += zip((sample['img_id'] for sample in data_samples), parts, strict=True)
+
+    def _rows(self, predicted: Mapping[str, Any]) -> torch.Tensor:
+        """What is kept of an image's n detections, (n, F) float32; see :data:`ImageResult`."""
+        columns = (predicted[name] for name in ('bboxes', 'scores', 'labels'))
+        return torch.column_stack([torch.as_tensor(column).float() for column in columns])
 
     def compute_metrics(self, results: list[ImageResult]) -> dict[str, float]:
         """The figures by name.
@@ -128,25 +137,30 @@ class YOLOXCocoMetric(BaseMetric):
             results: Of all images, as :meth:`process` keeps them.
         """
         if self.outfile_prefix is not None:
-            self._write(results, f'{self.outfile_prefix}.bbox.json')
+            for comparison in self.comparisons:
+                self._write(results, comparison)
         if self.format_only:
             return {}
         anything_found = any(len(rows) for _, rows in results)
-        return self._report(self.curves(results), anything_found)
+        metrics: dict[str, float] = {}
+        for comparison in self.comparisons:
+            metrics |= self._report(self.curves(results, comparison.kind), anything_found)
+        return metrics
 
-    def curves(self, results: Sequence[ImageResult]) -> BoxCurves:
+    def curves(self, results: Sequence[ImageResult], kind: str = 'bbox') -> Curves:
         """Precision and recall of every class.
 
         Args:
             results: Of all images, as :meth:`process` keeps them.
+            kind: That of one of the metric's comparisons.
 
         Raises:
             UserError: An image is not in the annotation file.
         """
-        found = self._flatten(results)
-        return box_curves(self._objects(), found, self.max_dets, self.iou_thrs, self.library)
+        (comparison,) = (one for one in self.comparisons if one.kind == kind)
+        return coco_curves(comparison, self._objects(comparison), self._flatten(results), self.library)
 
-    def _flatten(self, results: Sequence[ImageResult]) -> BoxDetections:
+    def _flatten(self, results: Sequence[ImageResult]) -> Detections:
         unknown = [image_id for image_id, _ in results if image_id not in self._image_numbers]
         if unknown:
             raise UserError(
@@ -154,56 +168,67 @@ class YOLOXCocoMetric(BaseMetric):
                 "evaluated: is it the data set's own annotation file?"
             )
         numbers = [self._image_numbers[image_id] for image_id, _ in results]
-        rows = np.concatenate([np.empty((0, 6)), *(part for _, part in results)])
-        rows[:, 2:4] -= rows[:, :2]
+        rows = np.concatenate([part for _, part in results] or [np.empty((0, 6), dtype=np.float32)])
         images = np.repeat(np.array(numbers, dtype=np.int64), [len(part) for _, part in results])
-        return BoxDetections(images, rows[:, :4], rows[:, 4], rows[:, 5].astype(np.int64))
+        return Detections(images, rows)
 
-    def _objects(self) -> list[list[Entry]]:
-        """The objects of each class, as :func:`box_curves` takes them."""
-        by_category: dict[int, list[Entry]] = {category: [] for category in self.cat_ids}
+    def _objects(self, comparison: Comparison) -> list[list[Entry]]:
+        """The objects of each class, as :func:`coco_curves` takes them."""
+        labels = {category: label for label, category in enumerate(self.cat_ids) if comparison.covers(label)}
+        objects: list[list[Entry]] = [[] for _ in self.cat_ids]
         for annotation in self._file.annotations:
-            if annotation['category_id'] in by_category:
+            label = labels.get(annotation['category_id'])
+            if label is not None:
                 width, height = annotation['bbox'][2:]
                 entry = dict(
-                    image=self._image_numbers[annotation['image_id']],
+                    image_id=self._image_numbers[annotation['image_id']],
                     bbox=annotation['bbox'],
                     area=annotation.get('area', width * height),
                     iscrowd=int(annotation.get('iscrowd', 0)),
                 )
-                by_category[annotation['category_id']].append(entry)
-        return list(by_category.values())
+                objects[label].append(entry | comparison.object_fields(annotation, label))
+        return objects
 
-    def _report(self, curves: BoxCurves, anything_found: bool) -> dict[str, float]:
-        print_log('\n'.join(['', *summary_lines(curves)]), 'current')
-        figures = coco_figures(self.max_dets)
+    def _report(self, curves: Curves, anything_found: bool) -> dict[str, float]:
+        comparison = curves.comparison
+        print_log('\n'.join([comparison.kind, *summary_lines(curves)]), 'current')
+        figures = figures_of(comparison)
         metrics = {}
         if self.classwise:
-            print_log('\n'.join(['', *class_table(curves, self.classes)]), 'current')
+            print_log('\n'.join([comparison.kind, *class_table(curves, self.classes)]), 'current')
             for label, name in enumerate(self.classes):
                 value = value_of(figures['mAP'], curves, label)
-                metrics[f'{name}_precision'] = round(value, 3) if value > -1 else math.nan
+                metrics[comparison.class_figure.format(name)] = round(value, 3) if value > -1 else math.nan
         for item in self.metric_items:
-            metrics[f'bbox_{item}'] = round(value_of(figures[item], curves), 3) if anything_found else 0.0
+            if item in figures:
+                value = value_of(figures[item], curves) if anything_found else 0.0
+                metrics[f'{comparison.kind}_{item}'] = round(value, 3)
         return metrics
 
-    def _write(self, results: Sequence[ImageResult], path: str) -> None:
+    def _write(self, results: Sequence[ImageResult], comparison: Comparison) -> None:
         """Writes COCO's result format, entry by entry."""
+        path = f'{self.outfile_prefix}.{comparison.kind}.json'
         with atomic_write(path) as part, part.open('w', encoding='utf-8') as file:
             file.write('[')
-            for number, entry in enumerate(self._result_entries(results)):
+            for number, entry in enumerate(self._result_entries(results, comparison)):
                 file.write((', ' if number else '') + json.dumps(entry))
             file.write(']')
 
-    def _result_entries(self, results: Sequence[ImageResult]) -> Iterator[Entry]:
+    def _result_entries(self, results: Sequence[ImageResult], comparison: Comparison) -> Iterator[Entry]:
         for image_id, rows in results:
-            for x1, y1, x2, y2, score, label in rows.tolist():
-                yield dict(
-                    image_id=image_id,
-                    bbox=[x1, y1, x2 - x1, y2 - y1],
-                    score=score,
-                    category_id=self.cat_ids[int(label)],
-                )
+            for row, (x1, y1, x2, y2, score, number, *_) in zip(rows, rows.tolist(), strict=True):
+                label = int(number)
+                if comparison.covers(label):
+                    yield dict(
+                        image_id=image_id,
+                        bbox=[x1, y1, x2 - x1, y2 - y1],
+                        score=score,
+                        category_id=self.cat_ids[label],
+                        **{
+                            name: values[0].tolist()
+                            for name, values in comparison.detection_fields(row[None], label).items()
+                        },
+                    )
 
 
 def _check_choice(option: str, value: str, choices: list[str]) -> None:

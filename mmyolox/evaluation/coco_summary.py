@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .coco_boxes import AREAS, BoxCurves
+from .coco_curves import AREAS, Comparison, Curves
 
 PRECISIONS = ('mAP', 'mAP_50', 'mAP_75', 'mAP_s', 'mAP_m', 'mAP_l')
 """The names of the average precisions; the metric's default."""
@@ -18,7 +18,7 @@ class Figure(NamedTuple):
     Attributes:
         is_recall: An average recall, else an average precision.
         iou: The one IoU threshold; None for the mean over all.
-        area: One of ``AREAS``.
+        area: One of :data:`~mmyolox.evaluation.coco_curves.AREAS`.
         max_dets: How many detections of a class in an image count.
     """
 
@@ -28,17 +28,21 @@ class Figure(NamedTuple):
     max_dets: int
 
 
-def coco_figures(max_dets: Sequence[int]) -> dict[str, Figure]:
-    """COCO's figures by name and in its order: 6 precisions, a recall for each limit, 3 recalls by area.
+def coco_figures(
+    max_dets: Sequence[int], areas: Sequence[str] = AREAS, recall_ious: Sequence[float] = ()
+) -> dict[str, Figure]:
+    """COCO's figures by name and in its order: precisions, then a recall for each limit, then other recalls.
 
-    Precisions and recalls by area are those at the highest limit. ``mAP`` is, as in pycocotools, that at 100
+    All but these recalls are those at the highest limit. ``mAP`` is, as in pycocotools, that at 100
     detections whatever the highest limit, if 100 is among the limits.
 
     Args:
         max_dets: The limits.
+        areas: The ranges of an object's area; the first is ``all``, the others have figures of their own.
+        recall_ious: IoU thresholds at which there is a recall too.
     """
     last = max(max_dets)
-    sizes = [(area, area[0]) for area in AREAS[1:]]
+    sizes = [(area, area[0]) for area in areas[1:]]
     figures = dict(
         mAP=Figure(False, None, 'all', 100 if 100 in max_dets else last),
         mAP_50=Figure(False, 0.5, 'all', last),
@@ -46,38 +50,45 @@ def coco_figures(max_dets: Sequence[int]) -> dict[str, Figure]:
     )
     figures |= {f'mAP_{letter}': Figure(False, None, area, last) for area, letter in sizes}
     figures |= {f'AR@{limit}': Figure(True, None, 'all', limit) for limit in sorted(max_dets)}
+    figures |= {f'AR_{100 * iou:.0f}@{last}': Figure(True, iou, 'all', last) for iou in recall_ious}
     return figures | {f'AR_{letter}@{last}': Figure(True, None, area, last) for area, letter in sizes}
 
 
-def value_of(figure: Figure, curves: BoxCurves, label: int | None = None) -> float:
+def figures_of(comparison: Comparison) -> dict[str, Figure]:
+    """The figures of a comparison, see :func:`coco_figures`."""
+    return coco_figures(comparison.max_dets, comparison.areas, comparison.recall_ious)
+
+
+def value_of(figure: Figure, curves: Curves, label: int | None = None) -> float:
     """A figure's value, over all classes or for one; -1 where there is nothing to find."""
+    comparison = curves.comparison
     values = curves.recall if figure.is_recall else curves.precision
-    values = values[..., AREAS.index(figure.area), curves.max_dets.index(figure.max_dets)]
+    values = values[..., comparison.areas.index(figure.area), comparison.max_dets.index(figure.max_dets)]
     if figure.iou is not None:
-        values = values[np.isclose(curves.iou_thrs, figure.iou)]
+        values = values[np.isclose(comparison.iou_thrs, figure.iou)]
     if label is not None:
         values = values[..., label]
     known: NDArray[np.floating] = values[values > -1]
     return float(known.mean()) if known.size else -1.0
 
 
-def summary_lines(curves: BoxCurves) -> Iterator[str]:
+def summary_lines(curves: Curves) -> Iterator[str]:
     """All figures, a line each, in the form that pycocotools prints."""
-    first, last = curves.iou_thrs[[0, -1]]
-    for figure in coco_figures(curves.max_dets).values():
+    first, last = curves.comparison.iou_thrs[[0, -1]]
+    for figure in figures_of(curves.comparison).values():
         name = 'Average Recall     (AR)' if figure.is_recall else 'Average Precision  (AP)'
         iou = f'{first:.2f}:{last:.2f}' if figure.iou is None else f'{figure.iou:.2f}'
         where = f'IoU={iou:<9} | area={figure.area:>6} | maxDets={figure.max_dets:>3}'
         yield f' {name} @[ {where} ] = {value_of(figure, curves):0.3f}'
 
 
-def class_table(curves: BoxCurves, classes: Sequence[str]) -> Iterator[str]:
+def class_table(curves: Curves, classes: Sequence[str]) -> Iterator[str]:
     """The precisions of each class as the rows of a table; ``-`` where there is nothing to find."""
-    figures = coco_figures(curves.max_dets)
+    figures = {name: figure for name, figure in figures_of(curves.comparison).items() if name in PRECISIONS}
     width = max(map(len, ('category', *classes)))
-    yield f'| {"category":{width}} | {" | ".join(f"{name:>6}" for name in PRECISIONS)} |'
-    yield f'|:{"-" * width}-|{"-------:|" * len(PRECISIONS)}'
+    yield f'| {"category":{width}} | {" | ".join(f"{name:>6}" for name in figures)} |'
+    yield f'|:{"-" * width}-|{"-------:|" * len(figures)}'
     for label, name in enumerate(classes):
-        values = [value_of(figures[column], curves, label) for column in PRECISIONS]
+        values = [value_of(figure, curves, label) for figure in figures.values()]
         cells = [f'{value:6.3f}' if value > -1 else f'{"-":>6}' for value in values]
         yield f'| {name:{width}} | {" | ".join(cells)} |'

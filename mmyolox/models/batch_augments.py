@@ -179,7 +179,7 @@ class YOLOXBatchSyncRandomResize(nn.Module):
         self.interval = interval
 
     def forward(self, inputs: Tensor, data_samples: dict) -> tuple[Tensor, dict]:
-        """Resizes images (B, channels, H, W) bilinearly, and all boxes with them."""
+        """Resizes images (B, channels, H, W) bilinearly, and their annotations."""
         hub = MessageHub.get_current_instance()
         height, width = inputs.shape[2:]
         new_height, new_width = self.draw_size(
@@ -188,10 +188,20 @@ class YOLOXBatchSyncRandomResize(nn.Module):
         if (new_height, new_width) == (height, width):
             return inputs, data_samples
         inputs = F.interpolate(inputs, (new_height, new_width), mode='bilinear', align_corners=False)
-        ratios = np.array([new_width / width, new_height / height] * 2, np.float32)
-        scale = _to_device(ratios, inputs.device)
-        scaled = {key: data_samples[key] * scale for key in ('bboxes', 'ignored_bboxes')}
-        return inputs, {**data_samples, **scaled}
+        ratios = _to_device(np.array([new_width / width, new_height / height], np.float32), inputs.device)
+        return inputs, data_samples | self.scale_annotations(data_samples, ratios)
+
+    def scale_annotations(self, data_samples: dict, ratios: Tensor) -> dict:
+        """What changes in a batch's annotations; models with more than boxes add theirs here.
+
+        Args:
+            data_samples: of :func:`mmyolox.datasets.yolox_collate`.
+            ratios: (2,) float32, of the new to the old width and height.
+
+        Returns:
+            The new values by key.
+        """
+        return {key: data_samples[key] * ratios.repeat(2) for key in ('bboxes', 'ignored_bboxes')}
 
     def draw_size(self, size: tuple[int, int], seed: int, iteration: int) -> tuple[int, int]:
         """The size (h, w) of a training iteration, from the configured (h, w)."""

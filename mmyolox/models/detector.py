@@ -107,16 +107,14 @@ def pack_prediction(instances: InstanceData, meta: dict) -> DetDataSample:
 
     Args:
         instances: detections in pixels of the original image.
-        meta: of :class:`mmyolox.datasets.transforms.PackDetInputs`; its annotations become
-            ``gt_instances`` and ``ignored_instances``.
+        meta: of :class:`mmyolox.datasets.transforms.PackDetInputs`; its arrays ``gt_*`` become the fields of
+            ``gt_instances`` and, where ``gt_ignored``, of ``ignored_instances``.
     """
-    annotated = {'gt_bboxes', 'gt_labels', 'gt_ignored'}
-    sample = DetDataSample(metainfo={key: value for key, value in meta.items() if key not in annotated})
+    truth = {key[3:]: torch.from_numpy(meta[key]) for key in meta if key.startswith('gt_')}
+    sample = DetDataSample(metainfo={key: meta[key] for key in meta if not key.startswith('gt_')})
     sample.pred_instances = instances
-    if 'gt_bboxes' in meta:
-        truth = InstanceData(
-            bboxes=torch.from_numpy(meta['gt_bboxes']), labels=torch.from_numpy(meta['gt_labels'])
-        )
-        ignored = torch.from_numpy(meta['gt_ignored'])
-        sample.gt_instances, sample.ignored_instances = truth[~ignored], truth[ignored]
+    if truth:
+        ignored = truth.pop('ignored')
+        annotated = InstanceData(**truth)
+        sample.gt_instances, sample.ignored_instances = annotated[~ignored], annotated[ignored]
     return sample

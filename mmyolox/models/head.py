@@ -15,10 +15,14 @@ from mmyolox.ops import images_nms
 from mmyolox.registry import MODELS, TASK_UTILS
 from mmyolox.utils.errors import UserError
 
+from .assignment import Assignment
 from .bbox import bbox_ious, decode_bboxes, encode_bboxes, grid_priors, points_inside
 from .predictions import confident_priors, label_candidates, split_by_image, to_original
 from .rows import gather_rows, take_rows
-from .sim_ota import Assignment
+from .sim_ota import PairCosts
+
+Outputs = tuple[list[Tensor], ...]
+"""What a head's convolutions give, lists of levels: class logits, regressions, objectness logits and more."""
 
 
 @MODELS.register_module()
@@ -54,7 +58,7 @@ class YOLOXHead(BaseModule):
         self.loss_bbox_weight = loss_bbox_weight
         self.loss_l1_weight = loss_l1_weight
         self.use_l1 = use_l1
-        self.assigner = TASK_UTILS.build(train_cfg['assigner']) if train_cfg else None
+        self.assigner: Any = TASK_UTILS.build(train_cfg['assigner']) if train_cfg else None
         self.test_cfg: Any = None if test_cfg is None else _check_test_cfg(test_cfg)
 
     @property
@@ -62,7 +66,7 @@ class YOLOXHead(BaseModule):
         """How many classes the head tells apart."""
         return self.head_module.num_classes
 
-    def forward(self, feats: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
+    def forward(self, feats: Sequence[Tensor]) -> Outputs:
         """The raw outputs: class logits, box regressions and objectness logits, a list of levels each."""
         return self.head_module(feats)
 
@@ -80,37 +84,65 @@ class YOLOXHead(BaseModule):
         """
         if self.assigner is None:
             raise UserError('model.train_cfg is missing: training needs its assigner')
-        cls_logits, bbox_levels, obj_levels = self(feats)
-        bbox_preds, obj_logits = _flatten(bbox_levels), _flatten(obj_levels)[..., 0]
-        sizes = [(level.shape[2], level.shape[3]) for level in cls_logits]
-        priors = grid_priors(sizes, self.head_module.featmap_strides, bbox_preds.device)
-        assignment = self.assigner.assign(
-            decode_bboxes(bbox_preds.detach(), priors),
+        outputs = self(feats)
+        priors = self._priors(outputs)
+        return self._losses(outputs, self._assign(outputs, priors, data_samples), priors, data_samples)
+
+    def _priors(self, outputs: Outputs) -> Tensor:
+        """The priors (N, 3) of raw outputs, see :func:`~mmyolox.models.bbox.grid_priors`."""
+        sizes = [(level.shape[2], level.shape[3]) for level in outputs[0]]
+        return grid_priors(sizes, self.head_module.featmap_strides, outputs[0][0].device)
+
+    def _assign(self, outputs: Outputs, priors: Tensor, data_samples: dict) -> Assignment:
+        """Which of the priors (N, 3) learns which ground truth."""
+        cls_logits, bbox_levels, obj_levels = outputs[:3]
+        pred_bboxes = decode_bboxes(flatten_levels(bbox_levels).detach(), priors)
+        return self.assigner.assign(
+            pred_bboxes,
             [level.detach() for level in cls_logits],
-            obj_logits.detach(),
+            flatten_levels(obj_levels)[..., 0].detach(),
             priors,
             data_samples['bboxes'],
             data_samples['labels'],
+            self._pair_costs(outputs, pred_bboxes, priors, data_samples),
         )
+
+    def _pair_costs(
+        self, outputs: Outputs, pred_bboxes: Tensor, priors: Tensor, data_samples: dict
+    ) -> PairCosts | None:
+        """What matching a ground truth costs beside its class and box: nothing.
+
+        A head with more outputs than these overrides it. ``pred_bboxes`` are (B, N, 4) xyxy in input pixels.
+        """
+        return None
+
+    def _losses(
+        self, outputs: Outputs, assignment: Assignment, priors: Tensor, data_samples: dict
+    ) -> dict[str, Tensor]:
+        """The losses of a matched batch, each divided by what it is to be divided by."""
+        cls_logits, bbox_levels, obj_levels = outputs[:3]
         normaliser = all_reduce_mean(assignment.is_positive.sum().float()).clamp(min=1)
         losses = dict(
             loss_cls=_class_loss(cls_logits, assignment, data_samples['labels']),
-            loss_obj=_objectness_loss(obj_logits, assignment, priors, data_samples['ignored_bboxes']),
-            **self._bbox_losses(bbox_preds, assignment, priors, data_samples['bboxes']),
+            loss_obj=_objectness_loss(
+                flatten_levels(obj_levels)[..., 0], assignment, priors, data_samples['ignored_bboxes']
+            ),
+            **self._bbox_losses(bbox_levels, assignment, priors, data_samples['bboxes']),
         )
         return {name: loss / normaliser for name, loss in losses.items()}
 
     def _bbox_losses(
-        self, bbox_preds: Tensor, assignment: Assignment, priors: Tensor, gt_bboxes: Tensor
+        self, bbox_levels: Sequence[Tensor], assignment: Assignment, priors: Tensor, gt_bboxes: Tensor
     ) -> dict[str, Tensor]:
-        """The summed losses of the positive priors among the regressions (B, N, 4).
+        """The summed losses of the positive priors among the regressions, (B, 4, H, W) a level.
 
         Only positives are decoded with gradients: an exponential that overflows elsewhere would turn its
         zero gradient into NaN.
         """
-        is_filled, rows = assignment.is_filled, assignment.slot_priors.clamp(min=0)
-        preds = gather_rows(bbox_preds, rows).float().where(is_filled[..., None], 0)
-        targets, cells = gather_rows(gt_bboxes, assignment.slot_gts), priors[rows]
+        is_filled = assignment.is_filled
+        preds = take_rows(bbox_levels, assignment.slot_priors).float()
+        cells = priors[assignment.slot_priors.clamp(min=0)]
+        targets = gather_rows(gt_bboxes, assignment.slot_gts)
         ious = bbox_ious(decode_bboxes(preds, cells), targets).clamp(min=1e-16)
         squared = (1 - ious**2).where(is_filled, 0)  # Megvii's IOUloss
         losses = dict(loss_bbox=self.loss_bbox_weight * squared.sum())
@@ -123,9 +155,7 @@ class YOLOXHead(BaseModule):
         """The detections of a batch, from the feature maps of the neck; see :meth:`postprocess`."""
         return self.postprocess(self(feats), metas)
 
-    def postprocess(
-        self, outputs: tuple[list[Tensor], list[Tensor], list[Tensor]], metas: Sequence[dict]
-    ) -> list[InstanceData]:
+    def postprocess(self, outputs: Outputs, metas: Sequence[dict]) -> list[InstanceData]:
         """Turns raw outputs into detections.
 
         All images go through at once, so that the waits for the device hardly grow with the batch: 32
@@ -144,8 +174,9 @@ class YOLOXHead(BaseModule):
         if self.test_cfg is None:
             raise UserError('model.test_cfg is missing: prediction needs score_thr, nms and max_per_img')
         cfg = self.test_cfg
-        levels = zip(*outputs, self.head_module.featmap_strides, strict=True)
-        rows = InstanceData.cat([confident_priors(*level, cfg.score_thr) for level in levels])
+        cls_logits, bbox_preds, obj_logits = outputs[:3]
+        strides = self.head_module.featmap_strides
+        rows = confident_priors(cls_logits, bbox_preds, obj_logits, strides, cfg.score_thr)
         candidates = label_candidates(rows, cfg.score_thr, cfg.multi_label)
         keep = images_nms(
             candidates.bboxes,
@@ -159,7 +190,15 @@ class YOLOXHead(BaseModule):
         detections = candidates[keep]
         # After the suppression: boxes clipped at the image's border overlap more than as predicted.
         detections.bboxes = to_original(detections.bboxes, detections.images, metas)
+        self._add_fields(detections, outputs, metas)
         return split_by_image(detections, len(metas))
+
+    def _add_fields(self, detections: InstanceData, outputs: Outputs, metas: Sequence[dict]) -> None:
+        """Adds to the detections that are kept what else their priors predict: nothing.
+
+        A head with more outputs than these overrides it. Detections have ``images`` (R,) and ``priors``
+        (R,) int64: whose they are and of which prior.
+        """
 
 
 def _check_test_cfg(test_cfg: dict) -> ConfigDict:
@@ -174,13 +213,13 @@ def _check_test_cfg(test_cfg: dict) -> ConfigDict:
 
 
 def all_reduce_mean(value: Tensor) -> Tensor:
-    """The mean of a scalar over all processes; itself if there is only one."""
+    """The mean of a tensor over all processes; itself if there is only one."""
     value = value.clone()
     all_reduce(value, op='mean')
     return value
 
 
-def _flatten(levels: Sequence[Tensor]) -> Tensor:
+def flatten_levels(levels: Sequence[Tensor]) -> Tensor:
     """(B, N, C) of levels (B, C, H, W)."""
     return torch.cat([level.flatten(2) for level in levels], dim=2).transpose(1, 2)
 
@@ -189,7 +228,7 @@ def _class_loss(cls_logits: Sequence[Tensor], assignment: Assignment, gt_labels:
     """The summed cross-entropy of positive priors; their overlap is the target of their class."""
     logits = take_rows(cls_logits, assignment.slot_priors).float()
     labels = gt_labels.gather(1, assignment.slot_gts).clamp_(min=0)
-    targets = torch.zeros_like(logits).scatter_(2, labels[..., None], assignment.slot_ious[..., None])
+    targets = torch.zeros_like(logits).scatter_(2, labels[..., None], assignment.slot_scores[..., None])
     weight = assignment.is_filled[..., None].float()
     return F.binary_cross_entropy_with_logits(logits, targets, weight, reduction='sum')
 

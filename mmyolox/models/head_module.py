@@ -1,6 +1,7 @@
 """The convolutions of the decoupled YOLOX head: from neck features to raw predictions."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from mmengine.model import BaseModule, bias_init_with_prob
 from torch import Tensor, nn
@@ -47,24 +48,28 @@ class YOLOXHeadModule(BaseModule):
         super().__init__(init_cfg)
         self.num_classes = num_classes
         self.featmap_strides = tuple(featmap_strides)
-        convs = ConvBuilder(norm_cfg, act_cfg, use_depthwise)
-        feat_channels = scale_channels(feat_channels, widen_factor)
-        widths = [scale_channels(in_channels, widen_factor), *[feat_channels] * stacked_convs]
+        self.stacked_convs = stacked_convs
+        self._convs = ConvBuilder(norm_cfg, act_cfg, use_depthwise)
+        self._in_channels = scale_channels(in_channels, widen_factor)
+        self._feat_channels = scale_channels(feat_channels, widen_factor)
+        self.multi_level_cls_convs = self._towers(stacked_convs)
+        self.multi_level_reg_convs = self._towers(stacked_convs)
+        self.multi_level_conv_cls = self._predictors(num_classes)
+        self.multi_level_conv_reg = self._predictors(4)
+        self.multi_level_conv_obj = self._predictors(1)
 
-        def towers() -> nn.ModuleList:
-            return nn.ModuleList(
-                nn.Sequential(*(convs.spatial(widths[i], widths[i + 1]) for i in range(stacked_convs)))
-                for _ in self.featmap_strides
-            )
+    def _towers(self, depth: int) -> nn.ModuleList:
+        """A tower of so many 3x3 convolutions for each level."""
+        widths = [self._in_channels, *[self._feat_channels] * depth]
+        return nn.ModuleList(
+            nn.Sequential(*(self._convs.spatial(*pair) for pair in pairwise(widths)))
+            for _ in self.featmap_strides
+        )
 
-        def predictors(out_channels: int) -> nn.ModuleList:
-            return nn.ModuleList(nn.Conv2d(widths[-1], out_channels, 1) for _ in self.featmap_strides)
-
-        self.multi_level_cls_convs = towers()
-        self.multi_level_reg_convs = towers()
-        self.multi_level_conv_cls = predictors(num_classes)
-        self.multi_level_conv_reg = predictors(4)
-        self.multi_level_conv_obj = predictors(1)
+    def _predictors(self, out_channels: int) -> nn.ModuleList:
+        """A 1x1 convolution for each level, from the end of its tower to so many outputs."""
+        channels = self._feat_channels if self.stacked_convs else self._in_channels
+        return nn.ModuleList(nn.Conv2d(channels, out_channels, 1) for _ in self.featmap_strides)
 
     def init_weights(self) -> None:
         """Initialises the weights, and the class and objectness biases to a prior probability of 0.01."""

@@ -5,6 +5,7 @@ operations, and of waits for the device, does not grow with the batch.
 """
 
 from collections.abc import Sequence
+from itertools import accumulate
 
 import numpy as np
 import torch
@@ -12,38 +13,51 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 
 from .bbox import decode_bboxes, grid_priors
+from .rows import flat_cells
 
 
 def confident_priors(
-    cls_logits: Tensor, bbox_preds: Tensor, obj_logits: Tensor, stride: int, score_thr: float
+    cls_logits: Sequence[Tensor],
+    bbox_preds: Sequence[Tensor],
+    obj_logits: Sequence[Tensor],
+    strides: Sequence[int],
+    score_thr: float,
 ) -> InstanceData:
-    """The priors of a level that may reach the threshold: an object's score limits those of its classes.
+    """The priors that may reach the threshold: an object's score limits those of its classes.
 
     Class scores are at most 1, and rounding keeps that order, so no box is lost; on photographs nine tenths
     of the priors go before their classes and boxes are computed.
 
     Args:
-        cls_logits: (B, C, H, W).
-        bbox_preds: (B, 4, H, W), see :func:`~mmyolox.models.bbox.decode_bboxes`.
-        obj_logits: (B, 1, H, W).
-        stride: pixels of the input a cell.
+        cls_logits: (B, C, H, W) of each level.
+        bbox_preds: (B, 4, H, W) of each level, see :func:`~mmyolox.models.bbox.decode_bboxes`.
+        obj_logits: (B, 1, H, W) of each level.
+        strides: pixels of the input a cell, of each level.
         score_thr: what an objectness must exceed.
 
     Returns:
-        ``images`` (R,) int64, the place in the batch, rising; ``bboxes`` (R, 4) float32 xyxy in input
-        pixels; ``class_scores`` (R, C) float32, objectness times class probability. Cells of an image are in
-        rows' order.
+        ``images`` (R,) int64, the place in the batch; ``priors`` (R,) int64, counted row by row, level by
+        level; ``bboxes`` (R, 4) float32 xyxy in input pixels; ``class_scores`` (R, C) float32, objectness
+        times class probability. By level, then by image, then by prior.
     """
+    ends = list(accumulate(level[0, 0].numel() for level in obj_logits))
+    levels = zip(cls_logits, bbox_preds, obj_logits, strides, [0, *ends[:-1]], strict=True)
+    return InstanceData.cat([_confident_cells(*level, score_thr) for level in levels])
+
+
+def _confident_cells(
+    cls_logits: Tensor, bbox_preds: Tensor, obj_logits: Tensor, stride: int, start: int, score_thr: float
+) -> InstanceData:
+    """:func:`confident_priors` of one level, whose priors count from ``start``."""
     obj_scores = obj_logits.float().sigmoid().flatten(1)
     images, cells = (obj_scores > score_thr).nonzero(as_tuple=True)
-    cls_probabilities, preds = (
-        level.flatten(2).transpose(1, 2)[images, cells].float() for level in (cls_logits, bbox_preds)
-    )
+    probabilities, preds = (flat_cells(level)[images, cells].float() for level in (cls_logits, bbox_preds))
     priors = grid_priors([(cls_logits.shape[2], cls_logits.shape[3])], [stride], cls_logits.device)
     return InstanceData(
         images=images,
+        priors=start + cells,
         bboxes=decode_bboxes(preds, priors[cells]),
-        class_scores=cls_probabilities.sigmoid_() * obj_scores[images, cells, None],
+        class_scores=probabilities.sigmoid_() * obj_scores[images, cells, None],
     )
 
 
@@ -106,10 +120,11 @@ def to_original(bboxes: Tensor, images: Tensor, metas: Sequence[dict]) -> Tensor
 def split_by_image(detections: InstanceData, count: int) -> list[InstanceData]:
     """Takes detections that are sorted by ``images`` apart: an ``InstanceData`` for each of ``count`` images.
 
-    Each has memory of its own, so that whoever keeps or pickles one image does not keep the batch.
+    ``images`` and ``priors``, which mean nothing outside the batch, are dropped. Each has memory of its own,
+    so that whoever keeps or pickles one image does not keep the batch.
     """
     counts = detections.pop('images').bincount(minlength=count).tolist()
-    columns = {name: column.split(counts) for name, column in detections.items()}
+    columns = {name: column.split(counts) for name, column in detections.items() if name != 'priors'}
     return [
         InstanceData(**{name: parts[image].clone() for name, parts in columns.items()})
         for image in range(count)

@@ -30,6 +30,28 @@ def gather_rows(table: Tensor, index: Tensor) -> Tensor:
     return table.gather(1, index[..., None].expand(-1, -1, table.shape[2]))
 
 
+def pick_rows(levels: Sequence[Tensor], images: Tensor, priors: Tensor) -> Tensor:
+    """The outputs of all levels at priors of any images; for gradients, see :func:`take_rows`.
+
+    Args:
+        levels: (B, C, H, W) each.
+        images: (R,) int64.
+        priors: (R,) int64, counted row by row, level by level.
+
+    Returns:
+        (R, C).
+    """
+    rows = levels[0].new_zeros(len(priors), levels[0].shape[1])
+    for level, (cells, is_here) in zip(levels, _places(priors, levels), strict=True):
+        rows = torch.where(is_here, flat_cells(level)[images, cells], rows)
+    return rows
+
+
+def flat_cells(level: Tensor) -> Tensor:
+    """The (B, H x W, C) view of a level."""
+    return level.flatten(2).transpose(1, 2)
+
+
 class _TakeRows(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, index: Tensor, *levels: Tensor) -> Tensor:
@@ -38,7 +60,7 @@ class _TakeRows(torch.autograd.Function):
         ctx.layouts = [(level.shape, level.dtype, _memory_format(level)) for level in levels]
         rows = levels[0].new_zeros(*index.shape, levels[0].shape[1])
         for level, (cells, is_here) in zip(levels, _places(index, levels), strict=True):
-            rows = torch.where(is_here, gather_rows(_cells(level), cells), rows)
+            rows = torch.where(is_here, gather_rows(flat_cells(level), cells), rows)
         return rows
 
     @staticmethod
@@ -50,7 +72,7 @@ class _TakeRows(torch.autograd.Function):
         ]
         for level, (cells, is_here) in zip(grads, _places(index, grads), strict=True):
             rows = torch.where(is_here, grad, 0)  # rows of other levels add nothing to some cell
-            _cells(level).scatter_add_(1, cells[..., None].expand_as(rows), rows)
+            flat_cells(level).scatter_add_(1, cells[..., None].expand_as(rows), rows)
         return None, *grads
 
 
@@ -59,13 +81,8 @@ def _memory_format(level: Tensor) -> torch.memory_format:
     return torch.channels_last if is_last else torch.contiguous_format
 
 
-def _cells(level: Tensor) -> Tensor:
-    """The (B, H x W, C) view of a level."""
-    return level.flatten(2).transpose(1, 2)
-
-
 def _places(index: Tensor, levels: Sequence[Tensor]) -> list[tuple[Tensor, Tensor]]:
-    """Where priors are in each level: (B, P) any of its cells and (B, P, 1) bool, whether it is this one."""
+    """Where priors (...) are in each level: any cell (...), and (..., 1) bool, whether it is this one."""
     places, start = [], 0
     for level in levels:
         size = level.shape[2] * level.shape[3]

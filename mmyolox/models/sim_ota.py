@@ -8,39 +8,30 @@ from torch import Tensor
 
 from mmyolox.registry import TASK_UTILS
 
+from .assignment import Assignment, Matches
 from .bbox import bbox_ious, pairwise_ious
 from .rows import gather_rows
 
 
 @dataclass(frozen=True)
-class Assignment:
-    """The outcome of matching, for every prior and as a list of fixed length: P slots an image.
-
-    The length does not depend on what was matched, so that nothing has to wait for the device. Each positive
-    prior fills one slot; the others are empty.
+class PairCosts:
+    """What something beside class and box adds to the costs of pairs: of a few, and of all others.
 
     Attributes:
-        gt_index: (B, N) int64, the row of the ground truth that a prior learns, -1 for background.
-        slot_priors: (B, P) int64, the prior of each slot, -1 if the slot is empty.
-        slot_gts: (B, P) int64, the row of the ground truth that it learns, 0 if the slot is empty.
-        slot_ious: (B, P) float32, the overlap of its current prediction with that ground truth, 0 if the
-            slot is empty.
+        priors: (B, M, W) int64, for each ground truth the priors of its listed pairs, all different.
+        costs: (B, M, W) float32, what each listed pair costs, not below zero.
+        elsewhere: what any other pair costs.
     """
 
-    gt_index: Tensor
-    slot_priors: Tensor
-    slot_gts: Tensor
-    slot_ious: Tensor
+    priors: Tensor
+    costs: Tensor
+    elsewhere: float
 
-    @property
-    def is_positive(self) -> Tensor:
-        """(B, N) bool, whether a prior has a ground truth."""
-        return self.gt_index >= 0
-
-    @property
-    def is_filled(self) -> Tensor:
-        """(B, P) bool, whether a slot holds a positive prior."""
-        return self.slot_priors >= 0
+    def add_to(self, plane: Tensor, images: slice, gts: slice) -> None:
+        """Adds the costs of some ground truths to a plane of theirs (b, m, N), in place."""
+        priors = self.priors[images, gts]
+        listed = plane.gather(2, priors) + self.costs[images, gts]
+        plane.add_(self.elsewhere).scatter_(2, priors, listed)
 
 
 _NOWHERE = -1e6  # pixels; a box of this corner twice has no area and overlaps nothing
@@ -124,6 +115,7 @@ class SimOTAAssigner:
         priors: Tensor,
         gt_bboxes: Tensor,
         gt_labels: Tensor,
+        pair_costs: PairCosts | None = None,
     ) -> Assignment:
         """Matches a batch. There are M x min(``candidate_topk``, N) slots an image.
 
@@ -134,6 +126,7 @@ class SimOTAAssigner:
             priors: (N, 3) float32, see :func:`mmyolox.models.bbox.grid_priors`.
             gt_bboxes: (B, M, 4) float32 xyxy in input pixels.
             gt_labels: (B, M) int64; rows with -1 are no objects.
+            pair_costs: added to the costs of pairs.
         """
         batch, num_priors = obj_logits.shape
         count = gt_labels.shape[1]
@@ -141,12 +134,12 @@ class SimOTAAssigner:
         # A box that overlaps none: its overlaps need no mask.
         bboxes = torch.where(is_candidate[..., None], pred_bboxes, _NOWHERE)
         obj_scores = obj_logits.float().sigmoid()
-        matches = _Matches.empty(obj_scores, count, min(self.candidate_topk, num_priors))
+        matches = Matches.empty(obj_scores, count, min(self.candidate_topk, num_priors))
         step = self._step(num_priors * cls_logits[0].shape[1])
-        for images in _slices(batch, step):
+        for images in slices(batch, step):
             scores, costs = self._class_costs([level[images] for level in cls_logits], obj_scores[images])
             costs.masked_fill_(~is_candidate[images], float('inf'))
-            for gts in _slices(count, self._step(min(step, batch) * num_priors)):
+            for gts in slices(count, self._step(min(step, batch) * num_priors)):
                 ious = pairwise_ious(gt_bboxes[images, gts], bboxes[images])
                 dynamic_k = ious.topk(matches.topk, dim=2).values.sum(dim=2).int().clamp_(min=1)
                 cost = self._pair_costs(scores, gt_labels[images, gts], ious)
@@ -154,12 +147,14 @@ class SimOTAAssigner:
                 for cells, x_costs, y_costs in outside_costs:
                     plane = torch.maximum(x_costs[images, gts, None], y_costs[images, gts, :, None])
                     cost[..., cells] += plane.flatten(2)
+                if pair_costs is not None:
+                    pair_costs.add_to(cost, images, gts)
                 matches.add(images, gts, cost, dynamic_k)
         gt_index, slot_priors = matches.resolve()
         is_empty, rows = slot_priors < 0, slot_priors.clamp(min=0)
         slot_gts = gt_index.gather(1, rows).masked_fill_(is_empty, 0)
-        slot_ious = bbox_ious(gather_rows(pred_bboxes, rows), gather_rows(gt_bboxes, slot_gts))
-        return Assignment(gt_index, slot_priors, slot_gts, slot_ious.masked_fill_(is_empty, 0))
+        ious = bbox_ious(gather_rows(pred_bboxes, rows), gather_rows(gt_bboxes, slot_gts))
+        return Assignment(gt_index, slot_priors, slot_gts, ious.masked_fill_(is_empty, 0))
 
     def _step(self, size: int) -> int:
         """How many items of this many elements are worked on at a time."""
@@ -223,74 +218,7 @@ def _between(grid: _Grid, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
     return (grid.x > x1) & (grid.x < x2), (grid.y > y1) & (grid.y < y2)
 
 
-def _slices(count: int, step: int) -> Iterator[slice]:
+def slices(count: int, step: int) -> Iterator[slice]:
     """Slices of ``step`` items that cover ``count``."""
     # So torch.compile only fixes the number of slices: range(0, count, step) would fix the count itself.
     return (slice(i * step, (i + 1) * step) for i in range(-(-count // step)))
-
-
-def _cheapest(cost: Tensor, k: int) -> Tensor:
-    """Indices (b, m, k) of the k smallest costs along the last axis, cheapest first, the lower index on ties.
-
-    The bits of a non-negative float32 sort like an integer; the prior's index in the lower half of an int64
-    makes every key distinct, and the order independent of the device. (Costs below zero, -3e-7 at
-    most from the epsilon in the logarithm of a perfect IoU, become zero.)
-    """
-    keys = cost.clamp_(min=0).view(torch.int32).long()
-    keys.bitwise_left_shift_(32).bitwise_or_(torch.arange(cost.shape[2], device=cost.device))
-    return keys.topk(k, dim=2, largest=False).values.bitwise_and_(0xFFFFFFFF)
-
-
-@dataclass
-class _Matches:
-    """Which ground truths took which priors, gathered slice by slice.
-
-    Attributes:
-        taken: (B, M, topk) int64, the priors that each ground truth takes, -1 where it takes fewer.
-        best_cost: (B, N) float32, the lowest cost of a prior over all ground truths so far.
-        best_gt: (B, N) int64, and whose it is.
-    """
-
-    taken: Tensor
-    best_cost: Tensor
-    best_gt: Tensor
-
-    @classmethod
-    def empty(cls, obj_scores: Tensor, count: int, topk: int) -> '_Matches':
-        """Before the first of ``count`` ground truths of the images and priors of ``obj_scores`` (B, N)."""
-        gts = torch.zeros_like(obj_scores, dtype=torch.int64)
-        taken = gts.new_empty(len(gts), count, topk)
-        return cls(taken, torch.full_like(obj_scores, float('inf')), gts)
-
-    @property
-    def topk(self) -> int:
-        """How many priors a ground truth can take."""
-        return self.taken.shape[2]
-
-    def add(self, images: slice, gts: slice, cost: Tensor, dynamic_k: Tensor) -> None:
-        """Adds what some ground truths take, from all costs (b, m, N) and how many each wants (b, m)."""
-        lowest = cost.min(dim=1)
-        is_cheaper = lowest.values < self.best_cost[images]
-        self.best_cost[images] = torch.where(is_cheaper, lowest.values, self.best_cost[images])
-        self.best_gt[images] = torch.where(is_cheaper, lowest.indices + gts.start, self.best_gt[images])
-        index = _cheapest(cost, self.topk)
-        is_taken = torch.arange(self.topk, device=cost.device) < dynamic_k[..., None]
-        is_taken &= cost.gather(2, index).isfinite()
-        self.taken[images, gts] = index.masked_fill_(~is_taken, -1)
-
-    def resolve(self) -> tuple[Tensor, Tensor]:
-        """Gives contested priors to their cheapest ground truth, which may be one that did not take them.
-
-        Returns:
-            (B, N) the ground truth of every prior, -1 without one, and (B, M x topk) the priors, each once:
-            -1 in slots of no prior and of one that an earlier slot has.
-        """
-        slot_priors = self.taken.flatten(1)
-        is_taken, priors = slot_priors >= 0, slot_priors.clamp(min=0)
-        none = slot_priors.shape[1]
-        slots = torch.arange(none, device=priors.device)
-        first = torch.full_like(self.best_gt, none)
-        first.scatter_reduce_(1, priors, slots.where(is_taken, none), 'amin')
-        last = torch.full_like(self.best_gt, -1).scatter_reduce_(1, priors, slots.where(is_taken, -1), 'amax')
-        owner = torch.where(first == last, first // self.topk, self.best_gt).masked_fill_(last < 0, -1)
-        return owner, slot_priors.masked_fill(first.gather(1, priors) != slots, -1)

@@ -14,6 +14,9 @@ from .errors import UserError
 
 _KINDS = tuple(name for name, value in vars(mmengine_registry).items() if isinstance(value, Registry))
 
+INSTALL_COMMANDS: dict[str, str] = {}
+"""How to install the packages that configs may name, for who lacks them; projects add what they work with."""
+
 _DATA = ('DATASETS', 'TRANSFORMS', 'DATA_SAMPLERS', 'FUNCTIONS')
 _KINDS_OF = {
     'model': ('MODELS', 'TASK_UTILS', 'WEIGHT_INITIALIZERS'),
@@ -73,7 +76,8 @@ def suggestion(word: str, known: Iterable[str], prefix: str = '', cutoff: float 
 def _registries(package: str, kinds: Iterable[str], path: str, with_root: bool) -> Iterator[Registry]:
     """The package's registries of these kinds, each followed by MMEngine's, with their modules imported."""
     if find_spec(package) is None:
-        raise UserError(f'config key {path}.type: the package {package} is not installed')
+        command = f' ({INSTALL_COMMANDS[package]})' if package in INSTALL_COMMANDS else ''
+        raise UserError(f'config key {path}.type: the package {package} is not installed{command}')
     try:
         if find_spec(f'{package}.registry'):
             import_module(f'{package}.registry')

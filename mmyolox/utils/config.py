@@ -1,4 +1,4 @@
-"""Loading a config the way a user means it: variables that propagate, classes from the data, checks."""
+"""Loading a config the way a user means it: variables that propagate, values from the data, checks."""
 
 import copy
 import tempfile
@@ -10,13 +10,16 @@ from mmengine.config import Config
 
 from .config_check import check_config
 from .config_classes import class_sources, class_values
+from .config_data import data_sources, data_values, recorded_values
 from .config_files import find_base, find_config
 from .config_options import check_names, check_options
 from .config_variables import ConfigFile, read_chain, write_chain
 from .errors import UserError
 
 
-def load_config(path: str | Path, cfg_options: dict[str, Any] | None = None) -> Config:
+def load_config(
+    path: str | Path, cfg_options: dict[str, Any] | None = None, recorded: dict[str, Any] | None = None
+) -> Config:
     """Load a config file, apply the user's options, and check the result.
 
     Beside what MMEngine's ``Config.fromfile`` and ``merge_from_dict`` do:
@@ -31,12 +34,18 @@ def load_config(path: str | Path, cfg_options: dict[str, Any] | None = None) -> 
     - *Classes come from the data.* With variables ``classes = None`` and ``train_ann_file``, the names are
       read from that COCO file (joined to ``data_root``), and ``num_classes`` is set to their number.
       Classes that are given set ``num_classes`` too.
+    - *So may others.* With ``data_variables = dict(skeleton='package.module.function')``, a variable
+      ``skeleton = None`` becomes what the function makes of that file's path: numbers, strings, lists and
+      dicts. What is computed from it follows (``_base_.skeleton``), also when it is given instead, as a
+      dict too.
     - ``path`` may be the bare name of one of our configs, and ``_base_`` may be ``'mmyolox::yolox/...'``.
 
     Args:
         path: A config file, or the name of one of ours.
         cfg_options: Keys and values that change the config; dotted keys (``train_dataloader.batch_size``,
             ``custom_hooks.0.momentum``) reach into dicts and lists.
+        recorded: What is known of the data without its files, by the variables' names (a checkpoint's
+            ``dataset_meta``); it is taken where a variable would be read from the annotations.
 
     Returns:
         The config; its ``filename`` is that of the original file.
@@ -46,17 +55,21 @@ def load_config(path: str | Path, cfg_options: dict[str, Any] | None = None) -> 
     """
     options = dict(cfg_options or {})
     chain = read_chain(find_config(str(path)), find_base)
-    read = chain.read() | class_sources(chain)
+    read = chain.read() | class_sources(chain) | data_sources(chain)
     variables = {
         name: value for name, value in options.items() if name in read and not isinstance(value, dict)
     }
     cfg = _evaluate(chain, variables)
+    known = recorded_values(cfg, recorded or {})
+    if known:
+        variables |= known
+        cfg = _evaluate(chain, variables)
     check_names(cfg, read)
     check_options(cfg, options, read)
-    classes = class_values(cfg, chain, options)
-    if classes:
-        cfg = _evaluate(chain, variables | classes)
-    _merge(cfg, options | {name: classes[name] for name in classes if name in options})
+    found = class_values(cfg, chain, options | known) | data_values(cfg)
+    if found:
+        cfg = _evaluate(chain, variables | found)
+    _merge(cfg, options | {name: found[name] for name in found if name in options})
     check_config(cfg)
     return cfg
 
@@ -68,11 +81,18 @@ def _evaluate(chain: ConfigFile, variables: dict[str, Any]) -> Config:
         try:
             cfg = Config.fromfile(str(top))
         except Exception as error:  # a config runs as code: it can fail in any way
-            reason = str(error.__cause__ or error).split('\n')[0]
+            reason = str(_root(error)).split('\n')[0]
             raise UserError(f'{_place(error, chain, folder)}: {type(error).__name__}: {reason}') from error
     if top == chain.path:  # a `read_base()` config holds imported names that a copy would lose
         return cfg
     return Config(cfg.to_dict(), filename=str(chain.path), env_variables=cfg.env_variables)
+
+
+def _root(error: BaseException) -> BaseException:
+    """What MMEngine's error is about: of a module named in ``custom_imports`` it tells only the name."""
+    cause = error.__cause__ or error.__context__
+    is_told = isinstance(error, ImportError) and cause is not None
+    return _root(cause) if is_told else error.__cause__ or error
 
 
 def _place(error: Exception, chain: ConfigFile, folder: str) -> str:

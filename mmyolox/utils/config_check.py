@@ -12,7 +12,9 @@ from .components import find_component, suggestion
 from .errors import UserError
 from .signatures import accepted_parameters
 
-TOOL_KEYS = frozenset(('custom_imports', 'model_wrapper_cfg', 'runner_type', 'tta_model', 'tta_pipeline'))
+TOOL_KEYS = frozenset(
+    ('custom_imports', 'data_variables', 'model_wrapper_cfg', 'runner_type', 'tta_model', 'tta_pipeline')
+)
 RUNNER_KEYS = TOOL_KEYS | set(inspect.signature(Runner.__init__).parameters) - {'self', 'cfg'}
 """The top-level names of a config that MMEngine or the tools use; all others are variables."""
 

@@ -71,10 +71,23 @@ def read_class_names(path: str) -> tuple[str, ...]:
     Raises:
         UserError: The file is absent, is no JSON, or has no usable categories.
     """
+    names = tuple(category['name'] for category in read_categories(path))
+    if not names:
+        raise UserError(f'annotation file {path} names no categories')
+    return _checked(names, path)
+
+
+def read_categories(path: str) -> list[dict[str, Any]]:
+    """Read the categories of a COCO annotation file, each with a ``name``.
+
+    Raises:
+        UserError: The file is absent, is no JSON, or has no such list.
+    """
     try:
         with open(path, encoding='utf-8') as file:
             categories = json.load(file)['categories']
-        names = tuple(category['name'] for category in categories)
+        if all('name' in category for category in categories):
+            return list(categories)
     except OSError as error:
         raise UserError(
             f'annotation file {path}: {error.strerror}; set data_root and train_ann_file '
@@ -82,11 +95,9 @@ def read_class_names(path: str) -> tuple[str, ...]:
         ) from error
     except ValueError as error:
         raise UserError(f'annotation file {path} is not valid JSON: {error}') from error
-    except (KeyError, TypeError) as error:
-        raise UserError(f'annotation file {path} has no COCO categories with names') from error
-    if not names:
-        raise UserError(f'annotation file {path} names no categories')
-    return _checked(names, path)
+    except (KeyError, TypeError):
+        pass
+    raise UserError(f'annotation file {path} has no COCO categories with names')
 
 
 def _as_names(classes: Any) -> tuple[str, ...]:

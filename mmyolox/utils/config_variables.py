@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from mmengine.config import Config
 from mmengine.config.config import BASE_KEY
@@ -23,7 +23,8 @@ from .errors import UserError
 FindBase = Callable[[str, Path], tuple[Path, str | None]]
 
 _CONSTANT_NODES = (
-    ast.Constant, ast.Tuple, ast.List, ast.UnaryOp, ast.BinOp, ast.operator, ast.unaryop, ast.expr_context,
+    ast.Constant, ast.Tuple, ast.List, ast.Dict, ast.keyword, ast.UnaryOp, ast.BinOp, ast.operator,
+    ast.unaryop, ast.expr_context,
 )  # fmt: skip
 _OWN_SCOPE = (
     ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp,
@@ -80,8 +81,13 @@ class ConfigFile:
         return names.union(*(base.read() for base, _ in self.bases))
 
     def assigns(self, name: str) -> bool:
-        """Whether this file or one below binds ``name``."""
+        """Whether this file or one below binds ``name`` to something else than a dict."""
         return name in self.assigned() or any(base.assigns(name) for base, _ in self.bases)
+
+    def binds(self, name: str) -> bool:
+        """Whether this file or one below binds ``name``, to a dict or anything else."""
+        is_here = any(name in _bound_names(node) for node in self.tree.body)
+        return is_here or any(base.binds(name) for base, _ in self.bases)
 
     def depth_of(self, name: str) -> float:
         """How many steps down the chain ``name`` first gets a value other than None; infinite if never."""
@@ -119,7 +125,7 @@ def write_chain(file: ConfigFile, values: dict[str, Any], folder: Path) -> Path:
     """Write a copy of a chain in which the given variables have other values.
 
     ``values`` reach every file that binds the names at top level; beside them, a constant that a file
-    assigns reaches the files below it.
+    assigns reaches the files below it. A dict replaces None alone: over anything else MMEngine merges it.
 
     Args:
         file: The top of the chain.
@@ -177,7 +183,11 @@ def _edits(node: ast.stmt, values: dict[str, Any], bases: list[Path], offsets: l
         start = offsets[node.value.lineno - 1] + node.value.col_offset
         end = offsets[(node.value.end_lineno or 0) - 1] + (node.value.end_col_offset or 0)
         return [(start, end, repr([str(base) for base in bases]))]
-    names = [] if _is_dict(node) else sorted(_bound_names(node) & values.keys())
+    names = [
+        name
+        for name in sorted(_bound_names(node) & values.keys())
+        if (_is_none(node) if isinstance(values[name], dict) else not _is_dict(node))
+    ]
     if not names:
         return []
     assignments = '; '.join(f'{name} = {values[name]!r}' for name in names)
@@ -191,14 +201,27 @@ def _edits(node: ast.stmt, values: dict[str, Any], bases: list[Path], offsets: l
 def _is_dict(node: ast.stmt) -> bool:
     """Whether a statement assigns a dict: those are merged by MMEngine, not replaced."""
     value = getattr(node, 'value', None)
-    is_call = isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id == 'dict'
-    return is_call or isinstance(value, ast.Dict)
+    return isinstance(value, ast.Dict) or _is_dict_call(value)
+
+
+def _is_dict_call(node: ast.AST | None) -> TypeGuard[ast.Call]:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == 'dict'
+
+
+def _is_none(node: ast.stmt) -> bool:
+    """Whether a statement assigns None."""
+    value = getattr(node, 'value', None)
+    return isinstance(value, ast.Constant) and value.value is None
 
 
 def _is_constant(node: ast.Assign) -> bool:
-    return all(isinstance(target, ast.Name) for target in node.targets) and all(
-        isinstance(part, _CONSTANT_NODES) for part in ast.walk(node.value)
-    )
+    return all(isinstance(target, ast.Name) for target in node.targets) and _is_constant_value(node.value)
+
+
+def _is_constant_value(node: ast.AST) -> bool:
+    if _is_dict_call(node):
+        return all(_is_constant_value(part) for part in node.keywords) and not node.args
+    return isinstance(node, _CONSTANT_NODES) and all(map(_is_constant_value, ast.iter_child_nodes(node)))
 
 
 def _bound_names(node: ast.AST) -> set[str]:

@@ -1,11 +1,14 @@
-"""Drawing of boxes and names on images, with OpenCV."""
+"""Drawing of boxes and names on images, and writing of images, with OpenCV."""
 
 import colorsys
 from collections.abc import Sequence
+from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from .errors import UserError
 
 Colour = tuple[int, int, int]
 
@@ -108,6 +111,24 @@ def contact_sheet(images: Sequence[NDArray[np.uint8]], cell: int = 320) -> NDArr
         y, x = index // columns * height, index % columns * width
         sheet[y : y + image.shape[0], x : x + image.shape[1]] = image
     return sheet
+
+
+def write_image(path: Path, image: NDArray[np.uint8]) -> None:
+    """Writes an image, in the format of the path's suffix; the folder is made if absent.
+
+    Args:
+        path: The file to write.
+        image: (H, W, 3) uint8, BGR.
+
+    Raises:
+        UserError: OpenCV has no such format.
+    """
+    if not cv2.haveImageWriter(path.name):
+        raise UserError(
+            f'{path}: OpenCV writes no files of this name; rename the image to end in .png or .jpg'
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(cv2.imencode(path.suffix, image)[1].tobytes())
 
 
 def _shrunk(image: NDArray[np.uint8], longest: int) -> NDArray[np.uint8]:

@@ -1,7 +1,9 @@
 """Loading weights into a model, and saying in a few lines what was used and what was not."""
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import accumulate, takewhile
 from typing import Any
 
 from mmengine.model import BaseTTAModel, is_model_wrapper
@@ -17,6 +19,7 @@ MOST = 0.5
 
 _MEGVII_PREFIXES = ('backbone.backbone.', 'head.cls_preds.', 'head.stems.')
 _SHOWN_GROUPS = 4
+_GROUP_DEPTH = 3
 
 
 @dataclass
@@ -29,6 +32,7 @@ class LoadSummary:
         unexpected: In the file only.
         mismatched: In both with different shapes, as ``name (file's shape -> model's shape)``.
         other_classes: Of those, the names of the layers that are made for another number of classes.
+        absent_parts: The outermost modules of the model of which the file has no tensor at all.
     """
 
     used: list[str] = field(default_factory=list)
@@ -36,6 +40,7 @@ class LoadSummary:
     unexpected: list[str] = field(default_factory=list)
     mismatched: list[str] = field(default_factory=list)
     other_classes: list[str] = field(default_factory=list)
+    absent_parts: list[str] = field(default_factory=list)
 
     @property
     def complete(self) -> bool:
@@ -55,6 +60,8 @@ class LoadSummary:
         ):
             if names:
                 parts.append(f'{len(names)} {what}: {_grouped(names)}')
+        if self.absent_parts:
+            parts.append(f'the file is of a model without {", ".join(self.absent_parts)}')
         return '; '.join(parts)
 
 
@@ -106,6 +113,7 @@ def match_weights(
     matched = dict(own)
     for name, tensor in own.items():
         _match(name, tensor, given, matched, summary)
+    summary.absent_parts = _absent_parts(summary.missing, given)
     left = len(summary.missing) + len(summary.mismatched)
     if left > MOST * (left + len(summary.used) + len(summary.other_classes)):
         raise UserError(f'checkpoint {source} does not fit the model: {summary.describe()}')
@@ -151,13 +159,31 @@ def _match(
         summary.mismatched.append(f'{name} ({_shape(given[name])} -> {_shape(own)})')
 
 
+def _absent_parts(missing: list[str], given: Iterable[str]) -> list[str]:
+    """The outermost modules, among those with missing tensors, that no given name is in."""
+    known = {module for name in given for module in _modules(name)}
+    outermost = (next((module for module in _modules(name) if module not in known), None) for name in missing)
+    return list(filter(None, dict.fromkeys(outermost)))
+
+
+def _modules(name: str) -> list[str]:
+    """The modules that a tensor is in, outermost first."""
+    return list(accumulate(name.split('.')[:-1], '{}.{}'.format))
+
+
 def _grouped(names: list[str]) -> str:
     """The parts of the model that the names are in, with their number, biggest first."""
     if len(names) <= _SHOWN_GROUPS:
         return ', '.join(names)
-    groups = Counter('.'.join(name.split('.')[:2]) for name in names).most_common()
+    groups = Counter(map(_group, names)).most_common()
     shown = ', '.join(f'{count} in {group}' for group, count in groups[:_SHOWN_GROUPS])
     return f'{shown}{", ..." if len(groups) > _SHOWN_GROUPS else ""} (e.g. {names[0]})'
+
+
+def _group(name: str) -> str:
+    """The module that a name is in, three levels deep at most, or the list of modules."""
+    path = name.split(' ')[0].split('.')[:-1]
+    return '.'.join(list(takewhile(lambda part: not part.isdigit(), path))[:_GROUP_DEPTH])
 
 
 def _shape(tensor: Tensor) -> str:

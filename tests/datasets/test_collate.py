@@ -97,6 +97,18 @@ def test_ignored_regions_are_padded_on_their_own():
     assert (ignored[1] == samples[1]['data_samples']['ignored_bboxes']).all()
 
 
+def test_further_arrays_are_padded_by_zeros():
+    samples = [packed((32, 32), count, seed=count) for count in (1, 3, 0)]
+    for sample in samples:
+        count = len(sample['data_samples']['labels'])
+        sample['data_samples'].update(outlines=np.full((count, 5, 2), 7, np.float16), sizes=np.ones(count))
+    data = yolox_collate(samples)['data_samples']
+    assert list(data) == ['bboxes', 'labels', 'ignored_bboxes', 'outlines', 'sizes', 'metas']
+    assert (data['outlines'].shape, data['outlines'].dtype) == ((3, 3, 5, 2), torch.float16)
+    assert data['outlines'][..., 0, 0].tolist() == [[7, 0, 0], [7, 7, 7], [0, 0, 0]]
+    assert data['sizes'].tolist() == [[1, 0, 0], [1, 1, 1], [0, 0, 0]]
+
+
 def test_no_object_is_left_out_of_a_crowd():
     # Megvii's loader drops whatever is beyond 120 of an image, without a word.
     samples = [packed((32, 32), 500), packed((32, 32), 1)]

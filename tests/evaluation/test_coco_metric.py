@@ -24,8 +24,9 @@ from mmengine.evaluator import Evaluator
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from mmyolox.evaluation import YOLOXCocoMetric, coco_boxes
-from mmyolox.evaluation.coco_boxes import BACKENDS
+from mmyolox.evaluation import YOLOXCocoMetric, coco_curves
+from mmyolox.evaluation.coco_curves import BACKENDS, Comparison
+from mmyolox.evaluation.coco_summary import Figure, coco_figures
 from mmyolox.registry import METRICS
 from mmyolox.utils import UserError
 
@@ -88,7 +89,7 @@ def test_without_faster_coco_eval_pycocotools_takes_over(write, monkeypatch):
     path = write(content)
     _, wanted = exact_figures(path, NAMES, samples)
     lines = []
-    monkeypatch.setattr(coco_boxes, 'print_log', lambda line, *_: lines.append(line))
+    monkeypatch.setattr(coco_curves, 'print_log', lambda line, *_: lines.append(line))
     monkeypatch.setitem(sys.modules, 'faster_coco_eval', None)
     _, figures = exact_figures(path, NAMES, samples)
     np.testing.assert_allclose(figures, wanted, rtol=0, atol=1e-6)
@@ -104,6 +105,42 @@ def test_recalls_are_named_by_their_limit(write):
     options = dict(proposal_nums=(100, 1, 10), metric_items=items)
     _, metrics = evaluate(write(content), NAMES, samples, **options)
     assert metrics == {f'coco/bbox_{item}': round(stats[6 + i], 3) for i, item in enumerate(items)}
+
+
+def test_figures_of_fewer_areas_and_with_recalls_by_threshold():
+    figures = coco_figures((5, 20), areas=('all', 'large'), recall_ious=(0.5, 0.75))
+    precisions = ('mAP', 'mAP_50', 'mAP_75', 'mAP_l')
+    assert tuple(figures) == (*precisions, 'AR@5', 'AR@20', 'AR_50@20', 'AR_75@20', 'AR_l@20')
+    assert figures['AR_75@20'] == Figure(is_recall=True, iou=0.75, area='all', max_dets=20)
+    assert figures['mAP_l'].area == 'large'
+
+
+@pytest.mark.parametrize('backend', BACKENDS)
+def test_what_a_comparison_adds_reaches_the_library(write, backend):
+    class Different(Comparison):
+        """Only one class, its crowds as single objects, and all areas alike."""
+
+        def covers(self, label):
+            return label == 1
+
+        def object_fields(self, annotation, label):
+            return dict(iscrowd=0)
+
+        def parameters(self, label):
+            return dict(areaRng=[[0, 1e10]] * 4)
+
+    content, samples = crowded(0)
+    metric = YOLOXCocoMetric(write(content), backend=backend)
+    metric.comparisons = (Different((100,), np.array([0.5, 0.6])),)
+    metric.dataset_meta = dict(classes=NAMES)
+    metric.process({}, samples)
+    curves = metric.curves(metric.results)
+    for one in content['annotations']:
+        one['iscrowd'] = 0
+    wanted = reference(content, NAMES, samples, iou_thrs=[0.5, 0.6])
+    assert (curves.recall[:, [0, 2]] == -1).all()
+    recall = np.repeat(wanted.eval['recall'][:, 0, :1, 2:], 4, axis=1)
+    np.testing.assert_allclose(curves.recall[:, 1], recall, rtol=0, atol=1e-6)
 
 
 def test_each_class_gets_its_own_figure(write):

@@ -350,6 +350,23 @@ def test_pixels_and_boxes_are_scaled():
     assert torch.equal(before['bboxes'], make_batch()['data_samples']['bboxes'])
 
 
+def test_more_annotations_can_be_scaled_along():
+    class WithPoints(YOLOXBatchSyncRandomResize):
+        def scale_annotations(self, data_samples, ratios):
+            points = data_samples['points'] * ratios
+            return super().scale_annotations(data_samples, ratios) | dict(points=points)
+
+    set_run(seed=0, iteration=4)
+    inputs, samples = torch.rand(2, 3, 64, 96), make_batch()['data_samples']
+    samples['points'] = torch.tensor([[1.0, 2.0], [30.0, 40.0]])
+    options = dict(ratio_range=(1.5, 1.5), interval=1)
+    _, found = WithPoints(**options)(inputs, samples)
+    assert torch.allclose(found['points'], samples['points'] * torch.tensor([128 / 96, 96 / 64]))
+    _, plain = YOLOXBatchSyncRandomResize(**options)(inputs, samples)
+    assert torch.equal(found['bboxes'], plain['bboxes'])
+    assert plain['points'] is samples['points']
+
+
 def test_no_boxes_at_all():
     resize = YOLOXBatchSyncRandomResize(ratio_range=(0.5, 0.5), interval=1)
     set_run(seed=0, iteration=4)

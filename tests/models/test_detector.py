@@ -298,6 +298,15 @@ def test_packing_parts_objects_from_ignored_regions():
     assert packed.ignored_instances.labels.tolist() == [0]
 
 
+def test_packing_takes_all_that_is_annotated():
+    meta = annotated_meta() | dict(gt_outlines=np.arange(30, dtype=np.float32).reshape(3, 5, 2), id=[4, 5, 6])
+    packed = pack_prediction(InstanceData(bboxes=torch.zeros(0, 4)), meta)
+    assert set(packed.gt_instances.keys()) == {'bboxes', 'labels', 'outlines'}
+    assert packed.gt_instances.outlines[:, 0, 0].tolist() == [0, 20]
+    assert packed.ignored_instances.outlines[:, 0, 0].tolist() == [10]
+    assert packed.id == [4, 5, 6]
+
+
 def test_packing_an_image_that_is_annotated_as_empty():
     empty = dict(
         gt_bboxes=np.zeros((0, 4), np.float32), gt_labels=np.zeros(0, int), gt_ignored=np.zeros(0, bool)

@@ -7,7 +7,8 @@ from mmengine.config import Config
 from tool_loading import load_tool
 
 from mmyolox.utils import UserError
-from mmyolox.utils.draw import class_colour
+from mmyolox.utils.draw import class_colour, draw_boxes
+from mmyolox.visualization import YOLOXVisualizer
 
 browse = load_tool('analysis_tools/browse_dataset.py')
 scenes = load_tool('dataset_converters/shape_scenes.py')
@@ -73,18 +74,43 @@ class Samples(list):
     metainfo = dict(classes=('', ''))
 
 
-def test_boxes_and_ignored_regions_are_drawn_in_pixels_of_the_input():
-    image = np.full((3, 60, 80), 50, np.uint8)
+def packed_sample():
+    """Two objects, the second one large, and a crowd; with a field that detectors do not know."""
     truth = dict(
-        bboxes=np.array([[10.0, 30.0, 40.0, 50.0]]),
-        labels=np.array([1]),
+        bboxes=np.array([[10.0, 30.0, 40.0, 50.0], [30.0, 20.0, 60.0, 55.0]]),
+        labels=np.array([1, 0]),
         ignored_bboxes=np.array([[50.0, 30.0, 70.0, 50.0]]),
+        weights=np.array([0.5, 0.25]),
         meta=dict(img_path='x/name.jpg'),
     )
-    (name, picture), *others = browse.drawn_samples(Samples([dict(inputs=image, data_samples=truth)]), 5, 0)
-    assert (name, others, picture.shape) == ('name', [], (60, 80, 3))
+    return dict(inputs=np.full((3, 60, 80), 50, np.uint8), data_samples=truth)
+
+
+def drawn(visualizer):
+    visualizer.dataset_meta = Samples.metainfo
+    ((name, picture),) = browse.drawn_samples(Samples([packed_sample()]), visualizer, 5, 0)
+    assert name == 'name'
+    return picture
+
+
+def test_boxes_and_ignored_regions_are_drawn_in_pixels_of_the_input():
+    picture = drawn(YOLOXVisualizer())
+    assert picture.shape == (60, 80, 3)
     assert tuple(picture[40, 10]) == class_colour(1)
-    assert tuple(picture[40, 50]) == class_colour(2)
+    assert tuple(picture[40, 69]) == class_colour(2)
+    sample = packed_sample()
+    truth = sample['data_samples']
+    bboxes = np.concatenate([truth['ignored_bboxes'], truth['bboxes']])
+    expected = draw_boxes(sample['inputs'].transpose(1, 2, 0), bboxes, [2, 1, 0], ['', '', 'ignored'])
+    np.testing.assert_array_equal(picture, expected)
+
+
+def test_a_visualizer_of_a_project_sees_every_field_of_the_objects():
+    class Weights(YOLOXVisualizer):
+        def draw(self, image, instances):
+            return super().draw(image, instances) + round(100 * sum(instances.get('weights', [])))
+
+    np.testing.assert_array_equal(drawn(Weights()), drawn(YOLOXVisualizer()) + 75)
 
 
 def seen(folder):

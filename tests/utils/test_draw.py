@@ -1,7 +1,9 @@
+import cv2
 import numpy as np
 import pytest
 
-from mmyolox.utils.draw import class_colour, contact_sheet, draw_boxes, draw_text, line_width
+from mmyolox.utils import UserError
+from mmyolox.utils.draw import class_colour, contact_sheet, draw_boxes, draw_text, line_width, write_image
 
 NAMES = ('one', 'two', 'three')
 
@@ -136,3 +138,18 @@ def test_contact_sheet_places_row_by_row_and_shrinks_what_is_large():
     assert (sheet[20:40, :40] == 0).all()
     assert (sheet[40:80, 40:60] == 40).all()
     assert (sheet[40:80, 60:] == 0).all()
+
+
+@pytest.mark.parametrize('name', ['new/folder/a.png', 'b.PNG', 'c.d.bmp', '\u732b.png'])
+def test_write_image_makes_the_folder_and_keeps_the_pixels(tmp_path, name):
+    image = draw_boxes(blank(), [[20, 40, 60, 90]], [0], NAMES)
+    write_image(tmp_path / name, image)
+    written = cv2.imdecode(np.fromfile(tmp_path / name, np.uint8), cv2.IMREAD_COLOR)
+    np.testing.assert_array_equal(written, image)
+
+
+@pytest.mark.parametrize('name', ['photo.xyz', 'photo'])
+def test_write_image_needs_a_known_suffix(tmp_path, name):
+    with pytest.raises(UserError, match=f'{name}: OpenCV writes no files of this name'):
+        write_image(tmp_path / name, blank())
+    assert not list(tmp_path.iterdir())

@@ -64,6 +64,35 @@ def test_many_names_are_grouped():
     assert summary.describe().endswith('500 unknown to the model: 500 in head.stem (e.g. head.stem.0)')
 
 
+def test_groups_are_the_modules_or_lists_of_them():
+    extra = ('head.top.towers.0.bn.weight', 'head.top.towers.1.bn.weight', 'head.top.preds.0.bias', 'a.b')
+    state = Model().state_dict() | dict.fromkeys((*extra, 'head.top.loss.scale'), torch.ones(1))
+    _, summary = match_weights(Model(), state, 'a.pth')
+    assert summary.describe().endswith(
+        '5 unknown to the model: 2 in head.top.towers, 1 in head.top.preds, 1 in a, 1 in head.top.loss '
+        '(e.g. head.top.towers.0.bn.weight)'
+    )
+
+
+class Deeper(Model):
+    """With a part that :class:`Model` has not, and one that it has half."""
+
+    def __init__(self):
+        super().__init__()
+        self.neck.update(dict(d=torch.nn.Parameter(torch.rand(1))))
+        self.head = nn.ModuleDict(dict(towers=nn.ModuleList([nn.Linear(1, 1), nn.Linear(1, 1)])))
+
+
+def test_parts_that_the_file_knows_nothing_of_are_named():
+    _, summary = match_weights(Deeper(), Model().state_dict(), 'a.pth')
+    assert summary.absent_parts == ['head']
+    assert summary.describe().endswith(
+        '5 missing in the file: 4 in head.towers, 1 in neck (e.g. neck.d); the file is of a model without head'
+    )
+    some = Model().state_dict() | {'head.towers.0.bias': torch.ones(1)}
+    assert match_weights(Deeper(), some, 'a.pth')[1].absent_parts == ['head.towers.1']
+
+
 def test_prefix_of_a_wrapped_model_and_wrappers_are_seen_through():
     state = {f'module.{name}': tensor for name, tensor in Model().state_dict().items()}
 

@@ -1,9 +1,9 @@
-"""Writes pictures of the samples of a data set as the network sees them: augmented, with boxes and names.
+"""Writes pictures of the samples of a data set as the network sees them: augmented, with what is annotated.
 
     python tools/analysis_tools/browse_dataset.py configs/yolox/yolox_s_fast_8xb8-300e_coco.py --out-dir seen
 
-``seen`` gets one picture a sample and ``contact_sheet.jpg`` with all of them. Regions that training ignores
-(crowds) are drawn as ``ignored``.
+``seen`` gets one picture a sample and ``contact_sheet.jpg`` with all of them. The config's visualizer draws
+them; regions that training ignores (crowds) are drawn as ``ignored``.
 """
 
 import argparse
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import numpy as np
     from mmengine.config import Config
     from numpy.typing import NDArray
+
+    from mmyolox.visualization import YOLOXVisualizer
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -65,25 +67,23 @@ def dataset_config(cfg: 'Config', split: str, stage: int) -> dict[str, Any]:
     return dataset
 
 
-def drawn_samples(dataset: Any, number: int, seed: int) -> Iterator[tuple[str, 'NDArray[np.uint8]']]:
+def drawn_samples(
+    dataset: Any, visualizer: 'YOLOXVisualizer', number: int, seed: int
+) -> Iterator[tuple[str, 'NDArray[np.uint8]']]:
     """Draws randomly chosen samples.
 
     Yields:
         The stem of the image's file, and the picture (h, w, 3), BGR.
     """
     import numpy as np
+    from mmengine.structures import InstanceData
 
-    from mmyolox.utils.draw import draw_boxes
-
-    names = [*dataset.metainfo['classes'], 'ignored']
     for index in np.random.default_rng(seed).permutation(len(dataset))[:number].tolist():
         item = dataset[index]
-        truth = item['data_samples']
-        ignored = truth['ignored_bboxes']
-        bboxes = np.concatenate([ignored, truth['bboxes']])
-        labels = np.concatenate([np.full(len(ignored), len(names) - 1), truth['labels']])
+        truth = dict(item['data_samples'])
+        meta, ignored = truth.pop('meta'), truth.pop('ignored_bboxes')
         picture = item['inputs'].transpose(1, 2, 0)
-        yield Path(truth['meta']['img_path']).stem, draw_boxes(picture, bboxes, labels, names)
+        yield Path(meta['img_path']).stem, visualizer.draw_truth(picture, InstanceData(**truth), ignored)
 
 
 def main() -> None:
@@ -96,6 +96,7 @@ def main() -> None:
     from mmyolox.utils.config import load_config
     from mmyolox.utils.draw import contact_sheet
     from mmyolox.utils.errors import UserError
+    from mmyolox.visualization import build_visualizer
 
     if args.number < 1:
         raise UserError(f'--number {args.number}: at least one sample is needed')
@@ -104,9 +105,10 @@ def main() -> None:
     dataset = DATASETS.build(dataset_config(cfg, args.split, args.stage))
     for inner in detection_datasets(dataset):
         inner.set_draw_key(args.seed, 0)
+    visualizer = build_visualizer(cfg, dataset.metainfo)
     args.out_dir.mkdir(parents=True, exist_ok=True)
     pictures = []
-    for position, (stem, picture) in enumerate(drawn_samples(dataset, args.number, args.seed)):
+    for position, (stem, picture) in enumerate(drawn_samples(dataset, visualizer, args.number, args.seed)):
         cv2.imwrite(str(args.out_dir / f'{position:04d}_{stem}.jpg'), picture)
         pictures.append(picture)
     cv2.imwrite(str(args.out_dir / 'contact_sheet.jpg'), contact_sheet(pictures))

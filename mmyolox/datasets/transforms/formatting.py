@@ -1,5 +1,7 @@
 """The last steps of a pipeline: weed out, and pack into what the collate function takes."""
 
+from typing import Any
+
 import numpy as np
 from mmcv.transforms import BaseTransform
 
@@ -45,17 +47,24 @@ class PackDetInputs(BaseTransform):
     """
 
     def transform(self, results: dict) -> dict:
-        image = take_image(results)
+        # A view: collate copies every image into the batch once, in memory order.
+        inputs = take_image(results).transpose(2, 0, 1)
+        return dict(
+            inputs=inputs, data_samples=dict(self.pack_instances(results), meta=self.pack_meta(results))
+        )
+
+    def pack_instances(self, results: dict) -> dict[str, np.ndarray]:
+        """The arrays that the collate function pads; models with more than boxes add theirs."""
+        bboxes = results.get('gt_bboxes', np.zeros((0, 4), np.float32))
+        labels = results.get('gt_bboxes_labels', np.zeros(0, np.int64))
+        is_object = labels != IGNORED
+        return dict(bboxes=bboxes[is_object], labels=labels[is_object], ignored_bboxes=bboxes[~is_object])
+
+    def pack_meta(self, results: dict) -> dict[str, Any]:
+        """What else is told of the image; arrays ``gt_*`` become ``gt_instances`` beside its predictions."""
         meta = {key: results[key] for key in META_KEYS if key in results}
         if 'bboxes' in results:
             meta.update(
                 gt_bboxes=results['bboxes'], gt_labels=results['labels'], gt_ignored=results['is_crowd']
             )
-        bboxes = results.get('gt_bboxes', np.zeros((0, 4), np.float32))
-        labels = results.get('gt_bboxes_labels', np.zeros(0, np.int64))
-        is_object = labels != IGNORED
-        data_samples = dict(
-            bboxes=bboxes[is_object], labels=labels[is_object], ignored_bboxes=bboxes[~is_object], meta=meta
-        )
-        # A view: collate copies every image into the batch once, in memory order.
-        return dict(inputs=image.transpose(2, 0, 1), data_samples=data_samples)
+        return meta

@@ -2,7 +2,12 @@
 
 ``gt_bboxes`` (M, 4) float32 xyxy in pixels of the current canvas and ``gt_bboxes_labels`` (M,) int64 are
 always there. The label -1 marks a region to ignore (a crowd): it is no object, and no background either.
+
+Further arrays under ``gt_*`` follow their instance through every transform. One that holds coordinates has an
+:data:`InstanceMap` under its key in ``results['instance_maps']``, set by whatever loads it.
 """
+
+from collections.abc import Callable
 
 import numpy as np
 
@@ -10,6 +15,9 @@ from .geometry import Size, bboxes_touch, clip_bboxes, transform_bboxes
 
 IGNORED = -1
 """The label of a region that is neither an object nor background."""
+
+InstanceMap = Callable[[np.ndarray, np.ndarray, Size], np.ndarray]
+"""Maps values (M, ...) by a (3, 3) matrix onto a canvas of a size (w, h); returns new ones, row for row."""
 
 
 def instance_keys(results: dict) -> list[str]:
@@ -35,7 +43,12 @@ def has_objects(results: dict) -> bool:
 
 
 def map_instances(results: dict, matrix: np.ndarray, size: Size) -> None:
-    """Moves the instances onto a canvas of ``size`` (w, h), in place: clipped, and dropped when outside."""
+    """Moves the instances onto a canvas of ``size`` (w, h), in place.
+
+    Boxes are clipped, and an instance is dropped when its box is outside. ``instance_maps`` move the rest.
+    """
     bboxes = clip_bboxes(transform_bboxes(results['gt_bboxes'], matrix), size)
     results['gt_bboxes'] = bboxes
     keep_instances(results, bboxes_touch(bboxes, size))
+    for key, map_values in results.get('instance_maps', {}).items():
+        results[key] = map_values(results[key], matrix, size)

@@ -12,7 +12,7 @@ from mmengine.logging import print_log
 from mmyolox.registry import TRANSFORMS
 from mmyolox.utils.errors import UserError
 
-from .instances import IGNORED
+from .instances import IGNORED, keep_instances
 from .jpeg import read_jpeg_header
 from .scene import FILL, Scene
 from .sources import EncodedJpeg, ImageSource, Pixels, UndecodableImageError
@@ -167,11 +167,12 @@ class LoadAnnotations(BaseTransform):
         self.ignore_crowd = ignore_crowd
 
     def transform(self, results: dict) -> dict:
-        bboxes, labels, is_crowd = results['bboxes'], results['labels'], results['is_crowd']
-        if self.ignore_crowd:
-            labels = np.where(is_crowd, IGNORED, labels)
-        else:
-            bboxes, labels = bboxes[~is_crowd], labels[~is_crowd]
-        results['gt_bboxes'] = bboxes.astype(np.float32)
-        results['gt_bboxes_labels'] = labels.astype(np.int64)
+        results.update(self.load_instances(results))
+        if not self.ignore_crowd:
+            keep_instances(results, ~results['is_crowd'])
         return results
+
+    def load_instances(self, results: dict) -> dict[str, np.ndarray]:
+        """New arrays ``gt_*`` with a row for every annotation; those that load more than boxes add theirs."""
+        labels = np.where(results['is_crowd'], IGNORED, results['labels'])
+        return dict(gt_bboxes=results['bboxes'].astype(np.float32), gt_bboxes_labels=labels.astype(np.int64))

@@ -139,3 +139,20 @@ def test_mirrored_pictures_of_others_are_packed():
     image = smooth((40, 30))[:, ::-1]
     packed = PackDetInputs()(Sample(img=image))
     np.testing.assert_array_equal(packed['inputs'], image.transpose(2, 0, 1))
+
+
+def test_more_can_be_packed():
+    class WithNames(PackDetInputs):
+        def pack_instances(self, results):
+            return super().pack_instances(results) | dict(names=results['gt_names'])
+
+        def pack_meta(self, results):
+            return super().pack_meta(results) | dict(camera=results['camera'])
+
+    results = make(
+        [(1, 1, 9, 9), (2, 2, 8, 8)], [3, 4], gt_names=np.array(['a', 'b']), camera='left', img_id=5
+    )
+    data = WithNames()(results)['data_samples']
+    assert data.keys() == {'bboxes', 'labels', 'ignored_bboxes', 'names', 'meta'}
+    assert data['names'].tolist() == ['a', 'b']
+    assert (data['meta']['camera'], data['meta']['img_id']) == ('left', 5)

@@ -1,0 +1,156 @@
+"""Reading and checking of the keypoints in a COCO annotation file."""
+
+import logging
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from itertools import chain
+from typing import Any
+
+import numpy as np
+from mmengine.logging import print_log
+from numpy.typing import NDArray
+
+from mmyolox.datasets.annotations import first_few
+from mmyolox.datasets.coco_file import CocoAnnotations, Entry
+from mmyolox.utils import UserError
+
+from .keypoints import without_outliers
+from .skeleton import Skeleton
+
+
+def class_keypoints(file: CocoAnnotations, classes: Sequence[str], skeleton: Skeleton) -> list[list[int]]:
+    """Which keypoints each class has: indices of ``skeleton.names``, in the order of the file's category.
+
+    A category that names none, but whose annotations have keypoints, has those of the skeleton. So has any
+    category of a file without annotations, as of COCO's test images.
+
+    Raises:
+        UserError: A category has keypoints that the skeleton lacks, or no class has any.
+    """
+    categories = {category['name']: category for category in file.categories}
+    labelled = {a['category_id'] for a in file.annotations if a.get('keypoints')}
+    found = []
+    for name in classes:
+        names = categories[name].get('keypoints') or ()
+        if not names and (categories[name]['id'] in labelled or not file.annotations):
+            names = skeleton.names
+        lacking = [keypoint for keypoint in names if keypoint not in skeleton.names]
+        if lacking:
+            raise UserError(
+                f'{file.path}: class {name} has keypoints that metainfo.skeleton lacks: '
+                f'{first_few(lacking, 20)}; add them there, or set skeleton = None to take those of the file'
+            )
+        if len(set(names)) < len(names):
+            raise UserError(f'{file.path}: class {name} names a keypoint twice: {first_few(names, 20)}')
+        found.append([skeleton.names.index(keypoint) for keypoint in names])
+    if not any(found):
+        raise UserError(f'{file.path}: no class of {first_few(classes)} has keypoints; {_REMEDY}')
+    return found
+
+
+def read_keypoints(
+    file: CocoAnnotations, annotations: Sequence[Entry], columns: Mapping[int, Sequence[int]], width: int
+) -> NDArray[np.float32]:
+    """The keypoints of annotations, and one warning for each kind of thing that had to be mended.
+
+    Args:
+        file: that they are of.
+        annotations: N entries of it.
+        columns: by category id, which of the K keypoints its annotations list; see :func:`class_keypoints`.
+        width: K.
+
+    Returns:
+        (N, K, 3) x and y in pixels of the image, and COCO's visibility. Zeros for what is not labelled: in
+        the file, because the class or the annotation has no keypoints, or because it is outside the image.
+
+    Raises:
+        UserError: A list of keypoints cannot be read, or none of the annotations has one.
+    """
+    rows_of: defaultdict[int, list[int]] = defaultdict(list)
+    for row, annotation in enumerate(annotations):
+        if annotation.get('keypoints'):
+            rows_of[annotation['category_id']].append(row)
+    keypoints = np.zeros((len(annotations), width, 3))
+    for category_id, rows in rows_of.items():
+        values = _values(file, [annotations[row] for row in rows], len(columns[category_id]))
+        keypoints[np.ix_(rows, columns[category_id])] = values
+    _tell_unlabelled(file.path, [a for a in annotations if columns[a['category_id']]])
+    _tell_wrong_counts(file.path, annotations, (keypoints[..., 2] > 0).sum(1).tolist())
+    return _inside_images(file, annotations, keypoints).astype(np.float32)
+
+
+_REMEDY = "this is a detection file; take the data set's keypoint file (COCO's person_keypoints_*.json)"
+
+
+def _values(file: CocoAnnotations, annotations: Sequence[Entry], count: int) -> NDArray[np.float64]:
+    """The lists of N annotations of one category as (N, ``count``, 3), finite and with valid visibilities."""
+    for annotation in annotations:
+        listed = annotation['keypoints']
+        if not isinstance(listed, list):
+            raise UserError(f'{_named(file, annotation)}: keypoints is {listed!r}; needed is a list')
+        if len(listed) != 3 * count:
+            raise UserError(
+                f'{_named(file, annotation)}: keypoints has {len(listed)} numbers; needed are {3 * count}: '
+                f'x, y and visibility for each of the {count} keypoints of its category'
+            )
+        if not {*map(type, listed)} <= {int, float}:
+            raise UserError(f'{_named(file, annotation)}: keypoints has other values than numbers: {listed}')
+    numbers = chain.from_iterable(a['keypoints'] for a in annotations)
+    values = np.fromiter(numbers, np.float64).reshape(len(annotations), count, 3)
+    invalid = ~np.isfinite(values).all(2) | ~np.isin(values[..., 2], (0, 1, 2))
+    if invalid.any():
+        row, column = np.argwhere(invalid)[0]
+        raise UserError(
+            f'{_named(file, annotations[row])}: its keypoint no. {column + 1} is '
+            f'{values[row, column].tolist()}; needed are finite x and y and a visibility of '
+            f'0 (not labelled), 1 (hidden) or 2 (seen); {invalid.any(1).sum()} annotations have such keypoints'
+        )
+    return values
+
+
+def _named(file: CocoAnnotations, annotation: Entry) -> str:
+    return f'{file.path}: annotation {annotation["id"]}'
+
+
+def _tell_unlabelled(path: str, annotations: Sequence[Entry]) -> None:
+    """Tells of annotations that have no keypoints, of those whose category has some. Crowds need none."""
+    single = [a for a in annotations if not (a.get('iscrowd') or a.get('ignore'))]
+    without = [a['id'] for a in single if not a.get('keypoints')]
+    if without and len(without) == len(single):
+        raise UserError(f"{path}: none of its {len(single)} annotations has 'keypoints'; {_REMEDY}")
+    if without:
+        _warn(path, without, 'have no keypoints, unlike their category; they stay as boxes', of=len(single))
+
+
+def _tell_wrong_counts(path: str, annotations: Sequence[Entry], counts: Sequence[int]) -> None:
+    wrong = [
+        f'{a["id"]} ({a["num_keypoints"]} instead of {count})'
+        for a, count in zip(annotations, counts, strict=True)
+        if a.get('keypoints') and a.get('num_keypoints', count) != count
+    ]
+    if wrong:
+        _warn(path, wrong, 'have a wrong num_keypoints, which was counted anew', of=len(annotations))
+
+
+def _inside_images(
+    file: CocoAnnotations, annotations: Sequence[Entry], keypoints: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """The keypoints (N, K, 3) without those outside their image, which are told of."""
+    image_sizes = {image['id']: (image['width'], image['height']) for image in file.images}
+    sizes = np.array([image_sizes[a['image_id']] for a in annotations], np.float64).reshape(-1, 1, 2)
+    inside = without_outliers(keypoints, sizes)
+    lost = (keypoints[..., 2] > inside[..., 2]).any(1)
+    if lost.any():
+        ids = [annotations[row]['id'] for row in np.flatnonzero(lost)]
+        _warn(
+            file.path,
+            ids,
+            'have keypoints outside their image, which count as not labelled',
+            of=len(annotations),
+        )
+    return inside
+
+
+def _warn(path: str, names: Sequence[Any], what: str, of: int) -> None:
+    line = f'{path}: {len(names)} of {of} annotations {what}: {first_few(names)}'
+    print_log(line, logger='current', level=logging.WARNING)

@@ -1,0 +1,51 @@
+# Your own images, annotated in COCO's keypoint format:
+#
+#   <data_root>/annotations/train.json
+#   <data_root>/annotations/val.json
+#   <data_root>/images/...
+#
+# `--cfg-options data_root=path/to/data` is all there is to set. Classes and keypoints are read from train.json.
+# Its categories may have `flip_pairs` (pairs of names) and `sigmas`; what is absent is guessed, with a notice.
+# A config may give them: `skeleton = dict(keypoints=[...], flip_pairs=[...], links=[...], sigmas=[...])`.
+_base_ = ['../../../../configs/_base_/datasets/coco_files.py', './pose.py']
+
+data_root = 'data/custom/'
+train_ann_file = 'annotations/train.json'
+train_img_prefix = 'images/'
+val_ann_file = 'annotations/val.json'
+val_img_prefix = 'images/'
+classes = None  # those of train_ann_file, in its order
+num_classes = None  # their number
+skeleton = None  # that of train_ann_file
+data_variables = dict(skeleton='mmyolox.projects.yolox_pose.skeleton.read_skeleton')
+
+train_num_workers = 2
+val_num_workers = 1
+keep_empty = True  # images without objects train as background
+
+metainfo = dict(classes=classes, skeleton=skeleton)
+train_dataloader = dict(
+    dataset=dict(type='YOLOXPoseCocoDataset', metainfo=metainfo, pipeline=_base_.train_pipeline_tiny)
+)
+val_dataloader = dict(
+    dataset=dict(type='YOLOXPoseCocoDataset', metainfo=metainfo, pipeline=_base_.test_pipeline)
+)
+test_dataloader = val_dataloader
+
+val_evaluator = dict(type='YOLOXPoseCocoMetric')
+test_evaluator = val_evaluator
+
+pose_head = dict(
+    type='YOLOXPoseHead',
+    skeleton=skeleton,
+    head_module=dict(type='YOLOXPoseHeadModule', num_classes=num_classes),
+    loss_pose=dict(type='OksLoss', form='diagonal', loss_weight=30.0),
+)
+pose_model = dict(
+    data_preprocessor=dict(
+        batch_augments=[dict(type='PoseBatchSyncRandomResize', ratio_range=(0.75, 1.25), interval=10)]
+    ),
+    bbox_head=pose_head,
+    train_cfg=dict(assigner=dict(type='PoseSimOTAAssigner', oks_weight=3.0)),
+    test_cfg=dict(score_thr=0.01),
+)

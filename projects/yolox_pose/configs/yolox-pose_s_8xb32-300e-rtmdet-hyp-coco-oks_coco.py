@@ -1,0 +1,14 @@
+# The keypoint loss and the matching by COCO's own similarity, as the evaluation measures it: 2 sigma and the
+# area of the object, instead of sigma and the diagonal of its box.
+# Starts from the detector's weights, as published: --load-from yolox_s_fast_8xb32-300e-rtmdet-hyp_coco.pth
+_base_ = [
+    '../../../configs/_base_/models/yolox_s.py',
+    './_base_/coco.py',
+    '../../../configs/_base_/schedules/adamw_300e.py',
+]
+
+pose_head = dict(_base_.pose_head, loss_pose=dict(type='OksLoss', form='coco', loss_weight=30.0))
+model = dict(_base_.pose_model, bbox_head=pose_head)
+train_dataloader = dict(batch_size=32)
+default_hooks = _base_.pose_hooks
+visualizer = dict(type='YOLOXPoseVisualizer')

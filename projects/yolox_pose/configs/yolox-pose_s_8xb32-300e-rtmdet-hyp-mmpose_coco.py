@@ -1,0 +1,15 @@
+# Evaluated by MMPose's metric, which needs MMPose: `pip install --no-deps mmpose==1.3.2 munkres`.
+# Starts from the detector's weights, as published: --load-from yolox_s_fast_8xb32-300e-rtmdet-hyp_coco.pth
+_base_ = [
+    '../../../configs/_base_/models/yolox_s.py',
+    './_base_/coco.py',
+    '../../../configs/_base_/schedules/adamw_300e.py',
+]
+
+model = _base_.pose_model
+train_dataloader = dict(batch_size=32)
+ann_file = f'{_base_.data_root}/{_base_.val_ann_file}'
+val_evaluator = dict(_delete_=True, type='mmpose.CocoMetric', ann_file=ann_file, score_mode='bbox')
+test_evaluator = val_evaluator
+default_hooks = dict(_base_.pose_hooks, checkpoint=dict(save_best='coco/AP'))
+visualizer = dict(type='YOLOXPoseVisualizer')

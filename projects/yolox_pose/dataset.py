@@ -1,0 +1,76 @@
+"""Data sets annotated in COCO's keypoint format."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmyolox.datasets import YOLOXCocoDataset
+from mmyolox.datasets.coco_file import CocoAnnotations, Entry
+from mmyolox.registry import DATASETS
+
+from .annotations import class_keypoints, read_keypoints
+from .skeleton import Skeleton, mmpose_metainfo, read_skeleton
+
+
+@DATASETS.register_module()
+class YOLOXPoseCocoDataset(YOLOXCocoDataset):
+    """Images, boxes and keypoints of a COCO annotation file, of any skeleton and any number of classes.
+
+    Each entry of the data list has, beside what :class:`mmyolox.datasets.YOLOXCocoDataset` makes:
+
+    - ``keypoints`` (M, K, 3) float32: x and y in pixels of the original image, and COCO's visibility. All
+      classes share the K keypoints of ``metainfo['skeleton']``, by name; those that a class or an annotation
+      lacks are not labelled. What is not labelled is all zero.
+    - ``areas`` (M,) float32, COCO's ``area`` in pixels squared, the box's where there is no number above 0.
+    - ``id``, a list of the M annotation ids.
+
+    ``metainfo['skeleton']`` is what :meth:`Skeleton.of` takes; by default that of the file. The completed
+    ``metainfo`` has its complete form, ``class_keypoints`` (for each class the indices of its keypoints, in
+    the order of the file), and the keys of MMPose's. What is wrong with keypoints is mended and told, or an
+    error; see :mod:`.annotations`.
+
+    Attributes:
+        skeleton: set by the loading.
+
+    Raises:
+        UserError: The annotation file or images are missing or at fault, keypoints cannot be read, or the
+            skeleton does not match them.
+    """
+
+    skeleton: Skeleton
+
+    def _set_classes(self, file: CocoAnnotations, classes: Sequence[str]) -> None:
+        super()._set_classes(file, classes)
+        self.skeleton = Skeleton.of(self._metainfo.get('skeleton') or read_skeleton(file.path))
+        name = self._metainfo.get('dataset_name', Path(file.path).stem)
+        self._metainfo.update(
+            mmpose_metainfo(self.skeleton, name),
+            skeleton=self.skeleton.spec(),
+            class_keypoints=class_keypoints(file, classes, self.skeleton),
+        )
+
+    def _configured(self, file: CocoAnnotations) -> list[Entry]:
+        """The annotations of the configured classes, ``keypoints`` as arrays (K, 3) float32."""
+        annotations = super()._configured(file)
+        columns = dict(zip(self._metainfo['cat_ids'], self._metainfo['class_keypoints'], strict=True))
+        keypoints = read_keypoints(file, annotations, columns, len(self.skeleton.names))
+        return [a | dict(keypoints=points) for a, points in zip(annotations, keypoints, strict=True)]
+
+    def _instances(self, annotations: Sequence[Entry], bboxes: NDArray[np.float32]) -> dict[str, Any]:
+        """The arrays of one image's M instances; see the class."""
+        shape = (len(annotations), len(self.skeleton.names), 3)
+        return super()._instances(annotations, bboxes) | dict(
+            keypoints=np.array([a['keypoints'] for a in annotations], np.float32).reshape(shape),
+            areas=_areas(annotations, bboxes),
+            id=[a['id'] for a in annotations],
+        )
+
+
+def _areas(annotations: Sequence[Entry], bboxes: NDArray[np.float32]) -> NDArray[np.float32]:
+    given = [a['area'] if isinstance(a.get('area'), int | float) else 0 for a in annotations]
+    areas = np.array(given, np.float32)
+    is_usable = np.isfinite(areas) & (areas > 0)
+    return np.where(is_usable, areas, (bboxes[:, 2:] - bboxes[:, :2]).prod(axis=1))

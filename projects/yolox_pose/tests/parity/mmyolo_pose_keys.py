@@ -1,0 +1,64 @@
+"""Compares our state-dict layout with that of MMYOLO 0.6.0's YOLOX-Pose tiny, s, m and l.
+
+    benchmarks/make_env.sh mmyolo
+    python projects/yolox_pose/tests/parity/mmyolo_pose_keys.py [--write FILE]
+
+``--write`` keeps MMYOLO's layout; ``mmyolo_pose_keys.json`` in the folder above is one, for a quick test.
+"""
+
+import argparse
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import mmyolox.projects.yolox_pose  # noqa: F401  registers the head
+import torch
+from mmengine.registry import init_default_scope
+
+HERE = Path(__file__).parent
+sys.path += [str(HERE.parent), str(HERE.parents[3] / 'tests' / 'parity')]
+
+import layout_file  # noqa: E402
+from pose_cases import pose_model  # noqa: E402
+
+
+def parse_args() -> argparse.Namespace:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('--mmyolo', default='.venv-peers/mmyolo/bin/python', help="MMYOLO's interpreter")
+    parser.add_argument('--write', type=Path, help='store the layouts here')
+    return parser.parse_args()
+
+
+def layout(size: str) -> layout_file.Layout:
+    """Name and shape of every tensor of ours."""
+    with torch.device('meta'):
+        model = pose_model(size)
+    return {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+
+
+def compare(size: str, theirs: layout_file.Layout) -> bool:
+    """Prints both lists' lengths and differences; returns whether they are equal."""
+    ours = layout(size)
+    differing = sorted(key for key in {*ours, *theirs} if ours.get(key) != theirs.get(key))
+    print(f'{size:5} {len(theirs)} tensors in MMYOLO, {len(ours)} here, {len(differing)} differ')
+    for key in differing:
+        print(f'    {key}: MMYOLO {theirs.get(key)}, here {ours.get(key)}')
+    return not differing
+
+
+def main() -> int:
+    """Compares all sizes and returns 1 when one differs."""
+    args = parse_args()
+    init_default_scope('mmyolox')
+    with tempfile.TemporaryDirectory() as folder:
+        out = args.write or Path(folder, 'layouts.json')
+        subprocess.run([args.mmyolo, str(HERE / 'mmyolo_pose_peer.py'), 'layouts', str(out)], check=True)
+        layouts = layout_file.read(out)
+    equal = [compare(size, theirs) for size, theirs in layouts.items()]
+    return int(not all(equal))
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,452 @@
+"""Keypoints through every transform: against plain numbers, against the picture, and in a packed batch."""
+
+import numpy as np
+import pose_reference as reference
+import pytest
+from pose_files import (
+    NAMES,
+    SWAPPED,
+    PoseAlbum,
+    load_pose,
+    open_pose,
+    pose_sample,
+    random_content,
+    write_pose,
+)
+from torch.utils.data import DataLoader
+
+from mmyolox.datasets import SeededSampler, tta_collate, yolox_collate
+from mmyolox.datasets.transforms import (
+    FilterAnnotations,
+    Letterbox,
+    LoadImage,
+    Mosaic,
+    RandomAffine,
+    RandomFlip,
+    RecentSamples,
+    YOLOXMixUp,
+)
+from mmyolox.datasets.transforms.geometric import move_sample
+from mmyolox.datasets.transforms.geometry import translation
+from mmyolox.projects.yolox_pose.transforms import LoadPoseAnnotations, PackPoseInputs
+from mmyolox.registry import TRANSFORMS
+
+SCALE = (96, 64)
+SIZES = ((70, 40), (30, 90), (64, 64), (120, 50), (20, 20), (41, 97))
+COUNTS = (4, 3, 0, 5, 1, 6)
+
+
+def mosaic(prob=1.0):
+    return Mosaic([load_pose], prob=prob)
+
+
+def mixup():
+    return YOLOXMixUp([load_pose])
+
+
+def assert_people_equal(results, shown):
+    """Compares a sample with a picture of the reference; float32 against float64, over several steps."""
+    people = shown['people']
+    assert results['img_shape'] == shown['size'][::-1]
+    assert results['gt_bboxes_labels'].tolist() == [person['label'] for person in people]
+    count = len(people)
+    wanted = np.array([person['points'] for person in people]).reshape(count, 5, 3)
+    np.testing.assert_array_equal(results['gt_keypoints'][..., 2], wanted[..., 2])
+    np.testing.assert_allclose(results['gt_keypoints'], wanted, atol=2e-4)
+    boxes = np.array([person['box'] for person in people]).reshape(count, 4)
+    np.testing.assert_allclose(results['gt_bboxes'], boxes, atol=2e-4)
+    np.testing.assert_allclose(results['gt_areas'], [person['area'] for person in people], rtol=1e-5)
+    assert results['gt_keypoints'].dtype == results['gt_areas'].dtype == np.float32
+
+
+# 1,000 random draws
+
+
+CASES = {
+    'letterbox': ([Letterbox()], lambda shown, rng, album: reference.letterbox(shown, SCALE), 50),
+    'affine': ([RandomAffine()], lambda shown, rng, album: reference.affine(shown, rng, SCALE), 200),
+    'flip': ([RandomFlip()], lambda shown, rng, album: reference.flip(shown, rng), 100),
+    'mosaic': (
+        [mosaic(prob=0.8)],
+        lambda shown, rng, album: reference.mosaic(shown, rng, SCALE, album, prob=0.8),
+        150,
+    ),
+    'mixup': (
+        [Letterbox(), mixup()],
+        lambda shown, rng, album: reference.mixup(reference.letterbox(shown, SCALE), rng, SCALE, album),
+        150,
+    ),
+}
+
+
+def chain_by_hand(shown, rng, album):
+    shown = reference.mosaic(shown, rng, SCALE, album)
+    shown = reference.affine(shown, rng, SCALE)
+    shown = reference.mixup(shown, rng, SCALE, album)
+    return reference.letterbox(reference.flip(shown, rng), SCALE, 1.5)
+
+
+def chain():
+    return [mosaic(), RandomAffine(), mixup(), RandomFlip(), Letterbox(1.5)]
+
+
+CASES['chain'] = (chain(), chain_by_hand, 200)
+
+
+@pytest.mark.parametrize('name', CASES)
+def test_equals_plain_numbers(name):
+    steps, by_hand, draws = CASES[name]
+    album = PoseAlbum(SIZES, COUNTS, seed=1)
+    pictures = [reference.picture(entry) for entry in album]
+    labelled = 0
+    for seed in range(draws):
+        idx = seed % len(album)
+        results = pose_sample(album, idx, np.random.default_rng(seed), SCALE)
+        for step in steps:
+            results = step(results)
+        shown = by_hand(pictures[idx], np.random.default_rng(seed), pictures)
+        assert_people_equal(results, shown)
+        labelled += int((results['gt_keypoints'][..., 2] > 0).sum())
+    assert labelled > 5 * draws
+
+
+def test_cached_partners_equal_plain_numbers():
+    album, recent, memory = PoseAlbum(SIZES, COUNTS, seed=1), RecentSamples(max_images=5), reference.Memory(5)
+    pictures = [reference.picture(entry) for entry in album]
+    for seed in range(150):
+        idx = seed % len(album)
+        results = pose_sample(album, idx, np.random.default_rng(seed), SCALE)
+        for step in [recent, *chain()]:
+            results = step(results)
+        rng = np.random.default_rng(seed)
+        partners = memory.remember(pictures[idx], rng) or pictures
+        assert_people_equal(results, chain_by_hand(pictures[idx], rng, partners))
+
+
+# Special cases
+
+
+def one(box, points, size=SCALE):
+    """An album of one image with one person, whose keypoints are given for the first of its five."""
+    album = PoseAlbum([], [])
+    keypoints = np.zeros((1, 5, 3))
+    keypoints[0, : len(points)] = points
+    album.add(size, [box], keypoints)
+    return album
+
+
+def test_flip_twice_is_the_identity():
+    album = PoseAlbum(SIZES, COUNTS, seed=2)
+    for idx in range(len(album)):
+        before = pose_sample(album, idx, np.random.default_rng(0))
+        after = RandomFlip(1.0)(RandomFlip(1.0)(pose_sample(album, idx, np.random.default_rng(0))))
+        for key in ('gt_keypoints', 'gt_bboxes'):
+            np.testing.assert_allclose(after[key], before[key], atol=1e-5)
+        np.testing.assert_array_equal(after['gt_keypoints'][..., 2], before['gt_keypoints'][..., 2])
+        np.testing.assert_array_equal(after['gt_areas'], before['gt_areas'])
+
+
+def test_flip_swaps_joints():
+    album = one((0, 0, 96, 64), [(50, 5, 2), (0, 20, 1), (96, 30, 2), (20, 60, 2)])
+    results = RandomFlip(1.0)(pose_sample(album, rng=np.random.default_rng(0)))
+    found = dict(zip(NAMES, results['gt_keypoints'][0].tolist(), strict=True))
+    assert found['head'] == [46, 5, 2]
+    assert found['right_hand'] == [96, 20, 1]
+    assert found['left_hand'] == [0, 30, 2]
+    assert found['right_foot'] == [76, 60, 2]
+    assert found['left_foot'] == [0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ('shift', 'visible'),
+    [
+        ((0, 0), [1, 2, 2, 1, 2]),
+        ((-30, 0), [1, 0, 2, 0, 2]),
+        ((66, 0), [0, 2, 0, 1, 0]),
+        ((0, -20), [0, 2, 2, 1, 2]),
+        ((0, 24), [1, 2, 2, 0, 0]),
+        ((-30, -20), [0, 0, 2, 0, 2]),
+    ],
+)
+def test_half_a_person_keeps_the_right_visibilities(shift, visible):
+    points = [(40, 10, 1), (20, 30, 2), (60, 30, 2), (25, 50, 1), (55, 50, 2)]
+    album = one((20, 10, 60, 50), points)
+    results = move_sample(pose_sample(album), translation(*shift), SCALE)
+    wanted = [
+        (x + shift[0], y + shift[1], v) if v else (0, 0, 0)
+        for (x, y, _), v in zip(points, visible, strict=True)
+    ]
+    np.testing.assert_array_equal(results['gt_keypoints'][0], wanted)
+    np.testing.assert_array_equal(results['gt_areas'], [0.5 * 40 * 40])
+
+
+def test_what_a_tile_of_a_mosaic_lost_does_not_come_back():
+    # The first tile sticks out to the left and top of the mosaic by half its size.
+    album = one((0, 0, 96, 64), [(10, 50, 2), (90, 10, 2), (90, 60, 2), (60, 40, 1)])
+    centred_low = Mosaic([load_pose], center_ratio_range=(0.5, 0.5))
+    results = centred_low(pose_sample(album, rng=np.random.default_rng(0)))
+    first = [[0, 0, 0], [0, 0, 0], [42, 28, 2], [12, 8, 1], [0, 0, 0]]
+    assert results['gt_keypoints'][0].tolist() == first
+    # All four pictures' canvases were cut; a look beyond shows grey.
+    results = move_sample(results, translation(60, 40), (300, 200))
+    first = [[0, 0, 0], [0, 0, 0], [102, 68, 2], [72, 48, 1], [0, 0, 0]]
+    assert results['gt_keypoints'][0].tolist() == first
+
+
+def test_a_person_whose_keypoints_have_all_left_stays_as_a_box():
+    album = one((10, 10, 90, 60), [(15, 20, 2), (20, 40, 1)])
+    results = move_sample(pose_sample(album), translation(-40, 0), SCALE)
+    results = FilterAnnotations(keep_empty=False)(results)
+    assert results['gt_bboxes'].tolist() == [[0, 10, 50, 60]]
+    assert not results['gt_keypoints'].any()
+
+
+def test_filtered_boxes_take_their_keypoints_along():
+    album = PoseAlbum([], [])
+    boxes = [(0, 0, 9, 9), (5, 5, 5.5, 30), (20, 20, 60, 60)]
+    album.add(SCALE, boxes, np.arange(1, 4).repeat(15).reshape(3, 5, 3))
+    results = FilterAnnotations((1, 1))(pose_sample(album))
+    assert results['gt_keypoints'][:, 0, 0].tolist() == [1, 3]
+    assert results['gt_areas'].tolist() == [40.5, 800]
+
+
+@pytest.mark.parametrize('boxes', [[], [(30, 30, 31, 31)]], ids=['nobody', 'one pixel'])
+@pytest.mark.parametrize('img_scale', [(96, 64), (64, 96), (64, 64)])
+def test_hardly_anything(boxes, img_scale):
+    album = PoseAlbum([], [])
+    keypoints = np.full((len(boxes), 5, 3), [30.5, 30.5, 2])
+    album.add((61, 43), boxes, keypoints)
+    for seed in range(10):
+        results = pose_sample(album, rng=np.random.default_rng(seed), img_scale=img_scale)
+        for step in [
+            mosaic(),
+            RandomAffine(),
+            mixup(),
+            RandomFlip(),
+            FilterAnnotations((0, 0), keep_empty=True),
+        ]:
+            results = step(results)
+        packed = PackPoseInputs()(results)
+        data = packed['data_samples']
+        assert packed['inputs'].shape == (3, *img_scale[::-1])
+        assert data['keypoints'].shape == (len(data['bboxes']), 5, 3)
+        seen = data['keypoints'][..., 2] > 0
+        low, high = data['bboxes'][:, None, :2] - 1e-3, data['bboxes'][:, None, 2:] + 1e-3
+        points = data['keypoints'][..., :2]
+        assert (((points >= low) & (points <= high)).all(-1) | ~seen).all()
+
+
+def with_crowd(is_crowd):
+    album = PoseAlbum([], [])
+    boxes = np.arange(1, 3)[:, None] * (1, 2, 20, 25)
+    album.add(SCALE, boxes, np.arange(1, 3).repeat(15).reshape(2, 5, 3), is_crowd=is_crowd)
+    return album
+
+
+@pytest.mark.parametrize(('ignore_crowd', 'labels'), [(False, [0]), (True, [-1, 0])])
+def test_crowds_are_ignored_regions_or_dropped(ignore_crowd, labels):
+    results = pose_sample(with_crowd([True, False]), ignore_crowd=ignore_crowd)
+    assert results['gt_bboxes_labels'].tolist() == labels
+    assert len(results['gt_keypoints']) == len(results['gt_areas']) == len(labels)
+    packed = PackPoseInputs()(results)['data_samples']
+    assert packed['ignored_bboxes'].tolist() == [[1, 2, 20, 25]] * ignore_crowd
+    assert packed['bboxes'].tolist() == [[2, 4, 40, 50]]
+    assert packed['keypoints'][:, 0, 0].tolist() == [2]
+    assert packed['areas'].tolist() == [0.5 * 38 * 46]
+
+
+@pytest.mark.parametrize('ignore_crowd', [False, True])
+def test_nothing_but_a_crowd(ignore_crowd):
+    packed = PackPoseInputs()(pose_sample(with_crowd([True, True]), ignore_crowd=ignore_crowd))[
+        'data_samples'
+    ]
+    assert len(packed['ignored_bboxes']) == 2 * ignore_crowd
+    assert packed['keypoints'].shape == (0, 5, 3)
+    assert packed['areas'].shape == (0,)
+
+
+def test_annotations_are_copied():
+    album = PoseAlbum(SIZES[:1], [3])
+    results = pose_sample(album)
+    results['gt_keypoints'][:] = -1
+    results['gt_areas'][:] = -1
+    assert album[0]['keypoints'].min() >= 0
+    assert album[0]['areas'].min() > 0
+
+
+# Keypoints and pixels
+
+
+COLOURS = np.array([(141, 0, 0), (0, 141, 0), (0, 0, 141), (141, 141, 0), (0, 141, 141)]) + 114
+
+
+def dotted(size, seed):
+    """An album's entry of one person whose keypoints are dots, five pixels wide, far from one another."""
+    rng = np.random.default_rng(seed)
+    spots = rng.permutation([(i * size[0] / 4, j * size[1] / 3) for i in (1, 2, 3) for j in (1, 2)])[:5]
+    points = spots + rng.uniform(-3, 3, (5, 2))
+    y, x = np.mgrid[: size[1], : size[0]] + 0.5
+    pixels = np.full((size[1], size[0], 3), 114.0)
+    for (u, v), colour in zip(points, COLOURS, strict=True):
+        distance = np.hypot(x - u, y - v)[..., None]
+        pixels += (3 - distance).clip(0, 1) * (colour - 114)
+    keypoints = np.concatenate([points, np.full((5, 1), 2)], axis=1)
+    return dict(
+        size=size, boxes=[(0, 0, *size)], keypoints=keypoints, pixels=pixels.clip(0, 255).astype(np.uint8)
+    )
+
+
+def centres_of_light(image, points):
+    """Around each point, where the light is (within a reach of 12 pixels), and whether it is whole."""
+    light = np.abs(image.astype(int) - 114).sum(2)
+    light[light < 30] = 0
+    y, x = np.mgrid[: image.shape[0], : image.shape[1]] + 0.5
+    found = []
+    for u, v in points:
+        near = light * (np.hypot(x - u, y - v) < 12)
+        found.append(
+            [(near * x).sum() / max(near.sum(), 1), (near * y).sum() / max(near.sum(), 1), near.sum()]
+        )
+    return np.array(found).reshape(-1, 3)
+
+
+def far_from_all(points, size, distance=24):
+    """Which points are alone, and away from the canvas' border."""
+    apart = np.hypot(*(points[:, None] - points[None]).transpose(2, 0, 1)) + 1e6 * np.eye(len(points))
+    inside = (points > 10).all(1) & (points < np.array(size) - 10).all(1)
+    return inside & (apart.min(1, initial=1e6) > distance)
+
+
+@pytest.mark.parametrize(
+    'steps',
+    [
+        [Letterbox()],
+        [Letterbox(), RandomFlip(1.0)],
+        [Letterbox(), RandomAffine(scaling_ratio_range=(0.8, 1.2))],
+        [Mosaic([load_pose]), RandomAffine(scaling_ratio_range=(0.5, 1.5))],
+        [Letterbox(), YOLOXMixUp([load_pose], ratio_range=(0.9, 1.1))],
+        [RecentSamples(), *chain()],
+    ],
+    ids=['letterbox', 'flip', 'affine', 'mosaic', 'mixup', 'chain'],
+)
+def test_keypoints_lie_on_their_pixels(steps):
+    album = PoseAlbum([], [])
+    for seed, size in enumerate([(260, 240), (300, 200), (200, 300), (240, 280)]):
+        album.add(**dotted(size, seed))
+    checked = 0
+    for seed in range(12):
+        results = pose_sample(album, seed % 4, np.random.default_rng(seed), (288, 256))
+        for step in steps:
+            results = step(results)
+        keypoints = results['gt_keypoints'].reshape(-1, 3)
+        points = keypoints[keypoints[:, 2] > 0, :2]
+        points = points[far_from_all(points, results['img_shape'][::-1])]
+        found = centres_of_light(results['img'], points)
+        assert (found[:, 2] > 0).all()
+        assert np.abs(found[:, :2] - points).max(initial=0) < 0.5
+        checked += len(points)
+    assert checked > 30
+
+
+def test_a_mirrored_hand_is_where_the_other_was():
+    album = PoseAlbum([], [])
+    album.add(**dotted((260, 240), 0))
+    results = RandomFlip(1.0)(pose_sample(album, rng=np.random.default_rng(0)))
+    for number, (x, y, _) in enumerate(results['gt_keypoints'][0]):
+        colour = results['img'][int(y), int(x)]
+        assert np.abs(colour - COLOURS[SWAPPED[number]]).max() < 10, NAMES[number]
+
+
+# Packed samples and batches
+
+
+def test_packed_form():
+    album = PoseAlbum(SIZES, COUNTS)
+    results = Letterbox()(pose_sample(album, 0))
+    moved = results['gt_keypoints'].copy()
+    packed = PackPoseInputs()(results)
+    data = packed['data_samples']
+    assert data.keys() == {'bboxes', 'labels', 'ignored_bboxes', 'keypoints', 'areas', 'meta'}
+    np.testing.assert_array_equal(data['keypoints'], moved)
+    assert data['keypoints'].dtype == data['areas'].dtype == np.float32
+    np.testing.assert_array_equal(data['meta']['gt_keypoints'], album[0]['keypoints'])
+    assert data['meta']['id'] == [0, 1, 2, 3]
+    assert all(isinstance(data[key], np.ndarray) for key in data.keys() - {'meta'})
+
+
+def test_packing_without_annotations():
+    album = PoseAlbum(SIZES, COUNTS)
+    results = pose_sample(album, 0)
+    for key in (
+        'gt_bboxes',
+        'gt_bboxes_labels',
+        'gt_keypoints',
+        'gt_areas',
+        'instance_maps',
+        'keypoints',
+        'bboxes',
+    ):
+        del results[key]
+    data = PackPoseInputs()(results)['data_samples']
+    assert data.keys() == {'bboxes', 'labels', 'ignored_bboxes', 'meta'}
+    assert 'gt_keypoints' not in data['meta']
+
+
+def test_batch_is_padded():
+    album = PoseAlbum(SIZES, COUNTS)
+    batch = yolox_collate([PackPoseInputs()(Letterbox()(pose_sample(album, idx))) for idx in range(4)])
+    data = batch['data_samples']
+    assert data['keypoints'].shape == (4, 5, 5, 3)
+    assert data['areas'].shape == (4, 5)
+    for idx, count in enumerate(COUNTS[:4]):
+        assert not data['keypoints'][idx, count:].any()
+        assert not data['areas'][idx, count:].any()
+        assert (data['areas'][idx, :count] > 0).all()
+
+
+TRAINING = [
+    LoadImage(),
+    LoadPoseAnnotations(ignore_crowd=True),
+    Mosaic([LoadImage(), LoadPoseAnnotations(ignore_crowd=True)]),
+    RandomAffine(),
+    YOLOXMixUp([LoadImage(), LoadPoseAnnotations(ignore_crowd=True)]),
+    RandomFlip(),
+    FilterAnnotations(),
+    PackPoseInputs(),
+]
+
+
+def batches(root, num_workers):
+    dataset = open_pose(root, TRAINING)
+    sampler = SeededSampler(dataset, seed=3)
+    sampler.set_epoch(1)
+    loader = DataLoader(
+        dataset, batch_size=4, sampler=sampler, collate_fn=yolox_collate, num_workers=num_workers
+    )
+    return list(loader)
+
+
+def test_batches_do_not_depend_on_workers(tmp_path):
+    root = write_pose(tmp_path, random_content(10))
+    alone, by_workers = batches(root, 0), batches(root, 2)
+    assert len(alone) == len(by_workers) == 3
+    for one_batch, other in zip(alone, by_workers, strict=True):
+        assert (one_batch['inputs'] == other['inputs']).all()
+        for key in ('bboxes', 'labels', 'ignored_bboxes', 'keypoints', 'areas'):
+            assert one_batch['data_samples'][key].shape == other['data_samples'][key].shape
+            assert (one_batch['data_samples'][key] == other['data_samples'][key]).all()
+    assert sum(int((b['data_samples']['keypoints'][..., 2] > 0).sum()) for b in alone) > 50
+
+
+def test_views_of_one_picture(tmp_path):
+    steps = [[Letterbox()], [RandomFlip(0.0), RandomFlip(1.0)], [PackPoseInputs()]]
+    augment = TRANSFORMS.get('TestTimeAug')(transforms=steps)
+    dataset = open_pose(
+        write_pose(tmp_path, random_content(3, seed=1)), [LoadImage(), LoadPoseAnnotations(), augment]
+    )
+    plain, mirrored = tta_collate([dataset[i] for i in range(3)])['data_samples']
+    labelled = plain['keypoints'][..., 2] > 0
+    assert labelled.any()
+    swapped = mirrored['keypoints'][:, :, list(SWAPPED)]
+    assert (swapped[..., 2] == plain['keypoints'][..., 2]).all()
+    assert np.allclose(swapped[labelled][:, 0], SCALE[0] - plain['keypoints'][labelled][:, 0], atol=1e-4)

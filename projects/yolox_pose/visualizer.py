@@ -1,0 +1,122 @@
+"""Pictures and result entries of objects with keypoints."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+from mmengine.structures import InstanceData
+from numpy.typing import NDArray
+
+from mmyolox.registry import VISUALIZERS
+from mmyolox.utils.draw import line_width
+from mmyolox.visualization import Picture, YOLOXVisualizer
+
+from .skeleton import Skeleton, mmpose_metainfo
+
+_SEEN = 2
+_WHITE = (255, 255, 255)
+
+
+@VISUALIZERS.register_module()
+class YOLOXPoseVisualizer(YOLOXVisualizer):
+    """Draws skeletons over the boxes, and lists keypoints as COCO's results do.
+
+    Beside ``classes``, ``dataset_meta`` must have ``skeleton``, what :meth:`Skeleton.of` takes, and may have
+    ``class_keypoints``, for each label the indices of the keypoints that its class has; without it every
+    class has all K. Left, right and middle differ in colour.
+
+    Args:
+        name: Of MMEngine's visualizer.
+        keypoint_score_thr: Predicted keypoints below it are not drawn, nor the lines to them.
+        **kwargs: Of :class:`mmengine.visualization.Visualizer`.
+    """
+
+    def __init__(self, name: str = 'visualizer', keypoint_score_thr: float = 0.3, **kwargs: Any) -> None:
+        super().__init__(name, **kwargs)
+        self.keypoint_score_thr = keypoint_score_thr
+
+    def draw(self, image: Picture, instances: InstanceData) -> Picture:
+        """Draws objects on a copy of an image.
+
+        Args:
+            image: (H, W, 3) uint8, BGR.
+            instances: On the CPU, as for :class:`YOLOXVisualizer`, and ``keypoints`` in pixels of the image:
+                (n, K, 3), x, y and the visibility of annotations (0 unknown: nothing is drawn, 1 hidden: a
+                ring, 2 seen: a disc), or (n, K, 2) with ``keypoint_scores`` (n, K) in [0, 1]. Objects without
+                the field are drawn as boxes.
+
+        Returns:
+            (H, W, 3) uint8, BGR.
+        """
+        picture = super().draw(image, instances)
+        if 'keypoints' not in instances:
+            return picture
+        skeleton = Skeleton.of(self.dataset_meta['skeleton'])
+        visibility = self._visibility(instances, skeleton)
+        points = np.floor(np.asarray(instances.keypoints)[..., :2]).astype(int)
+        scores = instances.get('scores', np.zeros(len(points)))
+        for i in np.argsort(scores, kind='stable').tolist():
+            draw_skeleton(picture, points[i].tolist(), visibility[i].tolist(), skeleton)
+        return picture
+
+    def entries(self, instances: InstanceData) -> list[dict[str, Any]]:
+        """The detections of an image as COCO's keypoint results list them.
+
+        Args:
+            instances: On the CPU, as for :class:`YOLOXVisualizer`, and ``keypoints`` (n, K, 2) with
+                ``keypoint_scores`` (n, K).
+
+        Returns:
+            The entries of :class:`YOLOXVisualizer`, each with ``keypoints``: x, y and score of the keypoints
+            that its class has, in the class's order, in one flat list. COCO's own evaluation does not
+            read these scores.
+        """
+        own = self._class_keypoints(Skeleton.of(self.dataset_meta['skeleton']))
+        points = np.asarray(instances.keypoints, np.float64).round(2)
+        scores = np.asarray(instances.keypoint_scores, np.float64).round(4)
+        triples = np.concatenate([points, scores[..., None]], axis=2)
+        return [
+            dict(entry, keypoints=rows[own[entry['label']]].ravel().tolist())
+            for entry, rows in zip(super().entries(instances), triples, strict=True)
+        ]
+
+    def _class_keypoints(self, skeleton: Skeleton) -> Sequence[Sequence[int]]:
+        all_keypoints = list(range(len(skeleton.names)))
+        return self.dataset_meta.get('class_keypoints') or [all_keypoints] * len(self.dataset_meta['classes'])
+
+    def _visibility(self, instances: InstanceData, skeleton: Skeleton) -> NDArray[np.int64]:
+        """The visibility (n, K) of annotated keypoints; of predicted ones, 2 or 0 by their scores."""
+        values = np.asarray(instances.keypoints)[..., 2:]
+        if not values.shape[2]:
+            values = _SEEN * (np.asarray(instances.keypoint_scores)[..., None] >= self.keypoint_score_thr)
+        own = self._class_keypoints(skeleton)
+        in_class = np.zeros((len(own), len(skeleton.names)), bool)
+        for row, indices in zip(in_class, own, strict=True):
+            row[indices] = True
+        return np.where(in_class[np.asarray(instances.labels)], values[..., 0], 0).astype(int)
+
+
+def draw_skeleton(
+    image: Picture, points: Sequence[Sequence[int]], visibility: Sequence[int], skeleton: Skeleton
+) -> None:
+    """Draws the keypoints of one object and the lines between them into an image.
+
+    Args:
+        image: (H, W, 3) uint8, BGR.
+        points: (K, 2) pixels, x and y.
+        visibility: (K,) 0 draws neither the point nor its lines, 1 a ring, 2 a disc.
+        skeleton: What there is to draw; its left, right and middle have a colour each.
+    """
+    info = mmpose_metainfo(skeleton, '')
+    link_colours, point_colours = (
+        info[key][:, ::-1].tolist() for key in ('skeleton_link_colors', 'keypoint_colors')
+    )
+    width = line_width(image)
+    for (one, other), colour in zip(skeleton.links, link_colours, strict=True):
+        if visibility[one] and visibility[other]:
+            cv2.line(image, points[one], points[other], colour, width, cv2.LINE_AA)
+    for point, seen, colour in zip(points, visibility, point_colours, strict=True):
+        if seen:
+            cv2.circle(image, point, width + 1, colour if seen == _SEEN else _WHITE, cv2.FILLED, cv2.LINE_AA)
+            cv2.circle(image, point, width + 1, colour, 1, cv2.LINE_AA)
