@@ -6,10 +6,11 @@ PYTHON ?= python3
 VENV := .venv
 LEGACY := .venv-legacy
 
-.PHONY: help demo test lint test-legacy clean
+.PHONY: help demo demo-pose test lint test-legacy clean
 
 help:
 	@echo 'make demo         train, evaluate and draw predictions on a small generated data set'
+	@echo 'make demo-pose    the same with keypoints'
 	@echo 'make test         lint, types and all tests'
 	@echo 'make lint         format, lint, spelling and types'
 	@echo 'make test-legacy  the tests on the original mmengine, mmcv-lite and mmdet'
@@ -18,6 +19,10 @@ help:
 
 demo: $(VENV)/.ready
 	$(VENV)/bin/python tools/demo.py
+
+demo-pose: $(VENV)/.ready
+	$(VENV)/bin/python tools/demo.py --out demo-pose --config yolox-pose_w025_1xb16-60e_shapes \
+	    --metric keypoints_mAP --least 0.80 --next yolox-pose_s_1xb8-50e_custom
 
 test: lint
 	$(VENV)/bin/python -m pytest

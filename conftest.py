@@ -1,5 +1,7 @@
 """What all tests share."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from mmengine.logging import MessageHub
@@ -9,6 +11,15 @@ import mmyolox  # noqa: F401  stands in for mmcv's compiled ops; has to come bef
 
 # The tensors are small: threads would wait for one another, for minutes on a busy machine.
 torch.set_num_threads(1)
+
+
+def pytest_collect_directory(path: Path, parent: pytest.Collector) -> pytest.Dir:
+    """Takes packages for plain folders.
+
+    Else pytest imports the projects by where they lie, ``projects.x`` beside the installed
+    ``mmyolox.projects.x``, and everything in them is registered twice.
+    """
+    return pytest.Dir.from_parent(parent, path=path)
 
 
 @pytest.fixture(autouse=True)

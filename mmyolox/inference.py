@@ -190,7 +190,7 @@ def _dataset_meta(dataset: DetectionDataset, recorded: dict[str, Any], num_class
         (names for names in _known_names(dataset, recorded) if len(names) == num_classes),
         [f'class {label}' for label in range(num_classes)],
     )
-    return dict(recorded or dataset.metainfo, classes=tuple(names))
+    return dict(dataset.metainfo | recorded, classes=tuple(names))
 
 
 def _known_names(dataset: DetectionDataset, recorded: dict[str, Any]) -> Iterator[Sequence[str]]:

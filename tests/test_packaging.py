@@ -127,6 +127,39 @@ def test_installed_project_imports(unpacked: Path) -> None:
     assert run_python('-ES', '-c', code, cwd=unpacked) == 'mmyolox.projects.planted.head'
 
 
+def test_pose_is_packed_as_a_package_with_its_configs(wheel: Path) -> None:
+    names = {name for name in names_in(wheel) if 'yolox_pose' in name}
+    modules = {path.name for path in (ROOT / 'projects/yolox_pose').glob('*.py')}
+    configs = {name for name in files_below(ROOT / 'projects/yolox_pose/configs') if name.endswith('.py')}
+    assert modules
+    assert configs
+    assert {name for name in names if name.endswith('.py')} == {
+        *(f'mmyolox/projects/yolox_pose/{name}' for name in modules),
+        *(f'mmyolox/.mim/projects/yolox_pose/configs/{name}' for name in configs),
+    }
+    assert not [name for name in names if '/tests/' in name]
+    others = {name for name in names if not name.endswith('.py')}
+    assert all(name.startswith('mmyolox/.mim/projects/yolox_pose/') for name in others)
+
+
+def test_installed_pose_configs_are_found_by_name_and_load(unpacked: Path, tmp_path: Path) -> None:
+    """From an unpacked wheel, as ``mim`` and the tools find them, with bases in ``.mim/configs``."""
+    name = 'yolox-pose_s_8xb32-300e-rtmdet-hyp_coco'
+    found = list(unpacked.rglob(f'{name}.py'))
+    assert [path.parent for path in found] == [unpacked / 'mmyolox/.mim/projects/yolox_pose/configs']
+    code = (
+        f'import sys; sys.path.insert(0, {str(unpacked)!r});'
+        'from mmyolox.utils.config import load_config;'
+        f'cfg = load_config({name!r}); print(cfg.filename);'
+        'import mmyolox.projects.yolox_pose as pose; print(pose.__file__);'
+        'print(cfg.model.bbox_head.type, cfg.model.backbone.type)'
+    )
+    config, module, types = run_python('-c', code, cwd=tmp_path).splitlines()[-3:]
+    assert Path(config) == found[0]
+    assert Path(module) == unpacked / 'mmyolox/projects/yolox_pose/__init__.py'
+    assert types == 'YOLOXPoseHead YOLOXCSPDarknet'
+
+
 def test_build_leaves_no_copies_in_the_source_tree(source: Path, wheel: Path) -> None:
     made = {name for name in files_below(source) if name.split('/')[0] not in SOURCES + FILES}
     left = {name for name in made if not name.startswith('mmyolox.egg-info/')}

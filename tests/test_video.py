@@ -107,11 +107,11 @@ def test_a_video_that_breaks_off_gives_what_there_is(tmp_path, suffix):
 
 @pytest.mark.parametrize('content', [b'', b'no video at all', b'\x00\x00\x00\x18ftypisom' + bytes(99)])
 def test_a_file_that_is_none(tmp_path, content):
-    level = cv2.getLogLevel()
+    cv2.setLogLevel(3)
     (tmp_path / 'clip.mp4').write_bytes(content)
     with pytest.raises(UserError, match=r'clip.mp4: OpenCV can decode no frame of it'):
         VideoReader(tmp_path / 'clip.mp4')
-    assert cv2.getLogLevel() == level
+    assert cv2.getLogLevel() == 3
 
 
 def test_a_header_without_number_and_rate(tmp_path, monkeypatch):

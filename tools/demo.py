@@ -1,11 +1,12 @@
 """Shows the whole way on the CPU, in a few minutes: data, training, evaluation, pictures, curves.
 
-    python tools/demo.py        (what ``make demo`` calls)
+    python tools/demo.py        (what ``make demo`` calls; ``make demo-pose`` does the same with keypoints)
 
 Everything is written to ``demo/``. Each step is one of the tools, with the command line that is printed. Ends
 with status 1 if the trained detector's AP50 is below 0.90.
 """
 
+import argparse
 import json
 import re
 import shlex
@@ -14,22 +15,36 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from mmyolox.utils.cli import run_tool
 from mmyolox.utils.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[1]
-OUT = Path('demo')
-CONFIG = 'yolox_w025_fast_1xb16-44e_shapes'
-LEAST_AP50 = 0.90
-PICTURES = 16
 
 _START = time.monotonic()
 
 _TRAIN = re.compile(r'Epoch\(train\) +\[(\d+)\]\[ *(\d+)/(\d+)\].* eta: (.+?)  .* loss: (\S+)')
-_VAL = re.compile(r'Epoch\(val\).* coco/bbox_mAP: (\S+) +coco/bbox_mAP_50: (\S+)')
+_VAL = r'Epoch\(val\).* coco/{kind}_mAP: (\S+) +coco/{kind}_mAP_50: (\S+)'
+_OBJECTS = dict(bbox='', keypoints='keypoint ')
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Reads the command line; nothing heavy is imported yet."""
+    parser = argparse.ArgumentParser(
+        description='Makes a data set, trains on it, evaluates and draws.',
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument('--config', default='yolox_w025_fast_1xb16-44e_shapes', help='of the training')
+    parser.add_argument('--metric', default='bbox_mAP_50', help='the figure that --least is about')
+    parser.add_argument('--least', type=float, default=0.90, help='status 1 if the figure is below it')
+    parser.add_argument('--out', type=Path, default=Path('demo'), help='folder of the results')
+    parser.add_argument('--pictures', type=int, default=16, help='number of pictures on the sheet')
+    parser.add_argument(
+        '--next', default='yolox_s_fast_1xb8-50e_custom', help='the config to tell of, for own data'
+    )
+    return parser.parse_args(argv)
 
 
 def announce(step: str) -> None:
@@ -58,14 +73,26 @@ def run(tool: str, *args: object) -> Iterator[str]:
         raise UserError(f'{tool} ended with status {process.returncode}; its last lines are above')
 
 
-def progress(line: str) -> str | None:
-    """A line of the training's log in short; None for one that tells no progress."""
+def progress(line: str, kind: str = 'bbox') -> str | None:
+    """A line of the training's log in short; None for one that tells no progress.
+
+    Args:
+        line: Of the log.
+        kind: What the average precision is of: ``bbox`` or ``keypoints``.
+    """
     if match := _TRAIN.search(line):
         epoch, iteration, iterations, eta, loss = match.groups()
         return f'    epoch {epoch:>2}, {iteration:>2}/{iterations}: loss {float(loss):6.3f}, {eta} left'
-    if match := _VAL.search(line):
-        return f'    validation: AP {float(match[1]):.3f}, AP50 {float(match[2]):.3f}'
+    if match := re.search(_VAL.format(kind=kind), line):
+        title = short_title(f'{kind}_mAP')
+        return f'    validation: {title} {float(match[1]):.3f}, AP50 {float(match[2]):.3f}'
     return None
+
+
+def short_title(metric: str) -> str:
+    """A metric's name in short: ``AP50`` for ``bbox_mAP_50``, ``keypoint AP`` for ``keypoints_mAP``."""
+    kind, _, threshold = metric.partition('_mAP')
+    return f'{_OBJECTS.get(kind, f"{kind} ")}AP{threshold.removeprefix("_")}'
 
 
 def make_data(folder: Path) -> None:
@@ -77,40 +104,44 @@ def make_data(folder: Path) -> None:
         print(f'    {line}')
 
 
-def train(work_dir: Path) -> Path:
+def train(config: str, data: Path, work_dir: Path, kind: str) -> Path:
     """Trains, and returns the last checkpoint."""
-    for line in run('tools/train.py', CONFIG, '--work-dir', work_dir):
-        if short := progress(line):
+    options = ('--work-dir', work_dir, '--cfg-options', f'data_root={data}/')
+    for line in run('tools/train.py', config, *options):
+        if short := progress(line, kind):
             print(short, flush=True)
     return Path((ROOT / work_dir / 'last_checkpoint').read_text().strip())
 
 
-def evaluate(checkpoint: Path, work_dir: Path) -> tuple[dict[str, float], str]:
+def evaluate(
+    config: str, checkpoint: Path, data: Path, work_dir: Path, kind: str
+) -> tuple[dict[str, float], str]:
     """Evaluates a checkpoint.
 
     Returns:
         The metrics by name, and a table of the APs, overall and of each class.
     """
-    options = ('--work-dir', work_dir, '--cfg-options', 'test_evaluator.classwise=True')
-    lines = run('tools/test.py', CONFIG, checkpoint, *options)
+    options = ('--work-dir', work_dir, '--cfg-options', f'data_root={data}/', 'test_evaluator.classwise=True')
+    lines = run('tools/test.py', config, checkpoint, *options)
     by_class = [line for line in lines if line.startswith(('+', '|'))]
     record = max((ROOT / work_dir).glob('*/*.json'))
     metrics = {key.rpartition('/')[2]: value for key, value in json.loads(record.read_text()).items()}
-    overall = [f'{name:12} {metrics[name]:.3f}' for name in ('bbox_mAP', 'bbox_mAP_50', 'bbox_mAP_75')]
-    return metrics, '\n'.join([*overall, *by_class])
+    names = [f'{kind}_mAP{threshold}' for threshold in ('', '_50', '_75')]
+    width = max(map(len, names)) + 1
+    return metrics, '\n'.join([*(f'{name:{width}} {metrics[name]:.3f}' for name in names), *by_class])
 
 
-def draw(checkpoint: Path, images: Path, out_dir: Path) -> Path:
-    """Draws predictions on all images of a folder, and returns a sheet with the first of them."""
+def draw(config: str, checkpoint: Path, images: Path, out_dir: Path, count: int) -> Path:
+    """Draws predictions on all images of a folder, and returns a sheet with the first ``count`` of them."""
     import cv2
 
     from mmyolox.utils.dataset_files import list_images
     from mmyolox.utils.draw import contact_sheet
 
-    for line in run('tools/image_demo.py', images, CONFIG, checkpoint, '--out-dir', out_dir):
+    for line in run('tools/image_demo.py', images, config, checkpoint, '--out-dir', out_dir):
         if 'objects in' in line:
             print(f'    {line}')
-    pictures = [cv2.imread(str(path)) for path in list_images(ROOT / out_dir)[:PICTURES]]
+    pictures = [cv2.imread(str(path)) for path in list_images(ROOT / out_dir)[:count]]
     sheet = out_dir.with_suffix('.jpg')
     cv2.imwrite(str(ROOT / sheet), contact_sheet(pictures))
     return sheet
@@ -123,38 +154,44 @@ def plot(work_dir: Path, out: Path) -> None:
 
 
 NEXT = """
-Next, your own images, annotated in COCO's format (tools/dataset_converters has voc2coco.py and yolo2coco.py):
+Next, your own images, annotated in COCO's format{converters}:
 
     my_data/annotations/train.json
     my_data/annotations/val.json
     my_data/images/...
 
-    {python} tools/train.py yolox_s_fast_1xb8-50e_custom --cfg-options data_root=my_data
+    {python} tools/train.py {config} --cfg-options data_root=my_data
 """
+_CONVERTERS = dict(
+    bbox=' (tools/dataset_converters has voc2coco.py and yolo2coco.py)', keypoints=', with keypoints'
+)
 
 
 def main() -> None:
     """Does one step after the other, and says what came of it."""
-    work_dir = OUT / 'work'
+    args = parse_args()
+    out, kind = args.out, args.metric.partition('_mAP')[0]
     for folder in ('data', 'work', 'test', 'predictions'):
-        shutil.rmtree(ROOT / OUT / folder, ignore_errors=True)
+        shutil.rmtree(ROOT / out / folder, ignore_errors=True)
     announce('1/4 Making a data set of 500 pictures of shapes')
-    make_data(OUT / 'data')
+    make_data(out / 'data')
     announce('2/4 Training a small YOLOX on it from random weights: a few minutes on two CPU cores')
-    checkpoint = train(work_dir)
+    checkpoint = train(args.config, out / 'data', out / 'work', kind)
     announce('3/4 Evaluating')
-    metrics, table = evaluate(checkpoint, OUT / 'test')
-    (ROOT / OUT / 'ap.txt').write_text(table + '\n')
+    metrics, table = evaluate(args.config, checkpoint, out / 'data', out / 'test', kind)
+    (ROOT / out / 'ap.txt').write_text(table + '\n')
     print(table)
     announce('4/4 Drawing predictions and curves')
-    sheet = draw(checkpoint, OUT / 'data/images/val', OUT / 'predictions')
-    plot(work_dir, OUT / 'curves.png')
-    announce(f'Done: AP50 {metrics["bbox_mAP_50"]:.3f}')
-    print(f'    {sheet} (all in {OUT}/predictions), {OUT}/curves.png, {OUT}/ap.txt, {checkpoint}')
-    if metrics['bbox_mAP_50'] < LEAST_AP50:
-        raise UserError(f'AP50 {metrics["bbox_mAP_50"]:.3f} is below {LEAST_AP50}: something does not learn')
+    sheet = draw(args.config, checkpoint, out / 'data/images/val', out / 'predictions', args.pictures)
+    plot(out / 'work', out / 'curves.png')
+    reached = f'{short_title(args.metric)} {metrics[args.metric]:.3f}'
+    announce(f'Done: {reached}')
+    print(f'    {sheet} (all in {out}/predictions), {out}/curves.png, {out}/ap.txt, {checkpoint}')
+    if metrics[args.metric] < args.least:
+        raise UserError(f'{reached} is below {args.least}: something does not learn')
     python = Path(sys.executable)
-    print(NEXT.format(python=python.relative_to(ROOT) if python.is_relative_to(ROOT) else python))
+    shown = python.relative_to(ROOT) if python.is_relative_to(ROOT) else python
+    print(NEXT.format(python=shown, config=args.next, converters=_CONVERTERS[kind]))
 
 
 if __name__ == '__main__':

@@ -90,9 +90,11 @@ def _evaluate(chain: ConfigFile, variables: dict[str, Any]) -> Config:
 
 def _root(error: BaseException) -> BaseException:
     """What MMEngine's error is about: of a module named in ``custom_imports`` it tells only the name."""
-    cause = error.__cause__ or error.__context__
-    is_told = isinstance(error, ImportError) and cause is not None
-    return _root(cause) if is_told else error.__cause__ or error
+    cause = error.__cause__
+    if isinstance(error, ImportError):
+        cause = cause or error.__context__
+        return error if cause is None else _root(cause)
+    return cause or error
 
 
 def _place(error: Exception, chain: ConfigFile, folder: str) -> str:

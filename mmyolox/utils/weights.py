@@ -61,7 +61,9 @@ class LoadSummary:
             if names:
                 parts.append(f'{len(names)} {what}: {_grouped(names)}')
         if self.absent_parts:
-            parts.append(f'the file is of a model without {", ".join(self.absent_parts)}')
+            shown = ', '.join(self.absent_parts[:_SHOWN_GROUPS])
+            more = ', ...' if len(self.absent_parts) > _SHOWN_GROUPS else ''
+            parts.append(f'the file is of another kind of model, without {shown}{more}')
         return '; '.join(parts)
 
 

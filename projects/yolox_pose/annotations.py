@@ -103,7 +103,7 @@ def _values(file: CocoAnnotations, annotations: Sequence[Entry], count: int) -> 
         raise UserError(
             f'{_named(file, annotations[row])}: its keypoint no. {column + 1} is '
             f'{values[row, column].tolist()}; needed are finite x and y and a visibility of '
-            f'0 (not labelled), 1 (hidden) or 2 (seen); {invalid.any(1).sum()} annotations have such keypoints'
+            f'0 (not labelled), 1 (hidden) or 2 (seen); such annotations: {invalid.any(1).sum()}'
         )
     return values
 

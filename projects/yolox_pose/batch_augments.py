@@ -21,6 +21,8 @@ class PoseBatchFlip(YOLOXBatchFlip):
         prob: of an image to be mirrored.
     """
 
+    flip_indices: Tensor
+
     def __init__(self, skeleton: Mapping[str, Any], prob: float = 0.5) -> None:
         super().__init__(prob)
         flip_indices = torch.tensor(Skeleton.of(skeleton).flip_indices)

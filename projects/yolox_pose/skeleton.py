@@ -151,7 +151,7 @@ def _category_parts(ann_file: str) -> dict[str, Any]:
         names = tuple(dict.fromkeys(chain(*own)))
         pairs, sigmas = _merged_pairs(categories), _merged_sigmas(categories)
         links = [link for category in categories for link in _named_links(category)]
-        parts = dict(keypoints=names, links=_distinct(links))
+        parts: dict[str, Any] = dict(keypoints=names, links=_distinct(links))
     if pairs is not None:
         parts['flip_pairs'] = pairs
     if sigmas:
@@ -166,7 +166,7 @@ def _merged_pairs(categories: Sequence[Mapping[str, Any]]) -> list[tuple[str, st
     """What the categories give, and for those that do not the pairs by side; None if none gives any."""
     if all(category.get('flip_pairs') is None for category in categories):
         return None
-    found = []
+    found: list[tuple[str, str]] = []
     for category in categories:
         names, pairs = tuple(category['keypoints']), category.get('flip_pairs')
         found += side_pairs(names) if pairs is None else _named_pairs(pairs, names)

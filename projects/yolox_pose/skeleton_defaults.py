@@ -66,8 +66,9 @@ def tell_defaults(names: Sequence[str], by_side: bool, guessed: Sequence[str], s
         parts.append(f'flip_pairs = left and right in the names ({pairs or "none"})')
     if guessed:
         others = ', '.join(name for name in guessed if name not in COCO_SIGMAS)
-        mean_for = f'their mean, {default_sigma("")}, for {others}' if others else ''
-        parts.append(f'sigmas = those of COCO{"; " if others else ""}{mean_for}')
+        theirs = ["COCO's"] if any(name in COCO_SIGMAS for name in guessed) else []
+        means = [f"the mean of COCO's, {default_sigma('')}, for {others}"] if others else []
+        parts.append(f'sigmas = {" and ".join(theirs + means)}')
     _tell_once(f'skeleton of {source}, what is not given: {", ".join(parts)}')
 
 

@@ -77,7 +77,7 @@ class YOLOXPoseVisualizer(YOLOXVisualizer):
         scores = np.asarray(instances.keypoint_scores, np.float64).round(4)
         triples = np.concatenate([points, scores[..., None]], axis=2)
         return [
-            dict(entry, keypoints=rows[own[entry['label']]].ravel().tolist())
+            dict(entry, keypoints=rows[list(own[entry['label']])].ravel().tolist())
             for entry, rows in zip(super().entries(instances), triples, strict=True)
         ]
 
@@ -93,7 +93,7 @@ class YOLOXPoseVisualizer(YOLOXVisualizer):
         own = self._class_keypoints(skeleton)
         in_class = np.zeros((len(own), len(skeleton.names)), bool)
         for row, indices in zip(in_class, own, strict=True):
-            row[indices] = True
+            row[list(indices)] = True
         return np.where(in_class[np.asarray(instances.labels)], values[..., 0], 0).astype(int)
 
 

@@ -49,9 +49,10 @@ class Problem:
             self.gt_labels[rows, real],
         )
 
-    def assign(self, **assigner):
+    def assign(self, pair_costs=None, **assigner):
         """The assignment under an assigner with these options."""
-        return SimOTAAssigner(**assigner).assign(**{**vars(self), 'cls_logits': self.levels()})
+        arguments = {**vars(self), 'cls_logits': self.levels(), 'pair_costs': pair_costs}
+        return SimOTAAssigner(**assigner).assign(**arguments)
 
     def levels(self):
         """The class logits (B, C, H, W) of each level."""

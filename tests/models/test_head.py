@@ -5,10 +5,10 @@ import functools
 import pytest
 import torch
 import torch.nn.functional as F
-from given_outputs import flatten, given_head, plain_losses, random_outputs, samples
+from given_outputs import GivenOutputs, flatten, given_head, plain_losses, random_outputs, samples
 from torch._dynamo.testing import CompileCounter
 
-from mmyolox.models import YOLOXHead
+from mmyolox.models import PairCosts, YOLOXHead
 from mmyolox.models.bbox import bbox_ious, decode_bboxes, encode_bboxes
 from mmyolox.models.head import all_reduce_mean
 from mmyolox.registry import MODELS
@@ -256,6 +256,28 @@ def test_sizes_may_change_from_batch_to_batch():
         assert float(head.loss(outputs, TWO_IMAGES)['loss_bbox']) == pytest.approx(
             expected['loss_bbox'], rel=1e-4
         )
+
+
+def test_a_head_may_add_costs_and_losses():
+    class WithMore(YOLOXHead):
+        """Takes its cells from the last row of cells, and has a loss more."""
+
+        def _pair_costs(self, outputs, pred_bboxes, priors, data_samples):
+            assert pred_bboxes.shape == (2, len(priors), 4)
+            count = data_samples['labels'].shape[1]
+            last = torch.full((2, count, 1), 5 * 8 + 4)
+            return PairCosts(last, torch.zeros(last.shape), 50.0)
+
+        def _losses(self, outputs, assignment, priors, data_samples):
+            losses = super()._losses(outputs, assignment, priors, data_samples)
+            return dict(losses, loss_owner=assignment.gt_index[:, 5 * 8 + 4].sum())
+
+    head = WithMore(head_module=dict(type=GivenOutputs), train_cfg=dict(assigner=dict(type='SimOTAAssigner')))
+    outputs, data_samples = random_outputs(), samples([(20, 28, 52, 60, 0)], [(20, 28, 52, 60, 1)])
+    losses = head.loss(outputs, data_samples)
+    assert set(losses) == {'loss_cls', 'loss_bbox', 'loss_obj', 'loss_owner'}
+    assert int(losses['loss_owner']) == 0  # its only ground truth, not -1
+    assert int(matches(given_head(), outputs, data_samples).gt_index[:, 5 * 8 + 4].sum()) < 0
 
 
 def test_mean_over_one_process_is_the_value_itself():

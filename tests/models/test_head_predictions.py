@@ -6,9 +6,10 @@ import math
 import numpy as np
 import pytest
 import torch
-from given_outputs import TEST_CFG, given_head, plain_predictions, random_outputs
+from given_outputs import TEST_CFG, GivenOutputs, flatten, given_head, plain_predictions, random_outputs
 
 from mmyolox.models import YOLOXHead
+from mmyolox.models.bbox import decode_bboxes
 from mmyolox.models.predictions import to_original
 from mmyolox.utils.errors import UserError
 
@@ -196,6 +197,33 @@ def test_boxes_over_the_border_are_compared_before_they_are_clipped():
         single_level_outputs(raw, score), [dict(matrix=np.eye(3), ori_shape=(32, 32))]
     )
     assert torch.allclose(instances.bboxes, torch.tensor([[0.0, 0.0, 10.0, 10.0]] * 2), atol=1e-4)
+
+
+class WithCells(YOLOXHead):
+    """A head that says of each detection whose and of which prior it is, and what class logits that has."""
+
+    def _add_fields(self, detections, outputs, metas):
+        detections.cells = torch.stack([detections.images, detections.priors], dim=1)
+        logits = torch.cat([level.flatten(2) for level in outputs[0]], dim=2)
+        detections.logits = logits[detections.images, :, detections.priors]
+        detections.width = torch.tensor([meta['ori_shape'][1] for meta in metas])[detections.images]
+
+
+def test_fields_are_added_to_the_detections_that_are_kept():
+    outputs = random_outputs((64, 96))
+    metas = [dict(matrix=np.eye(3), ori_shape=(64, width)) for width in (96, 90)]
+    head, plain = WithCells(dict(type=GivenOutputs), test_cfg=TEST_CFG), given_head().predict(outputs, metas)
+    _, raw_boxes, _, priors = flatten(outputs)
+    decoded = decode_bboxes(raw_boxes, priors)
+    for image, (found, expected) in enumerate(zip(head.predict(outputs, metas), plain, strict=True)):
+        assert_same(found, expected)
+        assert set(expected.keys()) == {'bboxes', 'scores', 'labels'}
+        assert set(found.keys()) == {*expected.keys(), 'cells', 'logits', 'width'}
+        images, cells = found.cells.T
+        assert images.unique().tolist() == [image]
+        limit = torch.tensor([metas[image]['ori_shape'][1], 64] * 2)
+        assert torch.equal(found.bboxes, decoded[image, cells].clamp(min=0).minimum(limit))
+        assert found.width.unique().tolist() == [metas[image]['ori_shape'][1]]
 
 
 def test_nothing_over_the_threshold_is_an_empty_result():

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from mmyolox.models.rows import gather_rows, take_rows
+from mmyolox.models.rows import flat_cells, gather_rows, pick_rows, take_rows
 
 SIZES = ((4, 6), (2, 3), (1, 2))
 COUNT = sum(h * w for h, w in SIZES)
@@ -71,3 +71,18 @@ def test_gathered_rows():
     index = torch.tensor([[2, 0, 2, 1], [1, 1, 0, 2]])
     rows = gather_rows(table, index)
     assert torch.equal(rows, torch.stack([table[0, index[0]], table[1, index[1]]]))
+
+
+@pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize('memory_format', [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize('count', [0, 1, 40])
+def test_picked_rows_equal_flat_indexing(count, memory_format, dtype):
+    levels = random_levels(dtype, memory_format)
+    images, priors = torch.randint(2, (count,)), torch.randint(COUNT, (count,))
+    flat = torch.cat([level.flatten(2) for level in levels], dim=2)
+    assert torch.equal(pick_rows(levels, images, priors), flat[images, :, priors])
+
+
+def test_cells_of_a_level():
+    level = random_levels()[0]
+    assert torch.equal(flat_cells(level)[1, 7], level[1, :, 1, 1])

@@ -10,8 +10,9 @@ from sim_ota_cases import KINDS, Problem, dense_ious, random_problem
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from mmyolox.models.assignment import Assignment
 from mmyolox.models.bbox import bbox_ious, grid_priors
-from mmyolox.models.sim_ota import Assignment, SimOTAAssigner
+from mmyolox.models.sim_ota import PairCosts, SimOTAAssigner
 from mmyolox.registry import TASK_UTILS
 
 CELLS = 8
@@ -157,6 +158,43 @@ def test_a_box_outside_takes_the_cheapest_prior_of_another():
     problem = grid_problem([[0, 0, 32, 32], [200, 200, 220, 220]], labels=[0, 1])
     problem.cls_logits[0, cell(1, 1), 1] = 2.0
     assert owners(problem.assign()) == {cell(0, 0): 0, cell(1, 1): 1}
+
+
+def listed(*priors, cost=0.0, elsewhere=9.0):
+    """Costs of some priors of each ground truth of an image."""
+    index = torch.tensor([priors])
+    return PairCosts(index, torch.full(index.shape, cost), elsewhere)
+
+
+@pytest.mark.parametrize(
+    ('costs', 'owner'),
+    [
+        (listed([cell(3, 4), cell(5, 2)], [cell(3, 4), cell(4, 3)]), {cell(5, 2): 0, cell(4, 3): 1}),
+        (listed([cell(3, 4)], [cell(4, 3)]), {cell(3, 4): 0, cell(4, 3): 1}),
+        # Not inside and near: dearer than anything that is.
+        (listed([cell(0, 0)], [cell(7, 7)]), {cell(2, 2): 0}),
+        (listed([cell(2, 2), cell(3, 3)], [cell(3, 3), cell(2, 2)], cost=20.0), {cell(3, 2): 0}),
+    ],
+)
+def test_costs_of_some_pairs(costs, owner):
+    # Nothing else tells the cells inside and near, nor the ground truths, apart.
+    assert owners(grid_problem([[16, 16, 48, 48]] * 2).assign(costs)) == owner
+
+
+@pytest.mark.parametrize('kind', KINDS)
+@pytest.mark.parametrize('max_pairs', [1, 4_000_000])
+def test_costs_of_all_pairs_are_exact(kind, max_pairs):
+    """The same cost, listed or elsewhere, in any order."""
+    for seed in range(3):
+        problem = random_problem(kind, seed, batch=3)
+        batch, count, num_priors = *problem.gt_labels.shape, len(problem.priors)
+        torch.manual_seed(seed)
+        index = torch.rand(batch, count, num_priors).argsort(dim=2)
+        costs = torch.full(index.shape, 8.0)
+        everywhere = problem.assign(PairCosts(index[..., :0], costs[..., :0], 8.0), max_pairs=max_pairs)
+        for width in (7, num_priors):
+            some = PairCosts(index[..., :width], costs[..., :width], 8.0)
+            assert torch.equal(problem.assign(some, max_pairs=max_pairs).gt_index, everywhere.gt_index)
 
 
 @pytest.mark.parametrize('kind', KINDS)

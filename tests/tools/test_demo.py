@@ -1,6 +1,9 @@
 """tools/demo.py without its training: what it shows of a log, its table, and its end."""
 
 import json
+import re
+import shlex
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -37,6 +40,23 @@ PREFIX = '11/20 12:00:00 - mmengine - INFO - '
 )
 def test_progress(line, expected):
     assert demo.progress(PREFIX + line) == expected
+
+
+def test_progress_of_keypoints():
+    figures = (
+        'keypoints_mAP: 0.3120  coco/keypoints_mAP_50: 0.5010  coco/bbox_mAP: 0.4  coco/bbox_mAP_50: 0.8'
+    )
+    line = f'{PREFIX}Epoch(val) [5][4/4]    coco/{figures}'
+    assert demo.progress(line, 'keypoints') == '    validation: keypoint AP 0.312, AP50 0.501'
+    assert demo.progress(line) == '    validation: AP 0.400, AP50 0.800'
+
+
+@pytest.mark.parametrize(
+    ('metric', 'title'),
+    [('bbox_mAP', 'AP'), ('bbox_mAP_50', 'AP50'), ('keypoints_mAP', 'keypoint AP'), ('mask_mAP', 'mask AP')],
+)
+def test_titles_of_metrics(metric, title):
+    assert demo.short_title(metric) == title
 
 
 @pytest.fixture
@@ -79,11 +99,25 @@ def test_the_newest_evaluation_is_reported(tmp_path, monkeypatch):
     for run, metrics in (('20250102', METRICS), ('20250101', {})):
         (tmp_path / 'test' / run).mkdir(parents=True)
         (tmp_path / 'test' / run / f'{run}.json').write_text(json.dumps(metrics))
-    metrics, table = demo.evaluate('w.pth', demo.Path('test'))
+    metrics, table = demo.evaluate('config', 'w.pth', Path('data'), Path('test'), 'bbox')
     assert metrics['bbox_mAP_50'] == 0.95
     assert table.splitlines() == [
         'bbox_mAP     0.700', 'bbox_mAP_50  0.950', 'bbox_mAP_75  0.800', '+--+', '| disk |', '+--+'
     ]  # fmt: skip
+
+
+def test_a_training_is_followed(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(demo, 'ROOT', tmp_path)
+    called = []
+    log = f'{PREFIX}Epoch(val) [5][4/4]    coco/keypoints_mAP: 0.3  coco/keypoints_mAP_50: 0.5'
+    monkeypatch.setattr(demo, 'run', lambda *words: called.append(words) or iter(['log', log]))
+    (tmp_path / 'work').mkdir()
+    (tmp_path / 'work/last_checkpoint').write_text('work/epoch_3.pth\n')
+    checkpoint = demo.train('config', Path('here/data'), Path('work'), 'keypoints')
+    assert checkpoint == Path('work/epoch_3.pth')
+    assert called[0][:2] == ('tools/train.py', 'config')
+    assert 'data_root=here/data/' in called[0]
+    assert capsys.readouterr().out == '    validation: keypoint AP 0.300, AP50 0.500\n'
 
 
 def test_a_sheet_of_the_first_pictures(tmp_path, monkeypatch):
@@ -92,7 +126,7 @@ def test_a_sheet_of_the_first_pictures(tmp_path, monkeypatch):
     (tmp_path / 'out').mkdir()
     for number in range(20):
         cv2.imwrite(str(tmp_path / f'out/{number:02}.png'), np.full((10, 20, 3), number, np.uint8))
-    assert demo.draw('w.pth', demo.Path('images'), demo.Path('out')) == demo.Path('out.jpg')
+    assert demo.draw('config', 'w.pth', Path('images'), Path('out'), 16) == Path('out.jpg')
     sheet = cv2.imread(str(tmp_path / 'out.jpg'))
     assert sheet.shape == (40, 80, 3)
     assert sheet[-1, -1].max() <= 17
@@ -101,14 +135,15 @@ def test_a_sheet_of_the_first_pictures(tmp_path, monkeypatch):
 @pytest.fixture
 def steps(tmp_path, monkeypatch):
     """Replaces the steps; returns the metrics that the evaluation finds."""
-    metrics = {'bbox_mAP_50': 0.9}
+    metrics = {'bbox_mAP_50': 0.9, 'keypoints_mAP': 0.81}
     monkeypatch.setattr(demo, 'ROOT', tmp_path)
     for name in ('make_data', 'plot'):
         monkeypatch.setattr(demo, name, lambda *_: None)
-    monkeypatch.setattr(demo, 'train', lambda _: demo.Path('w.pth'))
-    monkeypatch.setattr(demo, 'draw', lambda *_: demo.Path('demo/predictions.jpg'))
+    monkeypatch.setattr(demo, 'train', lambda *_: Path('w.pth'))
+    monkeypatch.setattr(demo, 'draw', lambda _config, _weights, _images, out, _count: out.with_suffix('.jpg'))
     monkeypatch.setattr(demo, 'evaluate', lambda *_: (metrics, 'the table'))
-    (tmp_path / 'demo').mkdir()
+    for name in ('demo', 'demo-pose'):
+        (tmp_path / name).mkdir()
     return metrics
 
 
@@ -137,5 +172,30 @@ def test_too_low_an_ap_is_an_error(steps, run):
         run(demo)
 
 
-def test_the_config_is_one_of_ours():
-    assert find_config(demo.CONFIG).is_file()
+def make_target(name):
+    """The words after ``tools/demo.py`` in a target of the Makefile."""
+    makefile = (demo.ROOT / 'Makefile').read_text().replace('\\\n', ' ')
+    return shlex.split(re.search(rf'^{name}:.*\n\t\S+ tools/demo\.py(.*)', makefile, re.MULTILINE)[1])
+
+
+KEYPOINTS = make_target('demo-pose')
+
+
+def test_the_same_with_keypoints(steps, run, tmp_path):
+    printed = run(demo, *KEYPOINTS)
+    for text in ('keypoint AP 0.810', 'demo-pose/curves.png', 'demo-pose/predictions.jpg', 'with keypoints'):
+        assert text in printed
+    assert (tmp_path / 'demo-pose/ap.txt').exists()
+    assert not list((tmp_path / 'demo').iterdir())
+    config, option = printed.split()[-3::2]
+    assert 'pose' in find_config(config).stem
+    assert option == 'data_root=my_data'
+    steps['keypoints_mAP'] = 0.799
+    with pytest.raises(UserError, match=r'keypoint AP 0.799 is below 0.8: something'):
+        run(demo, *KEYPOINTS)
+
+
+@pytest.mark.parametrize('words', [make_target('demo'), KEYPOINTS])
+def test_the_configs_are_ours_and_look_where_the_data_is(words):
+    args = demo.parse_args(words)
+    assert f"data_root = '{args.out}/data/'" in find_config(args.config).read_text()

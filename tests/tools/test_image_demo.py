@@ -306,6 +306,7 @@ class Frames:
         self.alive = self.most = 0
 
     def frames(self, ahead):
+        self.ahead = ahead
         for number in range(self.count):
             frame = np.full((self.size[1], self.size[0], 3), 10 * number % 256, np.uint8)
             self.alive += 1
@@ -345,6 +346,16 @@ def test_a_long_video_is_never_in_memory_as_a_whole(run, checkpoint, tmp_path, v
     run(image_demo, tmp_path / 'clip.mkv', CONFIG, checkpoint, '--out-dir', tmp_path / 'out', *options)
     # Of one batch with the network, two prepared or in preparation, and those that are drawn.
     assert frames.most <= 16
+    assert frames.ahead == (2 if workers else 0)
+
+
+@pytest.mark.parametrize('options', [('--batch-size', 3), ('--workers', 0)], ids=str)
+def test_predictions_are_drawn_on_their_own_frames(run, checkpoint, tmp_path, video, options):
+    video(20)
+    arguments = ('--out-dir', tmp_path / 'out', *options, *OPTIONS, 'visualizer.type=StripeVisualizer')
+    run(image_demo, tmp_path / 'clip.mkv', CONFIG, checkpoint, *arguments)
+    drawn, _ = read_video(tmp_path / 'out/clip.mp4')
+    assert [frame[10:].mean() for frame in drawn] == pytest.approx(range(0, 200, 10), abs=4)
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,8 @@ def test_parts_that_the_file_knows_nothing_of_are_named():
     _, summary = match_weights(Deeper(), Model().state_dict(), 'a.pth')
     assert summary.absent_parts == ['head']
     assert summary.describe().endswith(
-        '5 missing in the file: 4 in head.towers, 1 in neck (e.g. neck.d); the file is of a model without head'
+        '5 missing in the file: 4 in head.towers, 1 in neck (e.g. neck.d); the file is of another '
+        'kind of model, without head'
     )
     some = Model().state_dict() | {'head.towers.0.bias': torch.ones(1)}
     assert match_weights(Deeper(), some, 'a.pth')[1].absent_parts == ['head.towers.1']

@@ -12,7 +12,7 @@ def flatten(levels):
     return torch.cat([level.flatten(2) for level in levels], dim=2).transpose(1, 2)
 
 
-def plain_owners(outputs, people, priors, oks_weight=3.0, vis_weight=0.0, form='diagonal', sigmas=None):
+def plain_owners(outputs, people, priors, form, sigmas, oks_weight=3.0, vis_weight=0.0):
     """The ground truth that each prior learns, -1 for background: (B, N).
 
     Args:
@@ -67,7 +67,7 @@ def all_oks(points, truth, sigmas, form):
     """(N, M) of predicted (N, K, 2) and annotated (M, K, 3) keypoints."""
     diagonals = (truth['bboxes'][:, 2:] - truth['bboxes'][:, :2]).norm(dim=1)
     sizes = diagonals if form == 'diagonal' else 2 * truth['areas'].sqrt()
-    distances = (points[:, None] - truth['keypoints'][None, ..., :2]).norm(dim=3)
+    distances = (points[:, None] - truth['keypoints'][None, ..., :2]).square().sum(dim=3).sqrt()
     near = torch.exp(-((distances / sigmas / sizes[:, None].clamp(min=1e-8)) ** 2) / 2)
     weights = (truth['keypoints'][..., 2] > 0).float()
     return (near * weights).sum(dim=2) / weights.sum(dim=1).clamp(min=1e-8)

@@ -1,12 +1,12 @@
 """Random people, raw outputs of a pose head that half knows them, and small models, for the tests."""
 
 import torch
-from mmyolox.projects.yolox_pose.head import YOLOXPoseHead
-from mmyolox.projects.yolox_pose.head_module import YOLOXPoseHeadModule
-from mmyolox.projects.yolox_pose.skeleton_defaults import COCO_SIGMAS
 from torch import nn
 
 from mmyolox.models.bbox import encode_bboxes, grid_priors
+from mmyolox.projects.yolox_pose.head import YOLOXPoseHead
+from mmyolox.projects.yolox_pose.head_module import YOLOXPoseHeadModule
+from mmyolox.projects.yolox_pose.skeleton_defaults import COCO_SIGMAS
 from mmyolox.registry import MODELS
 from mmyolox.utils.config import load_config
 

@@ -18,6 +18,10 @@ SPEC = dict(
     sigmas=[0.03, 0.05, 0.05, 0.08, 0.08],
 )
 SWAPPED = (0, 2, 1, 4, 3)
+POINTS = [[20, 10, 2], [12, 30, 1], [48, 30, 2], [0, 0, 0], [40, 44, 2]]
+BOX = (10, 5, 50, 45)
+IMAGES = [(0, 80, 60), (1, 64, 64)]
+"""The keypoints of a person, their box, and two images, of which the first holds them."""
 
 
 def people_in(size, count, rng):
@@ -58,6 +62,12 @@ def content_of(images=(), annotations=()):
     listed = [dict(id=i, file_name=f'{i}.png', width=width, height=height) for i, width, height in images]
     person = dict(id=1, name='person', keypoints=NAMES, skeleton=[[1, 2], [1, 3]])
     return dict(images=listed, annotations=list(annotations), categories=[person])
+
+
+def two_people(**second):
+    """Two people in the first of two images, with changes to the annotation of the second one."""
+    people = [annotation(7, 0, BOX, POINTS), annotation(8, 0, (0, 0, 80, 60), POINTS) | second]
+    return content_of(IMAGES, people)
 
 
 def random_content(count, seed=0):

@@ -4,9 +4,9 @@
 #   <data_root>/annotations/val.json
 #   <data_root>/images/...
 #
-# `--cfg-options data_root=path/to/data` is all there is to set. Classes and keypoints are read from train.json.
-# Its categories may have `flip_pairs` (pairs of names) and `sigmas`; what is absent is guessed, with a notice.
-# A config may give them: `skeleton = dict(keypoints=[...], flip_pairs=[...], links=[...], sigmas=[...])`.
+# `--cfg-options data_root=path/to/data` is all there is to set: the keypoints too come from train.json.
+# Its categories may have `flip_pairs` (pairs of names) and `sigmas`; what is absent is filled in, and told.
+# Or a config says it: `skeleton = dict(keypoints=[...], flip_pairs=[...], links=[...], sigmas=[...])`
 _base_ = ['../../../../configs/_base_/datasets/coco_files.py', './pose.py']
 
 data_root = 'data/custom/'
