@@ -12,9 +12,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-import mmyolox.projects.yolox_pose  # noqa: F401  registers the head
 import torch
 from mmengine.registry import init_default_scope
+
+import mmyolox.projects.yolox_pose  # noqa: F401  registers the head
 
 HERE = Path(__file__).parent
 sys.path += [str(HERE.parent), str(HERE.parents[3] / 'tests' / 'parity')]
