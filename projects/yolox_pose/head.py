@@ -17,6 +17,7 @@ from mmyolox.utils import UserError
 
 from .assigner import PoseSimOTAAssigner
 from .decoding import decode_keypoints, keypoints_to_original, swap_sides
+from .instances import PoseInstances
 from .oks import PoseTargets
 from .skeleton import Skeleton
 
@@ -96,6 +97,10 @@ class YOLOXPoseHead(YOLOXHead):
         return dict(
             **losses, loss_kpt=self.loss_pose(oks, is_counted) / counts[0], loss_vis=loss_vis / counts[1]
         )
+
+    def postprocess(self, outputs: Outputs, metas: Sequence[dict]) -> list[InstanceData]:
+        """The detector's, with keypoints, in the form that MMPose's metrics take too."""
+        return [PoseInstances(**dict(one.items())) for one in super().postprocess(outputs, metas)]
 
     def _add_fields(self, detections: InstanceData, outputs: Outputs, metas: Sequence[dict]) -> None:
         """Adds the keypoints and how likely each is labelled (seen or hidden) by an annotator.
