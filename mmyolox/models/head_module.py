@@ -78,7 +78,7 @@ class YOLOXHeadModule(BaseModule):
         for conv in (*self.multi_level_conv_cls, *self.multi_level_conv_obj):
             nn.init.constant_(conv.bias, bias)
 
-    def forward(self, feats: tuple[Tensor, ...]) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
+    def forward(self, feats: tuple[Tensor, ...]) -> tuple[list[Tensor], ...]:
         """Predicts at every location of every level.
 
         Args:

@@ -156,4 +156,4 @@ def _window(gt_bboxes: Tensor, radius: float, stride: Tensor, size: Sequence[int
 
 def _take(table: Tensor, index: Tensor) -> Tensor:
     """Of a table (B, n, C), the rows (B, m, w, C) of an index (B, m, w)."""
-    return gather_rows(table, index.flatten(1)).unflatten(1, index.shape[1:])
+    return gather_rows(table, index.flatten(1)).reshape(*index.shape, table.shape[2])

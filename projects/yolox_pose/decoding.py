@@ -18,7 +18,7 @@ def decode_keypoints(offsets: Tensor, cells: Tensor) -> Tensor:
     Returns:
         (..., K, 2) float32 in input pixels.
     """
-    points = offsets.float().unflatten(-1, (-1, 2))
+    points = offsets.float().reshape(*offsets.shape[:-1], offsets.shape[-1] // 2, 2)
     return points * cells[..., None, 2:] + cells[..., None, :2]
 
 

@@ -31,7 +31,7 @@ class YOLOXPoseHeadModule(YOLOXHeadModule):
         """Initialises the weights; visibility starts at a probability of 0.01, as classes and objectness."""
         super().init_weights()
         for conv in self.multi_level_conv_vis:
-            nn.init.constant_(conv.bias, bias_init_with_prob(0.01))
+            nn.init.constant_(conv.get_parameter('bias'), bias_init_with_prob(0.01))
 
     def forward(self, feats: tuple[Tensor, ...]) -> tuple[list[Tensor], ...]:
         """Predicts at every location of every level.

@@ -87,7 +87,7 @@ class PoseTargets:
     def rows(self, index: Tensor) -> 'PoseTargets':
         """Those of the objects that an index (B, P) names."""
         return PoseTargets(
-            gather_rows(self.keypoints.flatten(2), index).unflatten(2, self.keypoints.shape[2:]),
+            gather_rows(self.keypoints.flatten(2), index).reshape(*index.shape, *self.keypoints.shape[2:]),
             gather_rows(self.is_labelled, index),
             gather_rows(self.spreads, index),
         )
