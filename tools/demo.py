@@ -40,6 +40,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--metric', default='bbox_mAP_50', help='the figure that --least is about')
     parser.add_argument('--least', type=float, default=0.90, help='status 1 if the figure is below it')
     parser.add_argument('--out', type=Path, default=Path('demo'), help='folder of the results')
+    parser.add_argument('--images', type=int, default=400, help='number of training images')
     parser.add_argument('--pictures', type=int, default=16, help='number of pictures on the sheet')
     parser.add_argument(
         '--next', default='yolox_s_fast_1xb8-50e_custom', help='the config to tell of, for own data'
@@ -95,10 +96,10 @@ def short_title(metric: str) -> str:
     return f'{_OBJECTS.get(kind, f"{kind} ")}AP{threshold.removeprefix("_")}'
 
 
-def make_data(folder: Path) -> None:
-    """Makes the data set."""
+def make_data(folder: Path, images: int) -> None:
+    """Makes the data set, with so many training images."""
     tool = 'tools/dataset_converters/make_shapes.py'
-    counts = ['--train', 400, '--val', 100]
+    counts = ['--train', images, '--val', 100]
     looks = ['--size', 160, '--shapes', 1, 3, '--radius', 0.13, 0.24, '--max-rotation', 15]
     for line in run(tool, folder, *counts, *looks):
         print(f'    {line}')
@@ -173,8 +174,8 @@ def main() -> None:
     out, kind = args.out, args.metric.partition('_mAP')[0]
     for folder in ('data', 'work', 'test', 'predictions'):
         shutil.rmtree(ROOT / out / folder, ignore_errors=True)
-    announce('1/4 Making a data set of 500 pictures of shapes')
-    make_data(out / 'data')
+    announce(f'1/4 Making a data set of {args.images + 100} pictures of shapes')
+    make_data(out / 'data', args.images)
     announce('2/4 Training a small YOLOX on it from random weights: a few minutes on two CPU cores')
     checkpoint = train(args.config, out / 'data', out / 'work', kind)
     announce('3/4 Evaluating')

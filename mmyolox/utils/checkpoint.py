@@ -151,8 +151,9 @@ def _allowed() -> list[Any]:
     """What a checkpoint may name beside PyTorch's own list: classes, and functions with the name they have.
 
     NumPy 1 and 2 call the same functions by different names. ``getattr`` and ``numpy.dtype`` can do too
-    much, so that their names mean functions here which only do what a checkpoint needs. PyTorch fills no
-    dicts but its own, and MMEngine up to 0.7 pickled its ``ConfigDict`` empty, with the items to follow.
+    much, so that their names mean functions here which only do what a checkpoint needs; so does ``bytes``,
+    the content of an array without elements. PyTorch fills no dicts but its own, and MMEngine up to 0.7
+    pickled its ``ConfigDict`` empty, with the items to follow.
     """
     core = np.array(0).__reduce__()[0]
     scalar = np.float64(0).__reduce__()[0]
@@ -162,6 +163,7 @@ def _allowed() -> list[Any]:
         np.ndarray,
         (_number_type, 'numpy.dtype'),
         (_history_statistic, 'builtins.getattr'),
+        (_no_bytes, 'builtins.bytes'),
         *((core, f'numpy.{package}.multiarray._reconstruct') for package in ('core', '_core')),
         *((scalar, f'numpy.{package}.multiarray.scalar') for package in ('core', '_core')),
         *{type(np.dtype(code)) for code in _NUMBERS},
@@ -172,6 +174,10 @@ def _number_type(code: str, align: bool = False, copy: bool = True) -> np.dtype[
     if not _NUMBER_TYPES.fullmatch(code):
         raise UnpicklingError(f'GLOBAL numpy.dtype({code!r})')
     return np.dtype(code, align, copy)
+
+
+def _no_bytes() -> bytes:
+    return b''
 
 
 def _history_statistic(owner: Any, name: str) -> Callable[..., Any]:

@@ -58,7 +58,8 @@ def test_all_that_mmengine_saves_is_read(tmp_path):
 
 @pytest.mark.parametrize('package', ['core', '_core'])
 def test_files_of_numpy_1_and_2_are_read(tmp_path, package):
-    pickled = pickle.dumps(dict(a=np.arange(3), s=np.float64(2)), protocol=2)
+    content = dict(a=np.arange(3), s=np.float64(2), none=np.zeros((0, 3), np.uint8))
+    pickled = pickle.dumps(content, protocol=2)
     for other in ('core', '_core'):
         pickled = pickled.replace(f'numpy.{other}.multi'.encode(), f'numpy.{package}.multi'.encode())
     path = tmp_path / 'numpy.pth'
@@ -66,6 +67,7 @@ def test_files_of_numpy_1_and_2_are_read(tmp_path, package):
     loaded = load_checkpoint(path)
     assert loaded['s'] == 2
     assert np.array_equal(loaded['a'], np.arange(3))
+    assert loaded['none'].shape == (0, 3)
 
 
 class _OldConfigDict:

@@ -1,5 +1,5 @@
 # `make demo-pose`: a quarter-width YOLOX-Pose from random weights on the generated shapes and their
-# keypoints. Nothing is mixed, and the L1 loss is on from the start: a thousand iterations are few.
+# keypoints. Nothing is mixed, and the L1 loss is on from the start: two thousand iterations are few.
 _base_ = [
     '../../../configs/_base_/models/yolox_s.py',
     './_base_/custom.py',
@@ -9,10 +9,10 @@ _base_ = [
 data_root = 'demo-pose/data/'
 img_scale = (128, 128)
 train_batch_size_per_gpu = 16
-max_epochs = 60
-num_last_epochs = 5
+max_epochs = 28
+num_last_epochs = 3
 base_lr = 4e-3
-val_interval = 15
+val_interval = 7
 
 small = dict(widen_factor=0.25)
 head = dict(_base_.pose_head, use_l1=True, head_module=dict(_base_.pose_head.head_module, **small))
