@@ -21,7 +21,7 @@ demo: $(VENV)/.ready
 	$(VENV)/bin/python tools/demo.py
 
 demo-pose: $(VENV)/.ready
-	$(VENV)/bin/python tools/demo.py --out demo-pose --config yolox-pose_w025_1xb16-28e_shapes \
+	$(VENV)/bin/python tools/demo.py --out demo-pose --config yolox-pose_w025_1xb16-24e_shapes \
 	    --images 1200 --metric keypoints_mAP --least 0.80 --next yolox-pose_s_1xb8-50e_custom
 
 test: lint
