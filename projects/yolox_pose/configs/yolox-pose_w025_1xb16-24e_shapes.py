@@ -16,9 +16,8 @@ val_interval = 8
 
 small = dict(widen_factor=0.25)
 # Sigmas of the loss twice those of the evaluation: keypoints that begin far off get a gradient.
-wide = dict(
-    keypoints=['head', 'left', 'right', 'tail', 'centre'], flip_pairs=[['left', 'right']], sigmas=[0.134] * 5
-)
+names = ['head', 'left', 'right', 'tail', 'centre']
+wide = dict(keypoints=names, flip_pairs=[['left', 'right']], sigmas=[0.134] * 5)
 towers = dict(_base_.pose_head.head_module, **small)
 head = dict(_base_.pose_head, skeleton=wide, use_l1=True, head_module=towers)
 resize = dict(batch_augments=[])
