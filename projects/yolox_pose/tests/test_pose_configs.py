@@ -21,7 +21,8 @@ COCO = [f'yolox-pose_{size}_{RECIPE}_coco' for size in ('nano', 'tiny', 's', 'm'
 WITH_COCO_OKS = f'yolox-pose_s_{RECIPE}-coco-oks_coco'
 WITH_MMPOSE = f'yolox-pose_s_{RECIPE}-mmpose_coco'
 SHAPES = [name for name in ALL if name.endswith('_shapes')]
-CUSTOM = ['yolox-pose_nano_1xb8-50e_custom', 'yolox-pose_s_1xb8-50e_custom', *SHAPES]
+OVERFIT = [name for name in ALL if name.endswith('_overfit')]
+CUSTOM = ['yolox-pose_nano_1xb8-50e_custom', 'yolox-pose_s_1xb8-50e_custom']
 SMALL = ('nano', 'tiny')
 
 
@@ -61,8 +62,27 @@ def data(tmp_path):
 
 
 def test_table_is_complete():
-    assert len(SHAPES) == 1
-    assert set(ALL) == {*COCO, WITH_COCO_OKS, WITH_MMPOSE, *CUSTOM}
+    assert len(SHAPES) == len(OVERFIT) == 1
+    assert set(ALL) == {*COCO, WITH_COCO_OKS, WITH_MMPOSE, *CUSTOM, *SHAPES, *OVERFIT}
+
+
+def test_overfitting_trains_and_evaluates_the_same_images_by_wider_sigmas():
+    cfg = load_config(OVERFIT[0])
+    train, val, _ = datasets(cfg)
+    assert (train.ann_file, train.data_prefix) == (val.ann_file, val.data_prefix)
+    assert steps(train.pipeline) == ['LoadImage', 'LoadPoseAnnotations', 'Letterbox', 'PackPoseInputs']
+    wide, usual = (Skeleton.of(spec) for spec in (cfg.model.bbox_head.skeleton, train.metainfo.skeleton))
+    assert (wide.names, wide.flip_indices) == (usual.names, usual.flip_indices)
+    assert max(wide.sigmas) == max(usual.sigmas) == 0.107
+    assert (min(wide.sigmas), min(usual.sigmas)) == (0.05, 0.025)
+    assert build(cfg).bbox_head.skeleton == wide
+
+
+def test_the_demo_learns_by_sigmas_twice_as_wide_as_it_is_evaluated_by():
+    wide = Skeleton.of(load_config(SHAPES[0], dict(classes=('disk',))).model.bbox_head.skeleton)
+    usual = Skeleton.of(dict(keypoints=['head', 'left', 'right', 'tail', 'centre']))
+    assert (wide.names, wide.flip_indices) == (usual.names, usual.flip_indices)
+    assert wide.sigmas == pytest.approx([2 * sigma for sigma in usual.sigmas], rel=0.01)
 
 
 @pytest.mark.parametrize('name', [*COCO, WITH_COCO_OKS])
