@@ -78,8 +78,8 @@ def test_overfitting_trains_and_evaluates_the_same_images_by_wider_sigmas():
     assert build(cfg).bbox_head.skeleton == wide
 
 
-def test_the_demo_learns_by_sigmas_twice_as_wide_as_it_is_evaluated_by():
-    wide = Skeleton.of(load_config(SHAPES[0], dict(classes=('disk',))).model.bbox_head.skeleton)
+def test_the_demo_learns_by_sigmas_twice_as_wide_as_it_is_evaluated_by(data):
+    wide = Skeleton.of(load_config(SHAPES[0], dict(data_root=f'{data}/')).model.bbox_head.skeleton)
     usual = Skeleton.of(dict(keypoints=['head', 'left', 'right', 'tail', 'centre']))
     assert (wide.names, wide.flip_indices) == (usual.names, usual.flip_indices)
     assert wide.sigmas == pytest.approx([2 * sigma for sigma in usual.sigmas], rel=0.01)
