@@ -3,7 +3,7 @@
     python tools/demo.py        (what ``make demo`` calls; ``make demo-pose`` does the same with keypoints)
 
 Everything is written to ``demo/``. Each step is one of the tools, with the command line that is printed. Ends
-with status 1 if the trained detector's AP50 is below 0.90.
+with status 1 if the trained model's figure is below the least (AP50 0.90).
 """
 
 import argparse

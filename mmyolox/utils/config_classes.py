@@ -42,7 +42,7 @@ def class_values(cfg: dict[str, Any], chain: ConfigFile, options: dict[str, Any]
     follows = cfg.get('num_classes') is None or given_at['num_classes'] > given_at['classes']
     if not follows and cfg['num_classes'] != len(names):
         raise UserError(
-            f'num_classes={cfg["num_classes"]}, but {source} has {len(names)} classes ({_brief(names)}); '
+            f'num_classes={cfg["num_classes"]}, but {source} has {len(names)} classes ({brief(names)}); '
             'leave num_classes out or mend it'
         )
     values = {'classes': names, 'num_classes': len(names)}
@@ -113,5 +113,6 @@ def _checked(names: tuple[str, ...], source: str) -> tuple[str, ...]:
     return names
 
 
-def _brief(names: tuple[str, ...]) -> str:
+def brief(names: tuple[str, ...]) -> str:
+    """The first five names, for a message."""
     return ', '.join(names[:5]) + (', ...' if len(names) > 5 else '')

@@ -88,11 +88,7 @@ def _values(file: CocoAnnotations, annotations: Sequence[Entry], count: int) -> 
         listed = annotation['keypoints']
         if not isinstance(listed, list):
             raise UserError(f'{_named(file, annotation)}: keypoints is {listed!r}; needed is a list')
-        if len(listed) != 3 * count:
-            raise UserError(
-                f'{_named(file, annotation)}: keypoints has {len(listed)} numbers; needed are {3 * count}: '
-                f'x, y and visibility for each of the {count} keypoints of its category'
-            )
+        check_length(file, annotation, count)
         if not {*map(type, listed)} <= {int, float}:
             raise UserError(f'{_named(file, annotation)}: keypoints has other values than numbers: {listed}')
     numbers = chain.from_iterable(a['keypoints'] for a in annotations)
@@ -106,6 +102,20 @@ def _values(file: CocoAnnotations, annotations: Sequence[Entry], count: int) -> 
             f'0 (not labelled), 1 (hidden) or 2 (seen); such annotations: {invalid.any(1).sum()}'
         )
     return values
+
+
+def check_length(file: CocoAnnotations, annotation: Entry, count: int) -> None:
+    """Checks that an annotation lists as many keypoints as its category has, ``count``.
+
+    Raises:
+        UserError: It does not.
+    """
+    found = len(annotation['keypoints'])
+    if found != 3 * count:
+        raise UserError(
+            f'{_named(file, annotation)}: keypoints has {found} numbers; needed are {3 * count}: '
+            f'x, y and visibility for each of the {count} keypoints of its category'
+        )
 
 
 def _named(file: CocoAnnotations, annotation: Entry) -> str:

@@ -29,6 +29,12 @@ class YOLOXPoseHead(YOLOXHead):
     Every positive prior learns the keypoints of its person. A person without labelled keypoints is
     learned as a box alone. The losses and their normalisation are those of MMYOLO 0.6.0 on one process.
 
+    Training also needs of a batch ``keypoints`` (B, M, K, 3), x and y in input pixels and visibility (0: not
+    labelled), and ``areas`` (B, M), square pixels. The class learns the root of the OKS. Two losses are added
+    to the detector's: ``loss_kpt``, the mean over positive priors of people with a labelled keypoint, and
+    ``loss_vis``, summed over the keypoints of these priors and divided by the number of labelled ones (mean
+    over processes).
+
     Args:
         skeleton: see :meth:`.skeleton.Skeleton.of`.
         head_module: config of the towers, without ``num_keypoints``; builds to a module that gives the
@@ -52,21 +58,6 @@ class YOLOXPoseHead(YOLOXHead):
         self.loss_pose = MODELS.build(loss_pose, default_args=dict(sigmas=shape.sigmas))
         # MMYOLO's assigner has a second OksLoss, whose sigmas are in its checkpoints under this name.
         self.assigner_oks_calculator = self.loss_pose
-
-    def loss(self, feats: Sequence[Tensor], data_samples: dict) -> dict[str, Tensor]:
-        """The training losses of a batch.
-
-        Args:
-            feats: feature maps of the neck.
-            data_samples: the detector's, and ``keypoints`` (B, M, K, 3), x and y in input pixels and
-                visibility (0: not labelled), and ``areas`` (B, M), square pixels.
-
-        Returns:
-            The detector's, where the class learns the root of the OKS, and ``loss_kpt``, the mean over
-            positive priors of people with a labelled keypoint, and ``loss_vis``, summed over the
-            keypoints of these priors and divided by the number of labelled ones (mean over processes).
-        """
-        return super().loss(feats, data_samples)
 
     def _pair_costs(
         self, outputs: Outputs, pred_bboxes: Tensor, priors: Tensor, data_samples: dict

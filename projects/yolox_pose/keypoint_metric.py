@@ -14,7 +14,7 @@ from mmyolox.evaluation.coco_metric import YOLOXCocoMetric
 from mmyolox.registry import METRICS
 from mmyolox.utils import UserError
 
-from .annotations import class_keypoints
+from .annotations import check_length, class_keypoints
 from .skeleton import Skeleton
 
 _FIRST = 6
@@ -126,10 +126,6 @@ class YOLOXPoseCocoMetric(YOLOXCocoMetric):
 def _check_counts(file: CocoAnnotations, counts: Mapping[int, int]) -> None:
     """Checks that annotations have x, y and visibility of all keypoints of their category, or none."""
     for annotation in file.annotations:
-        found = len(annotation.get('keypoints') or ())
-        wanted = 3 * counts.get(annotation['category_id'], 0)
-        if wanted and found not in (0, wanted):
-            raise UserError(
-                f'{file.path}: annotation {annotation["id"]}: keypoints has {found} numbers; '
-                f'needed are {wanted}'
-            )
+        count = counts.get(annotation['category_id'])
+        if count and annotation.get('keypoints'):
+            check_length(file, annotation, count)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mmyolox.utils import UserError
-from mmyolox.utils.config_classes import read_categories
+from mmyolox.utils.config_classes import brief, read_categories
 
 from .mmpose_file import read_metainfo
 from .skeleton_defaults import COCO_SIGMAS, common, default_sigma, side, side_pairs, tell_defaults
@@ -230,7 +230,7 @@ def _indices(pair: Sequence[str], names: Names, key: str) -> tuple[int, int]:
         raise UserError(f'skeleton: {key} has {pair!r}; needed is a pair of two different keypoints')
     for name in pair:
         if name not in names:
-            raise UserError(f'skeleton: {key} names {name!r}, which is none of the keypoints {_brief(names)}')
+            raise UserError(f'skeleton: {key} names {name!r}, which is none of the keypoints {brief(names)}')
     return names.index(pair[0]), names.index(pair[1])
 
 
@@ -261,7 +261,3 @@ def _errors_in(file: str) -> Iterator[None]:
         yield
     except UserError as error:
         raise UserError(f'{file}: {error}') from error
-
-
-def _brief(names: Sequence[str]) -> str:
-    return ', '.join(names[:5]) + (', ...' if len(names) > 5 else '')

@@ -1,5 +1,6 @@
 """Pictures and result entries of objects with keypoints."""
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -108,10 +109,7 @@ def draw_skeleton(
         visibility: (K,) 0 draws neither the point nor its lines, 1 a ring, 2 a disc.
         skeleton: What there is to draw; its left, right and middle have a colour each.
     """
-    info = mmpose_metainfo(skeleton, '')
-    link_colours, point_colours = (
-        info[key][:, ::-1].tolist() for key in ('skeleton_link_colors', 'keypoint_colors')
-    )
+    link_colours, point_colours = _colours(skeleton)
     width = line_width(image)
     for (one, other), colour in zip(skeleton.links, link_colours, strict=True):
         if visibility[one] and visibility[other]:
@@ -120,3 +118,11 @@ def draw_skeleton(
         if seen:
             cv2.circle(image, point, width + 1, colour if seen == _SEEN else _WHITE, cv2.FILLED, cv2.LINE_AA)
             cv2.circle(image, point, width + 1, colour, 1, cv2.LINE_AA)
+
+
+@functools.cache  # every object of every picture asks
+def _colours(skeleton: Skeleton) -> tuple[list[list[int]], list[list[int]]]:
+    """The BGR colours of a skeleton's lines and of its keypoints."""
+    info = mmpose_metainfo(skeleton, '')
+    lines, points = (info[key][:, ::-1].tolist() for key in ('skeleton_link_colors', 'keypoint_colors'))
+    return lines, points

@@ -22,3 +22,12 @@ def read(path: Path) -> dict[str, Layout]:
         }
         for column, model in enumerate(content['models'])
     }
+
+
+def compare(size: str, ours: Layout, theirs: Layout) -> bool:
+    """Prints how many tensors MMYOLO and we have, and where they differ; returns whether they are equal."""
+    differing = sorted(key for key in {*ours, *theirs} if ours.get(key) != theirs.get(key))
+    print(f'{size:5} {len(theirs)} tensors in MMYOLO, {len(ours)} here, {len(differing)} differ')
+    for key in differing:
+        print(f'    {key}: MMYOLO {theirs.get(key)}, here {ours.get(key)}')
+    return not differing

@@ -27,16 +27,6 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def compare(size: str, theirs: layout_file.Layout) -> bool:
-    """Prints both lists' lengths and differences; returns whether they are equal."""
-    ours = Architecture(size, *PUBLISHED[size]).shapes()
-    differing = sorted(key for key in {*ours, *theirs} if ours.get(key) != theirs.get(key))
-    print(f'{size:5} {len(theirs)} tensors in MMYOLO, {len(ours)} here, {len(differing)} differ')
-    for key in differing:
-        print(f'    {key}: MMYOLO {theirs.get(key)}, here {ours.get(key)}')
-    return not differing
-
-
 def main() -> int:
     """Compares all sizes and returns 1 when one differs."""
     args = parse_args()
@@ -44,7 +34,10 @@ def main() -> int:
         out = args.write or Path(folder, 'layouts.json')
         subprocess.run([args.python, str(PEER), str(out)], check=True)
         layouts = layout_file.read(out)
-    equal = [compare(size, layout) for size, layout in layouts.items()]
+    equal = [
+        layout_file.compare(size, Architecture(size, *PUBLISHED[size]).shapes(), theirs)
+        for size, theirs in layouts.items()
+    ]
     return int(not all(equal))
 
 

@@ -17,8 +17,8 @@ num_last_epochs = 20
 val_interval = 155
 base_lr = 4e-3
 
-# With COCO's sigmas of a face, keypoints that begin far off have no gradient: those of the loss are wider.
-sigmas = [max(sigma, 0.05) for sigma in _base_.skeleton['sigmas']]
+# With COCO's sigmas, keypoints that begin far off have no gradient: those of the loss are wider.
+sigmas = [max(2 * sigma, 0.06) for sigma in _base_.skeleton['sigmas']]
 head = dict(_base_.pose_head, use_l1=True, skeleton=dict(_base_.skeleton, sigmas=sigmas))
 model = dict(_base_.pose_model, bbox_head=head, data_preprocessor=dict(batch_augments=[]))
 train_pipeline = [*_base_.pre_transform, dict(type='Letterbox'), dict(type='PackPoseInputs')]

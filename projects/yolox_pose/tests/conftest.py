@@ -1,6 +1,7 @@
-"""What tests of skeletons share."""
+"""What tests of skeletons and data sets share."""
 
 import pytest
+from pose_files import open_pose, write_pose
 
 from mmyolox.projects.yolox_pose import skeleton_defaults
 
@@ -12,3 +13,13 @@ def notices(monkeypatch):
     monkeypatch.setattr(skeleton_defaults, 'print_log', lambda line, *_: lines.append(line))
     skeleton_defaults._tell_once.cache_clear()
     return lines
+
+
+@pytest.fixture
+def make(tmp_path):
+    """Writes the content of a keypoint file and opens its data set."""
+
+    def build(content, **kwargs):
+        return open_pose(write_pose(tmp_path, content), **kwargs)
+
+    return build

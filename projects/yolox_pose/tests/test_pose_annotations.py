@@ -2,30 +2,9 @@
 
 import numpy as np
 import pytest
-from pose_files import (
-    BOX,
-    IMAGES,
-    POINTS,
-    SPEC,
-    annotation,
-    content_of,
-    open_pose,
-    random_content,
-    two_people,
-    write_pose,
-)
+from pose_files import BOX, IMAGES, POINTS, SPEC, annotation, content_of, random_content, two_people
 
 from mmyolox.utils import UserError
-
-
-@pytest.fixture
-def make(tmp_path):
-    """Writes a content and opens it."""
-
-    def build(content, **kwargs):
-        return open_pose(write_pose(tmp_path, content), **kwargs)
-
-    return build
 
 
 @pytest.fixture

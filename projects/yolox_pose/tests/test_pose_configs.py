@@ -73,8 +73,8 @@ def test_overfitting_trains_and_evaluates_the_same_images_by_wider_sigmas():
     assert steps(train.pipeline) == ['LoadImage', 'LoadPoseAnnotations', 'Letterbox', 'PackPoseInputs']
     wide, usual = (Skeleton.of(spec) for spec in (cfg.model.bbox_head.skeleton, train.metainfo.skeleton))
     assert (wide.names, wide.flip_indices) == (usual.names, usual.flip_indices)
-    assert max(wide.sigmas) == max(usual.sigmas) == 0.107
-    assert (min(wide.sigmas), min(usual.sigmas)) == (0.05, 0.025)
+    assert (max(wide.sigmas), max(usual.sigmas)) == (0.214, 0.107)
+    assert (min(wide.sigmas), min(usual.sigmas)) == (0.06, 0.025)
     assert build(cfg).bbox_head.skeleton == wide
 
 

@@ -5,32 +5,12 @@ import json
 import numpy as np
 import pytest
 from mmengine.dataset import ClassBalancedDataset
-from pose_files import (
-    IMAGES,
-    NAMES,
-    POINTS,
-    SPEC,
-    content_of,
-    open_pose,
-    random_content,
-    two_people,
-    write_pose,
-)
+from pose_files import IMAGES, NAMES, POINTS, SPEC, content_of, random_content, two_people, write_pose
 from pycocotools.coco import COCO
 
 from mmyolox.projects.yolox_pose.dataset import YOLOXPoseCocoDataset
 from mmyolox.projects.yolox_pose.skeleton import Skeleton
 from mmyolox.registry import DATASETS
-
-
-@pytest.fixture
-def make(tmp_path):
-    """Writes a content and opens it."""
-
-    def build(content, **kwargs):
-        return open_pose(write_pose(tmp_path, content), **kwargs)
-
-    return build
 
 
 def test_entry(make):

@@ -39,16 +39,6 @@ def layout(size: str) -> layout_file.Layout:
     return {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
 
 
-def compare(size: str, theirs: layout_file.Layout) -> bool:
-    """Prints both lists' lengths and differences; returns whether they are equal."""
-    ours = layout(size)
-    differing = sorted(key for key in {*ours, *theirs} if ours.get(key) != theirs.get(key))
-    print(f'{size:5} {len(theirs)} tensors in MMYOLO, {len(ours)} here, {len(differing)} differ')
-    for key in differing:
-        print(f'    {key}: MMYOLO {theirs.get(key)}, here {ours.get(key)}')
-    return not differing
-
-
 def main() -> int:
     """Compares all sizes and returns 1 when one differs."""
     args = parse_args()
@@ -57,7 +47,7 @@ def main() -> int:
         out = args.write or Path(folder, 'layouts.json')
         subprocess.run([args.mmyolo, str(HERE / 'mmyolo_pose_peer.py'), 'layouts', str(out)], check=True)
         layouts = layout_file.read(out)
-    equal = [compare(size, theirs) for size, theirs in layouts.items()]
+    equal = [layout_file.compare(size, layout(size), theirs) for size, theirs in layouts.items()]
     return int(not all(equal))
 
 
