@@ -101,6 +101,12 @@ def _values(file: CocoAnnotations, annotations: Sequence[Entry], count: int) -> 
             f'{values[row, column].tolist()}; needed are finite x and y and a visibility of '
             f'0 (not labelled), 1 (hidden) or 2 (seen); such annotations: {invalid.any(1).sum()}'
         )
+    points = values[values[..., 2] > 0, :2]
+    if points.size and (points <= 1).all():
+        raise UserError(
+            f'{file.path}: x and y of all keypoints are at most 1, as fractions of the image are; '
+            'needed are pixels: multiply x by the width and y by the height of the image'
+        )
     return values
 
 

@@ -118,6 +118,16 @@ def test_nothing_but_crowds(make, warnings):
 NUMBERS = np.ravel(POINTS).tolist()
 
 
+def test_fractions_of_the_image_in_place_of_pixels(make):
+    content = two_people()
+    for person in content['annotations']:
+        person['keypoints'] = (np.array(POINTS) / [100, 100, 1]).ravel().tolist()
+    with pytest.raises(UserError, match=r'at most 1.* needed are pixels'):
+        make(content)
+    content['annotations'][0]['keypoints'] = NUMBERS
+    assert make(content).get_data_info(0)['keypoints'][0].tolist() == POINTS
+
+
 @pytest.mark.parametrize(
     ('keypoints', 'told'),
     [
