@@ -1,13 +1,13 @@
 """YOLOX and YOLOX-Pose for the OpenMMLab stack.
 
-Importing this package is light: it checks that the OpenMMLab packages are there, imports none of them, and
-lets an mmcv without compiled ops be imported.
+Importing this package is light and needs no other: it checks that those OpenMMLab packages that are installed
+are new enough, imports none of them, and lets an mmcv without compiled ops be imported.
 """
 
-from .compat import check_requirements, install_extension
+from .compat import check_versions, install_finder
 from .version import __version__
 
-check_requirements()
-install_extension()
+check_versions()
+install_finder()
 
 __all__ = ['__version__']

@@ -1,15 +1,20 @@
 """What mmyolox needs of the OpenMMLab packages, and a stand-in for mmcv's compiled extension.
 
-mmcv installed without a compiler has no ``mmcv._ext``, and without it ``import mmdet.models`` fails, although
-YOLOX calls one of its ops only. ``install_extension`` puts a finder at the end of ``sys.meta_path`` that
-answers for ``mmcv._ext`` alone. Python asks it after all others, so a compiled mmcv is found first and stays
-as it is. Importing this module imports neither torch nor an OpenMMLab package.
+``install_finder`` puts a finder at the end of ``sys.meta_path``, which Python asks after all others:
+
+- mmcv installed without a compiler has no ``mmcv._ext``, and without it ``import mmdet.models`` fails,
+  although YOLOX calls one of its ops only. The finder has a stand-in. A compiled mmcv is found first and
+  stays as it is.
+- Exported models run without any OpenMMLab package (:mod:`mmyolox.deploy`); where one is imported and absent,
+  the finder says what to install.
+
+Importing this module imports neither torch nor an OpenMMLab package.
 """
 
 import re
 import sys
 from collections.abc import Callable, Sequence
-from importlib import metadata, util
+from importlib import metadata
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
@@ -41,17 +46,14 @@ _REQUIREMENTS = (
 )
 
 
-def check_requirements() -> None:
-    """Check that the OpenMMLab packages are there and new enough, without importing them.
+def check_versions() -> None:
+    """Check that the OpenMMLab packages that are there are new enough, without importing them.
 
     Newer versions than those tested are welcome: there are no upper limits.
 
     Raises:
-        ImportError: One line that names the packages that are missing or too old, and what to install.
+        ImportError: One line that names the package that is too old, and what to install.
     """
-    missing = [need.package for need in _REQUIREMENTS if util.find_spec(need.package) is None]
-    if missing:
-        raise ImportError(f'mmyolox needs {", ".join(missing)}, not installed here: {_INSTALL}')
     for need in _REQUIREMENTS:
         found = _installed(need.distributions)
         if found and all(_release(version) < _release(need.minimum) for version in found.values()):
@@ -78,18 +80,28 @@ def _release(version: str) -> tuple[int, ...]:
     return tuple(int(number) for number in re.findall(r'\d+', version)[:3])
 
 
-def install_extension() -> None:
-    """Let ``import mmcv._ext`` find the stand-in where there is no compiled one. Safe to repeat."""
+def install_finder() -> None:
+    """Let ``import mmcv._ext`` find the stand-in, and an absent package say what to do. Safe to repeat."""
     if _FINDER not in sys.meta_path:
         sys.meta_path.append(_FINDER)
 
 
-class _ExtensionFinder(MetaPathFinder, Loader):
-    """Finds and makes the stand-in for ``mmcv._ext``, and nothing else."""
+class _LastFinder(MetaPathFinder, Loader):
+    """Answers for the OpenMMLab packages and ``mmcv._ext`` where nothing else does, and for nothing else."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
+        """The stand-in for ``mmcv._ext``.
+
+        Raises:
+            ModuleNotFoundError: A package that mmyolox needs is imported and absent: one line that names all
+                that are, and what to install.
+        """
+        if any(fullname == need.package for need in _REQUIREMENTS):
+            missing = ', '.join(need.package for need in _REQUIREMENTS if _is_absent(need.package))
+            message = f'mmyolox needs {missing}, not installed here: {_INSTALL}'
+            raise ModuleNotFoundError(message, name=fullname)
         return ModuleSpec(fullname, self, origin=__file__) if fullname == _EXTENSION else None
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
@@ -99,7 +111,12 @@ class _ExtensionFinder(MetaPathFinder, Loader):
         """Nothing to run: ``_Extension`` answers by itself."""
 
 
-_FINDER = _ExtensionFinder()
+def _is_absent(package: str) -> bool:
+    others = (finder for finder in sys.meta_path if finder is not _FINDER)
+    return package not in sys.modules and not any(finder.find_spec(package, None) for finder in others)
+
+
+_FINDER = _LastFinder()
 
 
 class _Extension(ModuleType):

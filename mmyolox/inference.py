@@ -22,6 +22,9 @@ from mmengine.logging import print_log
 from mmengine.registry import init_default_scope
 from numpy.typing import NDArray
 
+from .convert.architecture import recognise
+from .convert.configs import config_for
+from .convert.conversion import without_wrapper
 from .datasets import DetectionDataset, yolox_collate
 from .datasets.transforms import (
     LoadAnnotations,
@@ -45,7 +48,7 @@ Image = str | Path | NDArray[np.uint8]
 
 
 def init_detector(
-    config: str | Path,
+    config: str | Path | None,
     checkpoint: str | Path,
     device: str | None = None,
     cfg_options: dict[str, Any] | None = None,
@@ -58,8 +61,10 @@ def init_detector(
     Args:
         config: A config file, or the name of one of ours. Where it reads the classes (and what its
             ``data_variables`` name) from a data set's annotations, those recorded in the checkpoint are
-            taken, and the data set is not needed.
-        checkpoint: A file or a web address.
+            taken, and the data set is not needed. None for the config of ours that fits the weights, which
+            is told (see :func:`~mmyolox.convert.configs.config_for`).
+        checkpoint: A file or a web address, of ours or of any other framework that
+            :mod:`mmyolox.convert` knows.
         device: As PyTorch names it; None for the machine's accelerator, else the CPU.
         cfg_options: Values of the config to change, as for :func:`~mmyolox.utils.config.load_config`.
         allow_unsafe: Read whatever the checkpoint contains, which may run code.
@@ -84,6 +89,9 @@ def init_detector(
     content = load(source, allow_unsafe=allow_unsafe)
     weights = state_dict_of(content, source)
     recorded = content.get('meta', {}).get('dataset_meta') or {}
+    if config is None:
+        config, options = _recognised_config(weights, recorded, source)
+        cfg_options = options | (cfg_options or {})
     cfg = load_config(config, cfg_options, recorded)
     init_default_scope(cfg.get('default_scope') or 'mmyolox')
     model: YOLODetector = MODELS.build(cfg.model)
@@ -177,6 +185,19 @@ class Preparer:
             sample['img_path'] = str(image)
         packed: dict = self._steps(begin_scene(sample, pixels))
         return packed
+
+
+def _recognised_config(
+    weights: dict[str, torch.Tensor], recorded: dict[str, Any], source: str
+) -> tuple[str, dict[str, Any]]:
+    """The name of the config that fits weights, and options for it."""
+    try:
+        architecture = recognise(without_wrapper(weights))
+        config, options = config_for(architecture, recorded)
+    except UserError as error:
+        raise UserError(f'checkpoint {source}: {error}') from error
+    print_log(f'checkpoint {source}: {architecture.describe()}; config {config}', 'current')
+    return config, options
 
 
 def _test_dataset(cfg: Config) -> DetectionDataset:

@@ -1,4 +1,4 @@
-"""`import mmyolox` names what is missing, and mmcv without its compiled ops can be imported and used.
+"""An absent OpenMMLab package says what to install, and mmcv without its compiled ops can be used.
 
 Most cases start a bare interpreter (``-S``: no site-packages) on a folder of made-up packages, so that they
 do not depend on what is installed here.
@@ -60,10 +60,20 @@ def test_import_loads_nothing_heavy() -> None:
 @pytest.mark.parametrize('missing', [('mmengine',), ('mmcv', 'mmdet'), PACKAGES])
 def test_missing_package_is_one_line_with_the_command(tmp_path: Path, missing: tuple[str, ...]) -> None:
     make_packages(tmp_path, *set(PACKAGES).difference(missing))
-    result = python('import mmyolox', '-S', folder=tmp_path)
-    assert result.stderr.splitlines()[-1] == (
-        f'ImportError: mmyolox needs {", ".join(missing)}, not installed here: pip install "mmyolox[mmlab]"'
+    for name in missing:
+        result = python(f'import mmyolox; print("light"); import {name}.part', '-S', folder=tmp_path)
+        assert result.stdout == 'light\n'
+        assert result.stderr.splitlines()[-1] == (
+            f'ModuleNotFoundError: mmyolox needs {", ".join(missing)}, not installed here: '
+            'pip install "mmyolox[mmlab]"'
+        )
+
+
+def test_whoever_can_do_without_a_missing_package_does(tmp_path: Path) -> None:
+    code = (
+        'import mmyolox\ntry:\n    import mmdet\nexcept ModuleNotFoundError as error:\n    print(error.name)'
     )
+    assert run(code, '-S', folder=tmp_path) == 'mmdet'
 
 
 @pytest.mark.parametrize(
@@ -121,18 +131,18 @@ def test_real_extension_is_left_alone(folder: Path, before: str) -> None:
     assert run(code, '-S', folder=folder) == 'compiled False'
 
 
-def test_nothing_but_the_extension_is_answered_for(folder: Path) -> None:
+def test_nothing_else_is_answered_for(folder: Path) -> None:
     result = python('import mmyolox, mmcv._other', '-S', folder=folder)
     assert result.stderr.splitlines()[-1] == "ModuleNotFoundError: No module named 'mmcv._other'"
 
 
 def test_finder_is_installed_once_and_last(folder: Path) -> None:
     code = (
-        'import sys, mmyolox; from mmyolox.compat import install_extension; install_extension(); '
-        'print([type(finder).__name__ for finder in sys.meta_path].count("_ExtensionFinder"), '
+        'import sys, mmyolox; from mmyolox.compat import install_finder; install_finder(); '
+        'print([type(finder).__name__ for finder in sys.meta_path].count("_LastFinder"), '
         'type(sys.meta_path[-1]).__name__)'
     )
-    assert run(code, '-S', folder=folder) == '1 _ExtensionFinder'
+    assert run(code, '-S', folder=folder) == '1 _LastFinder'
 
 
 def test_mmdet_imports_without_torchvision() -> None:

@@ -1,6 +1,9 @@
 """Finds objects in an image, in all images under a folder, or in a video.
 
-    python tools/image_demo.py photos/ yolox_s_fast_8xb8-300e_coco yolox_s.pth --out-dir outputs
+    python tools/image_demo.py photos/ yolox_s.pth --out-dir outputs
+
+Which model a checkpoint holds is seen from it; a config (``image_demo.py photos/ CONFIG yolox_s.pth``) is needed
+for what weights do not tell, such as another size of the images.
 
 ``outputs`` gets a picture for every image, under the image's name, with what was found drawn by the config's
 visualizer; and ``predictions.json``, a list in the form of COCO's results: ``dict(image_id, file_name, label,
@@ -39,7 +42,11 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         description='Finds objects in an image, in all images under a folder, or in a video.'
     )
     parser.add_argument('input', type=Path, help='an image, a folder that is searched for images, or a video')
-    parser.add_argument('config', help='a config file, or the name of one of ours')
+    parser.add_argument(
+        'config',
+        nargs='?',
+        help="a config file, or the name of one of ours; default: the config of the checkpoint's model",
+    )
     parser.add_argument('checkpoint', help='the checkpoint file, or its web address')
     parser.add_argument('--out-dir', type=Path, default=Path('outputs'), help='(default: %(default)s)')
     parser.add_argument(
@@ -67,7 +74,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help='load a checkpoint file that holds more than weights; it can run code, so trust its origin',
     )
     add_cfg_options(parser)
-    return parser.parse_args(argv)
+    return parser.parse_intermixed_args(argv)
 
 
 def find_images(source: Path, out_dir: Path) -> dict[Path, Path]:

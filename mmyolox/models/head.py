@@ -41,7 +41,14 @@ class YOLOXHead(BaseModule):
             prior may be several classes, or only its best one (Megvii's protocol); ``nms_pre``: how many of
             the best candidates of an image go into NMS. Only prediction needs it.
         init_cfg: of :class:`mmengine.model.BaseModule`.
+
+    Attributes:
+        point_names: what the points of an object beside its box are called, in order.
+        point_links: the lines to draw between them, pairs of indices.
     """
+
+    point_names: tuple[str, ...] = ()
+    point_links: tuple[tuple[int, int], ...] = ()
 
     def __init__(
         self,
@@ -200,6 +207,21 @@ class YOLOXHead(BaseModule):
         (R,) int64: whose they are and of which prior.
         """
 
+    def point_columns(self, outputs: Outputs, priors: Tensor, decode: bool) -> list[Tensor]:
+        """What an exported network gives of an object's points: nothing, as there are none.
+
+        A head with points overrides it, and sets ``point_names`` and ``point_links``.
+
+        Args:
+            outputs: of :meth:`forward`.
+            priors: (N, 3), see :func:`~mmyolox.models.bbox.grid_priors`.
+            decode: whether to give pixels of the input, or offsets from the prior's corner in strides.
+
+        Returns:
+            At most one (B, 3P, N) float32: x, y and score (0-1) of each of the P points in turn.
+        """
+        return []
+
 
 def _check_test_cfg(test_cfg: dict) -> ConfigDict:
     expected = {'score_thr', 'multi_label', 'nms_pre', 'nms', 'max_per_img'}
@@ -219,9 +241,14 @@ def all_reduce_mean(value: Tensor) -> Tensor:
     return value
 
 
+def level_columns(levels: Sequence[Tensor]) -> Tensor:
+    """(B, C, N) of levels (B, C, H, W)."""
+    return torch.cat([level.flatten(2) for level in levels], dim=2)
+
+
 def flatten_levels(levels: Sequence[Tensor]) -> Tensor:
     """(B, N, C) of levels (B, C, H, W)."""
-    return torch.cat([level.flatten(2) for level in levels], dim=2).transpose(1, 2)
+    return level_columns(levels).transpose(1, 2)
 
 
 def _class_loss(cls_logits: Sequence[Tensor], assignment: Assignment, gt_labels: Tensor) -> Tensor:

@@ -31,7 +31,7 @@ _NUMBERS = '?bhilqBHILQefdgFD'
 def load_checkpoint(
     path: str | Path, map_location: Any = 'cpu', allow_unsafe: bool = False
 ) -> dict[str, Any]:
-    """Load a checkpoint file.
+    """Load a checkpoint file: PyTorch's, or another that :mod:`mmyolox.convert` reads.
 
     Args:
         path: The file.
@@ -39,7 +39,8 @@ def load_checkpoint(
         allow_unsafe: Read whatever the file contains, which may run code: for a file of trusted origin.
 
     Returns:
-        What the file holds, without ``meta['config']``: MMEngine runs that text as Python on resuming.
+        What the file holds, without ``meta['config']``: MMEngine runs that text as Python on resuming. Of a
+        file that is not PyTorch's, the tensors on the CPU under ``state_dict``.
 
     Raises:
         UserError: The file is absent or damaged, is no checkpoint, or needs more than is safe.
@@ -47,6 +48,11 @@ def load_checkpoint(
     path = Path(path).expanduser()
     if not path.is_file():
         raise UserError(f'checkpoint {path} does not exist')
+    from mmyolox.convert.files import read_protobuf  # which imports this module
+
+    tensors = read_protobuf(path)
+    if tensors is not None:
+        return dict(state_dict=tensors)
     return _checked(partial(torch.load, path, map_location), str(path), allow_unsafe)
 
 

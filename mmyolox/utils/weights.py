@@ -17,7 +17,6 @@ CLASS_LAYERS = 'multi_level_conv_cls'
 MOST = 0.5
 """A load that leaves more than this share of a model's tensors without a value is taken for a mistake."""
 
-_MEGVII_PREFIXES = ('backbone.backbone.', 'head.cls_preds.', 'head.stems.')
 _SHOWN_GROUPS = 4
 _GROUP_DEPTH = 3
 
@@ -102,8 +101,7 @@ def match_weights(
         came from where.
 
     Raises:
-        UserError: More than half of the model's tensors would get no value, or the file is in the layout of
-            Megvii's YOLOX, which has to be converted.
+        UserError: More than half of the model's tensors would get no value.
     """
     given = {
         name.removeprefix('module.'): tensor
@@ -123,19 +121,25 @@ def match_weights(
 
 
 def state_dict_of(checkpoint: dict[str, Any], source: str) -> dict[str, Tensor]:
-    """The weights in a checkpoint: under ``state_dict``, or the checkpoint itself.
+    """The weights in a checkpoint, in our layout.
+
+    Those of another framework (see :mod:`mmyolox.convert`) are translated, and that is said; what has no
+    place in a YOLOX keeps its name.
+
+    Args:
+        checkpoint: What the file holds: the weights under ``state_dict``, or where other frameworks have
+            them, or by themselves.
+        source: The file's name, for messages.
 
     Raises:
-        UserError: They are in the layout of Megvii's YOLOX.
+        UserError: The names could be those of several frameworks.
     """
+    # These modules import this one's package.
+    from mmyolox.convert.conversion import translated
+    from mmyolox.convert.mmyolo import is_ours
+
     weights: dict[str, Tensor] = checkpoint.get('state_dict', checkpoint)
-    names = checkpoint['model'] if isinstance(checkpoint.get('model'), dict) else weights
-    if any(name.startswith(_MEGVII_PREFIXES) for name in names):
-        raise UserError(
-            f"checkpoint {source} has the layout of Megvii's YOLOX; convert it first: "
-            f'python tools/model_converters/yolox_to_mmyolox.py {source} OUT.pth'
-        )
-    return weights
+    return weights if is_ours(weights) else translated(checkpoint, source)
 
 
 def bare_model(model: nn.Module) -> nn.Module:

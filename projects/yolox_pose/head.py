@@ -10,7 +10,7 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 
 from mmyolox.models import Assignment, PairCosts, YOLOXHead
-from mmyolox.models.head import Outputs, all_reduce_mean
+from mmyolox.models.head import Outputs, all_reduce_mean, level_columns
 from mmyolox.models.rows import pick_rows, take_rows
 from mmyolox.registry import MODELS
 from mmyolox.utils import UserError
@@ -55,6 +55,7 @@ class YOLOXPoseHead(YOLOXHead):
                 f'{type(self.assigner).__name__}'
             )
         self.skeleton = shape
+        self.point_names, self.point_links = shape.names, shape.links
         self.loss_pose = MODELS.build(loss_pose, default_args=dict(sigmas=shape.sigmas))
         # MMYOLO's assigner has a second OksLoss, whose sigmas are in its checkpoints under this name.
         self.assigner_oks_calculator = self.loss_pose
@@ -107,6 +108,14 @@ class YOLOXPoseHead(YOLOXHead):
         points = swap_sides(points, images, metas, self.skeleton.flip_indices)
         detections.keypoints, detections.keypoint_scores = points[..., :2], points[..., 2]
         detections.bbox_scores = detections.scores
+
+    def point_columns(self, outputs: Outputs, priors: Tensor, decode: bool) -> list[Tensor]:
+        """The keypoints and how likely each is labelled; see :meth:`YOLOXHead.point_columns`."""
+        offsets, scores = level_columns(outputs[3]), level_columns([vis.sigmoid() for vis in outputs[4]])
+        points = offsets.unflatten(1, (-1, 2))
+        if decode:
+            points = points * priors[:, 2] + priors[:, :2].T
+        return [torch.cat([points, scores[:, :, None]], dim=2).flatten(1, 2)]
 
 
 def _with_keypoints(head_module: dict, count: int) -> dict:

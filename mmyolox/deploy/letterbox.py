@@ -1,0 +1,127 @@
+"""The letterbox of our test pipeline in NumPy, bit for bit what it draws with OpenCV.
+
+:class:`mmyolox.datasets.transforms.Letterbox` ends in ``cv2.resize`` with ``INTER_LINEAR``, which computes 8-bit
+images in fixed point (OpenCV 4.12, ``resize.cpp``). That arithmetic is reproduced here: weights of 11 bits, a
+horizontal pass whose sums lose 4 bits, a vertical pass whose products lose 16, and 2 bits of rounding at the
+end. Builds of OpenCV that hand resizing to a vendor's library (on ARM) may round differently by a level.
+"""
+
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+Image = NDArray[np.uint8]
+_Axis = tuple[NDArray[np.intp], NDArray[np.int32]]
+
+_UNIT = 2048
+"""What OpenCV's fixed-point weights sum up to."""
+_BLOCK_ROWS = 16
+"""Rows computed at once: their 32-bit sums stay in the processor's cache."""
+
+
+def fitted_size(source: tuple[int, int], target: tuple[int, int]) -> tuple[int, int]:
+    """The size of an image scaled to fit into another size, aspect ratio kept.
+
+    Sides are rounded down to whole pixels as in Megvii's YOLOX 0.3. At least one pixel remains.
+
+    Args:
+        source: The image's (height, width) or (width, height).
+        target: What it is to fit into, in the same order.
+
+    Returns:
+        Its sides in that order.
+    """
+    ratio = min(target[0] / source[0], target[1] / source[1])
+    # The tiny term undoes float error: 600 * (416 / 600) must not end at 415.
+    first, second = (max(1, int(side * ratio + 1e-6)) for side in source)
+    return first, second
+
+
+def letterbox(image: Image, size: tuple[int, int], pad_value: int = 114) -> Image:
+    """Scales an image to fit into a size, aspect ratio kept, at the top left of a grey canvas.
+
+    Args:
+        image: (h, w, channels) uint8.
+        size: (height, width) of the canvas.
+        pad_value: The grey level of the canvas.
+
+    Returns:
+        (height, width, channels) uint8, a new array.
+    """
+    height, width = fitted_size((image.shape[0], image.shape[1]), size)
+    canvas = np.full((*size, image.shape[2]), pad_value, np.uint8)
+    canvas[:height, :width] = resize(image, (height, width))
+    return canvas
+
+
+def resize(image: Image, size: tuple[int, int]) -> Image:
+    """``cv2.resize`` of an image with ``INTER_LINEAR``, bit for bit.
+
+    Args:
+        image: (h, w, channels) uint8.
+        size: (height, width) of the result.
+
+    Returns:
+        (height, width, channels) uint8; the image itself if it has that size.
+    """
+    if image.shape[:2] == size:
+        return image
+    old_height, old_width, channels = image.shape
+    columns, column_weights = _horizontal(old_width, size[1], channels)
+    rows, row_weights = _vertical(old_height, size[0])
+    flat = image.reshape(old_height, old_width * channels)
+    resized = np.empty((size[0], size[1] * channels), np.uint8)
+    for start in range(0, size[0], _BLOCK_ROWS):
+        block = slice(start, start + _BLOCK_ROWS)
+        needed, places = np.unique(rows[:, block], return_inverse=True)
+        source = flat[needed]
+        sums = np.take(source, columns[0], axis=1) * column_weights[0]
+        sums += np.take(source, columns[1], axis=1) * column_weights[1]
+        sums >>= 4
+        upper, lower = sums[places.reshape(2, -1)]
+        upper *= row_weights[0, block, None]
+        lower *= row_weights[1, block, None]
+        upper >>= 16
+        lower >>= 16
+        upper += lower
+        upper += 2
+        upper >>= 2
+        resized[block] = upper
+    return resized.reshape(*size, channels)
+
+
+@lru_cache(maxsize=64)
+def _horizontal(old: int, new: int, channels: int) -> _Axis:
+    """Neighbours and weights of the values in a row of pixels, see :func:`_neighbours`."""
+    indices, weights = _neighbours(old, new, at_edges=False)
+    values = indices[..., None] * channels + np.arange(channels)
+    return values.reshape(2, -1), np.repeat(weights, channels, axis=1)
+
+
+@lru_cache(maxsize=64)
+def _vertical(old: int, new: int) -> _Axis:
+    return _neighbours(old, new, at_edges=True)
+
+
+def _neighbours(old: int, new: int, at_edges: bool) -> _Axis:
+    """Between which two pixels of an axis each new pixel lies, and how much each counts.
+
+    Args:
+        old: Pixels of the image.
+        new: Pixels of the result.
+        at_edges: Whether what lies beyond an outermost pixel's centre mixes that pixel with itself, as
+            OpenCV does vertically, or takes it alone, as horizontally: it may round differently.
+
+    Returns:
+        (2, new) indices, and (2, new) int32 weights of 11 bits.
+    """
+    # In OpenCV's precisions: the scale in double, the fraction in single.
+    position = ((np.arange(new) + 0.5) * (1.0 / (new / old)) - 0.5).astype(np.float32)
+    first = np.floor(position)
+    fraction = position - first
+    if not at_edges:
+        fraction[(first < 0) | (first >= old - 1)] = 0
+    weights = np.rint(np.stack([np.float32(1) - fraction, fraction]) * np.float32(_UNIT))
+    indices = np.stack([first, first + 1]).astype(np.intp).clip(0, old - 1)
+    return indices, weights.astype(np.int32)

@@ -1,0 +1,165 @@
+"""Non-maximum suppression as an ONNX graph of standard operators."""
+
+from string import Template
+
+from onnx import ModelProto, parser
+
+from mmyolox.deploy import ModelInfo
+
+LEAST_OPSET = 13
+"""The first whose operators these graphs use."""
+
+# The table has a column for each class of each prior, in the order in which equal scores are to come, and
+# TopK keeps that order. Behind them are `most` columns that stay empty: there is always enough to take.
+_GRAPH = Template("""
+<ir_version: 8, opset_import: ["" : $opset]>
+suppression (float[B, N, 4] candidates, float[B, C, N] class_scores $inputs)
+    => (int64[B] num, float[B, $most, 4] bboxes, float[B, $most] scores, int64[B, $most] labels $outputs)
+{
+  most = Constant <value_ints = [$most]> ()
+  iou_thr = Constant <value_float = $iou_thr> ()
+  score_thr = Constant <value_float = $score_thr> ()
+  absent = Constant <value_float = -1.0> ()
+  no_label = Constant <value_int = -1> ()
+  zero = Constant <value_int = 0> ()
+  nothing = Constant <value_float = 0.0> ()
+  last_axis = Constant <value_ints = [-1]> ()
+  sizes = Shape (class_scores)
+  batch, classes, priors = Split <axis = 0> (sizes)
+  places = Mul (classes, priors)
+  $single_label
+  $limit
+  kept = NonMaxSuppression (candidates, $ranked, most, iou_thr, score_thr)
+  kept_scores = GatherND (class_scores, kept)
+  image, label, prior = Split <axis = 1> (kept)
+  prior_place = Mul (prior, classes)
+  place = Add (prior_place, label)
+  cell = Concat <axis = 1> (image, place)
+  width = Add (places, most)
+  table_size = Concat <axis = 0> (batch, width)
+  blank = ConstantOfShape <value = float[1] {-1.0}> (table_size)
+  table = ScatterND (blank, cell, kept_scores)
+  best, best_place = TopK <axis = 1> (table, most)
+
+  is_found = Greater (best, absent)
+  found = Cast <to = 7> (is_found)
+  num = ReduceSum <keepdims = 0> (found, last_axis)
+  scores = Where (is_found, best, nothing)
+  safe_place = Where (is_found, best_place, zero)
+  best_label = Mod (safe_place, classes)
+  labels = Where (is_found, best_label, no_label)
+  best_prior = Div (safe_place, classes)
+  row = Unsqueeze (best_prior, last_axis)
+  is_row = Unsqueeze (is_found, last_axis)
+  best_bboxes = GatherND <batch_dims = 1> (candidates, row)
+  $bboxes
+  $points
+}
+""")
+
+_SINGLE_LABEL = """
+  best_class = ArgMax <axis = 1> (class_scores)
+  class_count = Squeeze (classes)
+  step = Constant <value_int = 1> ()
+  class_range = Range (zero, class_count, step)
+  class_column = Unsqueeze (class_range, last_axis)
+  is_best = Equal (class_column, best_class)
+  labelled = Where (is_best, class_scores, absent)
+"""
+
+# To sort out an image's best candidates takes long, so that it is done only where there are too many.
+_LIMIT = Template("""
+  is_candidate = Greater ($ranked, score_thr)
+  candidate_ones = Cast <to = 1> (is_candidate)
+  image_axes = Constant <value_ints = [1, 2]> ()
+  counts = ReduceSum <keepdims = 0> (candidate_ones, image_axes)
+  limit = Constant <value_float = $nms_pre.0> ()
+  is_over = Greater (counts, limit)
+  ones_over = Cast <to = 7> (is_over)
+  images_over = ReduceSum <keepdims = 0> (ones_over)
+  is_crowded = Cast <to = 9> (images_over)
+  limited = If (is_crowded) <
+    then_branch = crowded () => (float[B, C, N] chosen) {
+      by_prior = Transpose <perm = [0, 2, 1]> ($ranked)
+      flat_size = Concat <axis = 0> (batch, places)
+      flat = Reshape (by_prior, flat_size)
+      nms_pre = Constant <value_ints = [$nms_pre]> ()
+      top_count = Min (nms_pre, places)
+      top, top_place = TopK <axis = 1> (flat, top_count)
+      none = ConstantOfShape <value = float[1] {-1.0}> (flat_size)
+      chosen_flat = ScatterElements <axis = 1> (none, top_place, top)
+      prior_sizes = Concat <axis = 0> (batch, priors, classes)
+      chosen_by_prior = Reshape (chosen_flat, prior_sizes)
+      chosen = Transpose <perm = [0, 2, 1]> (chosen_by_prior)
+    },
+    else_branch = sparse () => (float[B, C, N] all) { all = Identity ($ranked) }
+  >
+""")
+
+_INPUT_BBOXES = 'bboxes = Where (is_row, best_bboxes, nothing)'
+
+_IMAGE_BBOXES = """
+  two_scales = Concat <axis = 0> (scale, scale)
+  two_limits = Concat <axis = 0> (image_size, image_size)
+  image_bboxes = Div (best_bboxes, two_scales)
+  above_zero = Max (image_bboxes, nothing)
+  inside = Min (above_zero, two_limits)
+  bboxes = Where (is_row, inside, nothing)
+"""
+
+_POINTS = Template("""
+  best_points = GatherND <batch_dims = 1> (point_columns, row)
+  point_sizes = Constant <value_ints = [0, 0, -1, 3]> ()
+  point_rows = Reshape (best_points, point_sizes)
+  $to_image
+  is_object = Unsqueeze (is_row, last_axis)
+  points = Where (is_object, $given, nothing)
+""")
+
+_TO_IMAGE = """
+  unscaled = Constant <value_floats = [1.0]> ()
+  point_scales = Concat <axis = 0> (scale, unscaled)
+  image_points = Div (point_rows, point_scales)
+"""
+
+
+def suppression_graph(info: ModelInfo, opset: int) -> ModelProto:
+    """The graph from a network's candidates to detections.
+
+    The answer is that of :meth:`mmyolox.models.YOLOXHead.postprocess`, including the order of equal scores.
+    What an image has less than ``info.max_per_img`` is 0, and -1 in ``labels``.
+
+    Inputs are those of :class:`.network.CandidateNetwork`: ``candidates``, ``class_scores`` and, with
+    ``info.points``, ``point_columns``; with ``info.preprocessing`` also ``scale`` and ``image_size`` of
+    :func:`.preprocess.letterbox_graph`: then boxes and points are in pixels of the images, and boxes clipped.
+    Outputs are those of :class:`~mmyolox.deploy.ModelInfo`'s form ``end2end``.
+
+    Args:
+        info: Its thresholds, ``points`` and ``preprocessing`` are read.
+        opset: Version of the operators.
+    """
+    labelled = 'class_scores' if info.multi_label else 'labelled'
+    inputs = ', float[B, N, D] point_columns' if info.points else ''
+    if info.preprocessing:
+        inputs += ', float[2] scale, float[2] image_size'
+    limited = info.nms_pre >= 0
+    text = _GRAPH.substitute(
+        opset=opset,
+        most=info.max_per_img,
+        iou_thr=f'{info.iou_thr:.9f}',
+        score_thr=f'{info.score_thr:.9f}',
+        inputs=inputs,
+        outputs=f', float[B, {info.max_per_img}, {len(info.points)}, 3] points' if info.points else '',
+        single_label='' if info.multi_label else _SINGLE_LABEL,
+        limit=_LIMIT.substitute(ranked=labelled, nms_pre=info.nms_pre) if limited else '',
+        ranked='limited' if limited else labelled,
+        bboxes=_IMAGE_BBOXES if info.preprocessing else _INPUT_BBOXES,
+        points=_point_lines(info) if info.points else '',
+    )
+    return parser.parse_model(text)
+
+
+def _point_lines(info: ModelInfo) -> str:
+    if info.preprocessing:
+        return _POINTS.substitute(to_image=_TO_IMAGE, given='image_points')
+    return _POINTS.substitute(to_image='', given='point_rows')

@@ -1,0 +1,144 @@
+"""A detector as a plain function of images, for tracing and for the exporters of other formats."""
+
+import copy
+
+import torch
+from mmcv.cnn.utils import fuse_conv_bn
+from torch import Tensor, nn
+
+from mmyolox.models import YOLODetector
+from mmyolox.models.bbox import decode_bboxes, grid_priors
+from mmyolox.models.blocks import Focus
+from mmyolox.models.head import Outputs, level_columns
+from mmyolox.utils.errors import UserError
+
+from .focus import focus_as_convolution
+from .options import ExportOptions
+
+
+class ExportNetwork(nn.Module):
+    """A detector whose output is one table: a row a prior, as in the exports of Megvii's YOLOX 0.3.0.
+
+    ``forward`` maps images (B, channels, h, w) float32, grey levels 0-255 in the order ``options.colour``,
+    letterboxed, to (B, N, 5 + C + 3P) float32. Rows are level by level, each row by row. Columns are the box,
+    the objectness score, C class scores and, for each of P points of an object, x, y and score.
+
+    - ``options.form='raw'``: the box is the offset of its centre from the cell's corner and the logarithm of
+      its width and height, in strides; points are offsets from the corner in strides.
+    - ``options.form='decoded'``: centre x and y, width and height in pixels of the input, and so the points.
+
+    The model is copied, its batch norms are folded into the convolutions.
+
+    Args:
+        model: In evaluation mode.
+        options: ``size``, ``dynamic_size``, ``form``, ``colour`` and ``focus`` are read. The priors are
+            constants of ``size``, or with ``dynamic_size`` are computed from the feature maps.
+
+    Raises:
+        UserError: The size is no multiple of the largest stride, or the order of colours means nothing.
+    """
+
+    def __init__(self, model: YOLODetector, options: ExportOptions) -> None:
+        super().__init__()
+        self.predictor = _Predictor(model, options)
+        self.decode = options.form == 'decoded'
+
+    def forward(self, images: Tensor) -> Tensor:
+        """The table of a batch."""
+        outputs, priors = self.predictor(images)
+        cls_logits, bbox_levels, obj_logits = outputs[:3]
+        bboxes = level_columns(bbox_levels)
+        columns = [
+            _decode_centers(bboxes, priors) if self.decode else bboxes,
+            # Before the levels are joined, so that runtimes fuse it with the convolution.
+            level_columns([level.sigmoid() for level in obj_logits]),
+            level_columns([level.sigmoid() for level in cls_logits]),
+            *self.predictor.head.point_columns(outputs, priors, self.decode),
+        ]
+        return torch.cat(columns, dim=1).transpose(1, 2)
+
+
+class CandidateNetwork(nn.Module):
+    """A detector up to non-maximum suppression, in the layout of ONNX's ``NonMaxSuppression``.
+
+    ``forward`` maps images as in :class:`ExportNetwork` to a tuple: boxes (B, N, 4) xyxy in pixels of the
+    input; scores (B, C, N), objectness times class probability; and of a model with points their x, y and
+    score (B, N, 3P).
+
+    Args:
+        model: As of :class:`ExportNetwork`.
+        options: As of :class:`ExportNetwork`.
+    """
+
+    def __init__(self, model: YOLODetector, options: ExportOptions) -> None:
+        super().__init__()
+        self.predictor = _Predictor(model, options)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """The candidates of a batch."""
+        outputs, priors = self.predictor(images)
+        cls_logits, bbox_levels, obj_logits = outputs[:3]
+        scores = level_columns([level.sigmoid() for level in cls_logits])
+        scores = scores * level_columns([level.sigmoid() for level in obj_logits])
+        points = self.predictor.head.point_columns(outputs, priors, True)
+        bboxes = decode_bboxes(level_columns(bbox_levels).transpose(1, 2), priors)
+        return bboxes, scores, *(columns.transpose(1, 2) for columns in points)
+
+
+class _Predictor(nn.Module):
+    """The copied network: from images to the head's raw outputs and the priors (N, 3)."""
+
+    def __init__(self, model: YOLODetector, options: ExportOptions) -> None:
+        super().__init__()
+        self.network = _prepared(model, options.focus)
+        self.head = self.network.bbox_head
+        self.strides = self.head.head_module.featmap_strides
+        self.swaps_colours = options.colour == 'rgb'
+        if self.swaps_colours and input_channels(model) != 3:
+            raise UserError(f'colour rgb: the network takes {input_channels(model)} channels, not 3')
+        check_size(model, options.size)
+        height, width = options.size
+        sizes = [(height // stride, width // stride) for stride in self.strides]
+        priors = None if options.dynamic_size else grid_priors(sizes, self.strides, torch.device('cpu'))
+        self.register_buffer('priors', priors, persistent=False)
+
+    def forward(self, images: Tensor) -> tuple[Outputs, Tensor]:
+        """Raw outputs and priors."""
+        if self.swaps_colours:
+            images = images[:, [2, 1, 0]]
+        network = self.network
+        inputs = network.data_preprocessor(dict(inputs=images, data_samples=None))['inputs']
+        outputs = self.head(network.neck(network.backbone(inputs)))
+        if self.priors is not None:
+            return outputs, self.priors
+        sizes = [(level.shape[2], level.shape[3]) for level in outputs[0]]
+        return outputs, grid_priors(sizes, self.strides, images.device)
+
+
+def check_size(model: YOLODetector, size: tuple[int, int]) -> None:
+    """Raises a ``UserError`` for an input size (h, w) that the network cannot take."""
+    stride = max(model.bbox_head.head_module.featmap_strides)
+    if min(size) < stride or size[0] % stride or size[1] % stride:
+        raise UserError(
+            f'size {size[0]}x{size[1]} (height x width): both must be multiples of the largest stride, {stride}'
+        )
+
+
+def input_channels(model: YOLODetector) -> int:
+    """Channels of the images that a detector takes."""
+    first = next(module for module in model.backbone.modules() if isinstance(module, nn.Conv2d))
+    return first.in_channels // 4 if isinstance(model.backbone.stem, Focus) else first.in_channels
+
+
+def _prepared(model: YOLODetector, focus: str) -> YOLODetector:
+    """A copy in float32 on the CPU with batch norms folded, and the stem in the wanted form."""
+    network: YOLODetector = fuse_conv_bn(copy.deepcopy(model)).cpu().float().eval()
+    if focus == 'conv' and isinstance(network.backbone.stem, Focus):
+        network.backbone.stem = focus_as_convolution(network.backbone.stem)
+    return network.requires_grad_(False)
+
+
+def _decode_centers(bboxes: Tensor, priors: Tensor) -> Tensor:
+    """Turns raw boxes (B, 4, N) into centres and sizes in pixels, see :func:`decode_bboxes`."""
+    corners, strides = priors[:, :2].T, priors[:, 2]
+    return torch.cat([bboxes[:, :2] * strides + corners, bboxes[:, 2:].exp() * strides], dim=1)

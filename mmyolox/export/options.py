@@ -1,0 +1,71 @@
+"""What an exported network is to look like."""
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
+
+from mmyolox.utils.errors import UserError
+
+if TYPE_CHECKING:
+    from mmyolox.models import YOLODetector
+
+CHOICES = dict(
+    form=('raw', 'decoded', 'end2end'),
+    colour=('bgr', 'rgb'),
+    focus=('conv', 'slices'),
+)
+"""The values that some fields of :class:`ExportOptions` take."""
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """What an exported network is to look like.
+
+    Attributes:
+        size: (h, w) in pixels of the network's input; with ``dynamic_size`` the size to trace and verify with.
+        form: ``raw``: a row a prior with the box as the network gives it. ``decoded``: with the box in pixels
+            of the input. ``end2end``: detections, after non-maximum suppression.
+        batch: Images a run; with ``dynamic_batch`` only what is traced and verified with.
+        dynamic_batch: Take any number of images.
+        dynamic_size: Take any size whose sides are multiples of the largest stride.
+        preprocess: Take uint8 images (B, H, W, channels) of any one size and letterbox them in the graph.
+            Otherwise letterboxed float32 images (B, channels, h, w) of grey levels (0-255).
+        colour: Order of the channels that the graph takes, ``bgr`` or ``rgb``.
+        focus: The stem of CSP-Darknet: as ``slices`` of pixels, or as an equal convolution ``conv``.
+        opset: Version of the ONNX operators.
+        simplify: Clean the ONNX graph with onnxslim.
+        score_thr: Of ``end2end`` and the metadata; None for what the model's ``test_cfg`` says.
+        iou_thr: As ``score_thr``.
+        max_per_img: As ``score_thr``.
+        nms_pre: As ``score_thr``; 0 for no limit.
+
+    Raises:
+        UserError: A value, or a combination of values, that there is not.
+    """
+
+    size: tuple[int, int]
+    form: str = 'decoded'
+    batch: int = 1
+    dynamic_batch: bool = False
+    dynamic_size: bool = False
+    preprocess: bool = False
+    colour: str = 'bgr'
+    focus: str = 'conv'
+    opset: int = 17
+    simplify: bool = True
+    score_thr: float | None = None
+    iou_thr: float | None = None
+    max_per_img: int | None = None
+    nms_pre: int | None = None
+
+    def __post_init__(self) -> None:
+        """Checks what can be told without a model."""
+        for name, known in CHOICES.items():
+            if getattr(self, name) not in known:
+                raise UserError(f'{name} {getattr(self, name)}: choose one of {", ".join(known)}')
+        if self.batch < 1:
+            raise UserError(f'batch {self.batch}: at least 1 image is needed')
+        if self.preprocess and self.dynamic_size:
+            raise UserError(
+                'preprocess with dynamic size: images may have any size as it is, and the network has one; '
+                'leave one of them out'
+            )

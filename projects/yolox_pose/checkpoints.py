@@ -1,0 +1,65 @@
+"""What the weights of a pose model tell, for :mod:`mmyolox.convert`, which imports this module.
+
+MMYOLO's YOLOX-Pose has our layout, so that it needs no translation.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor, nn
+
+from mmyolox.convert.architecture import HEAD, Architecture, Family, register_family
+
+from .head_module import YOLOXPoseHeadModule
+from .oks import OksLoss
+from .skeleton_defaults import COCO_SIGMAS, default_sigma
+
+_VISIBILITY = f'{HEAD}multi_level_conv_vis.0.bias'
+_DATASETS = tuple(f'{split}_dataloader.dataset' for split in ('train', 'val', 'test'))
+
+
+def _head(num_keypoints: int, **kwargs: Any) -> nn.Module:
+    """The parts of the head that are in its state dict."""
+    oks = OksLoss([default_sigma('')] * num_keypoints)
+    module = YOLOXPoseHeadModule(num_keypoints, **kwargs)
+    return nn.ModuleDict(dict(head_module=module, loss_pose=oks, assigner_oks_calculator=oks))
+
+
+def _fields(state_dict: Mapping[str, Tensor]) -> dict[str, int] | None:
+    return dict(num_keypoints=len(state_dict[_VISIBILITY])) if _VISIBILITY in state_dict else None
+
+
+def _config(
+    architecture: Architecture, size: str, recorded: Mapping[str, Any]
+) -> tuple[str, dict[str, Any]]:
+    """The size's config for COCO, with the recorded keypoints, or nameless ones of another number."""
+    skeleton = recorded.get('skeleton')
+    num_keypoints = architecture.fields['num_keypoints']
+    if skeleton is None and num_keypoints != len(COCO_SIGMAS):
+        skeleton = _nameless(num_keypoints)
+    options: dict[str, Any] = {}
+    if skeleton is not None:
+        options['model.bbox_head.skeleton'] = skeleton
+        options |= {f'{loader}.metainfo.skeleton': skeleton for loader in _DATASETS}
+    if architecture.num_classes != 1:
+        classes = recorded.get('classes') or [f'class {label}' for label in range(architecture.num_classes)]
+        options |= {f'{loader}.metainfo.classes': classes for loader in _DATASETS}
+    return f'yolox-pose_{size}_8xb32-300e-rtmdet-hyp_coco', options
+
+
+def _nameless(num_keypoints: int) -> dict[str, Any]:
+    """A skeleton, complete for :meth:`Skeleton.of`, of keypoints of which only the number is known."""
+    names = [f'keypoint {index}' for index in range(num_keypoints)]
+    return dict(keypoints=names, flip_pairs=[], links=[], sigmas=[default_sigma(name) for name in names])
+
+
+register_family(
+    Family(
+        'YOLOX-Pose',
+        head=_head,
+        fields=_fields,
+        sizes=('nano', 'tiny', 's', 'm', 'l'),
+        num_classes=1,
+        config=_config,
+    )
+)

@@ -1,0 +1,52 @@
+"""Weights of MMPose's YOLOXPose, releases 1.2 and 1.3: the same tensors as here under other names.
+
+Backbone and neck are MMDetection's; the head has other names and the same layers as MMYOLO's, which ours are.
+Offsets and visibility mean the same too (``YOLOXPoseHead.decode_kpt_reg``, MMPose 1.3.2).
+"""
+
+from collections.abc import Collection, Mapping
+
+from torch import Tensor
+
+from mmyolox.convert import mmdet
+from mmyolox.convert.sources import Source, Translation, rename_all
+from mmyolox.utils import UserError
+
+_THEIRS = 'head.head_module.'
+_OURS = 'bbox_head.head_module.multi_level_'
+_LAYERS = {
+    'conv_cls': 'cls_convs',
+    'conv_reg': 'reg_convs',
+    'conv_pose': 'pose_convs',
+    'out_cls': 'conv_cls',
+    'out_bbox': 'conv_reg',
+    'out_obj': 'conv_obj',
+    'out_kpt': 'conv_offsets',
+    'out_kpt_vis': 'conv_vis',
+}
+_SIGMAS = 'head.loss_oks.sigmas'
+
+
+def rename_key(name: str) -> str:
+    """Returns our name of a tensor of MMPose's; an unknown name stays as it is."""
+    layer, _, rest = name.removeprefix(_THEIRS).partition('.')
+    if name.startswith(_THEIRS) and layer in _LAYERS:
+        return f'{_OURS}{_LAYERS[layer]}.{rest}'
+    return mmdet.rename_key(name)
+
+
+def _recognises(names: Collection[str]) -> bool:
+    """Whether names are of a head of MMPose's that finds people and their keypoints at once."""
+    return any(name.startswith(f'{_THEIRS}conv_pose.') for name in names)
+
+
+def _translate(state_dict: Mapping[str, Tensor]) -> Translation:
+    if not any(name.startswith(f'{_THEIRS}conv_reg.') for name in state_dict):
+        raise UserError("these are weights of MMPose's RTMO, another network than YOLOX-Pose")
+    translation = rename_all({name: state_dict[name] for name in state_dict if name != _SIGMAS}, rename_key)
+    if _SIGMAS in state_dict:
+        translation.dropped[_SIGMAS] = "a constant of the loss; a config's skeleton has its own"
+    return translation
+
+
+SOURCE = Source('mmpose', 'MMPose YOLOXPose (1.2 - 1.3)', _recognises, _translate)
