@@ -57,7 +57,7 @@ class Track:
             if not link.is_symlink():
                 link.symlink_to('images')
         weights = self.args.weights.resolve()
-        ours = TOOLS / 'model_converters' / 'yolox_to_mmyolox.py'
+        ours = TOOLS / 'model_converters' / 'convert_checkpoint.py'
         if 'ours' in self.args.who:
             self.call([sys.executable, ours, weights, self.folder / 'ours.pth'], 'convert_ours')
         if 'mmyolo' in self.args.who:

@@ -82,9 +82,9 @@ def spread(layer: nn.Module, _: Any, output: Tensor, logits: tuple[float, float]
 
 def build_ours(folder: Path, model: str) -> dict[str, Variant]:
     """Our detector with Megvii's converted weights, in float32 and, if the CPU has it, in bfloat16."""
+    from mmyolox.convert.conversion import convert
     from mmyolox.inference import init_detector
     from mmyolox.utils import UserError
-    from mmyolox.utils.megvii import convert
 
     checkpoint = folder / 'ours.pth'
     torch.save(

@@ -29,7 +29,8 @@ _EPS: float = BN['eps']
 _ZOO_EPS = 1e-5
 _PIXEL_RANGE = 255
 
-_WRAPPERS = re.compile(r'((?:ema\.|network\.)*)(.*)')
+_AVERAGED = 'ema.'
+_WRAPPERS = re.compile(r'^(?:ema\.|network\.)+')
 _MINDYOLO_LAYER = re.compile(r'model\.model\.(\d+)\.')
 _HEADS = {'24': 'csp', '32': 'darknet53'}
 """MindYOLO's number of the head -> the backbone before it."""
@@ -110,14 +111,13 @@ def _choose(state_dict: Mapping[str, Tensor], translation: Translation) -> dict[
     Returns:
         The file's name -> the same without the names of wrappers.
     """
+    plain_names = {name: _WRAPPERS.sub('', name) for name in state_dict}
+    averaged = {plain_name for name, plain_name in plain_names.items() if name.startswith(_AVERAGED)}
     chosen: dict[str, str] = {}
-    split = {name: _WRAPPERS.fullmatch(name) for name in state_dict}
-    averaged = {match[2] for match in split.values() if match and match[1].startswith('ema.')}
-    for name, match in split.items():
-        wrapper, plain_name = (match[1], match[2]) if match else ('', name)
+    for name, plain_name in plain_names.items():
         if _TRAINING.match(plain_name):
             translation.dropped[name] = 'a state of the training'
-        elif plain_name in averaged and not wrapper.startswith('ema.'):
+        elif plain_name in averaged and not name.startswith(_AVERAGED):
             translation.dropped[name] = 'the raw weights; their moving average is taken'
         else:
             chosen[name] = plain_name

@@ -50,7 +50,7 @@ class Detections:
         """
         scales = np.array(scale, np.float32)
         limits = np.array([size[1], size[0], size[1], size[0]], np.float32)
-        bboxes = np.clip(self.bboxes / np.tile(scales, 2), 0, limits)
+        bboxes = np.minimum(np.maximum(self.bboxes / np.tile(scales, 2), np.float32(0)), limits)
         points = self.points
         if points is not None:
             points = np.concatenate([points[..., :2] / scales, points[..., 2:]], axis=2)

@@ -1,9 +1,10 @@
 """The letterbox of our test pipeline in NumPy, bit for bit what it draws with OpenCV.
 
-:class:`mmyolox.datasets.transforms.Letterbox` ends in ``cv2.resize`` with ``INTER_LINEAR``, which computes 8-bit
-images in fixed point (OpenCV 4.12, ``resize.cpp``). That arithmetic is reproduced here: weights of 11 bits, a
-horizontal pass whose sums lose 4 bits, a vertical pass whose products lose 16, and 2 bits of rounding at the
-end. Builds of OpenCV that hand resizing to a vendor's library (on ARM) may round differently by a level.
+:class:`mmyolox.datasets.transforms.Letterbox` ends in ``cv2.resize`` with ``INTER_LINEAR``, which computes
+8-bit images in fixed point (OpenCV 4.12, ``resize.cpp``). That arithmetic is reproduced here: weights of 11
+bits, a horizontal pass whose sums lose 4 bits, a vertical pass whose products lose 16, and 2 bits of rounding
+at the end. It was compared on x86; builds of OpenCV that hand resizing to a vendor's library, as on ARM, may
+round otherwise.
 """
 
 from functools import lru_cache

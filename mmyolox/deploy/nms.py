@@ -1,14 +1,20 @@
 """Greedy non-maximum suppression in NumPy, class by class: the answer of :mod:`mmyolox.ops.nms`.
 
-Boxes are walked by falling score, and one goes when its IoU with a kept box of its class exceeds the threshold.
-A block of boxes is compared with itself at once; the walk through the block is then one over bits: a row of the
-matrix of pairs is a whole number, and suppressing is an AND. What a block keeps is taken out of all that
-follows, so that later blocks hold live boxes only. Boxes beyond a window are not looked at until it is known
-that those before do not suffice.
+Boxes are walked by falling score, and one goes when its IoU with a kept box of its class exceeds the
+threshold. Three ways lead there, each fast where the others are not:
+
+- The best boxes of all classes are kept and take out what they overlap, in one step, as long as that takes
+  out much: where many boxes stand for few objects.
+- Of what is left a block is compared with itself at once; the walk through it is one over bits: a row of the
+  matrix of pairs is a whole number, and suppressing is an OR. A block holds several small classes.
+- Boxes beyond a window are not looked at until it is known that those before do not suffice.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,30 +23,38 @@ Indices = NDArray[np.intp]
 
 _BLOCK = 128
 """Boxes compared all against all: matrices of 64 kB stay in the cache."""
-_PAIRS = 1 << 16
+_PAIRS = 1 << 15
 """Pairs of kept and other boxes compared at once, for the same reason."""
 _WINDOW = 4
 """How many times the number wanted are looked at first; then as many times more."""
+_WORTHWHILE = 1 / 8
+"""The share of boxes that a step must take out for another one to follow."""
 
 
-class _Boxes(NamedTuple):
-    """Columns of boxes, so that pairs are compared in contiguous memory."""
+@dataclass(frozen=True)
+class _Boxes:
+    """Columns of boxes, so that pairs are compared in contiguous memory; ``ranks`` say which they are."""
 
+    ranks: Indices
     corners: NDArray[np.float32]
     areas: NDArray[np.float32]
     labels: NDArray[np.int32]
 
-    def take(self, index: Indices) -> '_Boxes':
-        return _Boxes(self.corners[:, index], self.areas[index], self.labels[index])
+    def __len__(self) -> int:
+        return len(self.ranks)
+
+    def take(self, index: Any) -> _Boxes:
+        """Some of them, by whatever indexes the last axis; None makes an axis of 1 behind it."""
+        return _Boxes(
+            self.ranks[..., index], self.corners[..., index], self.areas[..., index], self.labels[..., index]
+        )
 
 
 def best_first(scores: NDArray[np.float32], count: int = -1) -> Indices:
-    """Indices of the best scores by falling score: equal ones by index, NaN last; all, or at most ``count``."""
+    """The best scores' indices by falling score, equal ones by index, NaN last; all, or at most ``count``."""
     ranked = np.where(np.isnan(scores), np.float32(-np.inf), scores)
-    if not 0 <= count < len(ranked):
-        return np.argsort(-ranked, kind='stable')
-    if not count:
-        return np.empty(0, np.intp)
+    if not 0 < count < len(ranked):
+        return np.argsort(-ranked, kind='stable')[: count if count >= 0 else None]
     # Most scores are neither sorted nor moved: those below the last that counts are only told apart.
     least = np.partition(ranked, len(ranked) - count)[len(ranked) - count]
     candidates = np.flatnonzero(ranked >= least)
@@ -73,88 +87,105 @@ def batched_nms(
     window = min(total, _WINDOW * max(wanted, 1))
     while True:
         order = best_first(scores, window)
-        kept = order[_kept(_columns(bboxes[order], labels[order]), iou_threshold, wanted)]
+        with np.errstate(divide='ignore', invalid='ignore', over='ignore'):
+            kept = order[_kept(bboxes[order], labels[order], np.float32(iou_threshold), wanted)]
         if len(kept) == wanted or window == total:
             return kept
         window = min(total, _WINDOW * window)
 
 
-def _columns(bboxes: NDArray[np.float32], labels: NDArray[np.integer]) -> _Boxes:
-    corners = np.ascontiguousarray(bboxes.T, np.float32)
-    areas = (corners[2] - corners[0]) * (corners[3] - corners[1])
-    return _Boxes(corners, areas, labels.astype(np.int32))
-
-
-def _kept(boxes: _Boxes, iou_threshold: float, wanted: int) -> Indices:
+def _kept(
+    bboxes: NDArray[np.float32], labels: NDArray[np.integer], iou_threshold: np.float32, wanted: int
+) -> Indices:
     """Indices of those kept of boxes sorted by falling score, the first ``wanted``."""
-    parts = [_kept_of_pack(boxes, pack, iou_threshold, wanted) for pack in _packs(boxes.labels)]
-    return np.sort(np.concatenate([np.empty(0, np.intp), *parts]))[:wanted]
-
-
-def _packs(labels: NDArray[np.int32]) -> Iterator[Indices]:
-    """Indices class by class, each in the given order: whole classes up to a block together, or one of any size."""
     by_class = np.argsort(labels, kind='stable')
-    ends = np.flatnonzero(np.diff(labels[by_class], append=-1)) + 1
+    corners = np.ascontiguousarray(bboxes[by_class].T, np.float32)
+    areas = (corners[2] - corners[0]) * (corners[3] - corners[1])
+    boxes = _Boxes(by_class, corners, areas, labels[by_class].astype(np.int32))
+    parts: list[Indices] = [np.empty(0, np.intp)]
+    removed = len(boxes)
+    while len(boxes) > _BLOCK and removed > _WORTHWHILE * len(boxes):
+        before = len(boxes)
+        best, boxes = _step(boxes, iou_threshold)
+        parts.append(best)
+        removed = before - len(boxes)
+    parts += [_kept_of_pack(pack, iou_threshold, wanted) for pack in _packs(boxes)]
+    return np.sort(np.concatenate(parts))[:wanted]
+
+
+def _step(boxes: _Boxes, iou_threshold: np.float32) -> tuple[Indices, _Boxes]:
+    """The ranks of the best boxes of all classes, and the boxes that none of these overlaps.
+
+    Args:
+        boxes: Class by class, each by falling score.
+    """
+    is_first = np.append(True, boxes.labels[1:] != boxes.labels[:-1])
+    firsts = np.flatnonzero(is_first)
+    best = boxes.take(firsts[np.cumsum(is_first) - 1])
+    survives = ~_exceeds(best, boxes, iou_threshold)
+    survives[firsts] = False
+    return boxes.ranks[firsts], boxes.take(np.flatnonzero(survives))
+
+
+def _packs(boxes: _Boxes) -> Iterator[_Boxes]:
+    """Takes boxes apart that lie class by class: whole classes, up to a block of them or one of any size."""
+    ends = np.flatnonzero(np.append(boxes.labels[1:] != boxes.labels[:-1], True)) + 1
     start = stop = 0
-    for end in ends.tolist():
+    for end in ends[: len(boxes)].tolist():
         if end - start > _BLOCK and stop > start:
-            yield by_class[start:stop]
+            yield boxes.take(slice(start, stop))
             start = stop
         stop = end
-    yield by_class[start:stop]
+    yield boxes.take(slice(start, stop))
 
 
-def _kept_of_pack(boxes: _Boxes, pack: Indices, iou_threshold: float, wanted: int) -> Indices:
-    """The indices of a pack that are kept; of a pack of one class no more than are wanted matter."""
-    parts: list[Indices] = []
+def _kept_of_pack(pack: _Boxes, iou_threshold: np.float32, wanted: int) -> Indices:
+    """The ranks of those of a pack that are kept; of a single class no more than are wanted matter."""
+    parts: list[Indices] = [np.empty(0, np.intp)]
     count = 0
-    while len(pack):
-        block, pack = pack[:_BLOCK], pack[_BLOCK:]
-        block = block[_walk(boxes.take(block), iou_threshold)]
-        parts.append(block)
+    while len(pack) and count < wanted:
+        block, pack = pack.take(slice(_BLOCK)), pack.take(slice(_BLOCK, None))
+        block = block.take(_walk(block, iou_threshold))
+        parts.append(block.ranks)
         count += len(block)
-        if count >= wanted:
-            break
-        pack = pack[_survivors(boxes.take(block), boxes.take(pack), iou_threshold)]
-    return np.concatenate([np.empty(0, np.intp), *parts])
+        pack = pack.take(_survivors(block, pack, iou_threshold))
+    return np.concatenate(parts)
 
 
-def _walk(boxes: _Boxes, iou_threshold: float) -> list[int]:
-    """Which of some boxes, sorted by falling score, are kept."""
-    bits = np.packbits(_exceeds(boxes, boxes, iou_threshold), axis=1, bitorder='little')
-    rows = [int.from_bytes(row, 'little') for row in bits]
+def _walk(boxes: _Boxes, iou_threshold: np.float32) -> Indices:
+    """Indices of those kept of a block."""
+    pairs = _exceeds(boxes.take(None), boxes, iou_threshold)
+    rows = [int.from_bytes(row, 'little') for row in np.packbits(pairs, axis=1, bitorder='little')]
     kept, suppressed = [], 0
     for index, row in enumerate(rows):
         if not suppressed >> index & 1:
             kept.append(index)
             suppressed |= row
-    return kept
+    return np.array(kept, np.intp)
 
 
-def _survivors(keepers: _Boxes, others: _Boxes, iou_threshold: float) -> NDArray[np.bool_]:
-    """Which of other boxes no keeper suppresses."""
-    survive = np.ones(len(others.areas), bool)
-    step = _PAIRS // len(keepers.areas)
-    for start in range(0, len(survive), step):
-        piece = _Boxes(*(column[..., start : start + step] for column in others))
-        survive[start : start + step] = ~_exceeds(keepers, piece, iou_threshold).any(axis=0)
-    return survive
+def _survivors(keepers: _Boxes, others: _Boxes, iou_threshold: np.float32) -> Indices:
+    """Indices of the other boxes that no keeper overlaps."""
+    survives = np.ones(len(others), bool)
+    step = _PAIRS // len(keepers)
+    for start in range(0, len(others), step):
+        piece = slice(start, start + step)
+        survives[piece] = ~_exceeds(keepers.take(None), others.take(piece), iou_threshold).any(axis=0)
+    return np.flatnonzero(survives)
 
 
-def _exceeds(a: _Boxes, b: _Boxes, iou_threshold: float) -> NDArray[np.bool_]:
-    """Whether boxes overlap by more than the threshold and are of one class: (P, Q) bool."""
-    corners = a.corners[..., None]
-    width = np.minimum(corners[2], b.corners[2])
-    width -= np.maximum(corners[0], b.corners[0])
-    height = np.minimum(corners[3], b.corners[3])
-    height -= np.maximum(corners[1], b.corners[1])
+def _exceeds(a: _Boxes, b: _Boxes, iou_threshold: np.float32) -> NDArray[np.bool_]:
+    """Whether boxes overlap by more than the threshold and are of one class, broadcast over their shapes."""
+    width = np.minimum(a.corners[2], b.corners[2])
+    width -= np.maximum(a.corners[0], b.corners[0])
+    height = np.minimum(a.corners[3], b.corners[3])
+    height -= np.maximum(a.corners[1], b.corners[1])
     np.maximum(width, 0, out=width)
     np.maximum(height, 0, out=height)
     width *= height
-    union = a.areas[:, None] + b.areas
+    union = a.areas + b.areas
     union -= width
-    with np.errstate(divide='ignore', invalid='ignore'):
-        width /= union
-    exceeds = width > np.float32(iou_threshold)
-    exceeds &= a.labels[:, None] == b.labels
+    width /= union
+    exceeds = width > iou_threshold
+    exceeds &= a.labels == b.labels
     return exceeds

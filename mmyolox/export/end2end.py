@@ -2,7 +2,7 @@
 
 from string import Template
 
-from onnx import ModelProto, parser
+from onnx import ModelProto, compose, parser
 
 from mmyolox.deploy import ModelInfo
 
@@ -14,16 +14,16 @@ LEAST_OPSET = 13
 _GRAPH = Template("""
 <ir_version: 8, opset_import: ["" : $opset]>
 suppression (float[B, N, 4] candidates, float[B, C, N] class_scores $inputs)
-    => (int64[B] num, float[B, $most, 4] bboxes, float[B, $most] scores, int64[B, $most] labels $outputs)
+    => (int64[$batch] num, float[$batch, $most, 4] bboxes, float[$batch, $most] scores, int64[$batch, $most] labels $outputs)
 {
-  most = Constant <value_ints = [$most]> ()
-  iou_thr = Constant <value_float = $iou_thr> ()
-  score_thr = Constant <value_float = $score_thr> ()
-  absent = Constant <value_float = -1.0> ()
-  no_label = Constant <value_int = -1> ()
-  zero = Constant <value_int = 0> ()
-  nothing = Constant <value_float = 0.0> ()
-  last_axis = Constant <value_ints = [-1]> ()
+  most = Constant <value = int64[1] {$most}> ()
+  iou_thr = Constant <value = float {$iou_thr}> ()
+  score_thr = Constant <value = float {$score_thr}> ()
+  absent = Constant <value = float {-1.0}> ()
+  no_label = Constant <value = int64 {-1}> ()
+  zero = Constant <value = int64 {0}> ()
+  nothing = Constant <value = float {0.0}> ()
+  last_axis = Constant <value = int64[1] {-1}> ()
   sizes = Shape (class_scores)
   batch, classes, priors = Split <axis = 0> (sizes)
   places = Mul (classes, priors)
@@ -60,7 +60,7 @@ suppression (float[B, N, 4] candidates, float[B, C, N] class_scores $inputs)
 _SINGLE_LABEL = """
   best_class = ArgMax <axis = 1> (class_scores)
   class_count = Squeeze (classes)
-  step = Constant <value_int = 1> ()
+  step = Constant <value = int64 {1}> ()
   class_range = Range (zero, class_count, step)
   class_column = Unsqueeze (class_range, last_axis)
   is_best = Equal (class_column, best_class)
@@ -71,9 +71,9 @@ _SINGLE_LABEL = """
 _LIMIT = Template("""
   is_candidate = Greater ($ranked, score_thr)
   candidate_ones = Cast <to = 1> (is_candidate)
-  image_axes = Constant <value_ints = [1, 2]> ()
+  image_axes = Constant <value = int64[2] {1, 2}> ()
   counts = ReduceSum <keepdims = 0> (candidate_ones, image_axes)
-  limit = Constant <value_float = $nms_pre.0> ()
+  limit = Constant <value = float {$nms_pre.0}> ()
   is_over = Greater (counts, limit)
   ones_over = Cast <to = 7> (is_over)
   images_over = ReduceSum <keepdims = 0> (ones_over)
@@ -83,7 +83,7 @@ _LIMIT = Template("""
       by_prior = Transpose <perm = [0, 2, 1]> ($ranked)
       flat_size = Concat <axis = 0> (batch, places)
       flat = Reshape (by_prior, flat_size)
-      nms_pre = Constant <value_ints = [$nms_pre]> ()
+      nms_pre = Constant <value = int64[1] {$nms_pre}> ()
       top_count = Min (nms_pre, places)
       top, top_place = TopK <axis = 1> (flat, top_count)
       none = ConstantOfShape <value = float[1] {-1.0}> (flat_size)
@@ -109,7 +109,7 @@ _IMAGE_BBOXES = """
 
 _POINTS = Template("""
   best_points = GatherND <batch_dims = 1> (point_columns, row)
-  point_sizes = Constant <value_ints = [0, 0, -1, 3]> ()
+  point_sizes = Constant <value = int64[4] {0, 0, -1, 3}> ()
   point_rows = Reshape (best_points, point_sizes)
   $to_image
   is_object = Unsqueeze (is_row, last_axis)
@@ -117,13 +117,13 @@ _POINTS = Template("""
 """)
 
 _TO_IMAGE = """
-  unscaled = Constant <value_floats = [1.0]> ()
+  unscaled = Constant <value = float[1] {1.0}> ()
   point_scales = Concat <axis = 0> (scale, unscaled)
   image_points = Div (point_rows, point_scales)
 """
 
 
-def suppression_graph(info: ModelInfo, opset: int) -> ModelProto:
+def suppression_graph(info: ModelInfo, batch: int | str, opset: int) -> ModelProto:
     """The graph from a network's candidates to detections.
 
     The answer is that of :meth:`mmyolox.models.YOLOXHead.postprocess`, including the order of equal scores.
@@ -136,6 +136,7 @@ def suppression_graph(info: ModelInfo, opset: int) -> ModelProto:
 
     Args:
         info: Its thresholds, ``points`` and ``preprocessing`` are read.
+        batch: Number of images, or the name of that dimension.
         opset: Version of the operators.
     """
     labelled = 'class_scores' if info.multi_label else 'labelled'
@@ -145,18 +146,20 @@ def suppression_graph(info: ModelInfo, opset: int) -> ModelProto:
     limited = info.nms_pre >= 0
     text = _GRAPH.substitute(
         opset=opset,
+        batch=batch,
         most=info.max_per_img,
         iou_thr=f'{info.iou_thr:.9f}',
         score_thr=f'{info.score_thr:.9f}',
         inputs=inputs,
-        outputs=f', float[B, {info.max_per_img}, {len(info.points)}, 3] points' if info.points else '',
+        outputs=f', float[{batch}, {info.max_per_img}, {len(info.points)}, 3] points' if info.points else '',
         single_label='' if info.multi_label else _SINGLE_LABEL,
         limit=_LIMIT.substitute(ranked=labelled, nms_pre=info.nms_pre) if limited else '',
         ranked='limited' if limited else labelled,
         bboxes=_IMAGE_BBOXES if info.preprocessing else _INPUT_BBOXES,
         points=_point_lines(info) if info.points else '',
     )
-    return parser.parse_model(text)
+    graph = parser.parse_model(text)
+    return compose.add_prefix(graph, 'suppression/', rename_inputs=False, rename_outputs=False)
 
 
 def _point_lines(info: ModelInfo) -> str:

@@ -53,7 +53,7 @@ class ExportNetwork(nn.Module):
             # Before the levels are joined, so that runtimes fuse it with the convolution.
             level_columns([level.sigmoid() for level in obj_logits]),
             level_columns([level.sigmoid() for level in cls_logits]),
-            *self.predictor.head.point_columns(outputs, priors, self.decode),
+            *self.predictor.network.bbox_head.point_columns(outputs, priors, self.decode),
         ]
         return torch.cat(columns, dim=1).transpose(1, 2)
 
@@ -80,7 +80,7 @@ class CandidateNetwork(nn.Module):
         cls_logits, bbox_levels, obj_logits = outputs[:3]
         scores = level_columns([level.sigmoid() for level in cls_logits])
         scores = scores * level_columns([level.sigmoid() for level in obj_logits])
-        points = self.predictor.head.point_columns(outputs, priors, True)
+        points = self.predictor.network.bbox_head.point_columns(outputs, priors, True)
         bboxes = decode_bboxes(level_columns(bbox_levels).transpose(1, 2), priors)
         return bboxes, scores, *(columns.transpose(1, 2) for columns in points)
 
@@ -91,8 +91,7 @@ class _Predictor(nn.Module):
     def __init__(self, model: YOLODetector, options: ExportOptions) -> None:
         super().__init__()
         self.network = _prepared(model, options.focus)
-        self.head = self.network.bbox_head
-        self.strides = self.head.head_module.featmap_strides
+        self.strides = self.network.bbox_head.head_module.featmap_strides
         self.swaps_colours = options.colour == 'rgb'
         if self.swaps_colours and input_channels(model) != 3:
             raise UserError(f'colour rgb: the network takes {input_channels(model)} channels, not 3')
@@ -108,7 +107,7 @@ class _Predictor(nn.Module):
             images = images[:, [2, 1, 0]]
         network = self.network
         inputs = network.data_preprocessor(dict(inputs=images, data_samples=None))['inputs']
-        outputs = self.head(network.neck(network.backbone(inputs)))
+        outputs = network.bbox_head(network.neck(network.backbone(inputs)))
         if self.priors is not None:
             return outputs, self.priors
         sizes = [(level.shape[2], level.shape[3]) for level in outputs[0]]

@@ -5,6 +5,7 @@ import warnings
 from pathlib import Path
 
 import onnx
+import onnxslim
 import torch
 from onnx import ModelProto, compose
 from torch import nn
@@ -24,8 +25,6 @@ from .preprocess import letterbox_graph
 
 OPSETS = range(11, 21)
 """The versions of operators that PyTorch 2.6 to 2.13 write in TorchScript's way."""
-
-_BATCH, _ROWS, _HEIGHT, _WIDTH = 'batch', 'rows', 'height', 'width'
 
 
 def export_onnx(model: YOLODetector, dst: str | Path, options: ExportOptions) -> Path:
@@ -48,15 +47,84 @@ def export_onnx(model: YOLODetector, dst: str | Path, options: ExportOptions) ->
     """
     dst, info = Path(dst), describe(model, options)
     _check_opset(options)
-    graph = _network_graph(model, options)
-    if options.preprocess:
-        graph = _joined(letterbox_graph(info, input_channels(model), options.opset), graph, ['letterboxed'])
+    batch = 'batch' if options.dynamic_batch else options.batch
+    tidy = onnxslim.slim if options.simplify else _unchanged
+    # The network first: alone it knows the sizes of its feature maps, which the letterbox in front hides.
+    graph = tidy(_network_graph(model, info, options))
     if options.form == 'end2end':
-        graph = _joined(graph, suppression_graph(info, options.opset), [])
-    graph = _finished(graph, info, options)
+        graph = _joined(graph, suppression_graph(info, batch, options.opset))
+    if options.preprocess:
+        graph = _joined(letterbox_graph(info, input_channels(model), batch, options.opset), graph)
+    if options.preprocess or options.form == 'end2end':
+        graph = tidy(graph)
+    onnx.checker.check_model(graph)
+    graph.producer_name, graph.producer_version = 'mmyolox', __version__
+    onnx.helper.set_model_props(graph, {METADATA_KEY: info.to_json()})
     try:
         with atomic_write(dst) as part:
             onnx.save(graph, part)
     except OSError as error:
         raise UserError(f'{dst} cannot be written: {error.strerror}') from error
     return dst
+
+
+def _check_opset(options: ExportOptions) -> None:
+    graphs = options.preprocess or options.form == 'end2end'
+    least = LEAST_OPSET if graphs else OPSETS.start
+    most = min(OPSETS.stop - 1, onnx.defs.onnx_opset_version())
+    if not least <= options.opset <= most:
+        why = ' for form end2end and for preprocess' if graphs else ''
+        raise UserError(f'opset {options.opset}: choose one from {least} to {most}{why}')
+
+
+def _network_graph(model: YOLODetector, info: ModelInfo, options: ExportOptions) -> ModelProto:
+    """The network alone, of letterboxed images."""
+    network: nn.Module
+    if options.form == 'end2end':
+        network, outputs = CandidateNetwork(model, options), ['candidates', 'class_scores']
+        outputs += ['point_columns'] if info.points else []
+    else:
+        network, outputs = ExportNetwork(model, options), ['output']
+    images = 'letterboxed' if options.preprocess else 'images'
+    height, width = options.size
+    content = io.BytesIO()
+    with warnings.catch_warnings():
+        # The exporter says that there is a newer one, and tracing that sizes are taken as they are.
+        warnings.simplefilter('ignore')
+        torch.onnx.export(
+            network,
+            (torch.zeros(options.batch, input_channels(model), height, width),),
+            content,
+            dynamo=False,
+            opset_version=options.opset,
+            input_names=[images],
+            output_names=outputs,
+            dynamic_axes=_dynamic_axes(images, outputs, options),
+        )
+    return onnx.load_from_string(content.getvalue())
+
+
+def _dynamic_axes(images: str, outputs: list[str], options: ExportOptions) -> dict[str, dict[int, str]]:
+    axes: dict[str, dict[int, str]] = {name: {} for name in (images, *outputs)}
+    if options.dynamic_batch:
+        for names in axes.values():
+            names[0] = 'batch'
+    if options.dynamic_size:
+        axes[images].update({2: 'height', 3: 'width'})
+        for name in outputs:
+            axes[name][2 if name == 'class_scores' else 1] = 'rows'
+    return axes
+
+
+def _joined(first: ModelProto, second: ModelProto) -> ModelProto:
+    """One graph in which outputs of the first go to the inputs of the same names of the second."""
+    taken = {value.name for value in second.graph.input}
+    links = [(value.name, value.name) for value in first.graph.output if value.name in taken]
+    first.ir_version = second.ir_version = max(first.ir_version, second.ir_version)
+    return compose.merge_models(
+        first, second, io_map=links, outputs=[value.name for value in second.graph.output]
+    )
+
+
+def _unchanged(graph: ModelProto) -> ModelProto:
+    return graph

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 from mmyolox.utils.errors import UserError
 
+from .precision import Precision
+
 if TYPE_CHECKING:
     from mmyolox.models import YOLODetector
 
@@ -33,6 +35,7 @@ class ExportOptions:
         focus: The stem of CSP-Darknet: as ``slices`` of pixels, or as an equal convolution ``conv``.
         opset: Version of the ONNX operators.
         simplify: Clean the ONNX graph with onnxslim.
+        precision: What numbers it computes in.
         score_thr: Of ``end2end`` and the metadata; None for what the model's ``test_cfg`` says.
         iou_thr: As ``score_thr``.
         max_per_img: As ``score_thr``.
@@ -52,6 +55,7 @@ class ExportOptions:
     focus: str = 'conv'
     opset: int = 17
     simplify: bool = True
+    precision: Precision = Precision()
     score_thr: float | None = None
     iou_thr: float | None = None
     max_per_img: int | None = None

@@ -2,20 +2,20 @@
 
 from string import Template
 
-from onnx import ModelProto, parser
+from onnx import ModelProto, compose, parser
 
 from mmyolox.deploy import ModelInfo
 
 _GRAPH = Template("""
 <ir_version: 8, opset_import: ["" : $opset]>
-letterbox (uint8[B, image_height, image_width, $channels] images)
-    => (float[B, $channels, $height, $width] letterboxed, float[2] scale, float[2] image_size)
+letterbox (uint8[$batch, image_height, image_width, $channels] images)
+    => (float[$batch, $channels, $height, $width] letterboxed, float[2] scale, float[2] image_size)
 {
-  room_height = Constant <value_ints = [$height]> ()
-  room_width = Constant <value_ints = [$width]> ()
-  zero = Constant <value_ints = [0]> ()
-  one = Constant <value_ints = [1]> ()
-  grey = Constant <value_float = $pad_value.0> ()
+  room_height = Constant <value = int64[1] {$height}> ()
+  room_width = Constant <value = int64[1] {$width}> ()
+  zero = Constant <value = int64[1] {0}> ()
+  one = Constant <value = int64[1] {1}> ()
+  grey = Constant <value = float {$pad_value.0}> ()
   sizes = Shape (images)
   batch, image_height, image_width, channels = Split <axis = 0> (sizes)
 
@@ -47,7 +47,7 @@ letterbox (uint8[B, image_height, image_width, $channels] images)
 """)
 
 
-def letterbox_graph(info: ModelInfo, channels: int, opset: int) -> ModelProto:
+def letterbox_graph(info: ModelInfo, channels: int, batch: int | str, opset: int) -> ModelProto:
     """The graph from images to a network's input, as :class:`mmyolox.datasets.transforms.Letterbox` does it.
 
     The sides are the same to the pixel: whole numbers are divided, which needs no guard against rounding.
@@ -61,11 +61,12 @@ def letterbox_graph(info: ModelInfo, channels: int, opset: int) -> ModelProto:
     Args:
         info: ``input_size`` and ``pad_value`` are read.
         channels: Of an image.
+        batch: Number of images, or the name of that dimension.
         opset: Version of the operators.
     """
     height, width = info.input_size
-    return parser.parse_model(
-        _GRAPH.substitute(
-            opset=opset, channels=channels, height=height, width=width, pad_value=info.pad_value
-        )
+    text = _GRAPH.substitute(
+        opset=opset, batch=batch, channels=channels, height=height, width=width, pad_value=info.pad_value
     )
+    graph = parser.parse_model(text)
+    return compose.add_prefix(graph, 'letterbox/', rename_inputs=False, rename_outputs=False)

@@ -1,6 +1,6 @@
 """The YOLOX head: towers, training losses and predictions."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -41,14 +41,7 @@ class YOLOXHead(BaseModule):
             prior may be several classes, or only its best one (Megvii's protocol); ``nms_pre``: how many of
             the best candidates of an image go into NMS. Only prediction needs it.
         init_cfg: of :class:`mmengine.model.BaseModule`.
-
-    Attributes:
-        point_names: what the points of an object beside its box are called, in order.
-        point_links: the lines to draw between them, pairs of indices.
     """
-
-    point_names: tuple[str, ...] = ()
-    point_links: tuple[tuple[int, int], ...] = ()
 
     def __init__(
         self,
@@ -210,7 +203,7 @@ class YOLOXHead(BaseModule):
     def point_columns(self, outputs: Outputs, priors: Tensor, decode: bool) -> list[Tensor]:
         """What an exported network gives of an object's points: nothing, as there are none.
 
-        A head with points overrides it, and sets ``point_names`` and ``point_links``.
+        A head with points overrides it and :meth:`describe_points`.
 
         Args:
             outputs: of :meth:`forward`.
@@ -221,6 +214,10 @@ class YOLOXHead(BaseModule):
             At most one (B, 3P, N) float32: x, y and score (0-1) of each of the P points in turn.
         """
         return []
+
+    def describe_points(self, dataset_meta: Mapping[str, Any]) -> dict[str, Any]:
+        """What :class:`mmyolox.deploy.ModelInfo` is to say of an object's points, by its fields: nothing."""
+        return {}
 
 
 def _check_test_cfg(test_cfg: dict) -> ConfigDict:

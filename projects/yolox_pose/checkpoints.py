@@ -1,6 +1,7 @@
 """What the weights of a pose model tell, for :mod:`mmyolox.convert`, which imports this module.
 
-MMYOLO's YOLOX-Pose has our layout, so that it needs no translation.
+MMYOLO's YOLOX-Pose has our layout, so that it needs no translation; for MMPose's see
+:mod:`.mmpose_checkpoints`.
 """
 
 from collections.abc import Mapping
@@ -9,7 +10,9 @@ from typing import Any
 from torch import Tensor, nn
 
 from mmyolox.convert.architecture import HEAD, Architecture, Family, register_family
+from mmyolox.convert.sources import register_source
 
+from . import mmpose_checkpoints
 from .head_module import YOLOXPoseHeadModule
 from .oks import OksLoss
 from .skeleton_defaults import COCO_SIGMAS, default_sigma
@@ -63,3 +66,4 @@ register_family(
         config=_config,
     )
 )
+register_source(mmpose_checkpoints.SOURCE)

@@ -1,6 +1,6 @@
 """The YOLOX-Pose head: the detector's, with losses and predictions of keypoints."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -55,7 +55,6 @@ class YOLOXPoseHead(YOLOXHead):
                 f'{type(self.assigner).__name__}'
             )
         self.skeleton = shape
-        self.point_names, self.point_links = shape.names, shape.links
         self.loss_pose = MODELS.build(loss_pose, default_args=dict(sigmas=shape.sigmas))
         # MMYOLO's assigner has a second OksLoss, whose sigmas are in its checkpoints under this name.
         self.assigner_oks_calculator = self.loss_pose
@@ -116,6 +115,13 @@ class YOLOXPoseHead(YOLOXHead):
         if decode:
             points = points * priors[:, 2] + priors[:, :2].T
         return [torch.cat([points, scores[:, :, None]], dim=2).flatten(1, 2)]
+
+    def describe_points(self, dataset_meta: Mapping[str, Any]) -> dict[str, Any]:
+        """The skeleton, and which of its keypoints each class has."""
+        own = dataset_meta.get('class_keypoints') or ()
+        return dict(
+            points=self.skeleton.names, links=self.skeleton.links, class_points=tuple(map(tuple, own))
+        )
 
 
 def _with_keypoints(head_module: dict, count: int) -> dict:

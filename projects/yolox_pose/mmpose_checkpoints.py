@@ -25,6 +25,7 @@ _LAYERS = {
     'out_kpt_vis': 'conv_vis',
 }
 _SIGMAS = 'head.loss_oks.sigmas'
+_OUR_SIGMAS = ('bbox_head.loss_pose.sigmas', 'bbox_head.assigner_oks_calculator.sigmas')
 
 
 def rename_key(name: str) -> str:
@@ -44,8 +45,9 @@ def _translate(state_dict: Mapping[str, Tensor]) -> Translation:
     if not any(name.startswith(f'{_THEIRS}conv_reg.') for name in state_dict):
         raise UserError("these are weights of MMPose's RTMO, another network than YOLOX-Pose")
     translation = rename_all({name: state_dict[name] for name in state_dict if name != _SIGMAS}, rename_key)
-    if _SIGMAS in state_dict:
-        translation.dropped[_SIGMAS] = "a constant of the loss; a config's skeleton has its own"
+    if _SIGMAS in state_dict:  # MMPose's assigner has its own elsewhere
+        translation.tensors |= dict.fromkeys(_OUR_SIGMAS, state_dict[_SIGMAS])
+        translation.origins |= dict.fromkeys(_OUR_SIGMAS, _SIGMAS)
     return translation
 
 

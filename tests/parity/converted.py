@@ -15,7 +15,7 @@ Levels = Sequence[Tensor]
 
 
 def converted(path: Path, source: str, size: str) -> nn.ModuleDict:
-    """Builds what the converter recognises in a file, and loads it.
+    """Builds what the converter recognises in a file, and loads it, in float64.
 
     Args:
         path: The file, as another framework saved it.
@@ -29,7 +29,7 @@ def converted(path: Path, source: str, size: str) -> nn.ModuleDict:
     found = (conversion.source.name, conversion.architecture.name)
     if found != (source, size) or conversion.unused or conversion.missing:
         raise SystemExit(f'{source} {size}: {found}, {conversion.unused}, {conversion.missing}')
-    network = conversion.architecture.build().eval()
+    network = conversion.architecture.build().double().eval()
     network.load_state_dict(conversion.state_dict, strict=True)
     return network
 

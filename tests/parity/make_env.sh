@@ -3,12 +3,14 @@
 #
 #   tests/parity/make_env.sh mmyolo [DIR]     MMYOLO 0.6.0 beside the original OpenMMLab packages
 #   tests/parity/make_env.sh megvii [DIR]     Megvii's YOLOX 0.3.0
+#   tests/parity/make_env.sh mmpose [DIR]     MMPose 1.3.2 beside the original OpenMMLab packages
+#   tests/parity/make_env.sh super_gradients [DIR]     SuperGradients 3.7.1, its models alone
 #
 # DIR defaults to .venv-parity/NAME. PYTHON names the interpreter (default: python3). The peers are only
 # imported, never compiled: no torchvision, no CUDA and no C compiler are needed.
 set -euo pipefail
 
-name=${1:?usage: make_env.sh mmyolo|megvii [DIR]}
+name=${1:?usage: make_env.sh mmyolo|megvii|mmpose|super_gradients [DIR]}
 env=${2:-.venv-parity/$name}
 torch=torch==2.13.0
 
@@ -27,8 +29,19 @@ megvii)
         pycocotools
     $pip install --no-deps --no-build-isolation yolox==0.3.0 thop
     ;;
+mmpose)
+    $pip install "$torch" 'setuptools<81' wheel numpy opencv-python-headless matplotlib scipy pycocotools \
+        json_tricks munkres addict pyyaml rich termcolor yapf packaging pillow
+    $pip install --no-deps mmengine==0.10.7 mmpose==1.3.2
+    $pip install --no-deps --no-build-isolation mmcv-lite==2.1.0
+    ;;
+super_gradients)
+    $pip install "$torch" 'setuptools<81' numpy opencv-python-headless hydra-core matplotlib psutil tqdm \
+        pillow einops termcolor
+    $pip install --no-deps super-gradients==3.7.1
+    ;;
 *)
-    echo "make_env.sh: unknown peer '$name' (mmyolo or megvii)" >&2
+    echo "make_env.sh: unknown peer '$name' (mmyolo, megvii, mmpose or super_gradients)" >&2
     exit 1
     ;;
 esac

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import torch
 
-from mmyolox.utils.megvii import convert, read_checkpoint
+from mmyolox.convert.conversion import convert
+from mmyolox.convert.files import read_weights
 
 HERE = Path(__file__).parent
 TOLERANCE = 1e-4
@@ -61,7 +62,7 @@ def main() -> int:
     args = parse_args()
     differences = [compare(args.python, model) for model in args.models]
     if args.weights:
-        model = convert(read_checkpoint(args.weights)[0]).architecture.name
+        model = convert(read_weights(args.weights)[0]).architecture.name
         differences.append(compare(args.python, model, args.weights.resolve()))
     return int(not all(difference <= TOLERANCE for difference in differences))  # NaN fails too
 

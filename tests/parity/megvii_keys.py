@@ -2,7 +2,7 @@
 
     .venv-parity/megvii/bin/python tests/parity/megvii_keys.py tests/data/megvii_yolox_keys.json
 
-The converter's tests read them (``tests/utils/test_megvii.py``).
+The converter's tests read them (``tests/convert/test_megvii.py``).
 """
 
 import sys

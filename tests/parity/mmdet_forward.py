@@ -17,26 +17,24 @@ from converted import compare, converted, logits
 from mmdet.registry import MODELS
 from mmdet.utils import register_all_modules
 from mmengine.config import Config
-from random_weights import random_images, randomise
+from random_weights import randomise
 from torch import nn
 
 SIZES = ('nano', 'tiny', 's', 'm', 'l', 'x')
 
 
 def build(size: str) -> nn.Module:
-    """The detector of MMDetection's config, with random weights."""
+    """The detector of MMDetection's config."""
     folder = Path(mmdet.__file__).parent / '.mim' / 'configs' / 'yolox'
-    model = MODELS.build(Config.fromfile(folder / f'yolox_{size}_8xb8-300e_coco.py').model)
-    model.init_weights()
-    randomise(model)
-    return model
+    return MODELS.build(Config.fromfile(folder / f'yolox_{size}_8xb8-300e_coco.py').model)
 
 
 @torch.no_grad()
 def is_equal(size: str) -> bool:
     """Compares one size."""
     torch.manual_seed(0)
-    model, images = build(size), random_images()
+    model = build(size)
+    images = randomise(model)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, 'epoch_300.pth')
         torch.save(dict(meta=dict(epoch=300), state_dict=model.state_dict()), path)

@@ -3,7 +3,7 @@
     tests/parity/make_env.sh mmyolo
     python tests/parity/mmyolo_keys.py [--write tests/data/mmyolo_yolox_keys.json]
 
-``--write`` keeps MMYOLO's layout for the quick test of the same (``tests/utils/test_megvii.py``).
+``--write`` keeps MMYOLO's layout for the quick test of the same (``tests/convert/test_architecture_recognition.py``).
 """
 
 import argparse
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import layout_file
 
-from mmyolox.utils.megvii import PUBLISHED, Architecture
+from mmyolox.convert.architecture import PUBLISHED, Architecture
 
 PEER = Path(__file__).with_name('mmyolo_peer.py')
 

@@ -6,26 +6,28 @@ from torch import Tensor, nn
 SIZE = (2, 3, 224, 288)
 
 
-def random_images() -> Tensor:
-    """(2, 3, 224, 288) float32, 0-255."""
-    return torch.rand(SIZE) * 255
-
-
 @torch.no_grad()
-def randomise(model: nn.Module) -> None:
+def randomise(model: nn.Module) -> Tensor:
     """Makes no norm layer trivial: random weights and biases, and statistics measured on random images.
 
-    Outputs are then of order 1, whatever the size of the network.
+    All is taken to float64: what two networks then differ in is not the order of their sums, which random
+    weights blow up to some 1e-4 in float32.
 
     Args:
         model: Takes images; its convolutions are random already.
+
+    Returns:
+        These images, (2, 3, 224, 288) float64, 0-255: outputs for them are of order 1 whatever the model.
     """
+    model.double()
+    images = torch.rand(SIZE, dtype=torch.float64) * 255
     for norm in model.modules():
         if isinstance(norm, nn.BatchNorm2d):
             nn.init.uniform_(norm.weight, 0.5, 1.5)
             nn.init.normal_(norm.bias, std=0.2)
+            norm.reset_running_stats()
             norm.momentum = None
             norm.train()
-    for _ in range(2):
-        model(random_images())
+    model(images)
     model.eval()
+    return images

@@ -19,7 +19,7 @@ from typing import Any
 
 import layout_file
 import torch
-from random_weights import random_images, randomise
+from random_weights import randomise
 from torch import nn
 
 MODELS = {'nano': 'yolox_n', 'tiny': 'yolox_t', 's': 'yolox_s', 'm': 'yolox_m', 'l': 'yolox_l', 'x': 'yolox_x'}
@@ -96,9 +96,8 @@ def run(name: str, weights: str, outputs: str) -> None:
     torch.manual_seed(0)
     model = build(name)
     raw = {key: value.clone() for key, value in model.state_dict().items()}
-    randomise(model)
+    images = randomise(model)
     torch.save(dict(net=raw, acc=0.4, epoch=299, ema_net=model.state_dict()), weights)
-    images = random_images()
     rows, logits = model(images)
     torch.save(dict(images=images, rows=rows, logits=logits), outputs)
 

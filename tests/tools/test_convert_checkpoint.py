@@ -1,4 +1,4 @@
-"""tools/model_converters/yolox_to_mmyolox.py on files as Megvii's trainer writes them."""
+"""tools/model_converters/convert_checkpoint.py, mostly on files as Megvii's trainer writes them."""
 
 import json
 import pickle
@@ -8,10 +8,11 @@ import pytest
 import torch
 from tool_loading import load_tool
 
+from mmyolox.convert.architecture import Architecture
+from mmyolox.convert.sources import known_sources
 from mmyolox.utils import UserError
-from mmyolox.utils.megvii import Architecture
 
-converter = load_tool('model_converters/yolox_to_mmyolox.py')
+converter = load_tool('model_converters/convert_checkpoint.py')
 
 LAYOUTS = json.loads((Path(__file__).parents[1] / 'data' / 'megvii_yolox_keys.json').read_text())
 EXTRA = 'head.extra.weight'
@@ -55,8 +56,8 @@ def test_a_whole_file_is_converted(run, src, tmp_path):
     words = ' '.join(out.split())
     assert 'YOLOX-nano, deepen_factor 0.33, widen_factor 0.25, use_depthwise True, 80 classes' in words
     assert 'tensors in the file 642 used 642 (backbone 282, neck 198, bbox_head 162)' in words
-    assert 'unused 0 missing 0 counters set to 0 0' in words
-    assert 'not converted: start_epoch, optimizer' in words
+    assert 'unused 0 missing 0 other entries, not converted: start_epoch, optimizer' in words
+    assert 'yolox_nano.pth: Megvii YOLOX' in words
 
 
 def test_list_names_every_tensor(run, src, tmp_path):
@@ -96,8 +97,22 @@ def fill_with_text(path):
     path.write_text('<html>404: not found</html>')
 
 
+class Trap:
+    """Makes a file where it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return open, (str(self.path), 'w')
+
+
 def store_code(path):
-    path.write_bytes(pickle.dumps(dict(model=print)))
+    path.write_bytes(pickle.dumps(dict(model=Trap(path.with_name('sprung')))))
+
+
+def store_code_as_pytorch_does(path):
+    torch.save(dict(model=nano_weights(), more=Trap(path.with_name('sprung'))), path)
 
 
 def store_list(path):
@@ -109,7 +124,17 @@ def store_other_network(path):
 
 
 @pytest.mark.parametrize(
-    'spoil', [cut, fill_with_text, store_code, store_list, store_other_network, Path.unlink, Path.write_bytes]
+    'spoil',
+    [
+        cut,
+        fill_with_text,
+        store_code,
+        store_code_as_pytorch_does,
+        store_list,
+        store_other_network,
+        Path.unlink,
+        Path.write_bytes,
+    ],
 )
 def test_a_faulty_file_is_one_clear_line(run, src, tmp_path, spoil):
     spoil(src, b'') if spoil is Path.write_bytes else spoil(src)
@@ -117,6 +142,7 @@ def test_a_faulty_file_is_one_clear_line(run, src, tmp_path, spoil):
         run(converter, src, tmp_path / 'nano.pth')
     assert len(str(caught.value).splitlines()) == 1
     assert not (tmp_path / 'nano.pth').exists()
+    assert not (tmp_path / 'sprung').exists()
 
 
 def test_a_failed_write_leaves_the_old_file(run, src, tmp_path, monkeypatch):
@@ -137,3 +163,59 @@ def test_a_failed_write_leaves_the_old_file(run, src, tmp_path, monkeypatch):
 def test_an_impossible_destination_is_named(run, src):
     with pytest.raises(UserError, match='cannot be written'):
         run(converter, src, src / 'nano.pth')
+
+
+def test_a_folder_as_destination(run, src, tmp_path):
+    (tmp_path / 'folder').mkdir()
+    with pytest.raises(UserError, match='folder cannot be written'):
+        run(converter, src, tmp_path / 'folder')
+
+
+def test_a_file_does_not_replace_itself(run, src, monkeypatch):
+    old = src.read_bytes()
+    monkeypatch.chdir(src.parent)
+    with pytest.raises(UserError, match='is the file to convert itself'):
+        run(converter, src, src.name)
+    assert src.read_bytes() == old
+
+
+def test_back_to_megvii(run, src, tmp_path):
+    ours, back = tmp_path / 'ours.pth', tmp_path / 'back.pth'
+    run(converter, src, ours)
+    out = run(converter, ours, back, '--to', 'megvii')
+    assert 'MMYOLO' in out
+    found, expected = torch.load(back, weights_only=True)['model'], nano_weights()
+    assert found.keys() == expected.keys()
+    assert all(torch.equal(found[name], tensor) for name, tensor in expected.items())
+
+
+def test_raw_weights_and_their_average(run, src, tmp_path):
+    weights = nano_weights()
+    raw = {name: tensor + 1 for name, tensor in weights.items()}
+    torch.save(dict(ema_model=weights, model=raw, optimizer={}), src)
+    out = run(converter, src, tmp_path / 'nano.pth')
+    found = torch.load(tmp_path / 'nano.pth', weights_only=True)['state_dict']
+    assert torch.equal(found['neck.out_layers.0.conv.weight'], weights['head.stems.0.conv.weight'])
+    assert 'model (the raw weights; their moving average ema_model is taken), optimizer' in out
+
+
+def test_counters_that_are_filled_in_are_told(run, src, tmp_path):
+    resave(src, lambda weights: [weights.pop(name) for name in list(weights) if 'num_batches' in name])
+    assert 'counters set to 0    104' in run(converter, src, tmp_path / 'nano.pth')
+
+
+@pytest.mark.parametrize(
+    ('source', 'message'),
+    [('caffe', "source 'caffe' is unknown; known are megvii"), ('mmyolo', 'not the weights of a YOLOX')],
+)
+def test_a_forced_source(run, src, tmp_path, source, message):
+    with pytest.raises(UserError, match=rf'yolox_nano\.pth: .*{message}'):
+        run(converter, src, tmp_path / 'nano.pth', '--from', source)
+    run(converter, src, tmp_path / 'nano.pth', '--from', 'megvii')
+
+
+def test_the_help_names_all_sources(run, capsys):
+    with pytest.raises(SystemExit):
+        run(converter, '--help')
+    text = ' '.join(capsys.readouterr().out.split()).replace('super- gradients', 'super-gradients')
+    assert all(source.name in text for source in known_sources())

@@ -1,0 +1,225 @@
+"""An exported detector: images in, detections out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .decode import Detections, detections_of, prior_count
+from .info import DeployError, ModelInfo
+from .letterbox import Image, fitted_size, letterbox
+from .runtimes import Array, Runtime, open_runtime
+
+_END2END = ('num', 'bboxes', 'scores', 'labels')
+
+
+class ExportedModel:
+    """A detector from an exported file, run by its runtime.
+
+    Whether the graph letterboxes and whether it decodes and suppresses makes no difference to what comes out.
+
+    Args:
+        path: An ``.onnx`` file or OpenVINO's ``.xml``.
+        threads: How many compute one call; None for the runtime's own choice.
+        info: What the outputs mean, for a file that does not say so itself, as of another exporter. By
+            default the file's own, else that of the file ``NAME.json`` beside it.
+        score_thr: Instead of the info's. Of a graph that suppresses, only a higher one.
+        input_size: (height, width) to which images are letterboxed, for a graph that takes any size, instead
+            of the info's; multiples of the largest stride.
+        batch_size: Of a graph that takes any batch, how many images at a time.
+        runtime: What runs the file, if it is none that this package opens.
+
+    Attributes:
+        info: As used: with ``score_thr`` and ``input_size``.
+        channels: What images must have.
+
+    Raises:
+        DeployError: The file cannot be loaded or says nothing about itself, the info does not fit it, or an
+            option does not.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        threads: int | None = None,
+        info: ModelInfo | None = None,
+        score_thr: float | None = None,
+        input_size: tuple[int, int] | None = None,
+        batch_size: int = 8,
+        runtime: Runtime | None = None,
+    ) -> None:
+        self.path = Path(path)
+        self.runtime = open_runtime(path, threads) if runtime is None else runtime
+        known = read_info(self.path, self.runtime) if info is None else info
+        if score_thr is not None:
+            if known.form == 'end2end' and score_thr < known.score_thr:
+                raise DeployError(
+                    f'score_thr={score_thr}: the graph of {path} returns only what scores more than '
+                    f'{known.score_thr}; export it again with a lower threshold'
+                )
+            known = replace(known, score_thr=score_thr)
+        self.info = known if input_size is None else replace(known, input_size=input_size)
+        fixed_batch, self.channels = _check_input(self.path, self.runtime, self.info)
+        self._fixed_batch = fixed_batch is not None
+        self.batch_size = fixed_batch or batch_size
+        if self.batch_size < 1:
+            raise DeployError(f'batch_size={batch_size}: at least 1 is needed')
+
+    def __call__(self, images: Sequence[Image]) -> list[Detections]:
+        """Finds objects.
+
+        Args:
+            images: (h, w, channels) uint8 each, BGR, of any sizes.
+
+        Returns:
+            The detections of each image, in its pixels.
+
+        Raises:
+            DeployError: An image has another form, or is not of the size that a graph with preprocessing
+                takes, or the outputs are not those that the info describes.
+        """
+        for image in images:
+            self._check_image(image)
+        found: list[Detections] = []
+        for batch in self._batches(images):
+            found += self._detect(batch)
+        return found
+
+    def _check_image(self, image: Image) -> None:
+        fits = image.ndim == 3 and image.dtype == np.uint8 and image.shape[2] == self.channels and image.size
+        if not fits:
+            raise DeployError(
+                f'an image of shape {image.shape}, {image.dtype}: {self.path} needs '
+                f'(h, w, {self.channels}), uint8'
+            )
+        if self.info.preprocessing:
+            sizes = self.runtime.input_shape[1:3]
+            for needed, side in zip(sizes, image.shape, strict=False):
+                if needed not in (None, side):
+                    raise DeployError(
+                        f'an image of {image.shape[0]} x {image.shape[1]} pixels: the graph of {self.path} '
+                        f'takes {sizes[0] or "any"} x {sizes[1] or "any"}, as it was exported with'
+                    )
+
+    def _batches(self, images: Sequence[Image]) -> Iterator[Sequence[Image]]:
+        """Neighbours that go through the graph together: with preprocessing in it, those of one size."""
+        start = 0
+        for stop in range(1, len(images) + 1):
+            is_full = stop - start == self.batch_size or stop == len(images)
+            if is_full or (self.info.preprocessing and images[stop].shape != images[start].shape):
+                yield images[start:stop]
+                start = stop
+
+    def _detect(self, images: Sequence[Image]) -> list[Detections]:
+        batch = self._batch(images)
+        outputs = self.runtime.run(batch)
+        if self.info.form == 'end2end':
+            found = self._of_graph(outputs, len(images))
+        else:
+            found = [self._of_rows(rows) for rows in self._rows(outputs)[: len(images)]]
+        return [self._in_original(*pair) for pair in zip(found, images, strict=True)]
+
+    def _batch(self, images: Sequence[Image]) -> Array:
+        """The input for some images; what is missing to a fixed batch is black."""
+        count = self.batch_size if self._fixed_batch else len(images)
+        is_inside, size = self.info.preprocessing, self.info.input_size
+        shape = images[0].shape if is_inside else (self.channels, *size)
+        batch = np.zeros((count, *shape), self.runtime.input_dtype)
+        for slot, image in zip(batch, images, strict=False):
+            ordered = image[..., ::-1] if self.info.colour == 'rgb' else image
+            slot[:] = (
+                ordered if is_inside else letterbox(ordered, size, self.info.pad_value).transpose(2, 0, 1)
+            )
+        return batch
+
+    def _rows(self, outputs: list[Array]) -> NDArray[np.float32]:
+        """The rows (B, N, 5 + C + 3P) among the outputs."""
+        columns = 5 + len(self.info.classes) + 3 * len(self.info.points)
+        priors = prior_count(self.info.input_size, self.info.strides)
+        rows = outputs[0]
+        if len(outputs) != 1 or rows.ndim != 3 or rows.shape[1:] != (priors, columns):
+            shapes = ', '.join(str(output.shape) for output in outputs)
+            raise DeployError(
+                f'{self.path}: outputs of shape {shapes}; a model of form {self.info.form} with '
+                f'{len(self.info.classes)} classes and {len(self.info.points)} points at '
+                f'{self.info.input_size} has (B, {priors}, {columns})'
+            )
+        return rows.astype(np.float32, copy=False)
+
+    def _of_rows(self, rows: NDArray[np.float32]) -> Detections:
+        return detections_of(rows, self.info, self.info.input_size)
+
+    def _of_graph(self, outputs: list[Array], count: int) -> list[Detections]:
+        """The detections that the graph itself found in its first images, above the threshold."""
+        by_name = dict(zip(self.runtime.output_names, outputs, strict=True))
+        missing = set(_END2END + (('points',) if self.info.points else ())).difference(by_name)
+        if missing:
+            raise DeployError(
+                f'{self.path}: a model of form end2end has outputs {", ".join(_END2END)}; '
+                f'{", ".join(sorted(missing))} is missing'
+            )
+        numbers, bboxes, scores, labels = (by_name[name] for name in _END2END)
+        found = []
+        for image, number in enumerate(numbers[:count].tolist()):
+            points = by_name['points'][image, :number].astype(np.float32) if self.info.points else None
+            detections = Detections(
+                bboxes[image, :number].astype(np.float32),
+                scores[image, :number].astype(np.float32),
+                labels[image, :number].astype(np.int64),
+                points,
+            )
+            found.append(detections.select(detections.scores > np.float32(self.info.score_thr)))
+        return found
+
+    def _in_original(self, found: Detections, image: Image) -> Detections:
+        """Detections of the graph in pixels of the image."""
+        height, width = image.shape[:2]
+        if self.info.preprocessing and self.info.form == 'end2end':
+            return found
+        new_height, new_width = fitted_size((height, width), self.info.input_size)
+        return found.in_original((new_width / width, new_height / height), (height, width))
+
+
+def read_info(path: Path, runtime: Runtime) -> ModelInfo:
+    """What an exported file says about itself, or the file ``NAME.json`` beside it.
+
+    Raises:
+        DeployError: Neither says anything, or what they say is wrong.
+    """
+    sidecar = path.with_suffix('.json')
+    text = runtime.metadata
+    if text is None and sidecar.is_file():
+        path, text = sidecar, sidecar.read_text(encoding='utf-8')
+    if text is None:
+        raise DeployError(
+            f'{path}: it does not say what its outputs mean (another exporter wrote it): pass '
+            f"info=ModelInfo(classes, input_size, form='raw'), or write one to {sidecar.name} beside it"
+        )
+    try:
+        return ModelInfo.from_json(text)
+    except DeployError as error:
+        raise DeployError(f'{path}: {error}') from error
+
+
+def _check_input(path: Path, runtime: Runtime, info: ModelInfo) -> tuple[int | None, int]:
+    """The batch of a graph, None for any, and its channels, if its input is what the info says."""
+    stride = max(info.strides)
+    if any(side % stride for side in info.input_size):
+        raise DeployError(f'input_size={info.input_size}: its sides must be multiples of {stride}')
+    shape = runtime.input_shape
+    if info.preprocessing:
+        is_right, wanted = len(shape) == 4, '(B, h, w, channels)'
+        batch, channels = shape[0], shape[-1]
+    else:
+        is_right = len(shape) == 4 and all(
+            given in (None, side) for given, side in zip(shape[2:], info.input_size, strict=True)
+        )
+        wanted = f'(B, channels, {info.input_size[0]}, {info.input_size[1]})'
+        batch, channels = shape[:2]
+    if not is_right or channels is None:
+        raise DeployError(f'{path}: its input has shape {shape}; by its info and the options it is {wanted}')
+    return batch, channels

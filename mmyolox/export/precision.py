@@ -1,0 +1,54 @@
+"""What numbers an exported network is stored and computed in."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmyolox.utils.dataset_files import list_images
+from mmyolox.utils.errors import UserError
+
+PRECISIONS = ('fp32', 'fp16', 'int8')
+"""Floats of 32 or 16 bits, or whole numbers of 8 with a scale."""
+
+
+@dataclass(frozen=True)
+class Precision:
+    """What numbers an exported network is stored and computed in.
+
+    Attributes:
+        name: One of ``PRECISIONS``. Boxes are decoded in float32 in all of them.
+        images: For ``int8``: a folder of images, like those that the network will see, from which the ranges
+            of its activations are measured. Subfolders count.
+        count: How many of them to use at most.
+
+    Raises:
+        UserError: A name that there is not, or a count below 1.
+    """
+
+    name: str = 'fp32'
+    images: Path | None = None
+    count: int = 300
+
+    def __post_init__(self) -> None:
+        """Checks what can be told without looking at files."""
+        if self.name not in PRECISIONS:
+            raise UserError(f'precision {self.name}: choose one of {", ".join(PRECISIONS)}')
+        if self.count < 1:
+            raise UserError(f'calibration count {self.count}: at least 1 image is needed')
+
+
+def calibration_files(precision: Precision) -> list[Path]:
+    """The images for calibration, spread evenly over the sorted folder.
+
+    Raises:
+        UserError: No folder is given, or there is none, or no image in it.
+    """
+    folder = precision.images
+    if folder is None:
+        raise UserError('precision int8 needs a folder of images to calibrate with: give calibration images')
+    if not folder.is_dir():
+        raise UserError(f'calibration images {folder}: there is no such folder')
+    paths = list_images(folder)
+    if not paths:
+        raise UserError(f'calibration images {folder}: there is no image in this folder')
+    count = min(precision.count, len(paths))
+    return [paths[index * len(paths) // count] for index in range(count)]

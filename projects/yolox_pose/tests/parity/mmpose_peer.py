@@ -1,0 +1,88 @@
+"""Runs one YOLOXPose of MMPose 1.3.2 and stores what it saw and said; runs in MMPose's own environment.
+
+    python mmpose_peer.py SIZE WEIGHTS.pth OUTPUTS.pth
+    python mmpose_peer.py layouts OUT.json
+
+WEIGHTS.pth is what the checkpoint hook would save; the weights are random. OUTPUTS.pth holds the ``images``;
+the raw ``outputs``, five lists of levels: classes, objectness, boxes, keypoints, visibility; and as MMPose's
+head decodes them, ``bboxes`` (B, N, 4) and ``keypoints`` (B, N, K, 2). ``layouts`` writes names and shapes of
+all models' tensors, for the quick tests.
+"""
+
+import sys
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+import torch
+from torch import nn
+
+sys.path.append(str(Path(__file__).parents[4] / 'tests' / 'parity'))
+
+import layout_file  # noqa: E402
+from random_weights import randomise  # noqa: E402
+
+CONFIGS = {'tiny': 'tiny_4xb64-300e_coco-416'} | {size: f'{size}_8xb32-300e_coco-640' for size in 'sml'}
+
+
+def prepare() -> Path:
+    """Makes MMPose importable without xtcocotools, which only its data sets and metrics call.
+
+    Returns:
+        The folder of its YOLOXPose configs.
+    """
+    unused = dict(coco='COCO', cocoeval='COCOeval', mask='')
+    tools = ModuleType('xtcocotools')
+    tools.__path__ = []
+    sys.modules['xtcocotools'] = tools
+    for name, attribute in unused.items():
+        module = ModuleType(f'xtcocotools.{name}')
+        setattr(tools, name, module)
+        setattr(module, attribute, SimpleNamespace)
+        sys.modules[module.__name__] = module
+    import mmpose.models  # noqa: F401  fills the registries
+
+    return Path(sys.modules['mmpose'].__file__).parent / '.mim/configs/body_2d_keypoint/yoloxpose/coco'
+
+
+def build(folder: Path, size: str) -> nn.Module:
+    """The model of a published config."""
+    from mmengine.config import Config
+    from mmengine.registry import init_default_scope
+    from mmpose.registry import MODELS
+
+    init_default_scope('mmpose')
+    return MODELS.build(Config.fromfile(folder / f'yoloxpose_{CONFIGS[size]}.py').model)
+
+
+@torch.no_grad()
+def run(folder: Path, size: str, weights: str, out: str) -> None:
+    """Builds, fills, stores and runs a model."""
+    torch.manual_seed(0)
+    model = build(folder, size)
+    images = randomise(model)
+    torch.save(dict(meta=dict(epoch=300), state_dict=model.state_dict()), weights)
+    outputs = model(images, None)
+    head = model.head
+    sizes = [level.shape[2:] for level in outputs[0]]
+    priors = torch.cat(head.prior_generator.grid_priors(sizes, dtype=torch.float64, with_stride=True, device='cpu'))
+    rows = [head._flatten_predictions(levels) for levels in outputs]
+    cells = (priors[:, :2], priors[:, 2])
+    decoded = dict(bboxes=head.decode_bbox(rows[2], *cells), keypoints=head.decode_kpt_reg(rows[3], *cells))
+    torch.save(dict(images=images, outputs=outputs, **decoded), out)
+
+
+def write_layouts(folder: Path, out: str) -> None:
+    """Stores the layouts of all models."""
+    layouts = {}
+    for size in CONFIGS:
+        with torch.device('meta'):
+            state_dict = build(folder, size).state_dict()
+        layouts[size] = {key: tuple(tensor.shape) for key, tensor in state_dict.items()}
+    layout_file.write(layouts, Path(out))
+
+
+if __name__ == '__main__':
+    if sys.argv[1] == 'layouts':
+        write_layouts(prepare(), sys.argv[2])
+    else:
+        run(prepare(), *sys.argv[1:])

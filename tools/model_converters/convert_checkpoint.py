@@ -1,0 +1,134 @@
+"""Converts YOLOX weights of any framework to this project's checkpoint layout, and ours to Megvii's.
+
+    python tools/model_converters/convert_checkpoint.py yolox_s.pth yolox_s_mmyolox.pth
+    python tools/model_converters/convert_checkpoint.py epoch_300.pth yolox_s_megvii.pth --to megvii
+
+Where the weights come from, and which model they are, is seen from them: Megvii's YOLOX, MMYOLO, MMDetection,
+MMPose, SuperGradients, MindYOLO and MindSpore's model zoo, and ONNX files of Megvii's exporter. Prints what became
+of every tensor of the file. The result is written only when all of them are used and none is missing, or under
+``--allow-partial``. Where a file holds the moving average of the weights beside the raw ones, the average is
+taken; optimizers are left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mmyolox.utils import UserError
+from mmyolox.utils.cli import run_tool
+
+if TYPE_CHECKING:
+    from mmyolox.convert.conversion import Conversion
+
+
+def parse_args() -> argparse.Namespace:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('src', type=Path, help='the file with the weights: .pth, .ckpt of MindSpore, .onnx')
+    parser.add_argument('dst', type=Path, help='checkpoint to write')
+    parser.add_argument(
+        '--from',
+        dest='source',
+        metavar='NAME',
+        help='where the weights come from, if that is not recognised: megvii, mmyolo, mmdet, mmpose, '
+        'super-gradients, mindspore or onnx',
+    )
+    parser.add_argument(
+        '--to',
+        choices=('mmyolox', 'megvii'),
+        default='mmyolox',
+        help='whose layout to write (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--allow-partial', action='store_true', help='write even when tensors are unused or missing'
+    )
+    parser.add_argument('--list', action='store_true', help='print the new name of every used tensor')
+    parser.add_argument(
+        '--allow-unsafe-checkpoint',
+        action='store_true',
+        help='read a file that holds more than weights; it can run code, so trust its origin',
+    )
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Converts one file."""
+    args = parse_args()
+    if args.dst.exists() and args.src.exists() and args.dst.samefile(args.src):
+        raise UserError(f'{args.dst} is the file to convert itself; choose another name for the result')
+    from mmyolox.convert.conversion import convert
+    from mmyolox.convert.files import read_weights
+
+    tensors, others = read_weights(args.src, args.allow_unsafe_checkpoint)
+    try:
+        conversion = convert(tensors, args.source)
+        content = checkpoint(args.src, conversion, args.to)
+    except UserError as error:
+        raise UserError(f'{args.src}: {error}') from error
+    print(summary(args.src, conversion, others, args.list))
+    faults = len(conversion.unused) + len(conversion.missing)
+    if faults and not args.allow_partial:
+        raise UserError(
+            f'{args.src}: {len(conversion.unused)} tensors unused and {len(conversion.missing)} missing, '
+            'nothing written; --allow-partial writes the rest'
+        )
+    save(args.dst, content)
+    print(f'written: {args.dst}')
+
+
+def summary(src: Path, conversion: Conversion, others: tuple[str, ...], list_used: bool) -> str:
+    """Accounts for every tensor of the file, and for every one that the model needs."""
+    used = conversion.used_names
+    parts = Counter(new.split('.')[0] for new in conversion.used)
+    total = len(used) + len(conversion.unused) + len(conversion.dropped)
+    lines = [
+        f'{src}: {conversion.source.title}',
+        f'  model                {conversion.architecture.describe()}',
+        f'  tensors in the file  {total}',
+        f'  used                 {len(used)} (' + ', '.join(f'{k} {n}' for k, n in parts.items()) + ')',
+        *(f'    {old} -> {new}' for new, old in conversion.used.items() if list_used),
+        f'  unused               {len(conversion.unused)}',
+        *(f'    {name}: {reason}' for name, reason in conversion.unused.items()),
+        f'  missing              {len(conversion.missing)}',
+        *(f'    {name}' for name in conversion.missing),
+    ]
+    for reason, count in Counter(conversion.dropped.values()).items():
+        lines.append(f'  not needed           {count} ({reason})')
+    counters = len(conversion.state_dict) - len(conversion.used)
+    if counters:
+        lines.append(f'  counters set to 0    {counters}')
+    if others:
+        lines.append(f'  other entries, not converted: {", ".join(others)}')
+    return '\n'.join(lines)
+
+
+def checkpoint(src: Path, conversion: Conversion, layout: str) -> dict[str, Any]:
+    """The content of the new file: plain types only, so that it loads with ``weights_only=True``."""
+    from mmyolox.convert.megvii import to_megvii
+
+    if layout == 'megvii':
+        return dict(model=to_megvii(conversion.state_dict))
+    architecture = asdict(conversion.architecture)
+    meta = dict(source=src.name, converted_from=conversion.source.title, architecture=architecture)
+    return dict(state_dict=conversion.state_dict, meta=meta)
+
+
+def save(dst: Path, content: dict[str, Any]) -> None:
+    """Writes the whole file or nothing."""
+    import torch
+
+    from mmyolox.utils.atomic import atomic_write
+
+    try:
+        with atomic_write(dst) as part:
+            torch.save(content, part)
+    except (OSError, RuntimeError) as error:  # PyTorch's writer reports a full disk as the latter
+        raise UserError(f'{dst} cannot be written: {str(error).splitlines()[0]}') from error
+
+
+if __name__ == '__main__':
+    run_tool(main)
