@@ -85,8 +85,12 @@ def sum_of(parts: Parts) -> float:
 def parse_args() -> argparse.Namespace:
     """Reads the command line."""
     parser = argparse.ArgumentParser(description="latency of our exported models beside Megvii's")
-    parser.add_argument('--models', nargs='+', default=['s', 'nano'], choices=('nano', 'tiny', 's', 'm', 'l', 'x'))
-    parser.add_argument('--weights', type=Path, help="a checkpoint of Megvii's, for one model (default: random)")
+    parser.add_argument(
+        '--models', nargs='+', default=['s', 'nano'], choices=('nano', 'tiny', 's', 'm', 'l', 'x')
+    )
+    parser.add_argument(
+        '--weights', type=Path, help="a checkpoint of Megvii's, for one model (default: random)"
+    )
     parser.add_argument('--images', type=Path, help='a folder of photographs (default: made images)')
     parser.add_argument('--calibration', type=int, default=64, help='images for int8 (default: %(default)s)')
     parser.add_argument('--threads', type=int, default=2)
@@ -109,8 +113,14 @@ def main() -> None:
             times, note = measure(args, model, Path(folder))
         lines += rows(model, times)
         notes.append(f'{model}: {note}')
-    header = ['ms', *parts, *(f'Megvii ORT / this: {part}' for part in parts), 'network + boxes 0.1']
-    print(table(header, lines), *notes, sep='\n')
+    header = ['ms', *parts, *(f'x {part}' for part in parts), 'x both']
+    print(
+        table(header, lines),
+        '',
+        "x: times as fast as Megvii's ONNX in ONNX Runtime; both: network and boxes 0.1",
+        *notes,
+        sep='\n',
+    )
 
 
 if __name__ == '__main__':

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from .convert.architecture import recognise
 from .convert.configs import config_for
 from .convert.conversion import without_wrapper
+from .convert.files import recorded_data
 from .datasets import DetectionDataset, yolox_collate
 from .datasets.transforms import (
     LoadAnnotations,
@@ -88,7 +89,7 @@ def init_detector(
     load = download_checkpoint if source.startswith(('http://', 'https://')) else load_checkpoint
     content = load(source, allow_unsafe=allow_unsafe)
     weights = state_dict_of(content, source)
-    recorded = content.get('meta', {}).get('dataset_meta') or {}
+    recorded = recorded_data(content)
     if config is None:
         config, options = _recognised_config(weights, recorded, source)
         cfg_options = options | (cfg_options or {})

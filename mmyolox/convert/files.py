@@ -85,6 +85,22 @@ def weights_in(content: Mapping[str, Any], source: str) -> tuple[dict[str, Tenso
     return tensors, tuple(others)
 
 
+def recorded_data(content: Mapping[str, Any]) -> dict[str, Any]:
+    """What a checkpoint of OpenMMLab's says of the data set of its training; empty if it says nothing.
+
+    Args:
+        content: What the file holds.
+
+    Returns:
+        Its ``dataset_meta``; of files from before MMEngine, ``classes`` alone.
+    """
+    meta = content.get('meta')
+    if not isinstance(meta, dict):
+        return {}
+    classes = meta.get('CLASSES')
+    return meta.get('dataset_meta') or (dict(classes=tuple(classes)) if classes else {})
+
+
 def _remark(name: str, taken: str) -> str:
     """The name of an entry that is left, and whether it holds raw weights."""
     if name == 'ema_state_dict':

@@ -82,8 +82,7 @@ def find_source(keys: Collection[str], forced: str | None = None) -> Source:
     Raises:
         UserError: No source knows such names, or several do, or ``forced`` is none.
     """
-    sources = known_sources()
-    names = ', '.join(source.name for source in sources)
+    names = ', '.join(sorted(source.name for source in known_sources()))
     if forced is not None:
         if forced not in SOURCES:
             raise UserError(f'source {forced!r} is unknown; known are {names}')

@@ -110,7 +110,7 @@ def _corners(boxes: Rows, cells: Rows | None) -> Rows:
 
 def _points(values: Rows, cells: Rows | None) -> Rows:
     """(n, P, 3) of points (n, 3P), raw at cells (n, 3) or decoded."""
-    points = values.reshape(len(values), -1, 3)
+    points = values.reshape(len(values), values.shape[1] // 3, 3)
     if cells is None:
         return points
     places = points[..., :2] * cells[:, None, 2:] + cells[:, None, :2]

@@ -1,6 +1,5 @@
 """Drawing of boxes and names on images, and writing of images, with OpenCV."""
 
-import colorsys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,25 +7,11 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mmyolox.deploy.draw import Colour, class_colour, ink_on, line_width
+
 from .errors import UserError
 
-Colour = tuple[int, int, int]
-
-_GOLDEN_RATIO = 0.618034
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
-
-
-def class_colour(label: int) -> Colour:
-    """The BGR colour of a class: fixed for a label, and far from that of the labels next to it."""
-    hue = (0.02 + label * _GOLDEN_RATIO) % 1.0
-    value = (1.0, 0.8)[label % 2]
-    red, green, blue = colorsys.hsv_to_rgb(hue, 0.85, value)
-    return round(255 * blue), round(255 * green), round(255 * red)
-
-
-def line_width(image: NDArray[np.uint8]) -> int:
-    """The width, in pixels, of lines that are well seen on an image (H, W, ...): 1 at 320, 2 at 640."""
-    return max(1, round(max(image.shape[:2]) / 320))
 
 
 def draw_boxes(
@@ -86,10 +71,7 @@ def draw_text(image: NDArray[np.uint8], text: str, corner: tuple[int, int], colo
     x = max(0, min(corner[0], image.shape[1] - text_width - 1))
     y = corner[1] if corner[1] >= height else max(corner[1], 0) + height
     cv2.rectangle(image, (x, y - height), (x + text_width, y - 1), colour, cv2.FILLED)
-    blue, green, red = colour
-    bright = 0.114 * blue + 0.587 * green + 0.299 * red > 127
-    ink = (0, 0, 0) if bright else (255, 255, 255)
-    cv2.putText(image, text, (x, y - base + 1), _FONT, scale, ink, thickness, cv2.LINE_AA)
+    cv2.putText(image, text, (x, y - base + 1), _FONT, scale, ink_on(colour), thickness, cv2.LINE_AA)
 
 
 def contact_sheet(images: Sequence[NDArray[np.uint8]], cell: int = 320) -> NDArray[np.uint8]:

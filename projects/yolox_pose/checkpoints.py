@@ -15,6 +15,7 @@ from mmyolox.convert.sources import register_source
 from . import mmpose_checkpoints
 from .head_module import YOLOXPoseHeadModule
 from .oks import OksLoss
+from .skeleton import Skeleton
 from .skeleton_defaults import COCO_SIGMAS, default_sigma
 
 _VISIBILITY = f'{HEAD}multi_level_conv_vis.0.bias'
@@ -36,12 +37,11 @@ def _config(
     architecture: Architecture, size: str, recorded: Mapping[str, Any]
 ) -> tuple[str, dict[str, Any]]:
     """The size's config for COCO, with the recorded keypoints, or nameless ones of another number."""
-    skeleton = recorded.get('skeleton')
     num_keypoints = architecture.fields['num_keypoints']
-    if skeleton is None and num_keypoints != len(COCO_SIGMAS):
-        skeleton = _nameless(num_keypoints)
     options: dict[str, Any] = {}
-    if skeleton is not None:
+    if recorded.get('skeleton') or num_keypoints != len(COCO_SIGMAS):
+        # Complete, as its parts are merged with those of COCO's.
+        skeleton = Skeleton.of(recorded.get('skeleton') or _nameless(num_keypoints)).spec()
         options['model.bbox_head.skeleton'] = skeleton
         options |= {f'{loader}.metainfo.skeleton': skeleton for loader in _DATASETS}
     if architecture.num_classes != 1:
@@ -51,7 +51,7 @@ def _config(
 
 
 def _nameless(num_keypoints: int) -> dict[str, Any]:
-    """A skeleton, complete for :meth:`Skeleton.of`, of keypoints of which only the number is known."""
+    """What :meth:`Skeleton.of` takes for keypoints of which only the number is known."""
     names = [f'keypoint {index}' for index in range(num_keypoints)]
     return dict(keypoints=names, flip_pairs=[], links=[], sigmas=[default_sigma(name) for name in names])
 

@@ -100,7 +100,7 @@ def test_other_weights_are_refused(weights, message):
 def test_a_source_can_be_forced():
     weights = our_weights(published('nano'))
     assert convert(weights, 'mmyolo').source.name == 'mmyolo'
-    with pytest.raises(UserError, match="source 'caffe' is unknown; known are megvii, mmyolo"):
+    with pytest.raises(UserError, match="source 'caffe' is unknown; known are megvii, mindspore, mm"):
         convert(weights, 'caffe')
     with pytest.raises(UserError, match='not the weights of a YOLOX'):
         convert(megvii_weights('nano'), 'mmyolo')

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmyolox.convert.files import read_weights
+from mmyolox.convert.files import read_weights, recorded_data
 from mmyolox.utils import UserError
 
 WEIGHTS = {'a': torch.zeros(2)}
@@ -92,6 +92,21 @@ def test_other_files_are_one_clear_line(tmp_path, content):
     with pytest.raises(UserError, match=r'w\.pth') as caught:
         read_weights(path)
     assert '\n' not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ('content', 'expected'),
+    [
+        ({}, {}),
+        (dict(meta='text'), {}),
+        (dict(meta=dict(dataset_meta=dict(classes=('a',), palette=[]))), dict(classes=('a',), palette=[])),
+        (dict(meta=dict(dataset_meta=None)), {}),
+        (dict(meta=dict(CLASSES=['a', 'b'])), dict(classes=('a', 'b'))),  # MMDetection 2
+        (dict(meta=dict(CLASSES=None)), {}),
+    ],
+)
+def test_what_is_known_of_the_data(content, expected):
+    assert recorded_data(content) == expected
 
 
 def test_an_absent_file(tmp_path):

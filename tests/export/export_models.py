@@ -100,3 +100,27 @@ def expected_detections(model, images, matrix=None, size=(10**6, 10**6)):
     """What the model itself finds, boxes clipped at 0 and at the image's ``size`` (h, w)."""
     metas = [dict(matrix=np.eye(3) if matrix is None else matrix, ori_shape=size)] * len(images)
     return model.bbox_head.postprocess(model(torch.from_numpy(images)), metas)
+
+
+def assert_agree(found, wanted, clip=10**6):
+    """Compares the outputs of form ``end2end`` with the model's own detections.
+
+    Rounding can turn a decision about a pair of boxes whose overlap is near the threshold: one in fifty.
+    """
+    for image, instances in enumerate(wanted):
+        count = int(found['num'][image])
+        allowed = len(instances) // 50
+        assert abs(count - len(instances)) <= allowed
+        table = np.column_stack(
+            [
+                np.clip(found['bboxes'][image, :count], 0, clip) / 100,
+                found['scores'][image, :count],
+                found['labels'][image, :count],
+            ]
+        )
+        target = np.column_stack([instances.bboxes / 100, instances.scores, instances.labels])
+        apart = np.abs(target[:, None] - table[None]).max(axis=2).min(axis=1, initial=np.inf)
+        assert (apart > 2e-3).sum() <= allowed
+        np.testing.assert_array_equal(found['labels'][image, count:], -1)
+        assert not found['bboxes'][image, count:].any()
+        assert (np.diff(found['scores'][image]) <= 0).all()

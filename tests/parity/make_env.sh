@@ -31,7 +31,7 @@ megvii)
     ;;
 mmpose)
     $pip install "$torch" 'setuptools<81' wheel numpy opencv-python-headless matplotlib scipy pycocotools \
-        json_tricks munkres addict pyyaml rich termcolor yapf packaging pillow
+        json_tricks munkres six addict pyyaml rich termcolor yapf packaging pillow
     $pip install --no-deps mmengine==0.10.7 mmpose==1.3.2
     $pip install --no-deps --no-build-isolation mmcv-lite==2.1.0
     ;;

@@ -13,8 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from random_weights import randomise
-from torch import nn
+from torch import Tensor, nn
 
 sys.path.append(str(Path(__file__).parents[2] / 'benchmarks'))
 
@@ -27,6 +26,26 @@ from yolox.models.network_blocks import SiLU  # noqa: E402
 from yolox.utils import replace_module  # noqa: E402
 
 OPSET = 11  # the default of Megvii's tool
+SIZE = (2, 3, 96, 128)
+
+
+@torch.no_grad()
+def randomise(model: nn.Module) -> Tensor:
+    """Random norm weights and biases, and statistics measured on the images that it returns.
+
+    Norms scale by little and add something positive, so that activations are nearly linear: rounding errors
+    of float32, the type of the exported files, would be blown up layer by layer else.
+    """
+    images = torch.rand(SIZE) * 255
+    for norm in model.modules():
+        if isinstance(norm, nn.BatchNorm2d):
+            nn.init.uniform_(norm.weight, 0.3, 0.8)
+            nn.init.uniform_(norm.bias, 0, 1.5)
+            norm.reset_running_stats()
+            norm.momentum = None
+            norm.train()
+    model(images)
+    return images
 
 
 def main(experiment: str, folder: str) -> None:
@@ -34,8 +53,9 @@ def main(experiment: str, folder: str) -> None:
     torch.manual_seed(0)
     model = get_exp(exp_name=experiment).get_model().eval()
     model.head.decode_in_inference = False
-    images = randomise(model).float()
-    model = replace_module(model.float(), nn.SiLU, SiLU)
+    images = randomise(model)
+    model.eval()
+    model = replace_module(model, nn.SiLU, SiLU)
     np.save(Path(folder, 'images.npy'), images.numpy())
     for name, decode in (('raw', False), ('decoded', True)):
         model.head.decode_in_inference = decode

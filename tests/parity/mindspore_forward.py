@@ -29,7 +29,7 @@ def is_equal(python: str, project: str, size: str, *options: str) -> bool:
     with tempfile.TemporaryDirectory() as folder:
         command = [python, str(HERE / 'mindspore_peer.py'), project, size, folder, *options]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        network = converted(Path(folder, 'weights.ckpt'), 'mindspore', size)
+        network = converted(Path(folder, 'weights.ckpt'), 'mindspore', size).float()
         with np.load(Path(folder, 'outputs.npz')) as file:
             peer = {name: torch.from_numpy(value) for name, value in file.items()}
     ours = [level for levels in logits(network, peer['images']) for level in levels]

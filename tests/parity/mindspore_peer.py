@@ -4,7 +4,7 @@
     python mindspore_peer.py zoo darknet53|x FOLDER ZOO [--pool-without-border]
 
 It runs in the peers' environment. ZOO is the folder ``official/cv/YOLOX`` of the zoo's repository, which is no
-package. Weights are random and the batch-norm statistics are those of random images, so that none is trivial.
+package. Weights are random and the batch-norm statistics are those of the images, so that none is trivial.
 FOLDER gets ``weights.ckpt`` and ``outputs.npz`` with ``images`` (B, 3, H, W), BGR from 0 to 255, and the raw
 ``cls``, ``reg``, ``obj`` logits of the three levels as ``cls0``...
 
@@ -14,7 +14,6 @@ of padding it with zeros.
 
 import math
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -102,8 +101,12 @@ def build_zoo(backbone: str, folder: str) -> tuple[nn.Cell, dict[str, list[nn.Ce
     return model, {kind: [getattr(head, f'{kind}_preds') for head in heads] for kind in ('cls', 'reg', 'obj')}
 
 
-def randomise(model: nn.Cell, preprocess: Callable[[np.ndarray], np.ndarray]) -> None:
-    """Random weights, norm weights and biases; statistics measured on random images."""
+def randomise(model: nn.Cell, images: np.ndarray) -> None:
+    """Random weights, norm weights and biases; statistics measured on the images.
+
+    Norms scale by little and add something positive, so that activations are nearly linear: rounding errors
+    of float32 would be blown up layer by layer else, to 1e-3 (a network of random norms is chaotic).
+    """
     generator = np.random.default_rng(0)
     for parameter in model.get_parameters():
         kind, shape = parameter.name.rpartition('.')[2], parameter.shape
@@ -111,15 +114,19 @@ def randomise(model: nn.Cell, preprocess: Callable[[np.ndarray], np.ndarray]) ->
             bound = 1 / math.sqrt(math.prod(shape[1:]))
             value = generator.uniform(-bound, bound, shape)
         elif kind == 'gamma':
-            value = generator.uniform(0.5, 1.5, shape)
-        elif kind in ('beta', 'bias'):
-            value = generator.normal(0, 0.2, shape)
+            value = generator.uniform(0.3, 0.8, shape)
+        elif kind == 'beta':
+            value = generator.uniform(0, 1.5, shape)
+        elif kind == 'bias':
+            value = generator.normal(0, 0.5, shape)
         else:
             continue
         parameter.set_data(Tensor(value.astype(np.float32)))
+    for _, cell in model.cells_and_names():
+        if isinstance(cell, nn.BatchNorm2d):
+            cell.bn_train = ops.BatchNorm(is_training=True, epsilon=cell.eps, momentum=1.0)
     model.set_train(True)
-    for _ in range(30):  # momentum 0.9 of the zoo's, 0.97 of MindYOLO's
-        model(Tensor(preprocess(generator.uniform(0, 255, SIZE).astype(np.float32))))
+    model(Tensor(images))
     model.set_train(False)
 
 
@@ -158,14 +165,14 @@ def as_mindyolo_sees(images: np.ndarray) -> np.ndarray:
 def main(project: str, size: str, folder: str, zoo: str = '', option: str = '') -> None:
     """Builds, fills, runs and stores the model."""
     mindspore.set_seed(0)
-    preprocess: Callable[[np.ndarray], np.ndarray] = as_mindyolo_sees if project == 'mindyolo' else np.asarray
     model, layers = build_mindyolo(size) if project == 'mindyolo' else build_zoo(size, zoo)
     if option:
         pool_without_border()
-    randomise(model, preprocess)
-    outputs = record(layers)
     images = np.random.default_rng(1).uniform(0, 255, SIZE).astype(np.float32)
-    model(Tensor(preprocess(images)))
+    inputs = as_mindyolo_sees(images) if project == 'mindyolo' else images
+    randomise(model, inputs)
+    outputs = record(layers)
+    model(Tensor(inputs))
     mindspore.save_checkpoint(model, str(Path(folder, 'weights.ckpt')))
     np.savez(Path(folder, 'outputs.npz'), images=images, **outputs)
 

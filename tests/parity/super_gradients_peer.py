@@ -78,14 +78,10 @@ def build(model: str) -> nn.Module:
     return getattr(yolox, f'YoloX_{model[-1].upper()}')(HpmStruct(num_classes=80)).eval()
 
 
-def prepare() -> None:
+def prepare(log_folder: str) -> None:
     """Makes SuperGradients importable, without its reports to a server."""
-    os.environ |= dict(
-        CRASH_HANDLER='FALSE',
-        UPLOAD_LOGS='FALSE',
-        CONSOLE_LOG_LEVEL='CRITICAL',
-        SUPER_GRADIENTS_LOG_DIR=tempfile.gettempdir(),
-    )
+    os.environ |= dict(CRASH_HANDLER='FALSE', UPLOAD_LOGS='FALSE', CONSOLE_LOG_LEVEL='CRITICAL')
+    os.environ['SUPER_GRADIENTS_LOG_DIR'] = log_folder
     sys.meta_path.append(_Finder())
     sys.modules['torch.utils.tensorboard'] = _Module('torch.utils.tensorboard')
 
@@ -110,8 +106,9 @@ def write_layouts(out: str) -> None:
 
 
 if __name__ == '__main__':
-    prepare()
-    if sys.argv[1] == 'layouts':
-        write_layouts(sys.argv[2])
-    else:
-        run(*sys.argv[1:])
+    with tempfile.TemporaryDirectory() as log_folder:
+        prepare(log_folder)
+        if sys.argv[1] == 'layouts':
+            write_layouts(sys.argv[2])
+        else:
+            run(*sys.argv[1:])

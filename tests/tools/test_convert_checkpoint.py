@@ -199,6 +199,14 @@ def test_raw_weights_and_their_average(run, src, tmp_path):
     assert 'model (the raw weights; their moving average ema_model is taken), optimizer' in out
 
 
+def test_names_of_classes_are_kept(run, src, tmp_path):
+    content = torch.load(src, weights_only=True)
+    names = tuple(f'c{label}' for label in range(80))
+    torch.save(content | dict(meta=dict(dataset_meta=dict(classes=names))), src)
+    run(converter, src, tmp_path / 'nano.pth')
+    assert torch.load(tmp_path / 'nano.pth', weights_only=True)['meta']['dataset_meta'] == dict(classes=names)
+
+
 def test_counters_that_are_filled_in_are_told(run, src, tmp_path):
     resave(src, lambda weights: [weights.pop(name) for name in list(weights) if 'num_batches' in name])
     assert 'counters set to 0    104' in run(converter, src, tmp_path / 'nano.pth')

@@ -61,12 +61,14 @@ def main() -> None:
     if args.dst.exists() and args.src.exists() and args.dst.samefile(args.src):
         raise UserError(f'{args.dst} is the file to convert itself; choose another name for the result')
     from mmyolox.convert.conversion import convert
-    from mmyolox.convert.files import read_weights
+    from mmyolox.convert.files import recorded_data, weights_in
+    from mmyolox.utils.checkpoint import load_checkpoint
 
-    tensors, others = read_weights(args.src, args.allow_unsafe_checkpoint)
+    old = load_checkpoint(args.src, allow_unsafe=args.allow_unsafe_checkpoint)
+    tensors, others = weights_in(old, str(args.src))
     try:
         conversion = convert(tensors, args.source)
-        content = checkpoint(args.src, conversion, args.to)
+        content = checkpoint(args.src, conversion, recorded_data(old), args.to)
     except UserError as error:
         raise UserError(f'{args.src}: {error}') from error
     print(summary(args.src, conversion, others, args.list))
@@ -106,7 +108,7 @@ def summary(src: Path, conversion: Conversion, others: tuple[str, ...], list_use
     return '\n'.join(lines)
 
 
-def checkpoint(src: Path, conversion: Conversion, layout: str) -> dict[str, Any]:
+def checkpoint(src: Path, conversion: Conversion, recorded: dict[str, Any], layout: str) -> dict[str, Any]:
     """The content of the new file: plain types only, so that it loads with ``weights_only=True``."""
     from mmyolox.convert.megvii import to_megvii
 
@@ -114,7 +116,7 @@ def checkpoint(src: Path, conversion: Conversion, layout: str) -> dict[str, Any]
         return dict(model=to_megvii(conversion.state_dict))
     architecture = asdict(conversion.architecture)
     meta = dict(source=src.name, converted_from=conversion.source.title, architecture=architecture)
-    return dict(state_dict=conversion.state_dict, meta=meta)
+    return dict(state_dict=conversion.state_dict, meta=meta | (dict(dataset_meta=recorded) if recorded else {}))
 
 
 def save(dst: Path, content: dict[str, Any]) -> None:

@@ -9,6 +9,8 @@ import math
 
 import numpy as np
 
+from mmyolox.deploy.letterbox import fitted_size
+
 Size = tuple[int, int]
 
 
@@ -91,7 +93,5 @@ def fit_matrix(source: Size, target: Size) -> np.ndarray:
     Sides are rounded down to whole pixels as in Megvii's YOLOX 0.3, and each axis' scale is that of its
     rounded side, so that boxes and pixels agree exactly. At least one pixel remains.
     """
-    ratio = min(target[0] / source[0], target[1] / source[1])
-    # The tiny term undoes float error: 600 * (416 / 600) must not end at 415.
-    width, height = (max(1, int(side * ratio + 1e-6)) for side in source)
+    width, height = fitted_size(source, target)
     return scaling(width / source[0], height / source[1])

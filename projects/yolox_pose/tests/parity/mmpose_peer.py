@@ -11,7 +11,7 @@ all models' tensors, for the quick tests.
 
 import sys
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from unittest.mock import MagicMock
 
 import torch
 from torch import nn
@@ -24,21 +24,17 @@ from random_weights import randomise  # noqa: E402
 CONFIGS = {'tiny': 'tiny_4xb64-300e_coco-416'} | {size: f'{size}_8xb32-300e_coco-640' for size in 'sml'}
 
 
+UNUSED = ('mmcv._ext', 'mmdet', 'mmdet.utils', *(f'xtcocotools{part}' for part in ('', '.coco', '.cocoeval', '.mask')))
+"""What MMPose imports for other heads, for data sets and for metrics."""
+
+
 def prepare() -> Path:
-    """Makes MMPose importable without xtcocotools, which only its data sets and metrics call.
+    """Makes MMPose importable without what is unused.
 
     Returns:
         The folder of its YOLOXPose configs.
     """
-    unused = dict(coco='COCO', cocoeval='COCOeval', mask='')
-    tools = ModuleType('xtcocotools')
-    tools.__path__ = []
-    sys.modules['xtcocotools'] = tools
-    for name, attribute in unused.items():
-        module = ModuleType(f'xtcocotools.{name}')
-        setattr(tools, name, module)
-        setattr(module, attribute, SimpleNamespace)
-        sys.modules[module.__name__] = module
+    sys.modules |= {name: MagicMock() for name in UNUSED}
     import mmpose.models  # noqa: F401  fills the registries
 
     return Path(sys.modules['mmpose'].__file__).parent / '.mim/configs/body_2d_keypoint/yoloxpose/coco'

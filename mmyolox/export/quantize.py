@@ -1,0 +1,135 @@
+"""Post-training quantisation to 8-bit integers with NNCF, on images of the user's.
+
+Two things matter more than all options of the quantiser, measured with the official YOLOX-Nano (docs/deploy.md):
+SiLU must be one operation, or its inner sigmoid is quantised too, which costs ten points of AP; and what follows
+the last convolutions, and these, must stay in float: boxes and scores have no 256 steps to lose.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import nncf
+import numpy as np
+import openvino
+from numpy.typing import NDArray
+from onnx import ModelProto
+
+from mmyolox.datasets.transforms import UndecodableImageError
+from mmyolox.deploy import ModelInfo
+from mmyolox.deploy.letterbox import letterbox
+from mmyolox.inference import Preparer
+from mmyolox.models import YOLODetector
+from mmyolox.utils.errors import UserError
+
+from .onnx_nodes import name_nodes, nodes_after_network, nodes_before_network
+from .options import ExportOptions
+from .precision import calibration_files
+
+Batch = NDArray[Any]
+
+_ENDS = ('Convolution', 'GroupConvolution', 'ShapeOf')
+"""Where the way back from an output ends."""
+
+
+def calibration_batches(model: YOLODetector, info: ModelInfo, options: ExportOptions) -> Iterator[Batch]:
+    """Reads the images for calibration as batches that the graph takes.
+
+    Args:
+        model: Says how its images are read.
+        info: Says how they go in.
+        options: ``precision`` and ``batch`` are read. An image fills a whole batch.
+
+    Raises:
+        UserError: There are no images, or one cannot be read.
+    """
+    reader = Preparer(model.cfg)
+    for path in calibration_files(options.precision):
+        try:
+            image = reader.decode(path)
+        except UndecodableImageError as error:
+            raise UserError(f'calibration image {path}: it cannot be read; remove it') from error
+        yield np.repeat(graph_input(image, info)[None], options.batch, axis=0)
+
+
+def graph_input(image: NDArray[np.uint8], info: ModelInfo) -> Batch:
+    """What an exported graph takes for an image (h, w, channels) uint8 BGR, without the axis of the batch."""
+    if info.colour == 'rgb':
+        image = image[..., ::-1]
+    if info.preprocessing:
+        return np.ascontiguousarray(image)
+    boxed = letterbox(image, info.input_size, info.pad_value)
+    return np.ascontiguousarray(boxed.transpose(2, 0, 1), np.float32)
+
+
+def quantise_openvino(graph: openvino.Model, batches: Iterable[Batch]) -> openvino.Model:
+    """Quantises a graph of OpenVINO, in which SiLU is one operation (:func:`openvino.convert_model` does that).
+
+    Weights are symmetric, a scale a channel; activations asymmetric, as SiLU is.
+
+    Args:
+        graph: Of one input.
+        batches: What it takes.
+
+    Returns:
+        A new graph.
+    """
+    nncf.set_log_level('ERROR')
+    data = list(batches)
+    quantised: openvino.Model = nncf.quantize(
+        graph,
+        nncf.Dataset(data),
+        preset=nncf.QuantizationPreset.MIXED,
+        subset_size=len(data),
+        ignored_scope=nncf.IgnoredScope(names=_after_network(graph), validate=False),
+    )
+    return quantised
+
+
+def _after_network(graph: openvino.Model) -> list[str]:
+    """The names of all operations from the head's last convolutions, these included, to the outputs."""
+    names: set[str] = set()
+    pending = list(graph.get_results())
+    while pending:
+        for value in pending.pop().input_values():
+            node = value.get_node()
+            if node.get_friendly_name() not in names:
+                names.add(node.get_friendly_name())
+                pending += [] if node.get_type_name() in _ENDS else [node]
+    return sorted(names)
+
+
+def quantise_onnx(graph: ModelProto, batches: Iterable[Batch], symmetric: bool) -> ModelProto:
+    """Quantises an ONNX graph: pairs of ``QuantizeLinear`` and ``DequantizeLinear`` say what is 8 bits wide.
+
+    Args:
+        graph: Of one input and of opset 13 or newer, before which scales had no channels.
+        batches: What it takes.
+        symmetric: For TensorRT, which knows int8 with a zero point of 0 alone: activations are signed and
+            symmetric, and the first convolution, whose input has no sign, stays in float. Otherwise
+            activations are asymmetric, which costs less AP.
+
+    Returns:
+        A new graph.
+
+    Raises:
+        UserError: The opset is too old.
+    """
+    opset = next(entry.version for entry in graph.opset_import if entry.domain in ('', 'ai.onnx'))
+    if opset < 13:
+        raise UserError(f'opset {opset}: precision int8 needs 13 or newer')
+    nncf.set_log_level('ERROR')
+    graph = name_nodes(graph)
+    ignored = nodes_after_network(graph, with_last=True)
+    if symmetric:
+        ignored |= nodes_before_network(graph, with_first=True)
+    preset = nncf.QuantizationPreset.PERFORMANCE if symmetric else nncf.QuantizationPreset.MIXED
+    name = graph.graph.input[0].name
+    data = [{name: batch} for batch in batches]
+    quantised: ModelProto = nncf.quantize(
+        graph,
+        nncf.Dataset(data),
+        preset=preset,
+        subset_size=len(data),
+        ignored_scope=nncf.IgnoredScope(names=sorted(ignored), validate=False),
+    )
+    return quantised
