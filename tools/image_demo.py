@@ -2,8 +2,9 @@
 
     python tools/image_demo.py photos/ yolox_s.pth --out-dir outputs
 
-Which model a checkpoint holds is seen from it; a config (``image_demo.py photos/ CONFIG yolox_s.pth``) is needed
-for what weights do not tell, such as another size of the images.
+Which model a checkpoint holds is seen from it; a config (``image_demo.py photos/ CONFIG yolox_s.pth``) is
+needed for what weights do not tell, such as another size of the network's input. Instead of a checkpoint it
+may be an exported file (``.onnx``, or OpenVINO's ``.xml``), which its runtime runs on the CPU.
 
 ``outputs`` gets a picture for every image, under the image's name, with what was found drawn by the config's
 visualizer; and ``predictions.json``, a list in the form of COCO's results: ``dict(image_id, file_name, label,
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
     from mmengine.structures import InstanceData
 
     from mmyolox.inference import Image
-    from mmyolox.models import YOLODetector
-    from mmyolox.visualization import Picture, YOLOXVisualizer
+    from mmyolox.predictor import Detect, Predictor
+    from mmyolox.visualization import Picture
 
 Entry = dict[str, Any]
 
@@ -47,7 +48,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         nargs='?',
         help="a config file, or the name of one of ours; default: the config of the checkpoint's model",
     )
-    parser.add_argument('checkpoint', help='the checkpoint file, or its web address')
+    parser.add_argument('checkpoint', help='the checkpoint file, or its web address; or an exported file')
     parser.add_argument('--out-dir', type=Path, default=Path('outputs'), help='(default: %(default)s)')
     parser.add_argument(
         '--score-thr', type=float, default=0.3, help='keep what is at least so certain (default: %(default)s)'
@@ -141,7 +142,7 @@ class ImageFiles:
         self.targets = find_images(args.input, args.out_dir)
         self.expected = len(self.targets)
 
-    def results(self, model: 'YOLODetector', visualizer: 'YOLOXVisualizer') -> Iterator[list[Entry]]:
+    def results(self, predictor: 'Predictor') -> Iterator[list[Entry]]:
         """Predicts and draws, with a progress bar; yields the entries of each image that can be decoded."""
         from mmyolox.datasets.transforms import read_image
         from mmyolox.utils.draw import write_image
@@ -155,8 +156,8 @@ class ImageFiles:
                 dict(image_id=sample.img_id, file_name=name, **entry) for entry in visualizer.entries(found)
             ]
 
-        args = self.args
-        samples = predictions(model, list(self.targets), self.expected, args)
+        args, visualizer = self.args, predictor.visualizer
+        samples = predictions(predictor.detect, list(self.targets), self.expected, args)
         return map_ahead(report, ((sample,) for sample in samples), args.workers, 2 * args.batch_size)
 
     def missing(self, count: int) -> str:
@@ -180,7 +181,7 @@ class VideoFile:
         self.video = VideoReader(args.input)
         self.expected = self.video.announced
 
-    def results(self, model: 'YOLODetector', visualizer: 'YOLOXVisualizer') -> Iterator[list[Entry]]:
+    def results(self, predictor: 'Predictor') -> Iterator[list[Entry]]:
         """Predicts, draws and writes, with a progress bar; yields the entries of each frame."""
         from mmyolox.utils.threads import map_ahead
         from mmyolox.video import VideoWriter
@@ -195,8 +196,9 @@ class VideoFile:
                 under_way.append(frame)
                 yield frame
 
-        args, under_way = self.args, deque()
-        samples = predictions(model, as_inputs(remembered(), model), self.expected, args)
+        args, visualizer, under_way = self.args, predictor.visualizer, deque()
+        frames = as_grey(remembered()) if predictor.is_grey else remembered()
+        samples = predictions(predictor.detect, frames, self.expected, args)
         pairs = ((sample, under_way.popleft()) for sample in samples)
         with VideoWriter(self.target, self.video.rate) as writer:
             for picture, entries in map_ahead(report, pairs, args.workers, args.workers):
@@ -216,25 +218,19 @@ def above(sample: 'DetDataSample', score_thr: float) -> 'InstanceData':
 
 
 def predictions(
-    model: 'YOLODetector', inputs: 'Iterable[Image]', expected: int, args: argparse.Namespace
+    detect: 'Detect', inputs: 'Iterable[Image]', expected: int, args: argparse.Namespace
 ) -> 'Iterator[DetDataSample]':
     """Predicts, with a progress bar; without its end if ``expected`` is 0."""
     from mmengine.utils import track_iter_progress
 
-    from mmyolox.inference import detect
-
-    return track_iter_progress(
-        (detect(model, inputs, args.batch_size, args.workers), expected), file=sys.stderr
-    )
+    return track_iter_progress((detect(inputs, args.batch_size, args.workers), expected), file=sys.stderr)
 
 
-def as_inputs(frames: 'Iterable[Picture]', model: 'YOLODetector') -> 'Iterable[Picture]':
-    """Frames with the channels that the model takes."""
+def as_grey(frames: 'Iterable[Picture]') -> 'Iterable[Picture]':
+    """Frames of a single channel."""
     import cv2
 
-    if model.cfg.test_dataloader.dataset.pipeline[0].get('color_type') == 'grayscale':
-        return (cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY) for frame in frames)
-    return frames
+    return (cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY) for frame in frames)
 
 
 def recorded(results: Iterator[list[Entry]], path: Path) -> Iterator[list[Entry]]:
@@ -257,6 +253,34 @@ def recorded(results: Iterator[list[Entry]], path: Path) -> Iterator[list[Entry]
         file.write('\n]\n')
 
 
+def open_predictor(args: argparse.Namespace) -> 'Predictor':
+    """Loads the checkpoint or the exported file.
+
+    Raises:
+        UserError: It cannot be used, or an option means nothing for an exported file.
+    """
+    from mmyolox.deploy.runtimes import SUFFIXES
+    from mmyolox.inference import init_detector
+    from mmyolox.predictor import checkpoint_predictor, exported_predictor
+
+    if args.checkpoint.endswith(SUFFIXES):
+        if args.config or args.cfg_options or args.device not in (None, 'cpu') or args.dtype != 'float32':
+            raise UserError(
+                f'{args.checkpoint} is an exported file, which says all itself: leave out the config, '
+                '--cfg-options, --device and --dtype'
+            )
+        return exported_predictor(args.checkpoint)
+    model = init_detector(
+        args.config,
+        args.checkpoint,
+        args.device,
+        args.cfg_options,
+        args.allow_unsafe_checkpoint,
+        dtype=args.dtype,
+    )
+    return checkpoint_predictor(model)
+
+
 def main() -> None:
     """Finds the images or the video, then the objects in them."""
     args = parse_args()
@@ -268,18 +292,7 @@ def main() -> None:
 
     is_video = args.input.suffix.lower() in VIDEO_SUFFIXES and not args.input.is_dir()
     source = VideoFile(args) if is_video else ImageFiles(args)
-    from mmyolox.inference import init_detector
-    from mmyolox.visualization import build_visualizer
-
-    model = init_detector(
-        args.config,
-        args.checkpoint,
-        args.device,
-        args.cfg_options,
-        args.allow_unsafe_checkpoint,
-        dtype=args.dtype,
-    )
-    results = source.results(model, build_visualizer(model.cfg, model.dataset_meta))
+    results = source.results(open_predictor(args))
     if not args.no_json:
         results = recorded(results, args.out_dir / 'predictions.json')
     counts = [len(entries) for entries in results]

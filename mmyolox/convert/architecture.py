@@ -193,7 +193,9 @@ def _size(state_dict: State) -> tuple[str, float, float, bool]:
 
 def _depth(state_dict: State, layer: str) -> int:
     """Number of bottlenecks of a CSP layer."""
-    return sum(name.startswith(f'{layer}blocks.') and name.endswith('.conv1.conv.weight') for name in state_dict)
+    return sum(
+        name.startswith(f'{layer}blocks.') and name.endswith('.conv1.conv.weight') for name in state_dict
+    )
 
 
 def _depths(deepen_factor: float) -> tuple[int, int]:

@@ -62,7 +62,9 @@ def convert(tensors: Mapping[str, Tensor], source: str | None = None) -> Convers
     architecture = recognise(translation.tensors)
     shapes = architecture.shapes()
     misfits = {
-        name: reason for name, tensor in translation.tensors.items() if (reason := _misfit(name, tensor, shapes))
+        name: reason
+        for name, tensor in translation.tensors.items()
+        if (reason := _misfit(name, tensor, shapes))
     }
     found = {name: tensor for name, tensor in translation.tensors.items() if name not in misfits}
     found |= {name: torch.tensor(0) for name in shapes if name.endswith(_COUNTER) and name not in found}
@@ -124,6 +126,4 @@ def _unused(
         for name in translation.origins.get(ours, ours).split(', ')
     }
     taken = {name for origin in used.values() for name in origin.split(', ')} | {*translation.dropped}
-    return {
-        name: reasons.get(name, 'the source says nothing of it') for name in given if name not in taken
-    }
+    return {name: reasons.get(name, 'the source says nothing of it') for name in given if name not in taken}

@@ -3,18 +3,17 @@
 Both are Megvii's network, with these differences, which a translation evens out:
 
 - Batch norm's tensors are called gamma, beta, moving_mean and moving_variance.
-- MindYOLO numbers its layers, and takes images as RGB from 0 to 1 where ours are BGR from 0 to 255: the stem's
-  weights change their channels, and its batch norm's statistics are those of features 255 times as large. (The
-  weights are left as large as they are: smaller ones would learn faster than the rest in a fine-tuning.)
-- The zoo has batch norm with MindSpore's epsilon 1e-5, ours is 1e-3: gamma makes up for it. Its SPP pads with
-  zeros before it pools, where all others leave the border out; this has no equal here, so that its outputs are
-  the same except where all of a window at the image's border is negative.
+- MindYOLO numbers its layers, and takes images as RGB from 0 to 1 where ours are BGR from 0 to 255: the
+  stem's weights change their channels, and its batch norm's statistics are those of features 255 times as
+  large. (The weights stay as large as they are: smaller ones would learn faster than all others.)
+- The zoo has batch norm with MindSpore's epsilon 1e-5, ours is 1e-3: gamma makes up for it. Its SPP pads
+  with zeros before it pools, where all others leave the border out. That has no equal here: outputs differ
+  where every value of a pooling window at the image's border is negative.
 """
 
 import re
 from collections.abc import Collection, Mapping
 
-import torch
 from torch import Tensor
 
 from mmyolox.models.blocks import BN
@@ -179,7 +178,8 @@ def _change_images(tensors: dict[str, Tensor], stem: str) -> None:
     if not {weight, gamma, mean, variance} <= tensors.keys():
         return
     patches = 4 if stem.endswith('conv') else 1  # Focus makes 4 patches of a pixel block, one after the other
-    tensors[weight] = tensors[weight].unflatten(1, (patches, -1)).flip(2).flatten(1, 2)
+    shape = tensors[weight].shape
+    tensors[weight] = tensors[weight].reshape(shape[0], patches, -1, *shape[2:]).flip(2).reshape(shape)
     old = tensors[variance].double()
     new = old * _PIXEL_RANGE**2
     ratio = ((new + _EPS) / (new + _EPS * _PIXEL_RANGE**2)).sqrt()

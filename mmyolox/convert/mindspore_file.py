@@ -1,8 +1,8 @@
 """Reading MindSpore's ``.ckpt`` files without MindSpore.
 
-Such a file is one protobuf message, a list of named tensors, that MindSpore 1.x and 2.x write tensor by tensor
-(``mindspore/train/serialization.py``); after ``crc_check=True`` a checksum follows. It is read tensor by tensor
-here, too: a message as a whole may not be larger than 2 GiB.
+Such a file is one protobuf message, a list of named tensors, that MindSpore 1.x and 2.x write tensor by
+tensor (``mindspore/train/serialization.py``); after ``crc_check=True`` a checksum follows. It is read tensor
+by tensor here, too: a message as a whole may not be larger than 2 GiB.
 """
 
 import functools
@@ -90,7 +90,10 @@ def _values(path: Path) -> Iterator[Any]:
     try:
         with path.open('rb') as file:
             for content in _contents(path, file):
-                yield from_string(content)
+                value = from_string(content)
+                if not value.IsInitialized():  # a required field is absent
+                    raise error
+                yield value
     except error as fault:
         raise UserError(f'{path} is damaged or no MindSpore checkpoint') from fault
     except OSError as fault:

@@ -1,9 +1,9 @@
-"""Weights of MMDetection's YOLOX, releases 2.11 to 3.3: the same tensors as here under other names.
+"""Weights of MMDetection's YOLOX, releases 2.15.1 to 3.3: the same tensors as here under other names.
 
 The backbone's names are ours. The neck's reductions are one list in MMDetection, from the top level down.
 
-What a training with MMDetection 2 saved holds the model twice: under the model's names its moving average, and
-as ``ema_backbone_stem_...`` the raw weights, from which the training would go on.
+What a training with MMDetection 2 saved holds the model twice: under the model's names its moving average,
+and as ``ema_backbone_stem_...`` the raw weights, from which the training would go on.
 """
 
 from collections.abc import Collection, Mapping
@@ -23,6 +23,7 @@ _PREFIXES = {
     'bbox_head.multi_level_': 'bbox_head.head_module.multi_level_',
 }
 _RAW = 'ema_'
+_WHY_DROPPED = 'a raw weight; its moving average is taken'
 
 
 def rename_key(name: str) -> str:
@@ -38,10 +39,10 @@ def _recognises(names: Collection[str]) -> bool:
 
 
 def _translate(state_dict: Mapping[str, Tensor]) -> Translation:
-    raw = {name for name in state_dict if name.startswith(_RAW)}
+    raw = {name: _WHY_DROPPED for name in state_dict if name.startswith(_RAW)}
     translation = rename_all({name: state_dict[name] for name in state_dict if name not in raw}, rename_key)
-    translation.dropped = dict.fromkeys(raw, 'a raw weight; its moving average is taken')
+    translation.dropped = raw
     return translation
 
 
-SOURCE = Source('mmdet', 'MMDetection YOLOX (2.11 - 3.3)', _recognises, _translate)
+SOURCE = Source('mmdet', 'MMDetection YOLOX (2.15 - 3.3)', _recognises, _translate)

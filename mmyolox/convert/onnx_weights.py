@@ -41,8 +41,8 @@ def read_model(path: Path) -> dict[str, Tensor]:
         walk from the outputs, inputs first.
 
     Raises:
-        UserError: The file is damaged or no ONNX model, is quantised, or has batch norm that is not folded; or
-            onnx is not installed.
+        UserError: The file is damaged or no ONNX model, is quantised, or has batch norm that is not folded;
+            or onnx is not installed.
     """
     graph = _load(path).graph
     producers = {output: node for node in graph.node for output in node.output}

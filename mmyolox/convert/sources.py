@@ -1,11 +1,11 @@
 """Where weights may come from: one :class:`Source` for each framework, told apart by the names of tensors.
 
-A project adds its own by :func:`register_source` in its module ``checkpoints``, which is imported when sources
-are asked for.
+A project adds its own by :func:`register_source` in its module ``checkpoints``, which is imported when
+sources are asked for.
 """
 
 import functools
-import importlib.util
+import importlib
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
@@ -66,7 +66,6 @@ def register_source(source: Source) -> None:
 def known_sources() -> tuple[Source, ...]:
     """Returns our sources and those of all projects that are installed."""
     for name in _MODULES:
-        if not hasattr(importlib.import_module(f'{__package__}.{name}'), 'SOURCE'): continue  # TEMPORARY until it is written
         register_source(importlib.import_module(f'{__package__}.{name}').SOURCE)
     load_projects()
     return tuple(SOURCES.values())

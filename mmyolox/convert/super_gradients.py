@@ -1,7 +1,12 @@
-"""Weights of SuperGradients' YOLOX (3.7.1, and files of before 3.2 with their constants).
+"""Weights of SuperGradients' YOLOX, releases 3.0 to 3.7, in our layout.
 
-The network is ours but for the stem, which SuperGradients writes as one 6x6 convolution of stride 2 where we have
-Focus: the same sums of the same products. Layers have numbers, backbone and head count from 0 each.
+Layers are numbered, from 0 in the backbone and again in the head. The network is ours but for two things:
+
+- The stem is one 6x6 convolution of stride 2, where we have Focus and a 3x3 convolution: the same products
+  and sums, so that its weights only change places.
+- Files from before 3.2 also hold the strides, and anchors, which no YOLOX uses.
+
+Batch norm has our epsilon: SuperGradients sets 1e-3 when it has built the model.
 """
 
 import re
@@ -44,16 +49,16 @@ _RENAMINGS: tuple[tuple[str, str], ...] = (
     (rf'{_HEAD}14\.(cls|reg)_convs\.', r'bbox_head.head_module.multi_level_\1_convs.'),
     (rf'{_HEAD}14\.(cls|reg|obj)_preds\.', r'bbox_head.head_module.multi_level_conv_\1.'),
 )
-_KEY_PARTS = ('_backbone._modules_list.8.cv1.', '_head._modules_list.14.cls_preds.')
 _CONSTANT = re.compile(r'strides?|_head\.anchors\..*|_head\._modules_list\.14\.stride')
+_WHY_DROPPED = 'a constant of the network'
 _STEM = 'backbone.stem.conv.conv.weight'
 
 
-def rename_key(key: str) -> str:
-    """Returns our name of a tensor of SuperGradients'."""
+def rename_key(name: str) -> str:
+    """Returns our name of a tensor of SuperGradients'; an unknown name stays as it is, or nearly so."""
     for pattern, replacement in _RENAMINGS:
-        key = re.sub(pattern, replacement, key)
-    return key
+        name = re.sub(pattern, replacement, name)
+    return name
 
 
 def focus_weight(weight: Tensor) -> Tensor:
@@ -78,17 +83,20 @@ def focus_weight(weight: Tensor) -> Tensor:
     return blocks.reshape(out_channels, 4 * in_channels, 3, 3)
 
 
-def _recognises(keys: Collection[str]) -> bool:
-    return all(any(key.startswith(part) for key in keys) for part in _KEY_PARTS)
+def _recognises(names: Collection[str]) -> bool:
+    """Whether names are of CSP-Darknet's SPP, the backbone's layer 8, and of YOLOX's head."""
+    parts = ('_backbone._modules_list.8.cv1.', '_head._modules_list.14.cls_preds.')
+    return all(any(name.startswith(part) for name in names) for part in parts)
 
 
 def _translate(state_dict: Mapping[str, Tensor]) -> Translation:
-    constants = {key for key in state_dict if _CONSTANT.fullmatch(key)}
-    translation = rename_all({key: state_dict[key] for key in state_dict if key not in constants}, rename_key)
-    translation.dropped.update(dict.fromkeys(constants, 'a constant: strides, or anchors that YOLOX has not'))
+    constants = {name: _WHY_DROPPED for name in state_dict if _CONSTANT.fullmatch(name)}
+    named = {name: state_dict[name] for name in state_dict if name not in constants}
+    translation = rename_all(named, rename_key)
+    translation.dropped = constants
     if _STEM in translation.tensors:
         translation.tensors[_STEM] = focus_weight(translation.tensors[_STEM])
     return translation
 
 
-SOURCE = Source('super-gradients', 'SuperGradients YOLOX (3.x)', _recognises, _translate)
+SOURCE = Source('super-gradients', 'SuperGradients YOLOX (3.0 - 3.7)', _recognises, _translate)

@@ -103,7 +103,9 @@ def _corners(boxes: Rows, cells: Rows | None) -> Rows:
     """(R, 4) xyxy in input pixels of boxes (R, 4), raw at cells (R, 3) or decoded."""
     centres, sides = boxes[:, :2], boxes[:, 2:]
     if cells is not None:
-        centres, sides = centres * cells[:, 2:] + cells[:, :2], np.exp(sides) * cells[:, 2:]
+        centres = centres * cells[:, 2:] + cells[:, :2]
+        with np.errstate(over='ignore'):  # what the network makes of noise may be infinite
+            sides = np.exp(sides) * cells[:, 2:]
     halves = sides / 2
     return np.concatenate([centres - halves, centres + halves], axis=1)
 

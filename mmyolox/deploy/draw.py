@@ -16,7 +16,7 @@ _GOLDEN_RATIO = 0.618034
 
 # ASCII from space to tilde: 8 rows of 5 pixels a character, the eighth below the base line, and each row a
 # digit of base 32 whose highest bit is the leftmost pixel.
-_GLYPHS = """
+_GLYPH_ROWS = """
 00000000 44444040 aaa00000 aavavaa0 4fke5u40 op248j30 cik8lid0 44800000 24888420 84222480 04lel400 044v4400
 00000448 000e0000 00000cc0 11248gg0 ehjlphe0 4c4444e0 eh1248v0 v2421he0 26aiv220 vgu11he0 68guhhe0 v1248880
 ehhehhe0 ehhf12c0 0cc0cc00 0cc0c480 248g8420 00v0v000 84212480 eh124040 eh1dlle0 ehhvhhh0 uhhuhhu0 ehggghe0
@@ -25,7 +25,8 @@ uhhuggg0 ehhhlid0 uhhukih0 fgge11u0 v4444440 hhhhhhe0 hhhhha40 hhhllla0 hha4ahh0
 gg842110 e22222e0 4ah00000 0000000v 84200000 00e1fhf0 ggmphhu0 00egghe0 11djhhf0 00ehvge0 698s8880 00fhhf1e
 ggmphhh0 40c444e0 206222ic ggikoki0 c44444e0 00qllhh0 00mphhh0 00ehhhe0 00uhhugg 00fhhf11 00mpggg0 00fge1u0
 88s88960 00hhhjd0 00hhha40 00hhlla0 00ha4ah0 00hhhf1e 00v248v0 24484420 44444440 84424480 008l2000
-""".split()
+"""
+_GLYPHS = _GLYPH_ROWS.split()
 
 
 def class_colour(label: int) -> Colour:

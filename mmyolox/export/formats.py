@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mmyolox.deploy.runtimes import Runtime
     from mmyolox.models import YOLODetector
 
+
 @dataclass(frozen=True)
 class Format:
     """A format to export to.
@@ -62,7 +63,9 @@ class Format:
             return f'format {self.name} cannot be had on {platform.system()}, only on {" or ".join(self.systems)}'
         packages = (*self.packages, 'nncf') if precision == 'int8' else self.packages
         if any(importlib.util.find_spec(package.replace('-', '_')) is None for package in packages):
-            return f'format {self.name} needs packages that are not installed: pip install {" ".join(packages)}'
+            return (
+                f'format {self.name} needs packages that are not installed: pip install {" ".join(packages)}'
+            )
         if self.gpu and shutil.which('nvidia-smi') is None:
             return f'format {self.name} needs an NVIDIA GPU with its driver, and there is none'
         return None
@@ -164,7 +167,7 @@ _FORMATS = (
         'TensorRT engine',
         '.engine',
         'tensorrt_engine',
-        packages=('tensorrt', 'onnx', 'onnxslim', 'onnxruntime'),
+        packages=('tensorrt', 'onnx', 'onnxslim'),
         precisions=PRECISIONS,
         forms=_ALL_FORMS,
         systems=('Linux', 'Windows'),

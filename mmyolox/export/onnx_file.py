@@ -121,9 +121,11 @@ def _joined(first: ModelProto, second: ModelProto) -> ModelProto:
     taken = {value.name for value in second.graph.input}
     links = [(value.name, value.name) for value in first.graph.output if value.name in taken]
     first.ir_version = second.ir_version = max(first.ir_version, second.ir_version)
-    return compose.merge_models(
+    joined = compose.merge_models(
         first, second, io_map=links, outputs=[value.name for value in second.graph.output]
     )
+    del joined.opset_import[1:]  # the same version twice
+    return joined
 
 
 def _unchanged(graph: ModelProto) -> ModelProto:

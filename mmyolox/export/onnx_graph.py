@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import onnx
-from onnx import ModelProto, helper
+from onnx import helper
 
 from mmyolox.deploy.info import METADATA_KEY
 from mmyolox.deploy.runtimes import OnnxRuntime, Runtime
@@ -12,7 +12,7 @@ from mmyolox.utils.atomic import atomic_write
 
 from .description import describe
 from .onnx_file import export_onnx
-from .onnx_nodes import name_nodes, nodes_after_network, nodes_before_network
+from .onnx_half import halve
 from .options import ExportOptions
 
 
@@ -47,19 +47,6 @@ def write(model: YOLODetector, dst: Path, options: ExportOptions, symmetric: boo
         helper.set_model_props(graph, {METADATA_KEY: info.to_json()})
     with atomic_write(dst) as part:
         onnx.save(graph, part)
-
-
-def halve(graph: ModelProto) -> ModelProto:
-    """A graph whose network computes in float16; letterboxing, decoding and suppression stay in float32.
-
-    Float16 has steps of half a pixel above 512.
-    """
-    from onnxruntime.transformers.float16 import convert_float_to_float16
-
-    graph = name_nodes(graph)
-    others = nodes_after_network(graph) | nodes_before_network(graph)
-    halved: ModelProto = convert_float_to_float16(graph, keep_io_types=True, node_block_list=sorted(others))
-    return halved
 
 
 def load(path: Path) -> Runtime:

@@ -18,6 +18,17 @@ def name_nodes(graph: ModelProto) -> ModelProto:
     return named
 
 
+def inputs_of(node: NodeProto) -> list[str]:
+    """The names of the tensors that a node reads, those that its subgraphs take from outside included."""
+    names = list(node.input)
+    for attribute in node.attribute:
+        if attribute.HasField('g'):
+            made = {name for inner in attribute.g.node for name in inner.output}
+            names += [name for inner in attribute.g.node for name in inputs_of(inner) if name not in made]
+            names += [value.name for value in attribute.g.output if value.name not in made]
+    return names
+
+
 def nodes_after_network(graph: ModelProto, with_last: bool = False) -> set[str]:
     """The names of the nodes behind the head's last convolutions: sigmoids, decoding, suppression.
 
@@ -26,7 +37,7 @@ def nodes_after_network(graph: ModelProto, with_last: bool = False) -> set[str]:
         with_last: Whether these convolutions count.
     """
     producers = {name: [node] for node in graph.graph.node for name in node.output}
-    return _walk((value.name for value in graph.graph.output), producers, lambda node: node.input, with_last)
+    return _walk((value.name for value in graph.graph.output), producers, inputs_of, with_last)
 
 
 def nodes_before_network(graph: ModelProto, with_first: bool = False) -> set[str]:
@@ -38,7 +49,7 @@ def nodes_before_network(graph: ModelProto, with_first: bool = False) -> set[str
     """
     consumers: dict[str, list[NodeProto]] = defaultdict(list)
     for node in graph.graph.node:
-        for name in node.input:
+        for name in inputs_of(node):
             consumers[name].append(node)
     return _walk((value.name for value in graph.graph.input), consumers, lambda node: node.output, with_first)
 

@@ -1,14 +1,10 @@
 """What an exported network is to look like."""
 
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 from mmyolox.utils.errors import UserError
 
 from .precision import Precision
-
-if TYPE_CHECKING:
-    from mmyolox.models import YOLODetector
 
 CHOICES = dict(
     form=('raw', 'decoded', 'end2end'),
@@ -39,7 +35,7 @@ class ExportOptions:
         score_thr: Of ``end2end`` and the metadata; None for what the model's ``test_cfg`` says.
         iou_thr: As ``score_thr``.
         max_per_img: As ``score_thr``.
-        nms_pre: As ``score_thr``; 0 for no limit.
+        nms_pre: As ``score_thr``; -1 for no limit.
 
     Raises:
         UserError: A value, or a combination of values, that there is not.

@@ -14,13 +14,11 @@ import openvino
 from numpy.typing import NDArray
 from onnx import ModelProto
 
-from mmyolox.datasets.transforms import UndecodableImageError
 from mmyolox.deploy import ModelInfo
-from mmyolox.deploy.letterbox import letterbox
-from mmyolox.inference import Preparer
 from mmyolox.models import YOLODetector
 from mmyolox.utils.errors import UserError
 
+from .inputs import graph_input, read_image
 from .onnx_nodes import name_nodes, nodes_after_network, nodes_before_network
 from .options import ExportOptions
 from .precision import calibration_files
@@ -42,23 +40,8 @@ def calibration_batches(model: YOLODetector, info: ModelInfo, options: ExportOpt
     Raises:
         UserError: There are no images, or one cannot be read.
     """
-    reader = Preparer(model.cfg)
     for path in calibration_files(options.precision):
-        try:
-            image = reader.decode(path)
-        except UndecodableImageError as error:
-            raise UserError(f'calibration image {path}: it cannot be read; remove it') from error
-        yield np.repeat(graph_input(image, info)[None], options.batch, axis=0)
-
-
-def graph_input(image: NDArray[np.uint8], info: ModelInfo) -> Batch:
-    """What an exported graph takes for an image (h, w, channels) uint8 BGR, without the axis of the batch."""
-    if info.colour == 'rgb':
-        image = image[..., ::-1]
-    if info.preprocessing:
-        return np.ascontiguousarray(image)
-    boxed = letterbox(image, info.input_size, info.pad_value)
-    return np.ascontiguousarray(boxed.transpose(2, 0, 1), np.float32)
+        yield np.repeat(graph_input(read_image(model, path), info), options.batch, axis=0)
 
 
 def quantise_openvino(graph: openvino.Model, batches: Iterable[Batch]) -> openvino.Model:

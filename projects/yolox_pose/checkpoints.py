@@ -1,5 +1,7 @@
 """What the weights of a pose model tell, for :mod:`mmyolox.convert`, which imports this module.
 
+And what the points of an exported one are, for :mod:`mmyolox.predictor`, which does so too.
+
 MMYOLO's YOLOX-Pose has our layout, so that it needs no translation; for MMPose's see
 :mod:`.mmpose_checkpoints`.
 """
@@ -11,8 +13,9 @@ from torch import Tensor, nn
 
 from mmyolox.convert.architecture import HEAD, Architecture, Family, register_family
 from mmyolox.convert.sources import register_source
+from mmyolox.predictor import register_points
 
-from . import mmpose_checkpoints
+from . import exported, mmpose_checkpoints
 from .head_module import YOLOXPoseHeadModule
 from .oks import OksLoss
 from .skeleton import Skeleton
@@ -33,9 +36,7 @@ def _fields(state_dict: Mapping[str, Tensor]) -> dict[str, int] | None:
     return dict(num_keypoints=len(state_dict[_VISIBILITY])) if _VISIBILITY in state_dict else None
 
 
-def _config(
-    architecture: Architecture, size: str, recorded: Mapping[str, Any]
-) -> tuple[str, dict[str, Any]]:
+def _config(architecture: Architecture, size: str, recorded: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     """The size's config for COCO, with the recorded keypoints, or nameless ones of another number."""
     num_keypoints = architecture.fields['num_keypoints']
     options: dict[str, Any] = {}
@@ -67,3 +68,4 @@ register_family(
     )
 )
 register_source(mmpose_checkpoints.SOURCE)
+register_points(exported.KEYPOINTS)

@@ -75,7 +75,10 @@ STEM = 'backbone.stem.conv.conv.weight'
         ({CLASSES: torch.zeros(80)}, CLASSES),
         ({CLASSES: torch.zeros(80, 64, 1, 1)}, STEM),
         ({CLASSES: torch.zeros(80, 64, 1, 1), 'neck.reduce_layers.0.conv.weight': 0}, 'backbone.stem.0.conv'),
-        ({CLASSES: torch.zeros(80, 64, 1, 1), STEM: torch.zeros(16, 12, 3, 3)}, 'backbone.stage4.2.final_conv'),
+        (
+            {CLASSES: torch.zeros(80, 64, 1, 1), STEM: torch.zeros(16, 12, 3, 3)},
+            'backbone.stage4.2.final_conv',
+        ),
     ],
 )
 def test_what_is_no_model_is_refused(weights, name):

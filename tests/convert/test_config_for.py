@@ -123,7 +123,10 @@ def test_grey_images_without_a_config(tmp_path, image, told):
     [
         ({'conv1.weight': torch.zeros(64, 3, 7, 7)}, r'w\.pth: not the weights of a YOLOX'),
         (dict(state_dict={}), r'w\.pth holds no weights'),
-        (our_weights(published('nano'), 'cpu') | {'backbone.stem.conv.conv.weight': torch.zeros(2)}, 'no conv'),
+        (
+            our_weights(published('nano'), 'cpu') | {'backbone.stem.conv.conv.weight': torch.zeros(2)},
+            'no conv',
+        ),
     ],
 )
 def test_weights_of_no_yolox(tmp_path, content, message):
@@ -136,5 +139,7 @@ def test_an_incomplete_model_is_refused_by_the_name_of_its_config(weights, tmp_p
     part = dict(weights)
     del part['neck.out_layers.0.conv.weight']
     torch.save(part, tmp_path / 'w.pth')
-    with pytest.raises(UserError, match=r'cannot be used with yolox_nano_fast.*missing in the file: neck\.out'):
+    with pytest.raises(
+        UserError, match=r'cannot be used with yolox_nano_fast.*missing in the file: neck\.out'
+    ):
         init_detector(None, tmp_path / 'w.pth', 'cpu')

@@ -68,7 +68,9 @@ def test_our_own_weights_stay_as_they_are():
 
 def test_a_tensor_made_of_several_uses_them_all(monkeypatch):
     def translate(weights):
-        translation = Translation(dict(our_weights(published('nano'))), {}, {'left': 'useless'}, {'copy': 'a copy'})
+        translation = Translation(
+            dict(our_weights(published('nano'))), {}, {'left': 'useless'}, {'copy': 'a copy'}
+        )
         translation.origins |= dict.fromkeys(translation.tensors, 'one, two')
         return translation
 
@@ -85,7 +87,10 @@ def test_a_tensor_made_of_several_uses_them_all(monkeypatch):
     ('weights', 'message'),
     [
         ({}, 'its tensors: none at all'),
-        ({'conv1.weight': torch.zeros(64, 3, 7, 7), 'fc.bias': torch.zeros(9)}, 'tensors: conv1.weight, fc.bias'),
+        (
+            {'conv1.weight': torch.zeros(64, 3, 7, 7), 'fc.bias': torch.zeros(9)},
+            'tensors: conv1.weight, fc.bias',
+        ),
         (
             {key: value for key, value in megvii_weights('s').items() if 'stem.' not in key},
             'no convolution weight backbone.stem.conv.conv.weight',

@@ -110,6 +110,10 @@ def test_of_other_factors_back_and_there():
 
 
 def test_what_megvii_has_not_cannot_become_its():
-    ours = our_weights(published('nano')) | {'bbox_head.head_module.multi_level_conv_vis.0.bias': torch.zeros(17)}
-    with pytest.raises(UserError, match=r'nothing like bbox_head\.head_module\.multi_level_conv_vis\.0\.bias'):
+    ours = our_weights(published('nano')) | {
+        'bbox_head.head_module.multi_level_conv_vis.0.bias': torch.zeros(17)
+    }
+    with pytest.raises(
+        UserError, match=r'nothing like bbox_head\.head_module\.multi_level_conv_vis\.0\.bias'
+    ):
         to_megvii(ours)

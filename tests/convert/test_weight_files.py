@@ -84,7 +84,8 @@ def test_code_in_a_file_is_not_run(tmp_path, save):
 
 
 @pytest.mark.parametrize(
-    'content', [b'', b'<html>', b'\n<html>404</html>', b'\x08\x07 no model', b'\x0a\xff\xff\xff', b'PK\x03\x04']
+    'content',
+    [b'', b'<html>', b'\n<html>404</html>', b'\x08\x07 no model', b'\x0a\xff\xff\xff', b'PK\x03\x04'],
 )
 def test_other_files_are_one_clear_line(tmp_path, content):
     path = tmp_path / 'w.pth'

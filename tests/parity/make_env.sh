@@ -5,12 +5,13 @@
 #   tests/parity/make_env.sh megvii [DIR]     Megvii's YOLOX 0.3.0
 #   tests/parity/make_env.sh mmpose [DIR]     MMPose 1.3.2 beside the original OpenMMLab packages
 #   tests/parity/make_env.sh super_gradients [DIR]     SuperGradients 3.7.1, its models alone
+#   tests/parity/make_env.sh mindspore [DIR]  MindSpore 2.10.0 (CPU) and MindYOLO 0.5.0
 #
 # DIR defaults to .venv-parity/NAME. PYTHON names the interpreter (default: python3). The peers are only
 # imported, never compiled: no torchvision, no CUDA and no C compiler are needed.
 set -euo pipefail
 
-name=${1:?usage: make_env.sh mmyolo|megvii|mmpose|super_gradients [DIR]}
+name=${1:?usage: make_env.sh mmyolo|megvii|mmpose|super_gradients|mindspore [DIR]}
 env=${2:-.venv-parity/$name}
 torch=torch==2.13.0
 
@@ -40,8 +41,12 @@ super_gradients)
         pillow einops termcolor
     $pip install --no-deps super-gradients==3.7.1
     ;;
+mindspore)
+    $pip install mindspore==2.10.0 'numpy<2' 'opencv-python-headless<4.12' pyyaml tqdm pycocotools
+    $pip install --no-deps mindyolo==0.5.0
+    ;;
 *)
-    echo "make_env.sh: unknown peer '$name' (mmyolo, megvii, mmpose or super_gradients)" >&2
+    echo "make_env.sh: unknown peer '$name' (mmyolo, megvii, mmpose, super_gradients or mindspore)" >&2
     exit 1
     ;;
 esac

@@ -107,7 +107,8 @@ def main() -> int:
     parser.add_argument('--models', nargs='*', default=['nano', 'tiny', 's', 'darknet53'], choices=SIZES)
     parser.add_argument('--python', default='.venv-parity/megvii/bin/python', help="Megvii's interpreter")
     args = parser.parse_args()
-    return int(not all([is_equal(args.python, size) for size in args.models]))
+    equal = [is_equal(args.python, size) for size in args.models]
+    return int(not all(equal))
 
 
 if __name__ == '__main__':

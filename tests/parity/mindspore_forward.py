@@ -1,13 +1,13 @@
-"""Compares our networks' outputs with those of MindYOLO 0.5.0 and of MindSpore's model zoo on the same weights.
+"""Compares our networks' outputs with those of MindYOLO 0.5.0 and of MindSpore's model zoo, same weights.
 
     tests/parity/make_env.sh mindspore
     python tests/parity/mindspore_forward.py [--models nano tiny s] [--zoo FOLDER [--zoo-models darknet53 x]]
 
-FOLDER is ``official/cv/YOLOX`` of the zoo's repository. Each model runs on the CPU in the peers' environment
-(``mindspore_peer.py``); the file that ``mindspore.save_checkpoint`` writes goes through our converter, and our
-network must give the same logits to 1e-4: for MindYOLO on images that it gets as RGB from 0 to 1 and ours as
-BGR from 0 to 255. The zoo's models are compared with their SPP as it is, which pads with zeros, for the record,
-and without that difference.
+FOLDER is ``official/cv/YOLOX`` of the zoo's repository. Each model runs on the CPU in the peers'
+environment (``mindspore_peer.py``); the file that ``mindspore.save_checkpoint`` writes goes through our
+converter, and our network must give the same logits to 1e-4: for MindYOLO on images that it gets as RGB from
+0 to 1 and ours as BGR from 0 to 255. The zoo's models are compared with their SPP as it is, which pads with
+zeros, for the record, and without that difference.
 """
 
 import argparse

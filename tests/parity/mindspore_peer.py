@@ -3,13 +3,13 @@
     python mindspore_peer.py mindyolo SIZE FOLDER
     python mindspore_peer.py zoo darknet53|x FOLDER ZOO [--pool-without-border]
 
-It runs in the peers' environment. ZOO is the folder ``official/cv/YOLOX`` of the zoo's repository, which is no
-package. Weights are random and the batch-norm statistics are those of the images, so that none is trivial.
+It runs in the peers' environment. ZOO is the folder ``official/cv/YOLOX`` of the zoo's repository, which is
+no package. Weights are random, and the batch-norm statistics are those of the images: none is trivial.
 FOLDER gets ``weights.ckpt`` and ``outputs.npz`` with ``images`` (B, 3, H, W), BGR from 0 to 255, and the raw
 ``cls``, ``reg``, ``obj`` logits of the three levels as ``cls0``...
 
-``--pool-without-border`` lets the peer's SPP leave the border out of its windows, as everybody else's, instead
-of padding it with zeros.
+``--pool-without-border`` lets the peer's SPP leave the border out of its windows, as everybody else's,
+instead of padding it with zeros.
 """
 
 import math
@@ -69,7 +69,10 @@ def darknet_layers() -> tuple[list[Layer], list[Layer]]:
     for channels, level in ((256, 8), (128, 6)):
         neck += [conv(channels), [-1, 1, 'Upsample', [None, 2, 'nearest']], [[-1, level], 1, 'Concat', [1]]]
         neck += [conv(channels * (1 + i % 2), 1 + 2 * (i % 2)) for i in range(5)]
-    return backbone, [*neck, [[31, 23, 15], 1, 'YOLOXHead', ['nc', 'stride', 'is_standard_backbone=False', act]]]
+    return backbone, [
+        *neck,
+        [[31, 23, 15], 1, 'YOLOXHead', ['nc', 'stride', 'is_standard_backbone=False', act]],
+    ]
 
 
 def build_mindyolo(size: str) -> tuple[nn.Cell, dict[str, list[nn.Cell]]]:
@@ -84,7 +87,9 @@ def build_mindyolo(size: str) -> tuple[nn.Cell, dict[str, list[nn.Cell]]]:
     else:
         backbone, head = csp_layers('ConvNormAct', 'C3', ['nc', 'stride'])
     depth, width = FACTORS[size]
-    config = dict(stride=[8, 16, 32], depth_multiple=depth, width_multiple=width, backbone=backbone, head=head)
+    config = dict(
+        stride=[8, 16, 32], depth_multiple=depth, width_multiple=width, backbone=backbone, head=head
+    )
     model = create_model('yolox', Config(config), num_classes=80)
     last = model.model.model[-1]
     return model, {kind: list(getattr(last, f'{kind}_preds')) for kind in ('cls', 'reg', 'obj')}
@@ -149,9 +154,7 @@ def pool_without_border() -> None:
 
     def construct(self: nn.Cell, x: Tensor) -> Tensor:
         x = self.conv1(x)
-        pooled = [
-            ops.max_pool2d(x, size, stride=1, padding=size // 2) for size in (5, 9, 13)
-        ]
+        pooled = [ops.max_pool2d(x, size, stride=1, padding=size // 2) for size in (5, 9, 13)]
         return self.conv2(ops.cat([x, *pooled], 1))
 
     SPPBottleneck.construct = construct

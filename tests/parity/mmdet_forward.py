@@ -40,7 +40,8 @@ def is_equal(size: str) -> bool:
         torch.save(dict(meta=dict(epoch=300), state_dict=model.state_dict()), path)
         network = converted(path, 'mmdet', size)
     outputs = zip(logits(network, images), model(images), ('cls', 'reg', 'obj'), strict=True)
-    return all([compare(f'{size} {kind}', *levels) for *levels, kind in outputs])
+    is_close = [compare(f'{size} {kind}', *levels) for *levels, kind in outputs]
+    return all(is_close)
 
 
 def main() -> int:
@@ -49,7 +50,8 @@ def main() -> int:
     parser.add_argument('--models', nargs='*', default=SIZES, choices=SIZES)
     args = parser.parse_args()
     register_all_modules()
-    return int(not all([is_equal(size) for size in args.models]))
+    equal = [is_equal(size) for size in args.models]
+    return int(not all(equal))
 
 
 if __name__ == '__main__':

@@ -3,7 +3,8 @@
     tests/parity/make_env.sh mmyolo
     python tests/parity/mmyolo_keys.py [--write tests/data/mmyolo_yolox_keys.json]
 
-``--write`` keeps MMYOLO's layout for the quick test of the same (``tests/convert/test_architecture_recognition.py``).
+``--write`` keeps MMYOLO's layout for the quick test of the same
+(``tests/convert/test_architecture_recognition.py``).
 """
 
 import argparse

@@ -1,5 +1,7 @@
 """Weights to compare two networks on; needs torch alone, as it runs in the peers' environments."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -7,14 +9,15 @@ SIZE = (2, 3, 224, 288)
 
 
 @torch.no_grad()
-def randomise(model: nn.Module) -> Tensor:
+def randomise(model: nn.Module, *rest: Any) -> Tensor:
     """Makes no norm layer trivial: random weights and biases, and statistics measured on random images.
 
     All is taken to float64: what two networks then differ in is not the order of their sums, which random
     weights blow up to some 1e-4 in float32.
 
     Args:
-        model: Takes images; its convolutions are random already.
+        model: Its convolutions are random already.
+        *rest: What it takes after the images.
 
     Returns:
         These images, (2, 3, 224, 288) float64, 0-255: outputs for them are of order 1 whatever the model.
@@ -28,6 +31,6 @@ def randomise(model: nn.Module) -> Tensor:
             norm.reset_running_stats()
             norm.momentum = None
             norm.train()
-    model(images)
+    model(images, *rest)
     model.eval()
     return images

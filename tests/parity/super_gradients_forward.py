@@ -60,7 +60,8 @@ def main() -> int:
     interpreter = '.venv-parity/super_gradients/bin/python'
     parser.add_argument('--python', default=interpreter, help="SuperGradients' interpreter")
     args = parser.parse_args()
-    return int(not all([is_equal(args.python, size) for size in args.models]))
+    equal = [is_equal(args.python, size) for size in args.models]
+    return int(not all(equal))
 
 
 if __name__ == '__main__':

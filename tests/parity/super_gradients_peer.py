@@ -1,4 +1,4 @@
-"""Runs one YOLOX of SuperGradients 3.7.1 and stores what it saw and said; runs in SuperGradients' environment.
+"""Runs a YOLOX of SuperGradients 3.7.1 and stores what it saw and said; runs in its own environment.
 
     python super_gradients_peer.py yolox_s WEIGHTS.pth OUTPUTS.pth
     python super_gradients_peer.py layouts OUT.json
@@ -22,11 +22,19 @@ import torch
 from random_weights import randomise
 from torch import nn
 
-MODELS = {'nano': 'yolox_n', 'tiny': 'yolox_t', 's': 'yolox_s', 'm': 'yolox_m', 'l': 'yolox_l', 'x': 'yolox_x'}
+MODELS = {
+    'nano': 'yolox_n',
+    'tiny': 'yolox_t',
+    's': 'yolox_s',
+    'm': 'yolox_m',
+    'l': 'yolox_l',
+    'x': 'yolox_x',
+}
 
-UNUSED = frozenset(
-    'albumentations boto3 botocore data_gradients deprecated imagesize jsonschema onnx onnxruntime onnxsim '
-    'pycocotools rapidfuzz requests scipy stringcase torchmetrics torchvision treelib'.split()
+UNUSED = (
+    *('albumentations', 'boto3', 'botocore', 'data_gradients', 'deprecated', 'imagesize', 'jsonschema'),
+    *('onnx', 'onnxruntime', 'onnxsim', 'pycocotools', 'rapidfuzz', 'requests', 'scipy', 'stringcase'),
+    *('torchmetrics', 'torchvision', 'treelib'),
 )
 """What SuperGradients imports for training, data and export, and a model never calls."""
 

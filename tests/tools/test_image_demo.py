@@ -170,6 +170,33 @@ def test_a_format_that_the_device_has_not(run, checkpoint, photos, tmp_path):
         )
 
 
+@pytest.mark.parametrize(
+    ('arguments', 'config'),
+    [
+        (('in', 'w.pth'), None),
+        (('in', 'c.py', 'w.pth'), 'c.py'),
+        (('in', '--batch-size', '2', 'w.pth'), None),
+        (('in', 'c.py', '--batch-size', '2', 'w.pth', '--cfg-options', 'a=1'), 'c.py'),
+    ],
+)
+def test_the_config_may_be_left_out(arguments, config):
+    args = image_demo.parse_args(arguments)
+    assert (args.input, args.config, args.checkpoint) == (Path('in'), config, 'w.pth')
+
+
+def test_pictures_without_a_config(run, checkpoint, photos, tmp_path):
+    out, options = (
+        tmp_path / 'out',
+        ('--device', 'cpu', '--score-thr', 0.2, '--cfg-options', 'img_scale=(64,64)'),
+    )
+    printed = run(image_demo, photos / 'wide.png', checkpoint, '--out-dir', out, *options)
+    results = json.loads((out / 'predictions.json').read_text())
+    assert f'{len(results)} objects in 1 images, scores from 0.2: {out}' in printed
+    assert {entry['class_name'] for entry in results} == {'cat', 'dog'}
+    run(image_demo, photos / 'wide.png', CONFIG, checkpoint, '--out-dir', tmp_path / 'named', *OPTIONS)
+    assert json.loads((tmp_path / 'named/predictions.json').read_text()) == results
+
+
 def test_a_higher_threshold_and_no_file(run, checkpoint, photos, tmp_path):
     image = photos / 'wide.png'
     options = (*OPTIONS[:2], '--score-thr', 1.1, '--no-json', *OPTIONS[4:])

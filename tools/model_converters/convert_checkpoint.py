@@ -3,11 +3,11 @@
     python tools/model_converters/convert_checkpoint.py yolox_s.pth yolox_s_mmyolox.pth
     python tools/model_converters/convert_checkpoint.py epoch_300.pth yolox_s_megvii.pth --to megvii
 
-Where the weights come from, and which model they are, is seen from them: Megvii's YOLOX, MMYOLO, MMDetection,
-MMPose, SuperGradients, MindYOLO and MindSpore's model zoo, and ONNX files of Megvii's exporter. Prints what became
-of every tensor of the file. The result is written only when all of them are used and none is missing, or under
-``--allow-partial``. Where a file holds the moving average of the weights beside the raw ones, the average is
-taken; optimizers are left out.
+Where the weights come from, and which model they are, is seen from them: Megvii's YOLOX, MMYOLO,
+MMDetection, MMPose, SuperGradients, MindYOLO and MindSpore's model zoo, and ONNX files of Megvii's exporter.
+Prints what became of every tensor of the file. The result is written only when all of them are used and none
+is missing, or under ``--allow-partial``. Where a file holds the moving average of the weights beside the raw
+ones, the average is taken; optimizers are left out.
 """
 
 from __future__ import annotations
@@ -116,7 +116,9 @@ def checkpoint(src: Path, conversion: Conversion, recorded: dict[str, Any], layo
         return dict(model=to_megvii(conversion.state_dict))
     architecture = asdict(conversion.architecture)
     meta = dict(source=src.name, converted_from=conversion.source.title, architecture=architecture)
-    return dict(state_dict=conversion.state_dict, meta=meta | (dict(dataset_meta=recorded) if recorded else {}))
+    return dict(
+        state_dict=conversion.state_dict, meta=meta | (dict(dataset_meta=recorded) if recorded else {})
+    )
 
 
 def save(dst: Path, content: dict[str, Any]) -> None:

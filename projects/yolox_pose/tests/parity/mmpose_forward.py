@@ -27,14 +27,15 @@ from converted import compare, converted, logits  # noqa: E402
 
 STRIDES = (8, 16, 32)
 SIZES = ('tiny', 's', 'm', 'l')
+KINDS = ('cls', 'reg', 'obj', 'offsets', 'visibility', 'boxes, pixels', 'keypoints, pixels')
 
 
-def decoded(outputs: tuple[list[Tensor], ...]) -> tuple[Tensor, Tensor]:
+def decoded(outputs: tuple[list[Tensor], ...]) -> tuple[list[Tensor], list[Tensor]]:
     """Boxes (B, N, 4) xyxy and keypoints (B, N, K, 2), in input pixels."""
     sizes = [(level.shape[2], level.shape[3]) for level in outputs[0]]
     priors = grid_priors(sizes, STRIDES, outputs[0][0].device)
     bboxes = decode_bboxes(flatten_levels(outputs[1]), priors)
-    return bboxes, decode_keypoints(flatten_levels(outputs[3]), priors.expand(len(bboxes), -1, -1))
+    return [bboxes], [decode_keypoints(flatten_levels(outputs[3]), priors.expand(len(bboxes), -1, -1))]
 
 
 def is_equal(python: str, size: str) -> bool:
@@ -45,11 +46,11 @@ def is_equal(python: str, size: str) -> bool:
         network = converted(weights, 'mmpose', size)
         peer = torch.load(outputs, weights_only=True)
     cls, obj, reg, offsets, vis = peer['outputs']
-    ours, theirs = logits(network, peer['images']), (cls, reg, obj, offsets, vis)
-    kinds = ('cls', 'reg', 'obj', 'keypoints', 'visibility')
-    pairs = [*zip(kinds, ours, theirs, strict=True)]
-    pairs += zip(('boxes, pixels', 'keypoints, pixels'), ([x] for x in decoded(ours)), ([x] for x in (peer['bboxes'], peer['keypoints'])), strict=True)
-    return all([compare(f'{size} {kind}', *levels) for kind, *levels in pairs])
+    raw = logits(network, peer['images'])
+    theirs = (cls, reg, obj, offsets, vis, [peer['bboxes']], [peer['keypoints']])
+    pairs = zip(KINDS, (*raw, *decoded(raw)), theirs, strict=True)
+    is_close = [compare(f'{size} {kind}', *levels) for kind, *levels in pairs]
+    return all(is_close)
 
 
 def main() -> int:
@@ -58,7 +59,8 @@ def main() -> int:
     parser.add_argument('--models', nargs='*', default=['tiny', 's'], choices=SIZES)
     parser.add_argument('--python', default='.venv-parity/mmpose/bin/python', help="MMPose's interpreter")
     args = parser.parse_args()
-    return int(not all([is_equal(args.python, size) for size in args.models]))
+    equal = [is_equal(args.python, size) for size in args.models]
+    return int(not all(equal))
 
 
 if __name__ == '__main__':

@@ -1,0 +1,205 @@
+"""Whether an exported file computes what PyTorch does: on the same images, in its own runtime."""
+
+import copy
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.config import ConfigDict
+
+from mmyolox.deploy import Detections, ExportedModel, ModelInfo
+from mmyolox.deploy.letterbox import fitted_size, letterbox
+from mmyolox.models import YOLODetector
+from mmyolox.utils.errors import UserError
+
+from .differences import CLEAR_SCORE, match, row_differences
+from .formats import Format
+from .inputs import Image, graph_input
+from .network import ExportNetwork
+from .options import ExportOptions
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How far an exported file may be from PyTorch.
+
+    Attributes:
+        rows: The largest difference in the table of all priors, of a score, or of a box's value relative to
+            that value where it is above 1; None where roundings add up too far to say.
+        found: The least share of clear objects that the other finds too, both ways.
+        iou: Their least overlap.
+        score: Their mean difference in score.
+    """
+
+    rows: float | None
+    found: float
+    iou: float
+    score: float
+
+
+LIMITS = dict(
+    fp32=Limits(rows=5e-3, found=0.98, iou=0.95, score=5e-3),
+    fp16=Limits(rows=None, found=0.9, iou=0.8, score=0.03),
+    int8=Limits(rows=None, found=0.6, iou=0.5, score=0.15),
+)
+"""By precision."""
+
+LETTERBOXED = Limits(rows=None, found=0.9, iou=0.8, score=0.03)
+"""In float32 with letterboxing in the graph, whose grey levels differ by 1 from OpenCV's."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """How far an exported file is from PyTorch.
+
+    Attributes:
+        limits: How far it may be.
+        images: How many were compared.
+        box_rows: Largest difference of a box or point in the table of all priors, see :class:`Limits`; NaN
+            without such a table.
+        score_rows: Largest difference of a score in it.
+        objects: Clear objects that PyTorch finds.
+        found: Share of clear objects that both find; 1 if neither finds any.
+        pixels: Largest difference of a side of their boxes, in pixels of the image.
+        score: Mean difference of their scores.
+        largest_score: Largest difference of their scores.
+    """
+
+    limits: Limits
+    images: int
+    box_rows: float
+    score_rows: float
+    objects: int
+    found: float
+    pixels: float
+    score: float
+    largest_score: float
+
+    def describe(self) -> str:
+        """The figures in one line."""
+        rows = (
+            ''
+            if math.isnan(self.box_rows)
+            else f'largest difference of a row: {self.box_rows:.2g} in boxes, {self.score_rows:.2g} in scores; '
+        )
+        return (
+            f'{self.images} images: {rows}{self.objects} objects over {CLEAR_SCORE}, {self.found:.1%} found '
+            f'by both, largest difference {self.pixels:.2g} px and {self.largest_score:.2g} in score'
+        )
+
+    def fault(self) -> str | None:
+        """Which limit is exceeded, or None."""
+        if self.limits.rows is not None and max(self.box_rows, self.score_rows) > self.limits.rows:
+            worst = max(self.box_rows, self.score_rows)
+            return f'the largest difference of a row is {worst:.2g}, more than {self.limits.rows}'
+        if self.found < self.limits.found:
+            return f'{self.found:.1%} of the objects are found by both, less than {self.limits.found:.0%}'
+        if self.score > self.limits.score:
+            return f'scores differ by {self.score:.2g} in the mean, more than {self.limits.score}'
+        return None
+
+
+def verify(
+    model: YOLODetector, path: Path, form: Format, options: ExportOptions, images: Sequence[Image]
+) -> Report:
+    """Compares an exported file with the model it was exported from; a file that differs is removed.
+
+    Args:
+        model: The model.
+        path: Of :meth:`~mmyolox.export.formats.Format.export`.
+        form: The format.
+        options: As exported.
+        images: (h, w, channels) uint8 each, BGR; photographs like those that the network was trained on say
+            most.
+
+    Raises:
+        UserError: It differs more than its precision explains, or its runtime cannot run it.
+    """
+    exported = ExportedModel(path, runtime=form.load(path))
+    report = compare(model, exported, options, images)
+    fault = report.fault()
+    if fault:
+        form.remove(path)
+        raise UserError(f'{path} does not compute what PyTorch does and was removed: {fault}')
+    return report
+
+
+def compare(
+    model: YOLODetector, exported: ExportedModel, options: ExportOptions, images: Sequence[Image]
+) -> Report:
+    """How far an exported model is from the model it was exported from; see :func:`verify`."""
+    limits = LIMITS[options.precision.name]
+    box_rows = score_rows = math.nan
+    if options.preprocess:
+        limits = LETTERBOXED if options.precision.name == 'fp32' else limits
+    elif options.form != 'end2end':
+        box_rows, score_rows = _row_differences(model, exported, options, images)
+    if math.isnan(box_rows):
+        limits = replace(limits, rows=None)
+    pairs = zip(predict(model, images, exported.info), exported(images), strict=True)
+    matches = [match(*pair, limits.iou) for pair in pairs]
+    scores = np.concatenate([one.scores for one in matches])
+    clear = sum(one.clear for one in matches)
+    return Report(
+        limits,
+        len(images),
+        box_rows,
+        score_rows,
+        sum(one.objects for one in matches),
+        sum(one.found for one in matches) / clear if clear else 1.0,
+        max(one.pixels for one in matches),
+        float(scores.mean()) if len(scores) else 0.0,
+        float(scores.max(initial=0)),
+    )
+
+
+def predict(model: YOLODetector, images: Iterable[Image], info: ModelInfo) -> list[Detections]:
+    """What PyTorch finds, one image at a time, with the input's size and thresholds of an exported model."""
+    network = copy.deepcopy(model).cpu().float()
+    network.bbox_head.test_cfg = ConfigDict(
+        score_thr=info.score_thr,
+        multi_label=info.multi_label,
+        nms_pre=info.nms_pre,
+        nms=dict(iou_threshold=info.iou_thr),
+        max_per_img=info.max_per_img,
+    )
+    return [_predict(network, image, info) for image in images]
+
+
+@torch.no_grad()
+def _predict(network: YOLODetector, image: Image, info: ModelInfo) -> Detections:
+    boxed = letterbox(image, info.input_size, info.pad_value)
+    height, width = image.shape[:2]
+    new_height, new_width = fitted_size((height, width), info.input_size)
+    matrix = np.diag([new_width / width, new_height / height, 1.0])
+    inputs = torch.from_numpy(np.ascontiguousarray(boxed.transpose(2, 0, 1)[None]))
+    batch = network.data_preprocessor(dict(inputs=inputs, data_samples=None))
+    feats = network.neck(network.backbone(batch['inputs']))
+    (found,) = network.bbox_head.predict(feats, [dict(matrix=matrix, ori_shape=(height, width))])
+    return Detections(found.bboxes.numpy(), found.scores.numpy(), found.labels.numpy())
+
+
+def _row_differences(
+    model: YOLODetector, exported: ExportedModel, options: ExportOptions, images: Sequence[Image]
+) -> tuple[float, float]:
+    """The largest differences of boxes and of scores in the tables of all priors.
+
+    With dynamic shapes, another batch and another size than those that were traced.
+    """
+    network = ExportNetwork(model, options).eval()
+    info, count = exported.info, options.batch + options.dynamic_batch
+    if options.dynamic_size:
+        height, width = info.input_size
+        info = replace(info, input_size=(height + max(info.strides), width + 2 * max(info.strides)))
+    worst = np.zeros(2)
+    for start in range(0, len(images), count):
+        chosen = [images[index % len(images)] for index in range(start, start + count)]
+        batch = np.concatenate([graph_input(image, info) for image in chosen])
+        with torch.no_grad():
+            wanted = network(torch.from_numpy(batch)).numpy()
+        (rows,) = exported.runtime.run(batch)
+        worst = np.maximum(worst, row_differences(rows.astype(np.float32), wanted, len(info.classes)))
+    return float(worst[0]), float(worst[1])

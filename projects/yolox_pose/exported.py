@@ -1,0 +1,36 @@
+"""What the points of an exported pose model are: keypoints, for the tools that draw and evaluate them."""
+
+from typing import Any
+
+from mmengine.structures import InstanceData
+from torch import Tensor
+
+from mmyolox.deploy import ModelInfo
+from mmyolox.predictor import PointKind
+
+from .instances import PoseInstances
+from .skeleton_defaults import default_sigma
+
+
+def _dataset_meta(info: ModelInfo) -> dict[str, Any]:
+    """The skeleton as far as it is drawn; mirror pairs, which are not, are left out of exported files."""
+    skeleton = dict(
+        keypoints=list(info.points),
+        links=[[info.points[index] for index in link] for link in info.links],
+        flip_pairs=[],
+        sigmas=[default_sigma(name) for name in info.points],
+    )
+    return dict(skeleton=skeleton, class_keypoints=info.class_points)
+
+
+def _instances(found: InstanceData, points: Tensor) -> PoseInstances:
+    """The detections with the fields that the head gives them."""
+    return PoseInstances(
+        **dict(found.items()),
+        keypoints=points[..., :2],
+        keypoint_scores=points[..., 2],
+        bbox_scores=found.scores,
+    )
+
+
+KEYPOINTS = PointKind('YOLOXPoseVisualizer', _dataset_meta, _instances)

@@ -1,0 +1,122 @@
+"""mmyolox/deploy/draw.py: where ink goes, and where not."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from mmyolox.deploy import Detections, ModelInfo
+from mmyolox.deploy.draw import class_colour, draw, ink_on, text_mask
+
+INFO = ModelInfo(('cat', 'dog'), (64, 64), points=('a', 'b', 'c'), links=((0, 1), (1, 2)))
+GREY = np.full((120, 160, 3), 77, np.uint8)
+
+
+def found(*bboxes, labels=None, scores=None, points=None) -> Detections:
+    count = len(bboxes)
+    return Detections(
+        np.array(bboxes, np.float32).reshape(-1, 4),
+        np.linspace(0.9, 0.5, count, dtype=np.float32) if scores is None else np.float32(scores),
+        np.zeros(count, np.int64) if labels is None else np.array(labels),
+        None if points is None else np.array(points, np.float32),
+    )
+
+
+def drawn(picture: np.ndarray, colour=None) -> set[tuple[int, int]]:
+    """The pixels (x, y) of a colour, or all that are not as they were."""
+    mask = (picture != GREY).any(axis=2) if colour is None else (picture == colour).all(axis=2)
+    return {(int(x), int(y)) for y, x in np.argwhere(mask)}
+
+
+def test_a_box_covers_its_pixels_and_the_image_is_left_alone() -> None:
+    picture = draw(GREY, found((20, 40, 100, 90), labels=[1]), INFO)
+    assert (GREY == 77).all()
+    ink = {pixel for pixel in drawn(picture) if pixel[1] >= 40}
+    assert {x for x, _ in ink} == set(range(20, 100))
+    assert {y for _, y in ink} == set(range(40, 90))
+    assert ink == drawn(picture, class_colour(1)) - {pixel for pixel in drawn(picture) if pixel[1] < 40}
+    assert len(ink) == 2 * 80 + 2 * 48
+
+
+def test_nothing_found_is_a_copy() -> None:
+    picture = draw(GREY, found(), INFO)
+    assert (picture == GREY).all()
+    assert picture is not GREY
+
+
+def test_the_best_is_on_top() -> None:
+    picture = draw(GREY, found((20, 40, 100, 90), (20, 40, 100, 90), labels=[0, 1]), INFO)
+    assert tuple(picture[60, 20]) == class_colour(0)
+
+
+@pytest.mark.parametrize(
+    'bbox',
+    [(-50, -50, 500, 500), (0, 0, 0, 0), (160, 120, 160, 120), (-90, -90, -80, -80), (150, 100, 300, 300)],
+)
+def test_boxes_at_and_beyond_the_border(bbox) -> None:
+    draw(GREY, found(bbox), INFO)
+
+
+@pytest.mark.parametrize(('top', 'row'), [(40, 31), (5, 7), (-3, 2)])
+def test_the_name_is_above_the_box_or_below_its_upper_edge(top: int, row: int) -> None:
+    picture = draw(GREY, found((20, top, 100, 90)), INFO)
+    assert ink_on(class_colour(0)) in {tuple(pixel) for pixel in picture[row : row + 8, 20:80].reshape(-1, 3)}
+
+
+def test_a_name_wider_than_the_image_is_cut() -> None:
+    info = replace(INFO, classes=('x' * 99, 'y'))
+    assert draw(GREY[:6, :20], found((0, 0, 9, 5)), info).shape == (6, 20, 3)
+
+
+def test_text_is_a_raster_of_glyphs() -> None:
+    rows = [''.join('.#'[bit] for bit in row) for row in text_mask('Ag').astype(int)]
+    assert rows == [
+        '.............',
+        '..###........',
+        '.#...#.......',
+        '.#...#..####.',
+        '.#####.#...#.',
+        '.#...#.#...#.',
+        '.#...#..####.',
+        '.#...#.....#.',
+        '........###..',
+        '.............',
+    ]
+
+
+def test_all_of_ascii_differs_and_the_rest_is_a_question_mark() -> None:
+    masks = {text_mask(chr(code)).tobytes() for code in range(32, 127)}
+    assert len(masks) == 95
+    np.testing.assert_array_equal(text_mask('é\n'), text_mask('??'))
+
+
+@pytest.mark.parametrize(
+    ('scores', 'seen'),
+    [((0.9, 0.9, 0.9), 'abc'), ((0.9, 0.2, 0.9), 'ac'), ((0.2, 0.9, 0.9), 'bc'), ((0, 0, 0), '')],
+)
+def test_points_and_lines_whose_points_are_seen(scores, seen) -> None:
+    places = dict(a=(20, 110), b=(80, 110), c=(80, 70))
+    points = [[(*place, score) for place, score in zip(places.values(), scores, strict=True)]]
+    picture = draw(GREY, found((0, 0, 160, 40), points=points), INFO)
+    below = {pixel for pixel in drawn(picture) if pixel[1] > 45}
+    assert {name for name, place in places.items() if place in below} == set(seen)
+    assert ((50, 110) in below) == ('a' in seen and 'b' in seen)
+    assert ((80, 90) in below) == ('b' in seen and 'c' in seen)
+
+
+def test_a_class_shows_its_own_points_only() -> None:
+    info = replace(INFO, class_points=((0, 2), ()))
+    points = [[(20, 110, 1), (80, 110, 1), (80, 70, 1)]] * 2
+    picture = draw(GREY, found((0, 0, 9, 9), (0, 0, 9, 9), labels=[0, 1], points=points), info)
+    assert {(x, y) in drawn(picture) for x, y in ((20, 110), (80, 70))} == {True}
+    assert (80, 110) not in drawn(picture)
+
+
+def test_points_far_outside() -> None:
+    points = [[(-1e6, 50, 1), (1e6, 50, 1), (80, -1e7, 1)]]
+    draw(GREY, found((0, 0, 160, 40), points=points), INFO)
+
+
+@pytest.mark.parametrize(('colour', 'ink'), [((255, 255, 255), (0, 0, 0)), ((200, 0, 0), (255, 255, 255))])
+def test_ink_stands_out(colour, ink) -> None:
+    assert ink_on(colour) == ink
