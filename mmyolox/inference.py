@@ -222,9 +222,9 @@ def _known_names(dataset: DetectionDataset, recorded: dict[str, Any]) -> Iterato
     if dataset.ann_file.endswith('.json') and osp.isfile(dataset.ann_file):
         yield read_class_names(dataset.ann_file)
     # The import takes over a second, and is seldom needed.
-    from mmdet.evaluation import get_classes
+    from mmdet.datasets import CocoDataset
 
-    yield get_classes('coco')
+    yield CocoDataset.METAINFO['classes']  # mmdet's get_classes has underscores, which no annotation has
 
 
 def _on_device(model: YOLODetector, device: str) -> YOLODetector:

@@ -18,11 +18,14 @@ from mmengine.structures import InstanceData
 from numpy.typing import NDArray
 from torch import Tensor
 
+from . import inference
 from .convert.extensions import load_projects
 from .datasets.transforms import UndecodableImageError, read_image
 from .deploy import DeployError, Detections, ExportedModel, ModelInfo
-from .inference import Image, detect
+from .deploy.runtimes import SUFFIXES
+from .inference import Image
 from .models import YOLODetector
+from .utils.errors import UserError
 from .utils.threads import map_ahead
 from .visualization import YOLOXVisualizer, build_visualizer
 
@@ -69,23 +72,49 @@ def register_points(kind: PointKind) -> None:
     _POINT_KINDS.append(kind)
 
 
-def checkpoint_predictor(model: YOLODetector) -> Predictor:
-    """A predictor of a model from :func:`mmyolox.inference.init_detector`."""
+def open_predictor(
+    config: str | Path | None,
+    checkpoint: str | Path,
+    device: str | None = None,
+    cfg_options: dict[str, Any] | None = None,
+    allow_unsafe: bool = False,
+    dtype: str = 'float32',
+) -> Predictor:
+    """Loads a checkpoint, or an exported file, which its runtime runs on the CPU.
+
+    Args:
+        config: As for :func:`mmyolox.inference.init_detector`; None for an exported file.
+        checkpoint: A checkpoint, or a file that :mod:`mmyolox.deploy` runs.
+        device: As for :func:`mmyolox.inference.init_detector`, as are the others; they have no meaning for an
+            exported file.
+        cfg_options: See ``device``.
+        allow_unsafe: See ``device``.
+        dtype: See ``device``.
+
+    Raises:
+        UserError: The file cannot be used, or an option means nothing for an exported file.
+    """
+    if not str(checkpoint).endswith(SUFFIXES):
+        model = inference.init_detector(config, checkpoint, device, cfg_options, allow_unsafe, dtype=dtype)
+        return _of_checkpoint(model)
+    if config or cfg_options or device not in (None, 'cpu') or dtype != 'float32':
+        raise UserError(
+            f'{checkpoint} is an exported file, which says all itself and runs on the CPU: leave out the '
+            'config, --cfg-options, --device and --dtype'
+        )
+    return _of_export(ExportedModel(checkpoint))
+
+
+def _of_checkpoint(model: YOLODetector) -> Predictor:
     first_step = model.cfg.test_dataloader.dataset.pipeline[0]
     return Predictor(
-        partial(detect, model),
+        partial(inference.detect, model),
         build_visualizer(model.cfg, model.dataset_meta),
         first_step.get('color_type') == 'grayscale',
     )
 
 
-def exported_predictor(path: str | Path) -> Predictor:
-    """A predictor of an exported file.
-
-    Raises:
-        DeployError: As of :class:`mmyolox.deploy.ExportedModel`, or nothing is known of its points.
-    """
-    model = ExportedModel(path)
+def _of_export(model: ExportedModel) -> Predictor:
     info, kind = model.info, point_kind(model)
     meta: dict[str, Any] = dict(classes=info.classes, cat_ids=info.category_ids)
     if kind is not None:

@@ -253,34 +253,6 @@ def recorded(results: Iterator[list[Entry]], path: Path) -> Iterator[list[Entry]
         file.write('\n]\n')
 
 
-def open_predictor(args: argparse.Namespace) -> 'Predictor':
-    """Loads the checkpoint or the exported file.
-
-    Raises:
-        UserError: It cannot be used, or an option means nothing for an exported file.
-    """
-    from mmyolox.deploy.runtimes import SUFFIXES
-    from mmyolox.inference import init_detector
-    from mmyolox.predictor import checkpoint_predictor, exported_predictor
-
-    if args.checkpoint.endswith(SUFFIXES):
-        if args.config or args.cfg_options or args.device not in (None, 'cpu') or args.dtype != 'float32':
-            raise UserError(
-                f'{args.checkpoint} is an exported file, which says all itself: leave out the config, '
-                '--cfg-options, --device and --dtype'
-            )
-        return exported_predictor(args.checkpoint)
-    model = init_detector(
-        args.config,
-        args.checkpoint,
-        args.device,
-        args.cfg_options,
-        args.allow_unsafe_checkpoint,
-        dtype=args.dtype,
-    )
-    return checkpoint_predictor(model)
-
-
 def main() -> None:
     """Finds the images or the video, then the objects in them."""
     args = parse_args()
@@ -292,7 +264,17 @@ def main() -> None:
 
     is_video = args.input.suffix.lower() in VIDEO_SUFFIXES and not args.input.is_dir()
     source = VideoFile(args) if is_video else ImageFiles(args)
-    results = source.results(open_predictor(args))
+    from mmyolox.predictor import open_predictor
+
+    predictor = open_predictor(
+        args.config,
+        args.checkpoint,
+        args.device,
+        args.cfg_options,
+        args.allow_unsafe_checkpoint,
+        dtype=args.dtype,
+    )
+    results = source.results(predictor)
     if not args.no_json:
         results = recorded(results, args.out_dir / 'predictions.json')
     counts = [len(entries) for entries in results]

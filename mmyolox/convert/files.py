@@ -18,7 +18,10 @@ holds the raw weights.
 """
 
 _ONNX_START = b'\x08'  # ModelProto's first field, the number ir_version
-_MINDSPORE_START = b'\x0a'  # Checkpoint's first field, the list of values
+_MINDSPORE_STARTS = (
+    b'\x0a',
+    b'\xd8\x5e\x3a\x7f',
+)  # Checkpoint's first field, or the mark of an encrypted one
 
 
 def read_weights(path: str | Path, allow_unsafe: bool = False) -> tuple[dict[str, Tensor], tuple[str, ...]]:
@@ -39,7 +42,7 @@ def read_weights(path: str | Path, allow_unsafe: bool = False) -> tuple[dict[str
 
 
 def read_protobuf(path: Path) -> dict[str, Tensor] | None:
-    """Reads MindSpore's and ONNX files, which are known by their first byte.
+    """Reads MindSpore's and ONNX files, which are known by their first bytes.
 
     Returns:
         The tensors; None for a file of another kind.
@@ -48,12 +51,12 @@ def read_protobuf(path: Path) -> dict[str, Tensor] | None:
         UserError: The file is damaged, or is neither after all.
     """
     with path.open('rb') as file:
-        start = file.read(1)
-    if start == _ONNX_START:
+        start = file.read(4)
+    if start.startswith(_ONNX_START):
         from .onnx_weights import read_model
 
         return read_model(path)
-    if start == _MINDSPORE_START:
+    if start.startswith(_MINDSPORE_STARTS):
         from .mindspore import read_checkpoint
 
         return read_checkpoint(path)

@@ -41,11 +41,6 @@ _DTYPES: dict[str, torch.dtype] = {
 }
 
 
-def looks_like(start: bytes) -> bool:
-    """Whether a file that starts with these bytes, at least 4, may be a checkpoint of MindSpore's."""
-    return start[:1] == _VALUE_START or start[:4] == _ENCRYPTED_START
-
-
 def read_checkpoint(path: Path) -> dict[str, Tensor]:
     """Reads the tensors of a MindSpore checkpoint.
 

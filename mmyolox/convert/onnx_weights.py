@@ -24,11 +24,6 @@ _MAX_DEPTH = 30
 _HEAD = 'bbox_head.head_module.multi_level_'
 
 
-def looks_like(start: bytes) -> bool:
-    """Whether a file that starts with these bytes may be an ONNX model: the field ``ir_version`` is first."""
-    return start[:1] == b'\x08'
-
-
 def read_model(path: Path) -> dict[str, Tensor]:
     """Reads the convolutions of an ONNX model.
 
@@ -67,7 +62,7 @@ def _load(path: Path) -> Any:
     except ImportError as error:
         raise UserError('reading ONNX files needs the package onnx: install it') from error
     try:
-        return onnx.load(path)
+        return onnx.load(path, format='protobuf')
     except (DecodeError, onnx.checker.ValidationError, OSError) as error:
         raise UserError(f'{path} is damaged or no ONNX model ({str(error).splitlines()[0]})') from error
 
@@ -104,7 +99,10 @@ def _constant(path: Path, name: str, producers: Mapping[str, Any], constants: Ma
         value = producers[name].attribute[0].t
     else:
         raise UserError(f'{path}: {name or "the bias of a convolution"} is computed, as in a quantised model')
-    return torch.from_numpy(numpy_helper.to_array(value).copy()).float()
+    try:
+        return torch.from_numpy(numpy_helper.to_array(value).copy()).float()
+    except (TypeError, ValueError) as error:
+        raise UserError(f'{path} is damaged: tensor {name} is not as large as it should be') from error
 
 
 def _recognises(names: Collection[str]) -> bool:

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
-from mmyolox.datasets.coco_file import read_coco
+from mmyolox.datasets.coco_file import CocoAnnotations, read_coco
 from mmyolox.deploy import Detections, ExportedModel
 from mmyolox.evaluation import YOLOXCocoMetric
 from mmyolox.models import YOLODetector
@@ -33,8 +34,9 @@ def compare_ap(
     Raises:
         UserError: The annotations are at fault, lack a class of the model, or an image is missing.
     """
-    images = read_coco(str(ann_file)).images
-    metrics = [_metric(model, ann_file) for _ in range(2)]
+    file = read_coco(str(ann_file))
+    images, meta = file.images, _dataset_meta(model, file)
+    metrics = [_metric(ann_file, meta) for _ in range(2)]
     entries = iter(images)
     while chunk := list(islice(entries, _CHUNK)):
         pixels = [read_image(model, img_prefix / entry['file_name']) for entry in chunk]
@@ -47,9 +49,18 @@ def compare_ap(
     return {name.removeprefix('coco/'): (value, second[name]) for name, value in first.items()}
 
 
-def _metric(model: YOLODetector, ann_file: Path) -> YOLOXCocoMetric:
+def _dataset_meta(model: YOLODetector, file: CocoAnnotations) -> dict[str, Any]:
+    """The model's, with its classes as the file spells them: mmdet's names of COCO's have no spaces."""
+    spelt = {name.replace(' ', '_'): name for name in file.category_ids}
+    classes = model.dataset_meta['classes']
+    return model.dataset_meta | dict(
+        classes=tuple(spelt.get(name.replace(' ', '_'), name) for name in classes)
+    )
+
+
+def _metric(ann_file: Path, meta: dict[str, Any]) -> YOLOXCocoMetric:
     metric = YOLOXCocoMetric(str(ann_file))
-    metric.dataset_meta = model.dataset_meta
+    metric.dataset_meta = meta
     return metric
 
 

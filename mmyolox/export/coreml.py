@@ -18,7 +18,7 @@ _INPUT, _OUTPUT = 'images', 'output'
 
 
 def export(model: YOLODetector, dst: Path, options: ExportOptions) -> None:
-    """Writes an ML program, the folder ``NAME.mlpackage``; see :meth:`mmyolox.export.formats.Format.export`.
+    """Writes an ML program, the folder ``NAME.mlpackage``; see :meth:`.formats.Format.export`.
 
     ``fp16`` is what the Neural Engine computes in. It needs iOS 15 or macOS 12. The
     :class:`~mmyolox.deploy.ModelInfo` is its user-defined metadata ``mmyolox``.

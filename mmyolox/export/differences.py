@@ -27,8 +27,8 @@ def row_differences(
     is_score[4 : 5 + classes] = is_score[5 + classes + 2 :: 3] = True
     relative = apart / np.maximum(1, np.abs(wanted))
     # A value that is not a number is as far away as can be.
-    boxes, scores = relative[..., ~is_score].max(), apart[..., is_score].max()
-    return tuple(np.nan_to_num([boxes, scores], nan=np.inf))
+    boxes, scores = np.nan_to_num([relative[..., ~is_score].max(), apart[..., is_score].max()], nan=np.inf)
+    return float(boxes), float(scores)
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,7 @@ class Format:
         forms: The values of ``ExportOptions.form`` that it can have.
         focuses: The values of ``ExportOptions.focus`` that it can have.
         systems: Where it can be had, as :func:`platform.system` names them; empty for everywhere.
+        runs_on: Where its runtime is, in the same way.
         flexible: Whether its graph may take any batch or size.
         batches: Whether its graph may take more than one image.
         preprocess: Whether letterboxing may be in its graph.
@@ -51,6 +52,7 @@ class Format:
     forms: tuple[str, ...] = ('raw', 'decoded')
     focuses: tuple[str, ...] = ('conv', 'slices')
     systems: tuple[str, ...] = ()
+    runs_on: tuple[str, ...] = ()
     flexible: bool = False
     batches: bool = True
     preprocess: bool = False
@@ -60,7 +62,8 @@ class Format:
     def unavailable(self, precision: str = 'fp32') -> str | None:
         """Why it cannot be had on this machine, in one line, or None if it can."""
         if self.systems and platform.system() not in self.systems:
-            return f'format {self.name} cannot be had on {platform.system()}, only on {" or ".join(self.systems)}'
+            systems = ' or '.join(self.systems)
+            return f'format {self.name} cannot be had on {platform.system()}, only on {systems}'
         packages = (*self.packages, 'nncf') if precision == 'int8' else self.packages
         if any(importlib.util.find_spec(package.replace('-', '_')) is None for package in packages):
             return (
@@ -68,6 +71,12 @@ class Format:
             )
         if self.gpu and shutil.which('nvidia-smi') is None:
             return f'format {self.name} needs an NVIDIA GPU with its driver, and there is none'
+        return None
+
+    def unverifiable(self) -> str | None:
+        """Why its files can be written here but not run, in one line, or None if they can be run."""
+        if self.runs_on and platform.system() not in self.runs_on:
+            return f'not verified: only {" and ".join(self.runs_on)} can run {self.title}'
         return None
 
     def check(self, options: ExportOptions) -> None:
@@ -206,6 +215,7 @@ _FORMATS = (
         packages=('coremltools',),
         precisions=('fp32', 'fp16'),
         systems=('Linux', 'Darwin'),
+        runs_on=('Darwin',),
     ),
 )
 FORMATS: dict[str, Format] = {entry.name: entry for entry in _FORMATS}

@@ -10,6 +10,8 @@ from mmyolox.deploy import ModelInfo
 from mmyolox.deploy.runtimes import Array
 from mmyolox.utils.atomic import atomic_write
 
+FLOAT32 = np.dtype(np.float32)
+
 
 @dataclass
 class LoadedGraph:
@@ -28,7 +30,7 @@ class LoadedGraph:
     input_shape: tuple[int | None, ...]
     metadata: str | None
     output_names: tuple[str, ...] = ('output',)
-    input_dtype: np.dtype = np.dtype(np.float32)
+    input_dtype: np.dtype = FLOAT32
     input_name: str = 'images'
 
     def run(self, batch: Array) -> list[Array]:

@@ -20,7 +20,7 @@ _INPUT, _OUTPUT = 'in0', 'out0'
 
 
 def export(model: YOLODetector, dst: Path, options: ExportOptions) -> None:
-    """Writes ``NAME.param``, ``NAME.bin`` and ``NAME.json``; see :meth:`mmyolox.export.formats.Format.export`.
+    """Writes ``NAME.param``, ``NAME.bin`` and ``NAME.json``; see :meth:`.formats.Format.export`.
 
     The blob ``in0`` takes an image without the axis of the batch, ``out0`` gives its rows; ``fp16`` stores
     weights in 16 bits.

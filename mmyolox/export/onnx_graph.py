@@ -17,7 +17,7 @@ from .options import ExportOptions
 
 
 def export(model: YOLODetector, dst: Path, options: ExportOptions) -> None:
-    """Writes a detector as ONNX in ``options.precision``; see :meth:`mmyolox.export.formats.Format.export`."""
+    """Writes a detector as ONNX in ``options.precision``; see :meth:`.formats.Format.export`."""
     write(model, dst, options, symmetric=False)
 
 

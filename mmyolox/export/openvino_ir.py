@@ -16,11 +16,11 @@ from .options import ExportOptions
 
 
 def export(model: YOLODetector, dst: Path, options: ExportOptions) -> None:
-    """Writes a detector as ``NAME.xml`` and ``NAME.bin``; see :meth:`mmyolox.export.formats.Format.export`.
+    """Writes a detector as ``NAME.xml`` and ``NAME.bin``; see :meth:`.formats.Format.export`.
 
-    ``fp16`` stores weights in 16 bits; what they are computed in is the device's matter. ``int8`` is quantised
-    by :func:`~mmyolox.export.quantize.quantise_openvino`. The :class:`~mmyolox.deploy.ModelInfo` is in
-    ``rt_info`` under ``mmyolox``.
+    ``fp16`` stores weights in 16 bits; what they are computed in is the device's matter. ``int8`` is the work
+    of :func:`.quantize.quantise_openvino`. The :class:`~mmyolox.deploy.ModelInfo` is in ``rt_info`` under
+    ``mmyolox``.
     """
     info = describe(model, options)
     with TemporaryDirectory() as folder:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from mmyolox.utils.errors import UserError
 
-from .precision import Precision
+from .precision import FLOAT32, Precision
 
 CHOICES = dict(
     form=('raw', 'decoded', 'end2end'),
@@ -51,7 +51,7 @@ class ExportOptions:
     focus: str = 'conv'
     opset: int = 17
     simplify: bool = True
-    precision: Precision = Precision()
+    precision: Precision = FLOAT32
     score_thr: float | None = None
     iou_thr: float | None = None
     max_per_img: int | None = None

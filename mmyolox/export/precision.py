@@ -36,6 +36,9 @@ class Precision:
             raise UserError(f'calibration count {self.count}: at least 1 image is needed')
 
 
+FLOAT32 = Precision()
+
+
 def calibration_files(precision: Precision) -> list[Path]:
     """The images for calibration, spread evenly over the sorted folder.
 

@@ -1,16 +1,17 @@
 """Post-training quantisation to 8-bit integers with NNCF, on images of the user's.
 
-Two things matter more than all options of the quantiser, measured with the official YOLOX-Nano (docs/deploy.md):
-SiLU must be one operation, or its inner sigmoid is quantised too, which costs ten points of AP; and what follows
-the last convolutions, and these, must stay in float: boxes and scores have no 256 steps to lose.
+Two things matter more than all options of the quantiser (docs/deploy.md). SiLU must be one operation,
+or its inner sigmoid is quantised too, at ten points of AP. And the head's last convolutions stay in float,
+with what follows them: boxes need more than 256 steps.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import nncf
 import numpy as np
-import openvino
 from numpy.typing import NDArray
 from onnx import ModelProto
 
@@ -22,6 +23,9 @@ from .inputs import graph_input, read_image
 from .onnx_nodes import name_nodes, nodes_after_network, nodes_before_network
 from .options import ExportOptions
 from .precision import calibration_files
+
+if TYPE_CHECKING:
+    import openvino
 
 Batch = NDArray[Any]
 
@@ -45,9 +49,10 @@ def calibration_batches(model: YOLODetector, info: ModelInfo, options: ExportOpt
 
 
 def quantise_openvino(graph: openvino.Model, batches: Iterable[Batch]) -> openvino.Model:
-    """Quantises a graph of OpenVINO, in which SiLU is one operation (:func:`openvino.convert_model` does that).
+    """Quantises a graph of OpenVINO.
 
-    Weights are symmetric, a scale a channel; activations asymmetric, as SiLU is.
+    SiLU must be one operation in it, as :func:`openvino.convert_model` makes it. Weights are symmetric,
+    with a scale a channel; activations are asymmetric, as SiLU is.
 
     Args:
         graph: Of one input.

@@ -14,7 +14,7 @@ from .torchscript import example
 
 
 def export(model: YOLODetector, dst: Path, options: ExportOptions) -> None:
-    """Writes ``NAME.tflite`` and ``NAME.json``; see :meth:`mmyolox.export.formats.Format.export`."""
+    """Writes ``NAME.tflite`` and ``NAME.json``; see :meth:`.formats.Format.export`."""
     import litert_torch
 
     info = describe(model, options)

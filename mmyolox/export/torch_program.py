@@ -1,4 +1,4 @@
-"""``torch.export``: the network as a graph of PyTorch's operators, for AOTInductor, ExecuTorch and PyTorch."""
+"""``torch.export``: a graph of PyTorch's operators, for AOTInductor, ExecuTorch and PyTorch itself."""
 
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from .torchscript import example
 
 
 def export(model: YOLODetector, dst: Path, options: ExportOptions) -> None:
-    """Writes an exported program; see :meth:`mmyolox.export.formats.Format.export`.
+    """Writes an exported program; see :meth:`.formats.Format.export`.
 
     The :class:`~mmyolox.deploy.ModelInfo` is its extra file ``mmyolox``.
     """

@@ -3,6 +3,7 @@
 import json
 import warnings
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,15 +18,14 @@ from .loaded import LoadedGraph
 from .network import ExportNetwork, input_channels
 from .options import ExportOptions
 
-
 _SHAPE_KEY = 'mmyolox_input_shape'
 
 
 def export(model: YOLODetector, dst: Path, options: ExportOptions) -> None:
-    """Writes a traced network; see :meth:`mmyolox.export.formats.Format.export`.
+    """Writes a traced network; see :meth:`.formats.Format.export`.
 
-    The :class:`~mmyolox.deploy.ModelInfo` is its extra file ``mmyolox``, the shape of the input the extra file
-    ``mmyolox_input_shape``, a JSON list with null for an axis of any length.
+    The :class:`~mmyolox.deploy.ModelInfo` is its extra file ``mmyolox``; the shape of the input is the extra
+    file ``mmyolox_input_shape``, a JSON list with null for an axis of any length.
     """
     info = describe(model, options)
     extra = {METADATA_KEY: info.to_json(), _SHAPE_KEY: json.dumps(input_shape(model, options))}
@@ -49,15 +49,17 @@ def trace(model: YOLODetector, options: ExportOptions) -> torch.jit.ScriptModule
     network = ExportNetwork(model, options).eval()
     with torch.no_grad(), warnings.catch_warnings():
         # It is said that sizes which Python looks at, to check them, are constants from now on.
-        warnings.simplefilter('ignore', torch.jit.TracerWarning)
-        traced: torch.jit.ScriptModule = torch.jit.trace(network, example(model, options))
+        warnings.simplefilter('ignore')
+        jit: Any = torch.jit  # has no annotations
+        traced: torch.jit.ScriptModule = jit.trace(network, example(model, options))
     return traced
 
 
 def load(path: Path) -> Runtime:
     """Opens the file in PyTorch."""
     extra = {METADATA_KEY: b'', _SHAPE_KEY: b''}
-    network = torch.jit.load(str(path), map_location='cpu', _extra_files=extra)
+    jit: Any = torch.jit
+    network = jit.load(str(path), map_location='cpu', _extra_files=extra)
 
     def compute(batch: Array) -> list[Array]:
         with torch.no_grad():

@@ -80,14 +80,11 @@ class Report:
 
     def describe(self) -> str:
         """The figures in one line."""
-        rows = (
-            ''
-            if math.isnan(self.box_rows)
-            else f'largest difference of a row: {self.box_rows:.2g} in boxes, {self.score_rows:.2g} in scores; '
-        )
+        rows = f'rows differ by up to {self.box_rows:.2g} in boxes, {self.score_rows:.2g} in scores; '
         return (
-            f'{self.images} images: {rows}{self.objects} objects over {CLEAR_SCORE}, {self.found:.1%} found '
-            f'by both, largest difference {self.pixels:.2g} px and {self.largest_score:.2g} in score'
+            f'{self.images} images: {"" if math.isnan(self.box_rows) else rows}{self.objects} objects over '
+            f'{CLEAR_SCORE}, {self.found:.1%} found by both; these differ by up to {self.pixels:.2g} px and '
+            f'{self.largest_score:.2g} in score'
         )
 
     def fault(self) -> str | None:
@@ -103,14 +100,14 @@ class Report:
 
 
 def verify(
-    model: YOLODetector, path: Path, form: Format, options: ExportOptions, images: Sequence[Image]
+    model: YOLODetector, path: Path, kind: Format, options: ExportOptions, images: Sequence[Image]
 ) -> Report:
     """Compares an exported file with the model it was exported from; a file that differs is removed.
 
     Args:
         model: The model.
         path: Of :meth:`~mmyolox.export.formats.Format.export`.
-        form: The format.
+        kind: Its format.
         options: As exported.
         images: (h, w, channels) uint8 each, BGR; photographs like those that the network was trained on say
             most.
@@ -118,11 +115,11 @@ def verify(
     Raises:
         UserError: It differs more than its precision explains, or its runtime cannot run it.
     """
-    exported = ExportedModel(path, runtime=form.load(path))
+    exported = ExportedModel(path, runtime=kind.load(path))
     report = compare(model, exported, options, images)
     fault = report.fault()
     if fault:
-        form.remove(path)
+        kind.remove(path)
         raise UserError(f'{path} does not compute what PyTorch does and was removed: {fault}')
     return report
 
@@ -194,12 +191,13 @@ def _row_differences(
     if options.dynamic_size:
         height, width = info.input_size
         info = replace(info, input_size=(height + max(info.strides), width + 2 * max(info.strides)))
-    worst = np.zeros(2)
+    worst = (0.0, 0.0)
     for start in range(0, len(images), count):
         chosen = [images[index % len(images)] for index in range(start, start + count)]
         batch = np.concatenate([graph_input(image, info) for image in chosen])
         with torch.no_grad():
             wanted = network(torch.from_numpy(batch)).numpy()
         (rows,) = exported.runtime.run(batch)
-        worst = np.maximum(worst, row_differences(rows.astype(np.float32), wanted, len(info.classes)))
-    return float(worst[0]), float(worst[1])
+        apart = row_differences(rows.astype(np.float32), wanted, len(info.classes))
+        worst = max(worst[0], apart[0]), max(worst[1], apart[1])
+    return worst

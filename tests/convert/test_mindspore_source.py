@@ -117,7 +117,7 @@ SOME = value('a', 'Float32', (2,), bytes(8))
 def test_a_file_at_fault_is_refused(tmp_path, content, message):
     (tmp_path / 'x.ckpt').write_bytes(content)
     with pytest.raises(UserError, match=message) as caught:
-        read_checkpoint(tmp_path / 'x.ckpt')
+        read_weights(tmp_path / 'x.ckpt')
     assert '\n' not in str(caught.value)
 
 

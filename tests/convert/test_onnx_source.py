@@ -18,7 +18,7 @@ from mmcv.cnn.utils import fuse_conv_bn
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
-from mmyolox.convert.architecture import Architecture
+from mmyolox.convert.architecture import PUBLISHED, Architecture
 from mmyolox.convert.conversion import convert
 from mmyolox.convert.files import read_weights
 from mmyolox.convert.onnx_weights import SOURCE, read_model
@@ -38,7 +38,9 @@ class Exported(nn.Module):
     def forward(self, images):
         network = self.network
         outputs = network.bbox_head.head_module(network.neck(network.backbone(images)))
-        levels = [torch.cat([reg, obj.sigmoid(), cls.sigmoid()], 1) for cls, reg, obj in zip(*outputs)]
+        levels = [
+            torch.cat([reg, obj.sigmoid(), cls.sigmoid()], 1) for cls, reg, obj in zip(*outputs, strict=True)
+        ]
         rows = torch.cat([level.flatten(2) for level in levels], dim=2).permute(0, 2, 1)
         if not self.decode:
             return rows
@@ -116,18 +118,30 @@ def test_a_model_computes_what_its_file_does(tmp_path, model):
     check_outputs(export(random_network(model), tmp_path / 'yolox.onnx'), model)
 
 
-def test_darknet53_is_read(tmp_path):
-    network = random_network(published('darknet53', num_classes=2))
-    conversion = convert(read_weights(export(network, tmp_path / 'yolox.onnx'))[0])
-    assert conversion.architecture == published('darknet53', num_classes=2)
-    assert (conversion.unused, conversion.missing) == ({}, ())
-    folded = fuse_conv_bn(network).state_dict()
-    converted = conversion.state_dict
-    for name, weight in folded.items():
-        if name.endswith('.conv.weight'):
-            assert torch.allclose(converted[name], weight, atol=1e-6), name
-            bias = name.removesuffix('conv.weight')
-            assert torch.allclose(converted[f'{bias}bn.bias'], folded[f'{bias}conv.bias'], atol=1e-5), name
+def weights_by_dependence(output):
+    """The weights of the convolutions before a tensor, by autograd's own graph, inputs first."""
+    weights, seen, stack = [], set(), [(output.grad_fn, False)]
+    while stack:
+        node, is_ready = stack.pop()
+        if is_ready:
+            weights += [node.next_functions[1][0].variable] if 'Convolution' in node.name() else []
+        elif node is not None and node not in seen:
+            seen.add(node)
+            stack.append((node, True))
+            stack += [(source, False) for source, _ in reversed(node.next_functions)]
+    return weights
+
+
+@pytest.mark.parametrize('size', PUBLISHED)
+def test_the_order_of_convolutions_is_that_of_the_network(size):
+    with torch.device('meta'):
+        network = published(size).build().eval()
+        output = Exported(network)(torch.rand(1, 3, 64, 64))
+    names = {id(tensor): name for name, tensor in network.named_parameters()}
+    weights = weights_by_dependence(output)
+    translation = SOURCE.translate({f'Conv {i}.weight': weight for i, weight in enumerate(weights)})
+    origins = {translation.origins[names[id(weight)]]: i for i, weight in enumerate(weights)}
+    assert origins == {f'Conv {i}.weight': i for i in range(len(weights))}
 
 
 def test_decoded_boxes_change_nothing(tmp_path, exported, small):
@@ -182,7 +196,9 @@ def test_half_precision_is_read(tmp_path, exported, small):
 
 
 def test_tensors_beside_the_file_are_read(tmp_path, exported):
-    onnx.save(onnx.load(exported), tmp_path / 'yolox.onnx', save_as_external_data=True, location='weights.bin')
+    onnx.save(
+        onnx.load(exported), tmp_path / 'yolox.onnx', save_as_external_data=True, location='weights.bin'
+    )
     expected = read_model(exported)
     found = read_model(tmp_path / 'yolox.onnx')
     assert all(torch.equal(found[name], tensor) for name, tensor in expected.items())
@@ -249,10 +265,18 @@ def test_what_the_outputs_do_not_depend_on_is_left(tmp_path, exported):
     assert list(read_model(tmp_path / 'x.onnx')) == list(read_model(exported))
 
 
+def test_a_tensor_of_another_size_than_stated_is_refused(tmp_path, exported):
+    model = onnx.load(exported)
+    model.graph.initializer[0].dims[0] += 1
+    onnx.save(model, tmp_path / 'x.onnx')
+    with pytest.raises(UserError, match=r'x\.onnx is damaged: tensor .* is not as large as it should be'):
+        read_model(tmp_path / 'x.onnx')
+
+
 @pytest.mark.parametrize('end', [3, 500, -100])
 def test_a_cut_off_file_is_refused(tmp_path, exported, end):
     (tmp_path / 'x.onnx').write_bytes(exported.read_bytes()[:end])
-    with pytest.raises(UserError, match='x.onnx is') as caught:
+    with pytest.raises(UserError, match=r'x\.onnx is') as caught:
         read_weights(tmp_path / 'x.onnx')
     assert '\n' not in str(caught.value)
 

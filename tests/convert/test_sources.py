@@ -1,18 +1,21 @@
 """Telling sources apart."""
 
 import pytest
-from layouts import MEGVII, published
+from layouts import DATA, read_layouts
 
 from mmyolox.convert import sources
 from mmyolox.convert.sources import Source, find_source, known_sources, matching_sources, rename_all
 from mmyolox.utils import UserError
 
+LAYOUTS = [
+    pytest.param(names, path.name.split('_yolox_')[0].replace('_', '-'), id=f'{path.stem} {model}')
+    for path in sorted(DATA.glob('*_yolox_keys.json'))
+    for model, names in read_layouts(path.name).items()
+]
 
-@pytest.mark.parametrize(
-    ('names', 'source'),
-    [*((names, 'megvii') for names in MEGVII.values()), (published('s').shapes(), 'mmyolo')],
-)
-def test_at_most_one_source_takes_a_file(names, source):
+
+@pytest.mark.parametrize(('names', 'source'), LAYOUTS)
+def test_exactly_one_source_takes_a_file(names, source):
     assert [found.name for found in matching_sources(names)] == [source]
     assert find_source(names).name == source
 

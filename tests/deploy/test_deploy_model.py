@@ -29,15 +29,9 @@ class Recorder:
         return [np.stack([output] * len(batch)) for output in self.outputs]
 
 
-@pytest.fixture
-def model_of(monkeypatch):
-    """Makes a model of a given runtime."""
-
-    def make(runtime, info=SMALL, **kwargs) -> ExportedModel:
-        monkeypatch.setattr('mmyolox.deploy.model.open_runtime', lambda *_: runtime)
-        return ExportedModel('model.onnx', info=info, **kwargs)
-
-    return make
+def model_of(runtime, info=SMALL, **kwargs) -> ExportedModel:
+    """A model of a given runtime."""
+    return ExportedModel('model.onnx', info=info, runtime=runtime, **kwargs)
 
 
 def images_of(sizes=SIZES, channels=3):
@@ -50,7 +44,7 @@ def images_of(sizes=SIZES, channels=3):
     [(None, 8, [6]), (None, 4, [4, 2]), (None, 1, [1] * 6), (1, 8, [1] * 6), (4, 8, [4, 4])],
 )
 @pytest.mark.parametrize('colour', ['bgr', 'rgb'])
-def test_images_of_any_sizes_are_letterboxed_in_batches(model_of, batch, batch_size, lengths, colour) -> None:
+def test_images_of_any_sizes_are_letterboxed_in_batches(batch, batch_size, lengths, colour) -> None:
     runtime = Recorder((batch, 3, 64, 96), dtype=np.float16)
     model = model_of(runtime, replace(SMALL, colour=colour, pad_value=9), batch_size=batch_size)
     images = images_of()
@@ -64,13 +58,13 @@ def test_images_of_any_sizes_are_letterboxed_in_batches(model_of, batch, batch_s
     assert not given[6:].any()
 
 
-def test_no_image_is_no_run(model_of) -> None:
+def test_no_image_is_no_run() -> None:
     runtime = Recorder((None, 3, 64, 96))
     assert model_of(runtime)([]) == []
     assert not runtime.batches
 
 
-def test_detections_are_in_pixels_of_each_image(model_of) -> None:
+def test_detections_are_in_pixels_of_each_image() -> None:
     rows = rows_of(SMALL, (48, 32, 20, 10, 1, 0.1, 0.8), (5, 5, 30, 30, 0.9, 0.8, 0))
     model = model_of(Recorder((None, 3, 64, 96), rows))
     for (height, width), found in zip(SIZES, model(images_of()), strict=True):
@@ -83,7 +77,7 @@ def test_detections_are_in_pixels_of_each_image(model_of) -> None:
 
 
 @pytest.mark.parametrize(('batch', 'lengths'), [(None, [1, 3, 1]), (2, [2, 2, 2, 2])])
-def test_with_preprocessing_the_graph_gets_neighbours_of_one_size(model_of, batch, lengths) -> None:
+def test_with_preprocessing_the_graph_gets_neighbours_of_one_size(batch, lengths) -> None:
     info = replace(SMALL, preprocessing=True)
     runtime = Recorder((batch, None, None, 3), rows_of(SMALL, (48, 32, 20, 10, 0.9, 0.1, 0.8)), np.uint8)
     images = images_of([(64, 96), (128, 192), (128, 192), (128, 192), (64, 96)])
@@ -131,7 +125,7 @@ def test_detections_of_the_graph_itself(tmp_path: Path, preprocessing: bool) -> 
         ExportedModel(path, score_thr=0.05)
 
 
-def test_thresholds_and_size_can_be_chosen(model_of) -> None:
+def test_thresholds_and_size_can_be_chosen() -> None:
     rows = rows_of(replace(SMALL, input_size=(32, 64)), (10, 10, 8, 8, 1, 0.4, 0), (30, 10, 8, 8, 1, 0.2, 0))
     runtime = Recorder((None, 3, None, None), rows)
     model = model_of(runtime, score_thr=0.1, input_size=(32, 64))
@@ -141,7 +135,7 @@ def test_thresholds_and_size_can_be_chosen(model_of) -> None:
     assert [len(found) for found in model_of(runtime, input_size=(32, 64))(images_of())] == [1] * 6
 
 
-def test_a_grey_model_takes_grey_images(model_of) -> None:
+def test_a_grey_model_takes_grey_images() -> None:
     runtime = Recorder((None, 1, 64, 96))
     model = model_of(runtime)
     assert model.channels == 1
@@ -159,12 +153,12 @@ def test_a_grey_model_takes_grey_images(model_of) -> None:
     ],
     ids=['grey', 'alpha', 'float', 'empty'],
 )
-def test_an_image_of_another_form(model_of, image) -> None:
+def test_an_image_of_another_form(image) -> None:
     with pytest.raises(DeployError, match=r'an image of shape .* needs \(h, w, 3\), uint8'):
         model_of(Recorder((None, 3, 64, 96)))([image])
 
 
-def test_a_graph_that_takes_one_size_of_images(model_of) -> None:
+def test_a_graph_that_takes_one_size_of_images() -> None:
     runtime = Recorder((1, 128, 192, 3), dtype=np.uint8)
     model = model_of(runtime, replace(SMALL, preprocessing=True))
     model(images_of([(128, 192)]))
@@ -183,7 +177,7 @@ def test_a_graph_that_takes_one_size_of_images(model_of) -> None:
         ((None, 3, 64, 96), dict(batch_size=0), 'batch_size=0: at least 1'),
     ],
 )
-def test_a_graph_that_does_not_fit_the_info(model_of, shape, kwargs, message) -> None:
+def test_a_graph_that_does_not_fit_the_info(shape, kwargs, message) -> None:
     with pytest.raises(DeployError, match=message):
         model_of(Recorder(shape), **kwargs)
 
@@ -198,7 +192,7 @@ def test_a_graph_that_does_not_fit_the_info(model_of, shape, kwargs, message) ->
         (replace(SMALL, form='end2end'), [rows_of(SMALL)], 'bboxes, labels, num, scores is missing'),
     ],
 )
-def test_outputs_that_do_not_fit_the_info(model_of, info, outputs, message) -> None:
+def test_outputs_that_do_not_fit_the_info(info, outputs, message) -> None:
     with pytest.raises(DeployError, match=message):
         model_of(Recorder((None, 3, 64, 96), outputs=outputs), info)(images_of([(64, 96)]))
 

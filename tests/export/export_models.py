@@ -105,10 +105,11 @@ def expected_detections(model, images, matrix=None, size=(10**6, 10**6)):
     return model.bbox_head.postprocess(model(torch.from_numpy(images)), metas)
 
 
-def assert_agree(found, wanted, clip=10**6):
+def assert_agree(found, wanted):
     """Compares the outputs of form ``end2end`` with the model's own detections.
 
-    Rounding can turn a decision about a pair of boxes whose overlap is near the threshold: one in fifty.
+    Boxes are cut off at 400 pixels, as weights at random make huge ones. Rounding can turn a decision about a
+    pair of boxes whose overlap is near the threshold: one in fifty.
     """
     for image, instances in enumerate(wanted):
         count = int(found['num'][image])
@@ -116,12 +117,12 @@ def assert_agree(found, wanted, clip=10**6):
         assert abs(count - len(instances)) <= allowed
         table = np.column_stack(
             [
-                np.clip(found['bboxes'][image, :count], 0, clip) / 100,
+                found['bboxes'][image, :count].clip(0, 400) / 100,
                 found['scores'][image, :count],
                 found['labels'][image, :count],
             ]
         )
-        target = np.column_stack([instances.bboxes / 100, instances.scores, instances.labels])
+        target = np.column_stack([instances.bboxes.clip(0, 400) / 100, instances.scores, instances.labels])
         apart = np.abs(target[:, None] - table[None]).max(axis=2).min(axis=1, initial=np.inf)
         assert (apart > 5e-3).sum() <= allowed
         np.testing.assert_array_equal(found['labels'][image, count:], -1)

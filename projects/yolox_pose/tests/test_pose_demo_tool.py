@@ -1,6 +1,7 @@
-"""The tools on a pose model: image_demo.py, browse_dataset.py and test.py draw and list keypoints."""
+"""The tools on a pose model: image_demo.py, browse_dataset.py and both test.py draw and list keypoints."""
 
 import json
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -13,6 +14,8 @@ from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
 from pycocotools.coco import COCO
 
+from mmyolox.export.onnx_file import export_onnx
+from mmyolox.export.options import ExportOptions
 from mmyolox.inference import detect, init_detector
 from mmyolox.registry import DATASETS, MODELS
 from mmyolox.utils.config import load_config
@@ -25,6 +28,7 @@ from tool_loading import load_tool  # noqa: E402
 
 image_demo = load_tool('image_demo.py')
 browse = load_tool('analysis_tools/browse_dataset.py')
+evaluate = load_tool('deployment/test.py')
 
 CONFIG = ROOT / 'projects/yolox_pose/configs/yolox-pose_nano_1xb8-50e_custom.py'
 CLASSES = ('disk', 'box', 'triangle', 'star')
@@ -195,3 +199,40 @@ def test_an_evaluation_writes_pictures_and_keypoints(shapes, checkpoint, tmp_pat
         distances = [np.abs(picture[:, :64] - other.astype(float)).mean() for other in (expected, boxes)]
         assert distances[0] < distances[1]
         assert np.abs(picture[:, 64:] - image.astype(float)).mean() > distances[0]
+
+
+@pytest.fixture
+def exported(shapes, checkpoint, tmp_path):
+    model = init_detector(CONFIG, checkpoint, 'cpu', options(shapes))
+    return export_onnx(model, tmp_path / 'w.onnx', ExportOptions((64, 64), simplify=False))
+
+
+def test_an_exported_file_gives_the_same_pictures_and_entries(run, shapes, checkpoint, exported, tmp_path):
+    images, out = shapes / 'images/val', tmp_path / 'out'
+    run(image_demo, images, exported, '--out-dir', out, '--score-thr', 0.2)
+    found = json.loads((out / 'predictions.json').read_text())
+    expected = demo(run, images, checkpoint, tmp_path / 'by_checkpoint', shapes)
+    assert len(found) == len(expected) > 10
+    for entry in found:
+        others = [other for other in expected if abs(other['score'] - entry['score']) < 1e-3]
+        others = [other for other in others if other['bbox'] == pytest.approx(entry['bbox'], abs=0.05)]
+        assert entry['keypoints'] in [pytest.approx(other['keypoints'], abs=0.1) for other in others]
+        assert entry['category_id'] in [other['category_id'] for other in others]
+    for image in images.iterdir():
+        one, other = (cv2.imread(str(folder / image.name)) for folder in (out, tmp_path / 'by_checkpoint'))
+        assert np.abs(one.astype(int) - other).mean() < 1
+
+
+def test_an_exported_file_is_evaluated_as_the_checkpoint(run, shapes, checkpoint, exported, tmp_path):
+    data = as_arguments(shapes)
+    found = run(evaluate, exported, '--config', CONFIG, *data)
+    done = run_tool(
+        'test.py', CONFIG, checkpoint, '--work-dir', tmp_path / 'work', *data, 'val_num_workers=0'
+    )
+    succeed(done)
+    lines = [line.split(': ') for line in found.splitlines() if line.startswith('coco/')]
+    figures = {name: float(value) for name, value in lines}
+    assert {'coco/keypoints_mAP', 'coco/bbox_mAP'} <= figures.keys()
+    for name, value in figures.items():
+        (expected,) = re.findall(rf'{name}: (\S+)', done.stdout)
+        assert value == pytest.approx(float(expected), abs=0.01)

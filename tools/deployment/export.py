@@ -1,0 +1,273 @@
+"""Exports a checkpoint to the file of another runtime, and checks that it computes the same.
+
+    python tools/deployment/export.py yolox_s.pth
+    python tools/deployment/export.py yolox_s.pth --form end2end --preprocess --dynamic batch
+    python tools/deployment/export.py yolox_s.pth --format openvino --precision int8 --images photos/
+    python tools/deployment/export.py my_config.py my.pth --eval --ann-file val.json --img-prefix val/
+    python tools/deployment/export.py --list
+
+The config may be left out: the size of the model and its source are recognised from the weights. The file
+runs with ``mmyolox.deploy.ExportedModel``, which needs no torch, and with ``tools/image_demo.py`` in place of a
+checkpoint. Every file is compared with PyTorch on images, and removed if it differs.
+"""
+
+import argparse
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mmyolox.export.formats import FORMATS
+from mmyolox.export.options import CHOICES, ExportOptions
+from mmyolox.export.precision import PRECISIONS, Precision
+from mmyolox.utils.cli import add_cfg_options, run_tool
+from mmyolox.utils.errors import UserError
+
+if TYPE_CHECKING:
+    from mmyolox.export.formats import Format
+    from mmyolox.export.inputs import Image
+    from mmyolox.models import YOLODetector
+
+_CHECKED_IMAGES = 8
+"""So many of ``--images`` are compared."""
+
+ASCEND = dict(opset=11, focus='conv', dynamic_batch=False, dynamic_size=False, preprocess=False)
+"""What Ascend's compiler ``atc`` takes of every version: fixed shapes and operators that it has."""
+
+
+class ListFormats(argparse.Action):
+    """Prints the formats and which of them can be had here, and exits."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        """Prints a line for each."""
+        for entry in FORMATS.values():
+            print(f'{entry.name:14}{entry.unavailable() or f"{entry.title}: can be had here"}')
+        parser.exit()
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Reads the command line; nothing heavy is imported yet."""
+    parser = argparse.ArgumentParser(
+        description='Export a checkpoint to the file of another runtime, and check it.'
+    )
+    parser.add_argument(
+        'config', nargs='?', help='a config file, or the name of one of ours; default: as the weights say'
+    )
+    parser.add_argument('checkpoint', help='the checkpoint file, or its web address')
+    parser.add_argument('--format', choices=FORMATS, default='onnx', help='(default: %(default)s)')
+    parser.add_argument('--list', action=ListFormats, nargs=0, help='show what can be had on this machine')
+    parser.add_argument(
+        '--out', type=Path, help="the file; default: the checkpoint's name with the format's suffix"
+    )
+    _add_graph_options(parser)
+    _add_threshold_options(parser)
+    _add_data_options(parser)
+    parser.add_argument(
+        '--allow-unsafe-checkpoint',
+        action='store_true',
+        help='load a checkpoint file that holds more than weights; it can run code, so trust its origin',
+    )
+    add_cfg_options(parser)
+    return parser.parse_intermixed_args(argv)
+
+
+def _add_graph_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group('the graph')
+    group.add_argument(
+        '--form',
+        choices=CHOICES['form'],
+        default='decoded',
+        help="a row for each prior as the network gives it (Megvii's layout) or with the box in pixels, or "
+        'detections (default: %(default)s)',
+    )
+    group.add_argument(
+        '--size',
+        type=int,
+        nargs='+',
+        metavar='PIXELS',
+        help="height and width of the input, or one number for both; default: the config's",
+    )
+    group.add_argument('--batch', type=int, default=1, help='images a run (default: %(default)s)')
+    group.add_argument(
+        '--dynamic', nargs='+', choices=('batch', 'size'), default=(), help='what may change from run to run'
+    )
+    group.add_argument(
+        '--preprocess', action='store_true', help='take uint8 images of any size and letterbox them inside'
+    )
+    group.add_argument(
+        '--colour', choices=CHOICES['colour'], default='bgr', help='that it takes (default: %(default)s)'
+    )
+    group.add_argument(
+        '--focus',
+        choices=CHOICES['focus'],
+        default='conv',
+        help='the stem, as an equal convolution or as slices of pixels (default: %(default)s)',
+    )
+    group.add_argument(
+        '--opset', type=int, default=17, help='version of the ONNX operators (default: %(default)s)'
+    )
+    group.add_argument('--no-simplify', action='store_true', help='do not clean the ONNX graph with onnxslim')
+    group.add_argument('--precision', choices=PRECISIONS, default='fp32', help='(default: %(default)s)')
+    group.add_argument(
+        '--ascend', action='store_true', help='ONNX that the compiler of Ascend takes: opset 11, fixed shapes'
+    )
+
+
+def _add_threshold_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group('thresholds', "in end2end and the metadata; default: the config's")
+    group.add_argument('--score-thr', type=float, help='a detection scores more')
+    group.add_argument('--iou-thr', type=float, help='a detection overlaps better ones of its class less')
+    group.add_argument('--max-per-img', type=int, help='detections of an image')
+    group.add_argument('--nms-pre', type=int, help='candidates of an image before NMS; -1 for no limit')
+
+
+def _add_data_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group('data')
+    group.add_argument(
+        '--images', type=Path, help='a folder of photographs to calibrate int8 with and to check the file on'
+    )
+    group.add_argument(
+        '--calibration-count', type=int, default=300, help='of --images, at most (default: %(default)s)'
+    )
+    group.add_argument('--eval', action='store_true', help="print COCO's AP of the file beside PyTorch's")
+    group.add_argument('--ann-file', type=Path, help="for --eval, in COCO's format; default: the config's")
+    group.add_argument('--img-prefix', type=Path, help='the folder of its images')
+
+
+def read_options(args: argparse.Namespace, size: tuple[int, int]) -> ExportOptions:
+    """What is to be exported, for an input ``size`` (h, w).
+
+    Raises:
+        UserError: Options contradict each other.
+    """
+    graph = dict(
+        dynamic_batch='batch' in args.dynamic,
+        dynamic_size='size' in args.dynamic,
+        preprocess=args.preprocess,
+        focus=args.focus,
+        opset=args.opset,
+    )
+    if args.ascend:
+        graph['opset'] = ASCEND['opset']
+        if graph != ASCEND or args.form == 'end2end' or args.format != 'onnx':
+            raise UserError(
+                '--ascend: needed is --format onnx with --form raw or decoded and --focus conv, without '
+                '--dynamic and --preprocess'
+            )
+    return ExportOptions(
+        size,
+        form=args.form,
+        batch=args.batch,
+        colour=args.colour,
+        simplify=not args.no_simplify,
+        precision=Precision(args.precision, args.images, args.calibration_count),
+        score_thr=args.score_thr,
+        iou_thr=args.iou_thr,
+        max_per_img=args.max_per_img,
+        nms_pre=args.nms_pre,
+        **graph,
+    )
+
+
+def read_size(args: argparse.Namespace, model: 'YOLODetector') -> tuple[int, int]:
+    """The input size (h, w): as given, else that of the config's test data."""
+    if args.size is None:
+        width, height = model.cfg.test_dataloader.dataset.img_scale
+        return height, width
+    if len(args.size) > 2:
+        raise UserError(f'--size {" ".join(map(str, args.size))}: give one number, or height and width')
+    return args.size[0], args.size[-1]
+
+
+def destination(args: argparse.Namespace) -> Path:
+    """The file to write, whose folder is made.
+
+    Raises:
+        UserError: It cannot be.
+    """
+    suffix = FORMATS[args.format].suffix
+    path: Path = args.out or Path(Path(args.checkpoint).name).with_suffix(suffix)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f'--out {path}: its folder cannot be made ({error.strerror})') from error
+    return path
+
+
+def images_to_check(args: argparse.Namespace, model: 'YOLODetector', size: tuple[int, int]) -> 'list[Image]':
+    """Some of ``--images`` or of those to evaluate on, or made ones."""
+    from mmyolox.export.inputs import made_images, read_image
+    from mmyolox.export.network import input_channels
+    from mmyolox.export.precision import calibration_files
+
+    folder = args.images or args.img_prefix
+    if folder is None:
+        return made_images(size, input_channels(model))
+    files = calibration_files(Precision(images=folder, count=_CHECKED_IMAGES))
+    return [read_image(model, file) for file in files]
+
+
+def print_ap(args: argparse.Namespace, model: 'YOLODetector', path: Path, entry: 'Format') -> None:
+    """COCO's figures of PyTorch and of the exported file, side by side."""
+    from mmyolox.deploy import ExportedModel
+    from mmyolox.export.average_precision import compare_ap
+
+    ann_file, img_prefix = evaluation_data(args, model)
+    exported = ExportedModel(path, runtime=entry.load(path))
+    with redirect_stdout(StringIO()):  # the metric's own tables
+        figures = compare_ap(model, exported, ann_file, img_prefix)
+    print(f'{"":16}{"PyTorch":>10}{entry.name:>14}{"difference":>12}')
+    for name, (first, second) in figures.items():
+        print(f'{name:16}{first:10.4f}{second:14.4f}{second - first:+12.4f}')
+
+
+def evaluation_data(args: argparse.Namespace, model: 'YOLODetector') -> tuple[Path, Path]:
+    """Annotations and the folder of images: as given, else of the config's test data set."""
+    from mmyolox.registry import DATASETS
+
+    if args.ann_file is not None:
+        return args.ann_file, args.img_prefix
+    dataset = DATASETS.build(dict(model.cfg.test_dataloader.dataset, lazy_init=True))
+    return Path(dataset.ann_file), Path(dataset.data_prefix['img'])
+
+
+def check_data_options(args: argparse.Namespace) -> None:
+    """Raises a ``UserError`` for data options that miss or contradict one another, or a missing file."""
+    if (args.ann_file is None) != (args.img_prefix is None):
+        raise UserError('--ann-file and --img-prefix: give both or neither')
+    if args.ann_file is not None and not args.eval:
+        raise UserError('--ann-file: it is read with --eval only; add that')
+    for name, path in (('--ann-file', args.ann_file), ('--img-prefix', args.img_prefix)):
+        if path is not None and not path.exists():
+            raise UserError(f'{name} {path}: there is no such file or folder')
+
+
+def main() -> None:
+    """Exports, checks, and evaluates if asked to."""
+    args = parse_args()
+    entry = FORMATS[args.format]
+    check_data_options(args)
+    # All but the size is known before the model is loaded.
+    entry.check(read_options(args, (0, 0)))
+    path = destination(args)
+    from mmyolox.export.verify import verify
+    from mmyolox.inference import init_detector
+
+    model = init_detector(
+        args.config, args.checkpoint, 'cpu', args.cfg_options, args.allow_unsafe_checkpoint
+    )
+    options = read_options(args, read_size(args, model))
+    path = entry.export(model, path, options)
+    height, width = options.size
+    print(f'{path}: {entry.title}, {options.form}, {height}x{width} (height x width)')
+    report = verify(model, path, entry, options, images_to_check(args, model, options.size))
+    print(f'checked against PyTorch: {report.describe()}')
+    if not report.objects:
+        print('nothing was found in these images: photographs, given with --images, say more')
+    if args.eval:
+        print_ap(args, model, path, entry)
+
+
+if __name__ == '__main__':
+    run_tool(main)
