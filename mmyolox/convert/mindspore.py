@@ -129,8 +129,9 @@ def _mindyolo_name(name: str, backbone: str) -> str:
     if not layer:
         return name
     number, rest = int(layer[1]), name[layer.end() :]
-    if backbone == 'darknet53' and number in _RESIDUALS:
-        block, _, rest = rest.partition('.')
+    block, _, rest_of_block = rest.partition('.')
+    if backbone == 'darknet53' and number in _RESIDUALS and block.isdigit():
+        rest = rest_of_block
         prefix = f'backbone.backbone.{_RESIDUALS[number]}.{int(block) + 1}'
     elif number in _LAYERS[backbone]:
         prefix = _LAYERS[backbone][number]

@@ -34,7 +34,7 @@ def fitted_size(source: tuple[int, int], target: tuple[int, int]) -> tuple[int, 
         Its sides in that order.
     """
     ratio = min(target[0] / source[0], target[1] / source[1])
-    # The tiny term undoes float error: 600 * (416 / 600) must not end at 415.
+    # The tiny term undoes float error: 77 * (320 / 77) must not end at 319.
     first, second = (max(1, int(side * ratio + 1e-6)) for side in source)
     return first, second
 
@@ -69,8 +69,8 @@ def resize(image: Image, size: tuple[int, int]) -> Image:
     if image.shape[:2] == size:
         return image
     old_height, old_width, channels = image.shape
-    columns, column_weights = _horizontal(old_width, size[1], channels)
-    rows, row_weights = _vertical(old_height, size[0])
+    columns, column_weights = _neighbours(old_width, size[1], channels)
+    rows, row_weights = _neighbours(old_height, size[0])
     flat = image.reshape(old_height, old_width * channels)
     resized = np.empty((size[0], size[1] * channels), np.uint8)
     for start in range(0, size[0], _BLOCK_ROWS):
@@ -93,36 +93,22 @@ def resize(image: Image, size: tuple[int, int]) -> Image:
 
 
 @lru_cache(maxsize=64)
-def _horizontal(old: int, new: int, channels: int) -> _Axis:
-    """Neighbours and weights of the values in a row of pixels, see :func:`_neighbours`."""
-    indices, weights = _neighbours(old, new, at_edges=False)
-    values = indices[..., None] * channels + np.arange(channels)
-    return values.reshape(2, -1), np.repeat(weights, channels, axis=1)
-
-
-@lru_cache(maxsize=64)
-def _vertical(old: int, new: int) -> _Axis:
-    return _neighbours(old, new, at_edges=True)
-
-
-def _neighbours(old: int, new: int, at_edges: bool) -> _Axis:
-    """Between which two pixels of an axis each new pixel lies, and how much each counts.
+def _neighbours(old: int, new: int, channels: int = 1) -> _Axis:
+    """Between which two values of an axis each new value lies, and how much each counts.
 
     Args:
         old: Pixels of the image.
         new: Pixels of the result.
-        at_edges: Whether what lies beyond an outermost pixel's centre mixes that pixel with itself, as
-            OpenCV does vertically, or takes it alone, as horizontally: it may round differently.
+        channels: Values of a pixel, which lie together.
 
     Returns:
-        (2, new) indices, and (2, new) int32 weights of 11 bits.
+        (2, new * channels) indices, and as many int32 weights of 11 bits.
     """
     # In OpenCV's precisions: the scale in double, the fraction in single.
     position = ((np.arange(new) + 0.5) * (1.0 / (new / old)) - 0.5).astype(np.float32)
     first = np.floor(position)
     fraction = position - first
-    if not at_edges:
-        fraction[(first < 0) | (first >= old - 1)] = 0
     weights = np.rint(np.stack([np.float32(1) - fraction, fraction]) * np.float32(_UNIT))
-    indices = np.stack([first, first + 1]).astype(np.intp).clip(0, old - 1)
-    return indices, weights.astype(np.int32)
+    pixels = np.stack([first, first + 1]).astype(np.intp).clip(0, old - 1)
+    indices = pixels[..., None] * channels + np.arange(channels)
+    return indices.reshape(2, -1), np.repeat(weights.astype(np.int32), channels, axis=1)

@@ -1,1 +1,1 @@
-"""From a trained detector to the files of other runtimes; needs torch. What runs them is ``mmyolox.deploy``."""
+"""From a trained detector to the files of other runtimes. What runs them is ``mmyolox.deploy``."""

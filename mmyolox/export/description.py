@@ -19,8 +19,9 @@ def describe(model: YOLODetector, options: ExportOptions) -> ModelInfo:
         options: Thresholds that are None are those of the model's ``test_cfg``.
 
     Raises:
-        UserError: A threshold that there is not.
+        UserError: The size is no multiple of the largest stride, or a threshold that there is not.
     """
+    _check_size(model, options.size)
     head, meta = model.bbox_head, model.dataset_meta
     cfg = head.test_cfg
     if cfg is None:
@@ -41,8 +42,20 @@ def describe(model: YOLODetector, options: ExportOptions) -> ModelInfo:
         **head.describe_points(meta),
     )
     if options.form == 'end2end' and info.max_per_img < 1:
-        raise UserError(f'max_per_img {info.max_per_img}: form end2end has a fixed number of rows, at least 1')
+        raise UserError(
+            f'max_per_img {info.max_per_img}: form end2end has a fixed number of rows, at least 1'
+        )
     return info
+
+
+def _check_size(model: YOLODetector, size: tuple[int, int]) -> None:
+    """Raises a ``UserError`` for an input size (h, w) that the network cannot take."""
+    stride = max(model.bbox_head.head_module.featmap_strides)
+    if min(size) < stride or size[0] % stride or size[1] % stride:
+        raise UserError(
+            f'size {size[0]}x{size[1]} (height x width): both must be multiples of the largest stride, '
+            f'{stride}'
+        )
 
 
 def _given(value: T | None, default: T) -> T:

@@ -61,11 +61,10 @@ def match(first: Detections, second: Detections, least_iou: float) -> Match:
 
 
 def _ious(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(n, m) overlaps of boxes (n, 4) and (m, 4)."""
+    """(n, m) overlaps of boxes (n, 4) and (m, 4), a pixel longer each: borders clip some to nothing."""
     low = np.maximum(first[:, None, :2], second[None, :, :2])
-    high = np.minimum(first[:, None, 2:], second[None, :, 2:])
+    high = np.minimum(first[:, None, 2:], second[None, :, 2:]) + 1
     inter = np.prod(np.clip(high - low, 0, None), axis=2)
-    areas = [np.prod(boxes[:, 2:] - boxes[:, :2], axis=1) for boxes in (first, second)]
-    union = areas[0][:, None] + areas[1] - inter
-    ious: NDArray[np.float32] = inter / np.maximum(union, 1e-6)
+    areas = [np.prod(boxes[:, 2:] - boxes[:, :2] + 1, axis=1) for boxes in (first, second)]
+    ious: NDArray[np.float32] = inter / (areas[0][:, None] + areas[1] - inter)
     return ious

@@ -13,8 +13,9 @@ LEAST_OPSET = 13
 # TopK keeps that order. Behind them are `most` columns that stay empty: there is always enough to take.
 _GRAPH = Template("""
 <ir_version: 8, opset_import: ["" : $opset]>
-suppression (float[B, N, 4] candidates, float[B, C, N] class_scores $inputs)
-    => (int64[$batch] num, float[$batch, $most, 4] bboxes, float[$batch, $most] scores, int64[$batch, $most] labels $outputs)
+suppression (float[B, N, 4] candidates, float[B, C, N] class_scores $inputs) =>
+    (int64[$batch] num, float[$batch, $most, 4] bboxes, float[$batch, $most] scores,
+    int64[$batch, $most] labels $outputs)
 {
   most = Constant <value = int64[1] {$most}> ()
   iou_thr = Constant <value = float {$iou_thr}> ()

@@ -1,6 +1,7 @@
 """The Focus stem as one convolution."""
 
 import copy
+from typing import cast
 
 from torch import nn
 
@@ -20,7 +21,7 @@ def focus_as_convolution(focus: Focus) -> nn.Module:
         A module that maps alike, up to the order of float32 additions.
     """
     stem = copy.deepcopy(focus.conv)
-    blocks = stem.conv
+    blocks = cast(nn.Conv2d, stem.conv)
     weight = blocks.weight
     # The order of a block's pixels is top left, bottom left, top right, bottom right: column, then row.
     taps = weight.reshape(weight.shape[0], 2, 2, -1, 3, 3).permute(0, 3, 4, 2, 5, 1)

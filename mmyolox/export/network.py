@@ -35,7 +35,7 @@ class ExportNetwork(nn.Module):
             constants of ``size``, or with ``dynamic_size`` are computed from the feature maps.
 
     Raises:
-        UserError: The size is no multiple of the largest stride, or the order of colours means nothing.
+        UserError: The order of colours means nothing for this number of channels.
     """
 
     def __init__(self, model: YOLODetector, options: ExportOptions) -> None:
@@ -95,10 +95,10 @@ class _Predictor(nn.Module):
         self.swaps_colours = options.colour == 'rgb'
         if self.swaps_colours and input_channels(model) != 3:
             raise UserError(f'colour rgb: the network takes {input_channels(model)} channels, not 3')
-        check_size(model, options.size)
         height, width = options.size
         sizes = [(height // stride, width // stride) for stride in self.strides]
         priors = None if options.dynamic_size else grid_priors(sizes, self.strides, torch.device('cpu'))
+        self.priors: Tensor | None
         self.register_buffer('priors', priors, persistent=False)
 
     def forward(self, images: Tensor) -> tuple[Outputs, Tensor]:
@@ -112,15 +112,6 @@ class _Predictor(nn.Module):
             return outputs, self.priors
         sizes = [(level.shape[2], level.shape[3]) for level in outputs[0]]
         return outputs, grid_priors(sizes, self.strides, images.device)
-
-
-def check_size(model: YOLODetector, size: tuple[int, int]) -> None:
-    """Raises a ``UserError`` for an input size (h, w) that the network cannot take."""
-    stride = max(model.bbox_head.head_module.featmap_strides)
-    if min(size) < stride or size[0] % stride or size[1] % stride:
-        raise UserError(
-            f'size {size[0]}x{size[1]} (height x width): both must be multiples of the largest stride, {stride}'
-        )
 
 
 def input_channels(model: YOLODetector) -> int:

@@ -1,8 +1,8 @@
 """From a detector to an ONNX file."""
 
-import io
 import warnings
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import onnx
 import onnxslim
@@ -87,21 +87,21 @@ def _network_graph(model: YOLODetector, info: ModelInfo, options: ExportOptions)
         network, outputs = ExportNetwork(model, options), ['output']
     images = 'letterboxed' if options.preprocess else 'images'
     height, width = options.size
-    content = io.BytesIO()
-    with warnings.catch_warnings():
+    with TemporaryDirectory() as folder, warnings.catch_warnings():
         # The exporter says that there is a newer one, and tracing that sizes are taken as they are.
         warnings.simplefilter('ignore')
+        file = str(Path(folder, 'network.onnx'))
         torch.onnx.export(
             network,
             (torch.zeros(options.batch, input_channels(model), height, width),),
-            content,
+            file,
             dynamo=False,
             opset_version=options.opset,
             input_names=[images],
             output_names=outputs,
             dynamic_axes=_dynamic_axes(images, outputs, options),
         )
-    return onnx.load_from_string(content.getvalue())
+        return onnx.load(file)
 
 
 def _dynamic_axes(images: str, outputs: list[str], options: ExportOptions) -> dict[str, dict[int, str]]:

@@ -64,7 +64,9 @@ def _walk(
     pending, seen, names = list(tensors), set[str](), set[str]()
     while pending:
         for node in nodes.get(pending.pop(), ()):
-            is_end = node.op_type in ('Conv', 'Shape')
+            if node.op_type == 'Shape':
+                continue
+            is_end = node.op_type == 'Conv'
             if with_ends or not is_end:
                 names.add(node.name)
             if not is_end and node.name not in seen:

@@ -19,7 +19,8 @@ class ExportOptions:
     """What an exported network is to look like.
 
     Attributes:
-        size: (h, w) in pixels of the network's input; with ``dynamic_size`` the size to trace and verify with.
+        size: (h, w) in pixels of the network's input; with ``dynamic_size`` what is traced and
+            verified with.
         form: ``raw``: a row a prior with the box as the network gives it. ``decoded``: with the box in pixels
             of the input. ``end2end``: detections, after non-maximum suppression.
         batch: Images a run; with ``dynamic_batch`` only what is traced and verified with.

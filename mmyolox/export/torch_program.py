@@ -39,12 +39,13 @@ def export(model: YOLODetector, dst: Path, options: ExportOptions) -> None:
 
 
 def _dynamic_axes(strides: tuple[int, ...], options: ExportOptions) -> dict[int, Any]:
-    """Which axes of the images may have any length, or any multiple of the largest stride."""
+    """Which axes of the images may have any length, or any multiple of the largest stride from two on."""
     axes: dict[int, Any] = {}
     if options.dynamic_batch:
         axes[0] = Dim('batch', min=1)
     if options.dynamic_size:
-        axes |= {2: max(strides) * Dim('rows', min=1), 3: max(strides) * Dim('columns', min=1)}
+        # A single row of cells would be another program: PyTorch's guards tell 1 from all other lengths.
+        axes |= {2: max(strides) * Dim('rows', min=2), 3: max(strides) * Dim('columns', min=2)}
     return axes
 
 

@@ -111,7 +111,7 @@ class YOLOXPoseHead(YOLOXHead):
     def point_columns(self, outputs: Outputs, priors: Tensor, decode: bool) -> list[Tensor]:
         """The keypoints and how likely each is labelled; see :meth:`YOLOXHead.point_columns`."""
         offsets, scores = level_columns(outputs[3]), level_columns([vis.sigmoid() for vis in outputs[4]])
-        points = offsets.unflatten(1, (-1, 2))
+        points = torch.unflatten(offsets, 1, (-1, 2))
         if decode:
             points = points * priors[:, 2] + priors[:, :2].T
         return [torch.cat([points, scores[:, :, None]], dim=2).flatten(1, 2)]

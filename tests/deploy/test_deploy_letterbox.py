@@ -33,7 +33,7 @@ def test_equals_the_transform_at_random_sizes(seed: int) -> None:
         ((1, 1), (64, 64)),
         ((1, 500), (64, 64)),
         ((500, 1), (64, 96)),
-        ((600, 600), (416, 416)),  # 600 * (416 / 600) is less than 416
+        ((77, 60), (320, 320)),
         ((1200, 1600), (320, 320)),
     ],
 )
@@ -59,6 +59,21 @@ def test_the_image_is_left_alone_and_the_canvas_is_grey() -> None:
 def test_a_resized_image_has_the_size_and_a_constant_stays_constant() -> None:
     image = np.full((33, 47, 3), 201, np.uint8)
     assert (resize(image, (90, 20)) == np.full((90, 20, 3), 201)).all()
+
+
+@pytest.mark.parametrize(
+    ('source', 'target', 'size'),
+    [
+        ((480, 640), (640, 640), (480, 640)),
+        ((77, 60), (320, 320), (320, 249)),  # 77 * (320 / 77) is less than 320 in floats
+        ((427, 640), (416, 416), (277, 416)),  # 277.55, rounded down
+        ((375, 500), (640, 640), (480, 640)),
+        ((10, 1000), (320, 320), (3, 320)),
+        ((1, 1000), (320, 320), (1, 320)),
+    ],
+)
+def test_sides_are_rounded_down_to_whole_pixels(source, target, size) -> None:
+    assert fitted_size(source, target) == size
 
 
 @pytest.mark.parametrize('seed', range(3))

@@ -55,6 +55,13 @@ def test_greedy_means_that_a_dropped_box_drops_none() -> None:
     assert batched_nms(bboxes, scores, np.zeros(3, int), 0.4).tolist() == [0, 2]
 
 
+def test_boxes_beyond_the_first_window_are_looked_at_when_they_are_needed() -> None:
+    bboxes = np.tile(np.float32([0, 0, 10, 10]), (400, 1))
+    bboxes[[300, 350, 399], :] += 100 * np.arange(1, 4, dtype=np.float32)[:, None]
+    scores = np.linspace(1, 0, 400, dtype=np.float32)
+    assert batched_nms(bboxes, scores, np.zeros(400, int), 0.5, 3).tolist() == [0, 300, 350]
+
+
 def test_iou_must_exceed_the_threshold() -> None:
     bboxes = np.array([[0, 0, 2, 1], [0, 0, 1, 1]], np.float32)
     scores = np.array([0.9, 0.8], np.float32)

@@ -13,9 +13,7 @@ from mmyolox.utils.config import load_config
 
 onnxruntime.set_default_logger_severity(3)
 
-THRESHOLDS = dict(
-    score_thr=0.2, multi_label=True, nms_pre=1000, nms=dict(iou_threshold=0.6), max_per_img=50
-)
+THRESHOLDS = dict(score_thr=0.2, multi_label=True, nms_pre=1000, nms=dict(iou_threshold=0.6), max_per_img=50)
 
 CLOSE = dict(rtol=3e-3, atol=3e-3)
 """Of random weights: rounding grows a hundredfold on the way through them, and trained ones damp it."""

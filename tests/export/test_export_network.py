@@ -29,9 +29,7 @@ def test_rows_equal_a_loop(model, form, size, focus):
 def test_any_size_with_priors_from_the_feature_maps(model):
     images = noise(1, 3, 64, 128)
     network = ExportNetwork(model, options((32, 32), form='decoded', dynamic_size=True))
-    np.testing.assert_allclose(
-        network(torch.from_numpy(images)), expected_rows(model, images, True), **CLOSE
-    )
+    np.testing.assert_allclose(network(torch.from_numpy(images)), expected_rows(model, images, True), **CLOSE)
 
 
 def test_rgb_is_reversed(model):
@@ -76,12 +74,6 @@ def test_focus_as_a_convolution(channels):
     stem = focus_as_convolution(focus)
     assert sum(isinstance(module, torch.nn.Conv2d) for module in stem.modules()) == 1
     torch.testing.assert_close(stem(images), focus(images), rtol=1e-5, atol=1e-4)
-
-
-@pytest.mark.parametrize('size', [(64, 100), (0, 64), (16, 64), (60, 60)])
-def test_a_size_that_is_no_multiple(model, size):
-    with pytest.raises(UserError, match=f'size {size[0]}x{size[1]}.*multiples of the largest stride, 32'):
-        ExportNetwork(model, options(size))
 
 
 def test_grey_images_have_no_order_of_colours():

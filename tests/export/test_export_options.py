@@ -53,3 +53,9 @@ def test_no_number_of_detections():
 def test_a_model_that_cannot_predict():
     with pytest.raises(UserError, match=r'model\.test_cfg is missing'):
         describe(small_detector(test_cfg=None), ExportOptions((64, 64)))
+
+
+@pytest.mark.parametrize('size', [(64, 100), (0, 64), (16, 64), (60, 60)])
+def test_a_size_that_is_no_multiple(size):
+    with pytest.raises(UserError, match=f'size {size[0]}x{size[1]}.*multiples of the largest stride, 32'):
+        describe(small_detector(), ExportOptions(size))

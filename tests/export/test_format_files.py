@@ -47,7 +47,7 @@ def test_rows_of_any_batch_and_size(model, tmp_path, name):
     path = kind.export(model, tmp_path / 'a', options(dynamic_batch=True, dynamic_size=True))
     runtime = kind.load(path)
     assert runtime.input_shape == (None, 3, None, None)
-    for shape in (1, 3, 64, 96), (3, 3, 32, 128):
+    for shape in (1, 3, 64, 96), (3, 3, 96, 64):
         images = noise(*shape)
         np.testing.assert_allclose(
             runtime.run(images)[0], expected_rows(model, images, True), rtol=1e-2, atol=1e-2
@@ -74,7 +74,8 @@ def test_half_precision_decodes_in_full(model, tmp_path, asked):
 def test_half_precision_of_a_graph_with_another_reader(model, tmp_path):
     """What the network writes in float16 and a subgraph reads in float32."""
     text = """<ir_version: 8, opset_import: ["" : 17]>
-    g (float[1, 3, 4, 4] x, bool b) => (float[1, 3, 4, 4] y) <float[3, 3, 1, 1] w> {
+    g (float[1, 3, 4, 4] x, bool b) => (float[1, 3, 4, 4] y)
+    <float[3, 3, 1, 1] w = {1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0}> {
         a = Conv (x, w)
         s = Sigmoid (a)
         c = Conv (s, w)
@@ -82,9 +83,6 @@ def test_half_precision_of_a_graph_with_another_reader(model, tmp_path):
                     else_branch = e () => (float[1, 3, 4, 4] z) { z = Identity (c) }>
     }"""
     graph = onnx.parser.parse_model(text)
-    graph.graph.initializer[0].CopyFrom(
-        onnx.numpy_helper.from_array(np.eye(3, dtype=np.float32).reshape(3, 3, 1, 1), 'w')
-    )
     onnx.save(halve(graph), tmp_path / 'a.onnx')
     import onnxruntime
 
@@ -113,7 +111,10 @@ def test_what_lies_around_the_network(model, tmp_path):
 def test_openvino_half_is_half_as_large(model, tmp_path):
     kind = FORMATS['openvino']
     sizes = [
-        kind.export(model, tmp_path / name, options(precision=Precision(name))).with_suffix('.bin').stat().st_size
+        kind.export(model, tmp_path / name, options(precision=Precision(name)))
+        .with_suffix('.bin')
+        .stat()
+        .st_size
         for name in ('fp32', 'fp16')
     ]
     assert sizes[1] < 0.6 * sizes[0]

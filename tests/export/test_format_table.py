@@ -44,7 +44,9 @@ def test_the_quantiser_is_named(monkeypatch):
 
 def test_another_system(monkeypatch, installed):
     monkeypatch.setattr(platform, 'system', lambda: 'Windows')
-    assert FORMATS['coreml'].unavailable() == 'format coreml cannot be had on Windows, only on Linux or Darwin'
+    assert (
+        FORMATS['coreml'].unavailable() == 'format coreml cannot be had on Windows, only on Linux or Darwin'
+    )
 
 
 def test_no_gpu(monkeypatch, installed):
@@ -71,7 +73,11 @@ def test_core_ml_runs_on_macos(monkeypatch, system, reason):
         ('tflite', dict(dynamic_batch=True), 'has fixed shapes'),
         ('coreml', dict(dynamic_size=True), 'has fixed shapes'),
         ('torchscript', dict(preprocess=True), 'has no preprocessing'),
-        ('torchscript', dict(precision=Precision('fp16')), 'precision fp16 cannot be had; choose one of fp32'),
+        (
+            'torchscript',
+            dict(precision=Precision('fp16')),
+            'precision fp16 cannot be had; choose one of fp32',
+        ),
     ],
 )
 def test_what_a_format_cannot_be(installed, name, asked, line):

@@ -7,8 +7,8 @@
     python tools/deployment/export.py --list
 
 The config may be left out: the size of the model and its source are recognised from the weights. The file
-runs with ``mmyolox.deploy.ExportedModel``, which needs no torch, and with ``tools/image_demo.py`` in place of a
-checkpoint. Every file is compared with PyTorch on images, and removed if it differs.
+runs with ``mmyolox.deploy.ExportedModel``, which needs no torch, and with ``tools/image_demo.py`` in place of
+a checkpoint. Every file is compared with PyTorch on images, and removed if it differs.
 """
 
 import argparse
@@ -251,17 +251,18 @@ def main() -> None:
     # All but the size is known before the model is loaded.
     entry.check(read_options(args, (0, 0)))
     path = destination(args)
+    from mmyolox.export.description import describe
     from mmyolox.export.verify import verify
     from mmyolox.inference import init_detector
 
-    model = init_detector(
-        args.config, args.checkpoint, 'cpu', args.cfg_options, args.allow_unsafe_checkpoint
-    )
+    model = init_detector(args.config, args.checkpoint, 'cpu', args.cfg_options, args.allow_unsafe_checkpoint)
     options = read_options(args, read_size(args, model))
+    describe(model, options)  # raises if they do not fit
+    images = images_to_check(args, model, options.size)
     path = entry.export(model, path, options)
     height, width = options.size
     print(f'{path}: {entry.title}, {options.form}, {height}x{width} (height x width)')
-    report = verify(model, path, entry, options, images_to_check(args, model, options.size))
+    report = verify(model, path, entry, options, images)
     print(f'checked against PyTorch: {report.describe()}')
     if not report.objects:
         print('nothing was found in these images: photographs, given with --images, say more')

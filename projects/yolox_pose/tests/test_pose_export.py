@@ -53,7 +53,9 @@ def test_rows(helpers, tmp_path, form, count):
     path = export_onnx(model, tmp_path / 'a.onnx', helpers.options(form=form, batch=2))
     rows = helpers.run(path, images)['output']
     assert rows.shape == (2, 126, 6 + 3 * count)
-    np.testing.assert_allclose(rows[..., 6:], expected_points(model, images, form == 'decoded'), **helpers.CLOSE)
+    np.testing.assert_allclose(
+        rows[..., 6:], expected_points(model, images, form == 'decoded'), **helpers.CLOSE
+    )
     boxes = helpers.expected_rows(model, images, form == 'decoded')
     np.testing.assert_allclose(rows[..., :6], boxes, **helpers.CLOSE)
 
@@ -119,4 +121,6 @@ def test_trained_outputs_stay(helpers):
     model, images = shared_model(helpers.randomised, 4), torch.from_numpy(helpers.noise(1, 3, 64, 96))
     before = [level.clone() for part in model(images) for level in part]
     ExportNetwork(model, helpers.options())(images)
-    assert all(torch.equal(a, b) for a, b in zip(before, (x for part in model(images) for x in part), strict=True))
+    assert all(
+        torch.equal(a, b) for a, b in zip(before, (x for part in model(images) for x in part), strict=True)
+    )

@@ -1,0 +1,197 @@
+"""Verification: what agrees passes, what does not is removed."""
+
+import copy
+import functools
+import json
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import onnx
+import pytest
+from export_models import options, shared_detector
+from onnx import numpy_helper
+
+from mmyolox.deploy import Detections, ExportedModel
+from mmyolox.export.average_precision import compare_ap
+from mmyolox.export.differences import match, row_differences
+from mmyolox.export.formats import FORMATS
+from mmyolox.export.inputs import made_images
+from mmyolox.export.precision import Precision
+from mmyolox.export.verify import compare, predict, verify
+from mmyolox.utils import UserError
+from mmyolox.utils.config import load_config
+
+ONNX = FORMATS['onnx']
+
+
+@pytest.fixture
+def images():
+    return made_images((64, 96), 3, count=3)
+
+
+def detections(*rows):
+    table = np.array(rows, np.float32).reshape(-1, 6)
+    return Detections(table[:, :4], table[:, 4], table[:, 5].astype(np.int64))
+
+
+@pytest.mark.parametrize(
+    'asked',
+    [
+        dict(form='raw', batch=2),
+        dict(form='decoded', colour='rgb', dynamic_batch=True, dynamic_size=True),
+    ],
+    ids=str,
+)
+def test_a_right_file_passes(tmp_path, images, asked):
+    chosen = options(**asked)
+    path = ONNX.export(shared_detector(), tmp_path / 'a', chosen)
+    report = verify(shared_detector(), path, ONNX, chosen, images)
+    assert report.images == 3
+    assert report.objects > 10
+    assert report.found > 0.98
+    assert path.is_file()
+    assert 'rows differ by up to' in report.describe()
+
+
+@functools.cache
+def calm_detector():
+    """Small changes of an image change little: what the features say is damped."""
+    model = copy.deepcopy(shared_detector())
+    for name, weight in model.bbox_head.head_module.named_parameters():
+        if 'multi_level_conv' in name:
+            weight.mul_(0.1) if name.endswith('weight') else weight.add_(0.5 * ('reg' not in name))
+    return model
+
+
+@pytest.mark.parametrize(
+    'asked', [dict(form='end2end', preprocess=True), dict(precision=Precision('fp16'))], ids=str
+)
+def test_a_nearly_right_file_passes(tmp_path, images, asked):
+    chosen = options(**asked, iou_thr=1.0, max_per_img=1000)
+    path = ONNX.export(calm_detector(), tmp_path / 'a', chosen)
+    report = verify(calm_detector(), path, ONNX, chosen, images)
+    assert report.objects > 100
+    assert report.limits.rows is None
+    spoil(path, 'stem.conv.weight', lambda weight: -weight)
+    with pytest.raises(UserError, match='was removed'):
+        verify(calm_detector(), path, ONNX, chosen, images)
+
+
+def spoil(path, wanted, change):
+    """Changes a weight of an ONNX file."""
+    graph = onnx.load(path)
+    weight = next(entry for entry in graph.graph.initializer if wanted in entry.name)
+    weight.CopyFrom(numpy_helper.from_array(change(numpy_helper.to_array(weight)), weight.name))
+    onnx.save(graph, path)
+
+
+@pytest.mark.parametrize(
+    ('asked', 'wanted', 'change', 'line'),
+    [
+        (dict(form='raw'), 'conv_reg.0.bias', lambda bias: bias + 0.1, 'largest difference of a row is 0.1'),
+        (dict(form='raw'), 'conv_obj.1.bias', lambda bias: bias + 0.5, 'largest difference of a row'),
+        (dict(form='raw'), 'conv_obj.1.bias', lambda bias: bias * np.nan, 'difference of a row is inf'),
+        (
+            dict(form='end2end'),
+            'stem.conv.weight',
+            lambda w: w[:, ::-1].copy(),
+            'of the objects are found by both',
+        ),
+        (dict(form='end2end'), 'conv_cls.0.bias', lambda bias: bias + 0.1, 'scores differ by'),
+    ],
+)
+def test_a_wrong_file_is_removed(tmp_path, images, asked, wanted, change, line):
+    chosen = options(**asked)
+    path = ONNX.export(shared_detector(), tmp_path / 'a', chosen)
+    spoil(path, wanted, change)
+    with pytest.raises(UserError, match=f'was removed: .*{line}'):
+        verify(shared_detector(), path, ONNX, chosen, images)
+    assert not path.exists()
+
+
+def test_rows_of_another_shape():
+    with pytest.raises(UserError, match=r'returns \(1, 2, 8\), PyTorch \(1, 3, 8\)'):
+        row_differences(np.zeros((1, 2, 8), np.float32), np.zeros((1, 3, 8), np.float32), 3)
+
+
+def test_differences_of_boxes_scores_and_points():
+    wanted = np.zeros((1, 1, 5 + 2 + 6), np.float32)
+    wanted[0, 0, 2] = 100
+    rows = wanted.copy()
+    rows[0, 0, [2, 6, 7, 12]] += [2, 0.25, 0.5, 0.75]  # a width, a class, a point's x and another's score
+    assert row_differences(rows, wanted, 2) == (0.5, 0.75)
+
+
+BOX, OTHER = (10, 10, 20, 20, 0.9, 1), (50, 50, 60, 70, 0.8, 0)
+
+
+@pytest.mark.parametrize(
+    ('first', 'second', 'clear', 'found', 'pixels', 'scores'),
+    [
+        ([], [], 0, 0, 0, []),
+        ([BOX], [], 1, 0, 0, []),
+        ([], [BOX], 1, 0, 0, []),
+        ([BOX, OTHER], [BOX, OTHER], 4, 4, 0, [0, 0, 0, 0]),
+        ([BOX], [(*BOX[:5], 0)], 2, 0, 0, []),
+        ([BOX], [(10, 10, 20, 21, 0.4, 1)], 2, 2, 1, [0.5, 0.5]),
+        # below what is clear on one side: found, and looked for from the other side only
+        ([BOX], [(*BOX[:4], 0.2, 1)], 1, 1, 0, [0.7]),
+        ([BOX], [(15, 10, 25, 20, 0.9, 1)], 2, 0, 0, []),
+        ([(0, 5, 0, 9, 0.9, 1)], [(0, 5, 0, 9, 0.9, 1)], 2, 2, 0, [0, 0]),  # clipped to nothing
+    ],
+)
+def test_objects_that_both_find(first, second, clear, found, pixels, scores):
+    result = match(detections(*first), detections(*second), 0.8)
+    assert (result.objects, result.clear, result.found) == (len(first), clear, found)
+    assert result.pixels == pytest.approx(pixels)
+    assert result.scores == pytest.approx(scores)
+
+
+def test_nothing_found_by_either_passes(tmp_path):
+    chosen = options(form='end2end', score_thr=1.0)
+    path = ONNX.export(shared_detector(), tmp_path / 'a', chosen)
+    report = compare(shared_detector(), ExportedModel(path), chosen, made_images((64, 96), 3))
+    assert (report.objects, report.found, report.fault()) == (0, 1.0, None)
+
+
+def test_made_images_differ_in_size():
+    sizes = {image.shape for image in made_images((32, 64), 1, count=5)}
+    assert len(sizes) == 5
+    assert all(height >= 25 and width >= 51 and channels == 1 for height, width, channels in sizes)
+
+
+def test_ap_of_both(tmp_path, images, capsys):
+    """The model's own detections are the ground truth."""
+    model = shared_detector()
+    model.cfg = load_config('yolox_nano_fast_8xb8-300e_coco')
+    chosen = options(score_thr=0.2)
+    path = ONNX.export(model, tmp_path / 'a', chosen)
+    exported = ExportedModel(path)
+    entries = []
+    for number, (image, found) in enumerate(zip(images, predict(model, images, exported.info), strict=True)):
+        cv2.imwrite(str(tmp_path / f'{number}.png'), image)
+        for box, label in zip(found.bboxes.tolist(), found.labels.tolist(), strict=True):
+            entries.append(
+                dict(
+                    id=len(entries) + 1,
+                    image_id=number,
+                    category_id=label,
+                    bbox=[box[0], box[1], box[2] - box[0], box[3] - box[1]],
+                )
+            )
+    size = dict(width=96, height=64)
+    content = dict(
+        images=[dict(id=number, file_name=f'{number}.png', **size) for number in range(3)],
+        annotations=entries,
+        categories=[dict(id=label, name=f'thing {label}') for label in range(3)],
+    )
+    (tmp_path / 'a.json').write_text(json.dumps(content))
+    figures = compare_ap(model, exported, tmp_path / 'a.json', tmp_path)
+    first, second = figures['bbox_mAP']
+    assert first == pytest.approx(second, abs=0.001)
+    assert first > 0.4
+    spoil(path, 'conv_cls.0.bias', lambda bias: bias[::-1].copy())
+    worse = ExportedModel(path, info=replace(exported.info, iou_thr=0.3))
+    first, second = compare_ap(model, worse, tmp_path / 'a.json', tmp_path)['bbox_mAP']
+    assert second < first
