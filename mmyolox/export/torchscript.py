@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from mmyolox.deploy.info import METADATA_KEY
 from mmyolox.deploy.runtimes import Array, Runtime
@@ -17,6 +17,7 @@ from .description import describe
 from .loaded import LoadedGraph
 from .network import ExportNetwork, input_channels
 from .options import ExportOptions
+from .unit_pixels import UnitPixelNetwork
 
 _SHAPE_KEY = 'mmyolox_input_shape'
 
@@ -45,8 +46,10 @@ def example(model: YOLODetector, options: ExportOptions) -> Tensor:
 
 
 def trace(model: YOLODetector, options: ExportOptions) -> torch.jit.ScriptModule:
-    """The traced network, in evaluation mode."""
-    network = ExportNetwork(model, options).eval()
+    """The traced network, in evaluation mode, for a converter to the precision."""
+    network: nn.Module = ExportNetwork(model, options).eval()
+    if options.precision.name == 'fp16':
+        network = UnitPixelNetwork(network)
     with torch.no_grad(), warnings.catch_warnings():
         # It is said that sizes which Python looks at, to check them, are constants from now on.
         warnings.simplefilter('ignore')

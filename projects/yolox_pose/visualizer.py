@@ -9,8 +9,8 @@ import numpy as np
 from mmengine.structures import InstanceData
 from numpy.typing import NDArray
 
+from mmyolox.deploy.draw import line_width
 from mmyolox.registry import VISUALIZERS
-from mmyolox.utils.draw import line_width
 from mmyolox.visualization import Picture, YOLOXVisualizer
 
 from .skeleton import Skeleton, mmpose_metainfo

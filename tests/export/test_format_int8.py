@@ -7,6 +7,7 @@ import numpy as np
 import onnx
 import openvino
 import pytest
+from calm_models import calmed, keeping_options
 from export_models import noise, options, small_detector
 from onnx import numpy_helper
 
@@ -28,7 +29,7 @@ PLAIN |= {'backbone.deepen_factor': 0.1, 'neck.deepen_factor': 0.1}
 
 @functools.cache
 def plain_detector():
-    detector = small_detector(**PLAIN)
+    detector = calmed(small_detector(**PLAIN))
     detector.cfg = load_config('yolox_nano_fast_8xb8-300e_coco')
     return detector
 
@@ -51,7 +52,7 @@ def image():
 
 
 def test_openvino_keeps_the_predictions_in_float(model, precision, tmp_path):
-    chosen = options(precision=precision, batch=2)
+    chosen = keeping_options(precision=precision, batch=2)
     path = FORMATS['openvino'].export(model, tmp_path / 'a', chosen)
     assert compare(model, ExportedModel(path), chosen, [image()]).fault() is None
     graph = openvino.Core().read_model(path)
@@ -92,10 +93,10 @@ def test_onnx_nodes(model, precision, tmp_path, symmetric):
 
 @pytest.mark.parametrize('name', ['openvino', 'onnx'])
 def test_objects_are_found_again(model, precision, tmp_path, name):
-    chosen = options(precision=precision, form='end2end', preprocess=True, dynamic_batch=True)
+    chosen = keeping_options(precision=precision, form='end2end', preprocess=True, dynamic_batch=True)
     path = FORMATS[name].export(model, tmp_path / 'a', chosen)
     report = compare(model, ExportedModel(path), chosen, [image(), image()[:50, :80]])
-    assert report.objects > 20
+    assert report.objects > 100
     assert report.fault() is None
 
 

@@ -4,11 +4,18 @@ import platform
 
 import numpy as np
 import pytest
+import torch
+from calm_models import calmed, keeping_options
 from export_models import CLOSE, expected_rows, noise, options, shared_detector
 
-from mmyolox.deploy import ModelInfo
+from mmyolox.deploy import ExportedModel, ModelInfo
 from mmyolox.export.formats import FORMATS
+from mmyolox.export.inputs import made_images
 from mmyolox.export.ncnn import _channels
+from mmyolox.export.network import ExportNetwork
+from mmyolox.export.precision import Precision
+from mmyolox.export.unit_pixels import UnitPixelNetwork
+from mmyolox.export.verify import compare
 from mmyolox.utils import UserError
 
 
@@ -31,6 +38,36 @@ def test_rows(tmp_path, name, form):
     np.testing.assert_allclose(
         runtime.run(images)[0], expected_rows(model, images, form == 'decoded'), **CLOSE
     )
+
+
+@pytest.mark.parametrize('asked', [dict(focus='conv'), dict(focus='slices', form='raw', colour='rgb')])
+def test_unit_pixels_change_no_output(asked):
+    """And weights that float16 would lose are as many times larger."""
+    network = ExportNetwork(shared_detector(), options(**asked)).eval()
+    images = torch.from_numpy(noise(1, 3, 64, 96))
+    kernels = {name: weight.clone() for name, weight in network.named_parameters()}
+    wanted = network(images)
+    scaled = UnitPixelNetwork(network)
+    torch.testing.assert_close(scaled(images), wanted)
+    changed = [name for name, weight in network.named_parameters() if not weight.equal(kernels[name])]
+    assert len(changed) == 1
+    assert 'stem' in changed[0]
+    assert network.get_parameter(changed[0]).equal(kernels[changed[0]] * 256)
+
+
+@pytest.mark.parametrize('name', ['ncnn', 'coreml'])
+def test_half_precision(tmp_path, name):
+    kind, model = FORMATS[name], calmed(shared_detector())
+    for package in kind.packages:
+        pytest.importorskip(package)
+    chosen = keeping_options(precision=Precision('fp16'))
+    path = kind.export(model, tmp_path / 'a', chosen)
+    if kind.unverifiable() is None:
+        report = compare(
+            model, ExportedModel(path, runtime=kind.load(path)), chosen, made_images((64, 96), 3)
+        )
+        assert report.objects > 100
+        assert report.fault() is None
 
 
 @pytest.mark.parametrize(

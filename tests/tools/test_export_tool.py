@@ -68,7 +68,7 @@ def test_without_config_and_name(run, checkpoint, tmp_path, monkeypatch):
 def test_all_options_arrive(run, checkpoint, tmp_path):
     path = tmp_path / 'new' / 'folder' / 'a.onnx'
     arguments = (
-        '--form end2end --size 64 96 --batch 2 --dynamic batch --preprocess --colour rgb --focus slices'
+        '--form end2end --size 64x96 --batch 2 --dynamic batch --preprocess --colour rgb --focus slices'
     )
     arguments += ' --opset 15 --score-thr 0.25 --iou-thr 0.5 --max-per-img 9 --nms-pre 50'
     run(export, CONFIG, '--format', 'onnx', checkpoint, '--out', path, *arguments.split())
@@ -134,7 +134,7 @@ def test_a_file_that_differs_is_no_export(run, checkpoint, tmp_path, monkeypatch
     ('arguments', 'message'),
     [
         ('--size 100', 'size 100x100.*multiples of the largest stride, 32'),
-        ('--size 64 96 32', '--size 64 96 32: give one number, or height and width'),
+        ('--size 64x100', 'size 64x100'),
         ('--size 0', 'size 0x0'),
         ('--opset 99', 'opset 99: choose one from 11 to 20'),
         ('--opset 5', 'opset 5: choose one from 11 to 20'),
@@ -164,6 +164,13 @@ def test_bad_input(run, checkpoint, tmp_path, monkeypatch, arguments, message):
         )
     assert '\n' not in str(caught.value)
     assert [path.name for path in tmp_path.iterdir()] == ['file']
+
+
+@pytest.mark.parametrize('size', ['64x', 'large', '64x64x64', '64,64'])
+def test_sizes_that_are_none(run, checkpoint, size, capsys):
+    with pytest.raises(SystemExit):
+        run(export, checkpoint, '--size', size)
+    assert f"argument --size: invalid pixels value: '{size}'" in capsys.readouterr().err
 
 
 def test_a_checkpoint_that_is_not_there(run, tmp_path, monkeypatch):

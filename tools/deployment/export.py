@@ -72,6 +72,12 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return parser.parse_intermixed_args(argv)
 
 
+def pixels(text: str) -> tuple[int, int]:
+    """Reads a height and width, ``480x640``, or one number for both."""
+    height, cross, width = text.partition('x')
+    return int(height), int(width if cross else height)
+
+
 def _add_graph_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group('the graph')
     group.add_argument(
@@ -83,14 +89,17 @@ def _add_graph_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         '--size',
-        type=int,
-        nargs='+',
+        type=pixels,
         metavar='PIXELS',
-        help="height and width of the input, or one number for both; default: the config's",
+        help="of the input: HEIGHTxWIDTH, or one number for both; default: the config's",
     )
     group.add_argument('--batch', type=int, default=1, help='images a run (default: %(default)s)')
     group.add_argument(
-        '--dynamic', nargs='+', choices=('batch', 'size'), default=(), help='what may change from run to run'
+        '--dynamic',
+        action='append',
+        choices=('batch', 'size'),
+        default=[],
+        help='what may change from run to run; may be given twice',
     )
     group.add_argument(
         '--preprocess', action='store_true', help='take uint8 images of any size and letterbox them inside'
@@ -175,9 +184,7 @@ def read_size(args: argparse.Namespace, model: 'YOLODetector') -> tuple[int, int
     if args.size is None:
         width, height = model.cfg.test_dataloader.dataset.img_scale
         return height, width
-    if len(args.size) > 2:
-        raise UserError(f'--size {" ".join(map(str, args.size))}: give one number, or height and width')
-    return args.size[0], args.size[-1]
+    return args.size
 
 
 def destination(args: argparse.Namespace) -> Path:
