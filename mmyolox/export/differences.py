@@ -1,5 +1,6 @@
 """How far two answers to the same images are apart: tables of priors, and detections."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,8 +9,16 @@ from numpy.typing import NDArray
 from mmyolox.deploy import Detections
 from mmyolox.utils.errors import UserError
 
-CLEAR_SCORE = 0.3
-"""What an object scores that must be found again; below are those that come and go with rounding."""
+_CLEAR_SCORE = 0.3
+
+
+def clear_score_of(detections: Iterable[Detections]) -> float:
+    """What an object scores that must be found again; below are those that come and go with rounding.
+
+    Where nothing is found for sure, as by weights that are not trained, it is half of the best score.
+    """
+    best = max((float(found.scores.max(initial=0)) for found in detections), default=0.0)
+    return min(_CLEAR_SCORE, best / 2)
 
 
 def row_differences(
@@ -42,11 +51,11 @@ class Match:
     scores: NDArray[np.float32]
 
 
-def match(first: Detections, second: Detections, least_iou: float) -> Match:
+def match(first: Detections, second: Detections, least_iou: float, clear_score: float) -> Match:
     """Looks for the clear objects of each among all that the other found, of the same class and place."""
     pixels, scores, clear, found = 0.0, [np.empty(0, np.float32)], 0, 0
     for one, other in ((first, second), (second, first)):
-        chosen = one.select(one.scores > CLEAR_SCORE)
+        chosen = one.select(one.scores > clear_score)
         ious = _ious(chosen.bboxes, other.bboxes) * (chosen.labels[:, None] == other.labels)
         clear += len(chosen)
         if not len(chosen) or not len(other):
@@ -57,7 +66,7 @@ def match(first: Detections, second: Detections, least_iou: float) -> Match:
         boxes = np.abs(chosen.bboxes - other.bboxes[partner])[is_found]
         pixels = max(pixels, float(boxes.max(initial=0)))
         scores.append(np.abs(chosen.scores - other.scores[partner])[is_found])
-    return Match(int((first.scores > CLEAR_SCORE).sum()), clear, found, pixels, np.concatenate(scores))
+    return Match(int((first.scores > clear_score).sum()), clear, found, pixels, np.concatenate(scores))
 
 
 def _ious(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.float32]:

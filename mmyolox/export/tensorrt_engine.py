@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from mmengine.device import get_device
 
 from mmyolox.deploy.runtimes import Array, Runtime
 from mmyolox.models import YOLODetector
@@ -114,10 +115,11 @@ def load(path: Path) -> Runtime:
 
 def _run(context: Any, images: str, batch: Array, outputs: dict[str, np.dtype]) -> list[Array]:
     """The outputs, of the types that ``outputs`` says, for a batch under the name ``images``."""
-    taken = torch.from_numpy(np.ascontiguousarray(batch)).cuda()
+    device = get_device()
+    taken = torch.from_numpy(np.ascontiguousarray(batch)).to(device)
     context.set_input_shape(images, tuple(taken.shape))
     given = {
-        name: torch.from_numpy(np.empty(tuple(context.get_tensor_shape(name)), kind)).cuda()
+        name: torch.from_numpy(np.empty(tuple(context.get_tensor_shape(name)), kind)).to(device)
         for name, kind in outputs.items()
     }
     for name, tensor in {images: taken, **given}.items():

@@ -47,9 +47,9 @@ def example(model: YOLODetector, options: ExportOptions) -> Tensor:
 
 def trace(model: YOLODetector, options: ExportOptions) -> torch.jit.ScriptModule:
     """The traced network, in evaluation mode, for a converter to the precision."""
-    network: nn.Module = ExportNetwork(model, options).eval()
-    if options.precision.name == 'fp16':
-        network = UnitPixelNetwork(network)
+    export_network = ExportNetwork(model, options).eval()
+    is_half = options.precision.name == 'fp16'
+    network: nn.Module = UnitPixelNetwork(export_network) if is_half else export_network
     with torch.no_grad(), warnings.catch_warnings():
         # It is said that sizes which Python looks at, to check them, are constants from now on.
         warnings.simplefilter('ignore')

@@ -15,5 +15,5 @@ def calmed(model):
 
 
 def keeping_options(**asked):
-    """Options with which nothing is suppressed: which of two near-equal boxes stays is a matter of rounding."""
+    """Options that suppress nothing: which of two near-equal boxes stays is a matter of rounding."""
     return options(**asked, iou_thr=1.0, max_per_img=1000)

@@ -64,6 +64,14 @@ def test_openvino_keeps_the_predictions_in_float(model, precision, tmp_path):
     }
     assert 'Convolution' in quantised
     assert not quantised & {'Exp', 'Sigmoid', 'Transpose'}
+    floats = [
+        node.get_friendly_name()
+        for node in graph.get_ops()
+        if node.get_type_name() == 'Convolution'
+        and node.input_value(1).get_node().get_type_name() == 'Constant'
+    ]
+    assert len(floats) == 9
+    assert all('multi_level_conv_' in name for name in floats)
     # The sigmoid inside SiLU is part of one operation: what is left are those of scores.
     kinds = [node.get_type_name() for node in graph.get_ops()]
     assert kinds.count('Sigmoid') == 6

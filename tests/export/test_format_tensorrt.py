@@ -12,6 +12,7 @@ from onnx import TensorProto
 from mmyolox.deploy import ModelInfo
 from mmyolox.export import tensorrt_engine
 from mmyolox.export.description import describe
+from mmyolox.export.onnx_file import export_onnx
 from mmyolox.export.precision import Precision
 from mmyolox.export.tensorrt_engine import shape_range
 from mmyolox.utils import UserError
@@ -106,6 +107,18 @@ def test_dynamic_shapes(tensorrt, tmp_path):
 )
 def test_range_of_shapes(shape, asked, wanted):
     assert shape_range(shape, options(**asked), 32) == wanted
+
+
+def test_quantised_as_tensorrt_wants_it(tensorrt, tmp_path, monkeypatch):
+    asked = []
+
+    def record(model, path, chosen, symmetric):
+        asked.append((chosen.precision.name, symmetric))
+        export_onnx(model, path, chosen)
+
+    monkeypatch.setattr(tensorrt_engine, 'write', record)
+    build(tmp_path, precision=Precision('int8', tmp_path))
+    assert asked == [('int8', True)]
 
 
 def test_float16_is_in_the_graph(tensorrt, tmp_path):

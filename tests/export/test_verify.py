@@ -14,7 +14,7 @@ from onnx import numpy_helper
 
 from mmyolox.deploy import Detections, ExportedModel
 from mmyolox.export.average_precision import compare_ap
-from mmyolox.export.differences import match, row_differences
+from mmyolox.export.differences import clear_score_of, match, row_differences
 from mmyolox.export.formats import FORMATS
 from mmyolox.export.inputs import made_images
 from mmyolox.export.precision import Precision
@@ -137,10 +137,23 @@ BOX, OTHER = (10, 10, 20, 20, 0.9, 1), (50, 50, 60, 70, 0.8, 0)
     ],
 )
 def test_objects_that_both_find(first, second, clear, found, pixels, scores):
-    result = match(detections(*first), detections(*second), 0.8)
+    result = match(detections(*first), detections(*second), 0.8, 0.3)
     assert (result.objects, result.clear, result.found) == (len(first), clear, found)
     assert result.pixels == pytest.approx(pixels)
     assert result.scores == pytest.approx(scores)
+
+
+@pytest.mark.parametrize(
+    ('found', 'wanted'),
+    [
+        ([], 0),
+        ([[]], 0),
+        ([[BOX], [OTHER]], 0.3),
+        ([[], [(*BOX[:4], 0.1, 1), (*BOX[:4], 0.4, 1)], [(*BOX[:4], 0.2, 1)]], 0.2),
+    ],
+)
+def test_what_is_clear(found, wanted):
+    assert clear_score_of([detections(*rows) for rows in found]) == pytest.approx(wanted)
 
 
 def test_nothing_found_by_either_passes(tmp_path):

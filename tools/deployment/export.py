@@ -13,8 +13,6 @@ a checkpoint. Every file is compared with PyTorch on images, and removed if it d
 
 import argparse
 from collections.abc import Sequence
-from contextlib import redirect_stdout
-from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -222,8 +220,7 @@ def print_ap(args: argparse.Namespace, model: 'YOLODetector', path: Path, entry:
 
     ann_file, img_prefix = evaluation_data(args, model)
     exported = ExportedModel(path, runtime=entry.load(path))
-    with redirect_stdout(StringIO()):  # the metric's own tables
-        figures = compare_ap(model, exported, ann_file, img_prefix)
+    figures = compare_ap(model, exported, ann_file, img_prefix)
     print(f'{"":16}{"PyTorch":>10}{entry.name:>14}{"difference":>12}')
     for name, (first, second) in figures.items():
         print(f'{name:16}{first:10.4f}{second:14.4f}{second - first:+12.4f}')
@@ -269,6 +266,10 @@ def main() -> None:
     path = entry.export(model, path, options)
     height, width = options.size
     print(f'{path}: {entry.title}, {options.form}, {height}x{width} (height x width)')
+    reason = entry.unverifiable()
+    if reason:
+        print(reason)
+        return
     report = verify(model, path, entry, options, images)
     print(f'checked against PyTorch: {report.describe()}')
     if not report.objects:
