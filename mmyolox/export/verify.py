@@ -85,8 +85,8 @@ class Report:
         rows = f'rows differ by up to {self.box_rows:.2g} in boxes, {self.score_rows:.2g} in scores; '
         return (
             f'{self.images} images: {"" if math.isnan(self.box_rows) else rows}{self.objects} objects over '
-            f'{self.clear_score:.2g}, {self.found:.1%} found by both; these differ by up to {self.pixels:.2g} px '
-            f'and {self.largest_score:.2g} in score'
+            f'{self.clear_score:.2g}, {self.found:.1%} found by both; these differ by up to '
+            f'{self.pixels:.2g} px and {self.largest_score:.2g} in score'
         )
 
     def fault(self) -> str | None:
