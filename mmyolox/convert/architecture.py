@@ -89,6 +89,7 @@ class Architecture:
         input_channels: Channels of the images.
         family: One of ``FAMILIES``.
         fields: What the family's head has beside these.
+        spp_zero_padding: Whether pooling sees zeros beyond the border, as in MindSpore's model zoo.
     """
 
     name: str
@@ -99,16 +100,22 @@ class Architecture:
     input_channels: int = 3
     family: str = DETECTOR.name
     fields: dict[str, int] = field(default_factory=dict)
+    spp_zero_padding: bool = False
 
     def build(self) -> nn.ModuleDict:
         """Returns the network: ``backbone``, ``neck`` and ``bbox_head`` with its ``head_module``."""
         factors: dict[str, Any] = dict(widen_factor=self.widen_factor, use_depthwise=self.use_depthwise)
         if self.name == 'darknet53':
-            backbone: nn.Module = YOLOXDarknet53(self.input_channels)
+            backbone: nn.Module = YOLOXDarknet53(self.input_channels, spp_zero_padding=self.spp_zero_padding)
             neck: nn.Module = YOLOXFPN()
             factors = dict(act_cfg=LEAKY_RELU)
         else:
-            backbone = YOLOXCSPDarknet(self.deepen_factor, input_channels=self.input_channels, **factors)
+            backbone = YOLOXCSPDarknet(
+                self.deepen_factor,
+                input_channels=self.input_channels,
+                spp_zero_padding=self.spp_zero_padding,
+                **factors,
+            )
             neck = YOLOXPAFPN(deepen_factor=self.deepen_factor, **factors)
         head = FAMILIES[self.family].head(num_classes=self.num_classes, **self.fields, **factors)
         return nn.ModuleDict(dict(backbone=backbone, neck=neck, bbox_head=head))
@@ -129,6 +136,7 @@ class Architecture:
             f'{self.num_classes} classes',
             f'{self.input_channels} image channels',
             *(f'{name} {value}' for name, value in self.fields.items()),
+            *(['spp_zero_padding True'] if self.spp_zero_padding else []),
         ]
         return ', '.join(parts)
 
@@ -144,7 +152,8 @@ def recognise(state_dict: State) -> Architecture:
     """
     load_projects()
     family, fields = _family(state_dict)
-    common: dict[str, Any] = dict(family=family, fields=fields)
+    is_padded = any(name.endswith('.border') for name in state_dict)
+    common: dict[str, Any] = dict(family=family, fields=fields, spp_zero_padding=is_padded)
     num_classes = weight_shape(state_dict, CLASS_WEIGHT)[0]
     if 'neck.reduce_layers.0.conv.weight' in state_dict:
         channels = weight_shape(state_dict, 'backbone.stem.0.conv.weight')[1]

@@ -35,6 +35,8 @@ def config_for(
         options['model.bbox_head.head_module.num_classes'] = architecture.num_classes
     if architecture.input_channels != 3:
         options['model.backbone.input_channels'] = architecture.input_channels
+    if architecture.spp_zero_padding:
+        options['model.backbone.spp_zero_padding'] = True
     if architecture.input_channels == 1:
         options['test_dataloader.dataset.pipeline.0.color_type'] = 'grayscale'
     return name, options

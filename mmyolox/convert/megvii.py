@@ -81,7 +81,7 @@ def to_megvii(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
     prefixes = {ours: theirs for theirs, ours in names.items()}
     parts = {ours: theirs for theirs, ours in _SEPARABLE.items()}
     renamed = {name: _renamed(name, prefixes, parts) for name in state_dict}
-    strange = [name for name, theirs in renamed.items() if name == theirs]
+    strange = [name for name, theirs in renamed.items() if name == theirs or name.endswith('.border')]
     if strange:
         raise UserError(f"Megvii's YOLOX has nothing like {strange[0]}: these weights cannot become one")
     return {theirs: state_dict[name] for name, theirs in renamed.items()}

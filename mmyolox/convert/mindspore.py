@@ -14,6 +14,7 @@ Both are Megvii's network, with these differences, which a translation evens out
 import re
 from collections.abc import Collection, Mapping
 
+import torch
 from torch import Tensor
 
 from mmyolox.models.blocks import BN
@@ -26,6 +27,7 @@ __all__ = ['SOURCE', 'read_checkpoint']
 
 _EPS: float = BN['eps']
 _ZOO_EPS = 1e-5
+_SPP_BORDER = dict(csp='backbone.stage4.1.border', darknet53='backbone.stage4.7.border')
 _PIXEL_RANGE = 255
 
 _AVERAGED = 'ema.'
@@ -99,6 +101,8 @@ def _translate(state_dict: Mapping[str, Tensor]) -> Translation:
         translation.origins[ours] = name
     if backbone is None:
         _change_epsilon(translation.tensors)
+        is_csp = 'backbone.stem.conv.conv.weight' in translation.tensors
+        translation.tensors[_SPP_BORDER['csp' if is_csp else 'darknet53']] = torch.zeros(())
     else:
         _change_images(translation.tensors, 'backbone.stem.' + ('conv' if backbone == 'csp' else '0'))
     return translation

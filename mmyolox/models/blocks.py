@@ -138,12 +138,26 @@ class SPPBottleneck(nn.Module):
     window is pooled from the one before: maxima of maxima over 5x5 windows are maxima over 9x9, then 13x13,
     so the values are exactly those of separate pools at a third of the comparisons.
 
+    Args:
+        in_channels: Of the input.
+        out_channels: Of the output.
+        kernel_sizes: The windows, odd and rising.
+        convs: Makes the convolutions.
+        zero_padding: Whether a window that crosses the border sees zeros there, as in the MindSpore model
+            zoo's YOLOX, instead of nothing. The state dict then has a ``border``, which is 0, so that weights
+            tell which of the two they were trained with.
+
     Raises:
         UserError: ``kernel_sizes`` are not odd and increasing.
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, kernel_sizes: Sequence[int], convs: ConvBuilder
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_sizes: Sequence[int],
+        convs: ConvBuilder,
+        zero_padding: bool = False,
     ) -> None:
         super().__init__()
         windows = [1, *kernel_sizes]
@@ -152,9 +166,13 @@ class SPPBottleneck(nn.Module):
         mid_channels = in_channels // 2
         self.conv1 = convs.plain(in_channels, mid_channels)
         self.conv2 = convs.plain(len(windows) * mid_channels, out_channels)
-        self.poolings = nn.ModuleList(
-            nn.MaxPool2d(b - a + 1, stride=1, padding=(b - a) // 2) for a, b in pairwise(windows)
-        )
+        reaches = [(b - a) // 2 for a, b in pairwise(windows)]
+        self.poolings = nn.ModuleList(nn.MaxPool2d(2 * r + 1, stride=1, padding=r) for r in reaches)
+        if zero_padding:
+            self.poolings = nn.ModuleList(
+                nn.Sequential(nn.ZeroPad2d(r), nn.MaxPool2d(2 * r + 1, stride=1)) for r in reaches
+            )
+            self.register_buffer('border', torch.zeros(()))
 
     def forward(self, x: Tensor) -> Tensor:
         """Returns features that have seen windows of all sizes."""

@@ -36,6 +36,7 @@ class YOLOXCSPDarknet(StagedBackbone):
         frozen_stages: Last part to freeze, -1 for none.
         use_depthwise: Depthwise separable 3x3 convolutions in all stages, as in YOLOX-Nano.
         spp_kernel_sizes: Pooling windows of the SPP block, odd and rising.
+        spp_zero_padding: Whether they see zeros beyond the border, see :class:`.blocks.SPPBottleneck`.
         norm_cfg: Norm layer.
         act_cfg: Activation layer.
         init_cfg: Weight initialisation.
@@ -53,6 +54,7 @@ class YOLOXCSPDarknet(StagedBackbone):
         frozen_stages: int = -1,
         use_depthwise: bool = False,
         spp_kernel_sizes: Sequence[int] = (5, 9, 13),
+        spp_zero_padding: bool = False,
         norm_cfg: Config = BN,
         act_cfg: Config = SILU,
         init_cfg: Config | None = KAIMING_UNIFORM,
@@ -60,10 +62,9 @@ class YOLOXCSPDarknet(StagedBackbone):
         convs = ConvBuilder(norm_cfg, act_cfg, use_depthwise)
         channels = [scale_channels(c, widen_factor) for c in (64, 128, 256, 512, 1024)]
         depths = [scale_depth(n, deepen_factor) for n in (3, 9, 9, 3)]
-        stages = [
-            _csp_stage(channels[i], channels[i + 1], depths[i], spp_kernel_sizes if i == 3 else None, convs)
-            for i in range(4)
-        ]
+        stages = [_csp_stage(channels[i], channels[i + 1], depths[i], convs) for i in range(3)]
+        pooling = SPPBottleneck(channels[4], channels[4], spp_kernel_sizes, convs, spp_zero_padding)
+        stages.append(_csp_stage(channels[3], channels[4], depths[3], convs, pooling))
         stem = Focus(input_channels, channels[0], convs)
         super().__init__(stem, stages, out_indices, frozen_stages, init_cfg)
 
@@ -72,12 +73,12 @@ def _csp_stage(
     in_channels: int,
     out_channels: int,
     depth: int,
-    spp_kernel_sizes: Sequence[int] | None,
     convs: ConvBuilder,
+    pooling: SPPBottleneck | None = None,
 ) -> nn.Sequential:
     """A stride-2 convolution and a CSP layer; in the last stage SPP between them and no identities."""
-    layers = [convs.spatial(in_channels, out_channels, stride=2)]
-    if spp_kernel_sizes is not None:
-        layers.append(SPPBottleneck(out_channels, out_channels, spp_kernel_sizes, convs))
-    layers.append(CSPLayer(out_channels, out_channels, depth, spp_kernel_sizes is None, convs))
+    layers: list[nn.Module] = [convs.spatial(in_channels, out_channels, stride=2)]
+    if pooling is not None:
+        layers.append(pooling)
+    layers.append(CSPLayer(out_channels, out_channels, depth, pooling is None, convs))
     return nn.Sequential(*layers)

@@ -35,6 +35,7 @@ class YOLOXDarknet53(StagedBackbone):
         out_indices: Parts to return, 0 the stem and 1 to 4 the stages.
         frozen_stages: Last part to freeze, -1 for none.
         spp_kernel_sizes: Pooling windows of the SPP block, odd and rising.
+        spp_zero_padding: Whether they see zeros beyond the border, see :class:`.blocks.SPPBottleneck`.
         norm_cfg: Norm layer.
         act_cfg: Activation layer.
         init_cfg: Weight initialisation.
@@ -49,6 +50,7 @@ class YOLOXDarknet53(StagedBackbone):
         out_indices: Sequence[int] = (2, 3, 4),
         frozen_stages: int = -1,
         spp_kernel_sizes: Sequence[int] = (5, 9, 13),
+        spp_zero_padding: bool = False,
         norm_cfg: Config = BN,
         act_cfg: Config = LEAKY_RELU,
         init_cfg: Config | None = KAIMING_UNIFORM,
@@ -59,7 +61,7 @@ class YOLOXDarknet53(StagedBackbone):
             nn.Sequential(*_group(channels, depth, convs))
             for channels, depth in ((64, 2), (128, 8), (256, 8), (512, 4))
         ]
-        stages[-1].extend(_spp_block(1024, spp_kernel_sizes, convs))
+        stages[-1].extend(_spp_block(1024, spp_kernel_sizes, spp_zero_padding, convs))
         super().__init__(stem, stages, out_indices, frozen_stages, init_cfg)
 
 
@@ -70,13 +72,15 @@ def _group(in_channels: int, depth: int, convs: ConvBuilder) -> list[nn.Module]:
     return [downsample, *(DarknetResidual(channels, convs) for _ in range(depth))]
 
 
-def _spp_block(channels: int, kernel_sizes: Sequence[int], convs: ConvBuilder) -> list[nn.Module]:
+def _spp_block(
+    channels: int, kernel_sizes: Sequence[int], zero_padding: bool, convs: ConvBuilder
+) -> list[nn.Module]:
     """Convolutions around the pooling that end at half of ``channels``."""
     half = channels // 2
     return [
         convs.plain(channels, half),
         convs.plain(half, channels, 3),
-        SPPBottleneck(channels, half, kernel_sizes, convs),
+        SPPBottleneck(channels, half, kernel_sizes, convs, zero_padding),
         convs.plain(half, channels, 3),
         convs.plain(channels, half),
     ]

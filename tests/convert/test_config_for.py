@@ -31,6 +31,8 @@ def test_a_published_model_has_its_config(size):
         (published('m'), 'yolox_m_fast_8xb8-300e_coco', (640, 640)),
         (published('darknet53', num_classes=2), 'yolox_darknet53_fast_8xb8-300e_coco', (640, 640)),
         (published('nano', num_classes=3, input_channels=4), 'yolox_nano_fast_8xb8-300e_coco', (416, 416)),
+        (published('tiny', spp_zero_padding=True), 'yolox_tiny_fast_8xb8-300e_coco', (416, 416)),
+        (published('darknet53', spp_zero_padding=True), 'yolox_darknet53_fast_8xb8-300e_coco', (640, 640)),
         (Architecture('custom', 0.5, 0.125, False, 1), 'yolox_tiny_fast_8xb8-300e_coco', (416, 416)),
         (Architecture('custom', 1.0, 0.75, True), 'yolox_nano_fast_8xb8-300e_coco', (416, 416)),
         (Architecture('custom', 1.0, 0.7, False), 'yolox_m_fast_8xb8-300e_coco', (640, 640)),

@@ -1,5 +1,7 @@
 """Megvii's weights: names both ways, and that every tensor of its models has a place."""
 
+import re
+
 import pytest
 import torch
 from layouts import MEGVII, megvii_weights, our_weights, published
@@ -109,11 +111,10 @@ def test_of_other_factors_back_and_there():
     assert all(conversion.state_dict[name] is tensor for name, tensor in ours.items())
 
 
-def test_what_megvii_has_not_cannot_become_its():
-    ours = our_weights(published('nano')) | {
-        'bbox_head.head_module.multi_level_conv_vis.0.bias': torch.zeros(17)
-    }
-    with pytest.raises(
-        UserError, match=r'nothing like bbox_head\.head_module\.multi_level_conv_vis\.0\.bias'
-    ):
+@pytest.mark.parametrize(
+    'strange', ['bbox_head.head_module.multi_level_conv_vis.0.bias', 'backbone.stage4.1.border']
+)
+def test_what_megvii_has_not_cannot_become_its(strange):
+    ours = our_weights(published('nano')) | {strange: torch.zeros(17)}
+    with pytest.raises(UserError, match=f'nothing like {re.escape(strange)}'):
         to_megvii(ours)

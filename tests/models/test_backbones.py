@@ -195,6 +195,19 @@ def test_chained_pooling_equals_separate_pools(kernel_sizes, size):
     assert torch.equal(spp(x), spp.conv2(torch.cat([inner, *pools], dim=1)))
 
 
+@pytest.mark.parametrize('size', [(1, 1), (4, 7), (20, 13)])
+def test_pooling_may_see_zeros_beyond_the_border(size):
+    torch.manual_seed(0)
+    spp = SPPBottleneck(8, 8, (5, 9, 13), CONVS, zero_padding=True)
+    x = torch.randn(2, 8, *size)
+    inner = spp.eval().conv1(x)
+    pools = [
+        nn.functional.max_pool2d(nn.functional.pad(inner, [k // 2] * 4), k, stride=1) for k in (5, 9, 13)
+    ]
+    assert torch.equal(spp(x), spp.conv2(torch.cat([inner, *pools], dim=1)))
+    assert set(spp.state_dict()) - set(SPPBottleneck(8, 8, (5, 9, 13), CONVS).state_dict()) == {'border'}
+
+
 @pytest.mark.parametrize('kernel_sizes', [(4,), (9, 5), (5, 5), (1, 3)])
 def test_impossible_pooling_windows_are_named(kernel_sizes):
     with pytest.raises(UserError, match='spp_kernel_sizes='):

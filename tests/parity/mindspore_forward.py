@@ -6,8 +6,7 @@
 FOLDER is ``official/cv/YOLOX`` of the zoo's repository. Each model runs on the CPU in the peers'
 environment (``mindspore_peer.py``); the file that ``mindspore.save_checkpoint`` writes goes through our
 converter, and our network must give the same logits to 1e-4: for MindYOLO on images that it gets as RGB from
-0 to 1 and ours as BGR from 0 to 255. The zoo's models are compared with their SPP as it is, which pads with
-zeros, for the record, and without that difference.
+0 to 1 and ours as BGR from 0 to 255.
 """
 
 import argparse
@@ -24,17 +23,17 @@ HERE = Path(__file__).parent
 SIZES = ('nano', 'tiny', 's', 'm', 'l', 'x', 'darknet53')
 
 
-def is_equal(python: str, project: str, size: str, *options: str) -> bool:
-    """Compares one size; ``options`` are the peer's further arguments."""
+def is_equal(python: str, project: str, size: str, *zoo: str) -> bool:
+    """Compares one size; ``zoo`` is the zoo's folder, for a model of its."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [python, str(HERE / 'mindspore_peer.py'), project, size, folder, *options]
+        command = [python, str(HERE / 'mindspore_peer.py'), project, size, folder, *zoo]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         network = converted(Path(folder, 'weights.ckpt'), 'mindspore', size).float()
         with np.load(Path(folder, 'outputs.npz')) as file:
             peer = {name: torch.from_numpy(value) for name, value in file.items()}
     ours = [level for levels in logits(network, peer['images']) for level in levels]
     theirs = [peer[f'{kind}{level}'] for kind in ('cls', 'reg', 'obj') for level in range(3)]
-    return compare(' '.join([project, size, *options[1:]]), ours, theirs)
+    return compare(f'{project} {size}', ours, theirs)
 
 
 def main() -> int:
@@ -48,8 +47,7 @@ def main() -> int:
     args = parser.parse_args()
     equal = [is_equal(args.python, 'mindyolo', size) for size in args.models]
     for size in args.zoo_models if args.zoo else ():
-        is_equal(args.python, 'zoo', size, args.zoo)
-        equal.append(is_equal(args.python, 'zoo', size, args.zoo, '--pool-without-border'))
+        equal.append(is_equal(args.python, 'zoo', size, args.zoo))
     return int(not all(equal))
 
 

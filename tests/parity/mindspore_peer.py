@@ -1,15 +1,12 @@
 """Runs one YOLOX of MindYOLO's or of MindSpore's model zoo and stores what it saw and said.
 
     python mindspore_peer.py mindyolo SIZE FOLDER
-    python mindspore_peer.py zoo darknet53|x FOLDER ZOO [--pool-without-border]
+    python mindspore_peer.py zoo darknet53|x FOLDER ZOO
 
 It runs in the peers' environment. ZOO is the folder ``official/cv/YOLOX`` of the zoo's repository, which is
 no package. Weights are random, and the batch-norm statistics are those of the images: none is trivial.
 FOLDER gets ``weights.ckpt`` and ``outputs.npz`` with ``images`` (B, 3, H, W), BGR from 0 to 255, and the raw
 ``cls``, ``reg``, ``obj`` logits of the three levels as ``cls0``...
-
-``--pool-without-border`` lets the peer's SPP leave the border out of its windows, as everybody else's,
-instead of padding it with zeros.
 """
 
 import math
@@ -148,29 +145,15 @@ def record(layers: dict[str, list[nn.Cell]]) -> dict[str, np.ndarray]:
     return outputs
 
 
-def pool_without_border() -> None:
-    """Lets the zoo's SPP pad with the smallest number instead of 0."""
-    from src.network_blocks import SPPBottleneck
-
-    def construct(self: nn.Cell, x: Tensor) -> Tensor:
-        x = self.conv1(x)
-        pooled = [ops.max_pool2d(x, size, stride=1, padding=size // 2) for size in (5, 9, 13)]
-        return self.conv2(ops.cat([x, *pooled], 1))
-
-    SPPBottleneck.construct = construct
-
-
 def as_mindyolo_sees(images: np.ndarray) -> np.ndarray:
     """BGR images from 0 to 255 as MindYOLO's transforms hand them to the network: RGB from 0 to 1."""
     return np.ascontiguousarray(images[:, ::-1] / np.float32(255))
 
 
-def main(project: str, size: str, folder: str, zoo: str = '', option: str = '') -> None:
+def main(project: str, size: str, folder: str, zoo: str = '') -> None:
     """Builds, fills, runs and stores the model."""
     mindspore.set_seed(0)
     model, layers = build_mindyolo(size) if project == 'mindyolo' else build_zoo(size, zoo)
-    if option:
-        pool_without_border()
     images = np.random.default_rng(1).uniform(0, 255, SIZE).astype(np.float32)
     inputs = as_mindyolo_sees(images) if project == 'mindyolo' else images
     randomise(model, inputs)

@@ -100,7 +100,9 @@ def summary(src: Path, conversion: Conversion, others: tuple[str, ...], list_use
     ]
     for reason, count in Counter(conversion.dropped.values()).items():
         lines.append(f'  not needed           {count} ({reason})')
-    counters = len(conversion.state_dict) - len(conversion.used)
+    counters = sum(
+        name.endswith('.num_batches_tracked') for name in conversion.state_dict if name not in conversion.used
+    )
     if counters:
         lines.append(f'  counters set to 0    {counters}')
     if others:
