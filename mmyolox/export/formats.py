@@ -81,11 +81,14 @@ class Format:
 
     def check(self, options: ExportOptions) -> None:
         """Raises a ``UserError`` if it cannot be had here or cannot be what is asked for; loads no model."""
-        reason = self._refusal(options) or self.unavailable(options.precision.name)
-        if reason:
-            raise UserError(reason)
+        refusal = self._refusal(options)
+        if refusal:
+            raise UserError(refusal)
         if options.precision.name == 'int8':
             calibration_files(options.precision)
+        reason = self.unavailable(options.precision.name)
+        if reason:
+            raise UserError(reason)
 
     def _refusal(self, options: ExportOptions) -> str | None:
         """Why it cannot be what is asked for."""

@@ -27,7 +27,7 @@ mmyolo)
     ;;
 megvii)
     $pip install "$torch" 'setuptools<81' wheel numpy opencv-python-headless loguru tabulate psutil tqdm \
-        pycocotools
+        pycocotools onnx onnxruntime onnxslim
     $pip install --no-deps --no-build-isolation yolox==0.3.0 thop
     ;;
 mmpose)
