@@ -7,8 +7,8 @@ Both are Megvii's network, with these differences, which a translation evens out
   stem's weights change their channels, and its batch norm's statistics are those of features 255 times as
   large. (The weights stay as large as they are: smaller ones would learn faster than all others.)
 - The zoo has batch norm with MindSpore's epsilon 1e-5, ours is 1e-3: gamma makes up for it. Its SPP pads
-  with zeros before it pools, where all others leave the border out. That has no equal here: outputs differ
-  where every value of a pooling window at the image's border is negative.
+  with zeros before it pools, where all others leave the border out: a ``border`` is added to the weights, by
+  which they are known to need ``spp_zero_padding``.
 """
 
 import re

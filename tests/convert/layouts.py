@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 
 from mmyolox.convert.architecture import PUBLISHED, Architecture
+from mmyolox.convert.conversion import convert
 
 DATA = Path(__file__).parents[1] / 'data'
 
@@ -34,3 +35,13 @@ def our_weights(architecture, device='meta'):
 
 def published(model, **fields):
     return Architecture(model, *PUBLISHED[model], **fields)
+
+
+def assert_all_used(weights, source, size):
+    """Converts the weights of a published model: each is used, and together they are the whole of ours."""
+    conversion = convert(weights)
+    assert conversion.source.name == source
+    assert conversion.architecture == published(size)
+    assert (conversion.unused, conversion.dropped, conversion.missing) == ({}, {}, ())
+    assert sorted(conversion.used.values()) == sorted(weights)
+    assert list(conversion.state_dict) == list(conversion.architecture.shapes())

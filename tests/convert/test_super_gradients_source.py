@@ -6,7 +6,7 @@ That outputs stay is for ``tests/parity/super_gradients_forward.py``, which need
 import pytest
 import torch
 import torch.nn.functional as F
-from layouts import published, read_layouts
+from layouts import assert_all_used, published, read_layouts
 
 from mmyolox.convert.conversion import convert
 from mmyolox.convert.files import read_weights
@@ -33,13 +33,7 @@ def weights_of(size):
 
 @pytest.mark.parametrize('size', LAYOUTS)
 def test_every_tensor_of_a_published_model_is_used(size):
-    weights = weights_of(size)
-    conversion = convert(weights)
-    assert conversion.source.name == 'super-gradients'
-    assert conversion.architecture == published(size)
-    assert (conversion.unused, conversion.dropped, conversion.missing) == ({}, {}, ())
-    assert sorted(conversion.used.values()) == sorted(weights)
-    assert list(conversion.state_dict) == list(conversion.architecture.shapes())
+    assert_all_used(weights_of(size), 'super-gradients', size)
 
 
 @pytest.mark.parametrize(
