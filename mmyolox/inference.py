@@ -38,7 +38,7 @@ from .datasets.transforms import (
 from .models import YOLODetector
 from .registry import DATASETS, MODELS
 from .utils.checkpoint import download_checkpoint, load_checkpoint
-from .utils.config import load_config
+from .utils.config import load_config, require
 from .utils.config_classes import read_class_names
 from .utils.errors import UserError
 from .utils.precision import choose_dtype, prepare_network
@@ -86,6 +86,8 @@ def init_detector(
             tensor of the model, or the device is not there or has not this ``dtype``.
     """
     source = str(checkpoint)
+    if config is not None and str(config).endswith(('.pth', '.pt', '.ckpt')):
+        raise UserError(f'config {config}: these are weights; give the config first, then the checkpoint')
     load = download_checkpoint if source.startswith(('http://', 'https://')) else load_checkpoint
     content = load(source, allow_unsafe=allow_unsafe)
     weights = state_dict_of(content, source)
@@ -94,6 +96,7 @@ def init_detector(
         config, options = _recognised_config(weights, recorded, source)
         cfg_options = options | (cfg_options or {})
     cfg = load_config(config, cfg_options, recorded)
+    require(cfg, 'model', 'test_dataloader')
     init_default_scope(cfg.get('default_scope') or 'mmyolox')
     model: YOLODetector = MODELS.build(cfg.model)
     matched, summary = match_weights(model, weights, source)
@@ -162,30 +165,57 @@ class Preparer:
 
     def prepare(self, number: int, image: Image) -> dict | None:
         """The packed sample of an image; None, with a warning, for a file that cannot be decoded."""
-        try:
-            pixels = self.decode(image)
-        except UndecodableImageError as error:
-            print_log(f'{error}; it is left out', 'current', logging.WARNING)
-            return None
-        return self.pack(number, image, pixels)
+        pixels = decode_or_warn(image, self._loader.color_type, self._loader.backend_args)
+        return None if pixels is None else self.pack(number, image, pixels)
 
     def decode(self, image: Image) -> NDArray[np.uint8]:
         """The pixels (h, w, channels) of a file or an array."""
-        if not isinstance(image, np.ndarray):
-            return read_image(str(image), self._loader.color_type, self._loader.backend_args)
-        if image.dtype != np.uint8 or image.ndim not in (2, 3) or not image.size:
-            raise UserError(
-                f'an image of shape {image.shape}, {image.dtype}: needed is (h, w, channels), uint8'
-            )
-        return image.reshape(*image.shape[:2], -1)
+        return decode(image, self._loader.color_type, self._loader.backend_args)
 
     def pack(self, number: int, image: Image, pixels: NDArray[np.uint8]) -> dict:
         """What comes after decoding: resizing, padding, packing."""
-        sample = Sample(img_id=number, img_scale=self._img_scale, rng=np.random.default_rng(number))
-        if not isinstance(image, np.ndarray):
-            sample['img_path'] = str(image)
+        sample = Sample(
+            image_meta(number, image), img_scale=self._img_scale, rng=np.random.default_rng(number)
+        )
         packed: dict = self._steps(begin_scene(sample, pixels))
         return packed
+
+
+def decode(
+    image: Image, color_type: str = 'color', backend_args: dict[str, Any] | None = None
+) -> NDArray[np.uint8]:
+    """The pixels (h, w, channels) of a file or an array.
+
+    Args:
+        image: A path, or an array (h, w) or (h, w, channels).
+        color_type: Of files, as for :func:`~mmyolox.datasets.transforms.read_image`.
+        backend_args: As ``color_type``.
+
+    Raises:
+        UndecodableImageError: The file is missing or no image.
+        UserError: The array has another shape or type.
+    """
+    if not isinstance(image, np.ndarray):
+        return read_image(str(image), color_type, backend_args)
+    if image.dtype != np.uint8 or image.ndim not in (2, 3) or not image.size:
+        raise UserError(f'an image of shape {image.shape}, {image.dtype}: needed is (h, w, channels), uint8')
+    return image.reshape(*image.shape[:2], -1)
+
+
+def decode_or_warn(
+    image: Image, color_type: str = 'color', backend_args: dict[str, Any] | None = None
+) -> NDArray[np.uint8] | None:
+    """:func:`decode`; None, with a warning, for a file that cannot be decoded."""
+    try:
+        return decode(image, color_type, backend_args)
+    except UndecodableImageError as error:
+        print_log(f'{error}; it is left out', 'current', logging.WARNING)
+        return None
+
+
+def image_meta(number: int, image: Image) -> dict[str, Any]:
+    """What predictions say of their image: its place among all, and the path of a file."""
+    return dict(img_id=number) if isinstance(image, np.ndarray) else dict(img_id=number, img_path=str(image))
 
 
 def _recognised_config(

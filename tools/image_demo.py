@@ -23,7 +23,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mmyolox.utils.cli import add_cfg_options, run_tool
+from mmyolox.utils.cli import add_cfg_options, add_unsafe_option, run_tool
 from mmyolox.utils.errors import UserError
 
 if TYPE_CHECKING:
@@ -69,11 +69,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         'the other (default: %(default)s)',
     )
     parser.add_argument('--no-json', action='store_true', help='draw only')
-    parser.add_argument(
-        '--allow-unsafe-checkpoint',
-        action='store_true',
-        help='load a checkpoint file that holds more than weights; it can run code, so trust its origin',
-    )
+    add_unsafe_option(parser)
     add_cfg_options(parser)
     return parser.parse_intermixed_args(argv)
 

@@ -26,9 +26,9 @@ def parse_args() -> argparse.Namespace:
 
 def use_tta(cfg: 'Config') -> None:
     """Puts the model and the data into test-time augmentation, in place."""
-    missing = [key for key in ('tta_model', 'tta_pipeline') if key not in cfg]
-    if missing:
-        raise UserError(f'--tta: {cfg.filename} has no {" and no ".join(missing)}')
+    from mmyolox.utils.config import require
+
+    require(cfg, 'tta_model', 'tta_pipeline')
     cfg.model = dict(cfg.tta_model, module=cfg.model)
     cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
     cfg.test_dataloader.collate_fn = dict(type='tta_collate')
@@ -67,10 +67,11 @@ def draw_detections(cfg: 'Config', folder: str) -> None:
 def main() -> None:
     """Reads the config, checks it, evaluates."""
     args = parse_args()
-    from mmyolox.utils.config import load_config
+    from mmyolox.utils.config import load_config, require
     from mmyolox.utils.launch import build_runner, prepare
 
     cfg = load_config(args.config, args.cfg_options)
+    require(cfg, 'model', 'test_dataloader', 'test_evaluator')
     prepare(cfg, args)
     cfg.load_from = args.checkpoint
     if args.tta:

@@ -35,10 +35,11 @@ def main() -> None:
     """Reads the config, checks it, trains."""
     args = parse_args()
     from mmyolox.utils.checkpoint import latest_checkpoint
-    from mmyolox.utils.config import load_config
+    from mmyolox.utils.config import load_config, require
     from mmyolox.utils.launch import build_runner, enable_amp, prepare
 
     cfg = load_config(args.config, args.cfg_options)
+    require(cfg, 'model', 'train_dataloader')
     prepare(cfg, args)
     if args.load_from:
         cfg.load_from = args.load_from

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mmyolox.deploy.info import METADATA_KEY
 from mmyolox.models.blocks import BN
 from mmyolox.utils import UserError
 
@@ -36,10 +37,13 @@ def read_model(path: Path) -> dict[str, Tensor]:
         walk from the outputs, inputs first.
 
     Raises:
-        UserError: The file is damaged or no ONNX model, is quantised, or has batch norm that is not folded;
-            or onnx is not installed.
+        UserError: The file is damaged or no ONNX model, is of our own exporter or quantised, or has batch
+            norm that is not folded; or onnx is not installed.
     """
-    graph = _load(path).graph
+    model = _load(path)
+    if METADATA_KEY in {entry.key for entry in model.metadata_props}:
+        raise UserError(f'{path} is an export of mmyolox: take the checkpoint that it was made of')
+    graph = model.graph
     producers = {output: node for node in graph.node for output in node.output}
     constants = {tensor.name: tensor for tensor in graph.initializer}
     tensors: dict[str, Tensor] = {}

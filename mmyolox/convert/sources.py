@@ -79,14 +79,15 @@ def find_source(keys: Collection[str], forced: str | None = None) -> Source:
         forced: The name of a source, for weights that are not to be recognised.
 
     Raises:
-        UserError: No source knows such names, or several do, or ``forced`` is none.
+        UserError: No source knows such names, or several do, or ``forced`` is none, or not among those that
+            know them.
     """
     names = ', '.join(sorted(source.name for source in known_sources()))
+    found = matching_sources(keys)
     if forced is not None:
         if forced not in SOURCES:
             raise UserError(f'source {forced!r} is unknown; known are {names}')
-        return SOURCES[forced]
-    found = matching_sources(keys)
+        return _forced(forced, found)
     if not found:
         shown = ', '.join(list(keys)[:3]) or 'none at all'
         raise UserError(f'no weights of a YOLOX that is known here ({names}); its tensors: {shown}, ...')
@@ -94,6 +95,14 @@ def find_source(keys: Collection[str], forced: str | None = None) -> Source:
         several = ' or '.join(source.name for source in found)
         raise UserError(f'these weights could be of {several}: convert them with --from NAME')
     return found[0]
+
+
+def _forced(name: str, found: list[Source]) -> Source:
+    """The source of a name, unless others alone know the weights."""
+    if found and name not in {source.name for source in found}:
+        others = ' or '.join(source.name for source in found)
+        raise UserError(f'these are weights of {others}, not of {name}, by the names of their tensors')
+    return SOURCES[name]
 
 
 def matching_sources(keys: Collection[str]) -> list[Source]:

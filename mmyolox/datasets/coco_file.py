@@ -48,7 +48,8 @@ class CocoAnnotations:
             if name not in ids:
                 found = first_few(ids, 20) or 'none'
                 raise UserError(
-                    f'{self.path} has no class {name!r}{nearest(name, ids)} (its classes: {found})'
+                    f'{self.path} has no class {name!r}{nearest(name, ids)} (its classes: {found}), which '
+                    'the model or the config has'
                 )
         return [ids[name] for name in classes]
 

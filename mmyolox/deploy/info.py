@@ -97,7 +97,7 @@ class ModelInfo:
         return json.dumps(asdict(self))
 
     @classmethod
-    def from_json(cls, text: str) -> ModelInfo:
+    def from_json(cls, text: str | bytes) -> ModelInfo:
         """Reads what :meth:`to_json` wrote.
 
         Raises:
@@ -154,8 +154,8 @@ def _is_share(value: Any) -> bool:
 
 
 _CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = dict(
-    classes=(lambda x: _are_names(x) and bool(x), 'at least one name'),
-    input_size=(lambda x: _are_whole(x, 1, 2), '(height, width) in pixels'),
+    classes=(lambda x: _are_names(x) and bool(x), 'a tuple of at least one name'),
+    input_size=(lambda x: _are_whole(x, 1, 2), 'a tuple (height, width) in pixels'),
     strides=(lambda x: _are_whole(x, 1) and bool(x), 'whole numbers'),
     form=(lambda x: x in FORMS, ' or '.join(FORMS)),
     colour=(lambda x: x in COLOURS, ' or '.join(COLOURS)),
@@ -163,8 +163,8 @@ _CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = dict(
     preprocessing=(lambda x: isinstance(x, bool), 'true or false'),
     score_thr=(_is_share, 'a number from 0 to 1'),
     iou_thr=(_is_share, 'a number from 0 to 1'),
-    max_per_img=(lambda x: _is_whole(x, -1), 'a number, or -1 for all'),
-    nms_pre=(lambda x: _is_whole(x, -1), 'a number, or -1 for all'),
+    max_per_img=(lambda x: _is_whole(x, -1) and x != 0, 'a number from 1, or -1 for all'),
+    nms_pre=(lambda x: _is_whole(x, -1) and x != 0, 'a number from 1, or -1 for all'),
     multi_label=(lambda x: isinstance(x, bool), 'true or false'),
     points=(_are_names, 'names'),
     links=(lambda x: isinstance(x, tuple) and all(_are_whole(link, 0, 2) for link in x), 'pairs of indices'),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,30 +67,38 @@ class ExportedModel:
         fixed_batch, self.channels = _check_input(self.path, self.runtime, self.info)
         self._fixed_batch = fixed_batch is not None
         self.batch_size = fixed_batch or batch_size
-        if self.batch_size < 1:
+        if batch_size < 1:
             raise DeployError(f'batch_size={batch_size}: at least 1 is needed')
 
-    def __call__(self, images: Sequence[Image]) -> list[Detections]:
+    def __call__(self, images: Iterable[Image]) -> list[Detections]:
         """Finds objects.
 
         Args:
-            images: (h, w, channels) uint8 each, BGR, of any sizes.
+            images: Arrays (h, w, channels) uint8, BGR, of any sizes.
 
         Returns:
             The detections of each image, in its pixels.
 
         Raises:
-            DeployError: An image has another form, or is not of the size that a graph with preprocessing
-                takes, or the outputs are not those that the info describes.
+            DeployError: An image has another form, or comes without a list, or is not of the size that a
+                graph with preprocessing takes, or the outputs are not those that the info describes.
         """
-        for image in images:
+        given = _listed(images)
+        for image in given:
             self._check_image(image)
         found: list[Detections] = []
-        for batch in self._batches(images):
+        for batch in self._batches(given):
             found += self._detect(batch)
         return found
 
-    def _check_image(self, image: Image) -> None:
+    def _check_image(self, image: object) -> None:
+        if not isinstance(image, np.ndarray):
+            kind = f'a {type(image).__name__}'
+            if image is None:
+                kind = 'None, which OpenCV returns for a file that it cannot read'
+            raise DeployError(
+                f'an image is {kind}: {self.path} needs arrays (h, w, {self.channels}), uint8, BGR'
+            )
         fits = image.ndim == 3 and image.dtype == np.uint8 and image.shape[2] == self.channels and image.size
         if not fits:
             raise DeployError(
@@ -184,6 +193,17 @@ class ExportedModel:
         return found.in_original((new_width / width, new_height / height), (height, width))
 
 
+def _listed(images: object) -> list[Any]:
+    """The images as a list, unless they are a single one."""
+    if isinstance(images, np.ndarray) and images.ndim < 4:
+        kind = f'an array {images.shape}'
+    elif isinstance(images, str) or not isinstance(images, Iterable):
+        kind = f'a {type(images).__name__}'
+    else:
+        return list(images)
+    raise DeployError(f'images={kind}: needed is a list of arrays (h, w, channels), such as [image]')
+
+
 def read_info(path: Path, runtime: Runtime) -> ModelInfo:
     """What an exported file says about itself, or the file ``NAME.json`` beside it.
 
@@ -191,13 +211,14 @@ def read_info(path: Path, runtime: Runtime) -> ModelInfo:
         DeployError: Neither says anything, or what they say is wrong.
     """
     sidecar = path.with_suffix('.json')
-    text = runtime.metadata
+    text: str | bytes | None = runtime.metadata
     if text is None and sidecar.is_file():
-        path, text = sidecar, sidecar.read_text(encoding='utf-8')
+        path, text = sidecar, sidecar.read_bytes()
     if text is None:
         raise DeployError(
             f'{path}: it does not say what its outputs mean (another exporter wrote it): pass '
-            f"info=ModelInfo(classes, input_size, form='raw'), or write one to {sidecar.name} beside it"
+            f"info=ModelInfo(classes, input_size, form='raw'), or write that info's to_json() to "
+            f'{sidecar.name} beside it'
         )
     try:
         return ModelInfo.from_json(text)

@@ -142,7 +142,10 @@ def open_runtime(path: str | Path, threads: int | None = None) -> Runtime:
     """
     path = Path(path)
     if path.suffix.lower() not in _RUNTIMES:
-        raise DeployError(f'{path}: the name of an exported file must end in {" or ".join(SUFFIXES)}')
+        raise DeployError(
+            f'{path}: the name of an exported file must end in {" or ".join(SUFFIXES)}; '
+            'tools/deployment/export.py makes one of a checkpoint'
+        )
     if not path.is_file():
         raise DeployError(f'{path}: there is no such file')
     if threads is not None and threads < 1:

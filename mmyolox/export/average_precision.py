@@ -1,72 +1,117 @@
-"""COCO's AP of an exported model beside that of the model it was exported from."""
+"""COCO's average precision of exported models, and of what they were exported from."""
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from mmyolox.datasets.coco_file import CocoAnnotations, read_coco
-from mmyolox.deploy import Detections, ExportedModel
-from mmyolox.evaluation import YOLOXCocoMetric
-from mmyolox.models import YOLODetector
+from mmdet.structures import DetDataSample
+from mmengine.config import ConfigDict
+from mmengine.evaluator import Evaluator
+from mmengine.utils import track_iter_progress
 
-from .inputs import read_image
-from .verify import predict
+from mmyolox.datasets import DetectionDataset
+from mmyolox.deploy import Detections, ModelInfo
+from mmyolox.points import PointKind, as_sample, point_kind
+from mmyolox.registry import DATASETS
+from mmyolox.utils.errors import UserError
+from mmyolox.utils.threads import map_ahead
 
-_CHUNK = 8
-"""Images in memory at a time."""
+from .inputs import Image
+
+Find = Callable[[Sequence[Image]], list[Detections]]
+"""An :class:`~mmyolox.deploy.ExportedModel` or a :class:`.reference.Reference`."""
+
+_WORKERS = 4
+"""Threads that decode images while the network is at work."""
 
 
-def compare_ap(
-    model: YOLODetector, exported: ExportedModel, ann_file: Path, img_prefix: Path
-) -> dict[str, tuple[float, float]]:
-    """COCO's figures of boxes, of a model and of its export, at the export's thresholds.
+def coco_data(
+    info: ModelInfo,
+    ann_file: str | Path,
+    img_prefix: str | Path,
+    dataset_meta: Mapping[str, Any] | None = None,
+) -> tuple[ConfigDict, ConfigDict]:
+    """The configs of a data set in COCO's format, and of its metric, for a model.
 
     Args:
-        model: The model.
-        exported: Its export.
-        ann_file: Annotations in COCO's format.
+        info: Of the model: its classes and points.
+        ann_file: The annotations.
         img_prefix: The folder of the images that they name.
+        dataset_meta: Of the model's data, which may say more of points than ``info`` does.
+    """
+    kind = point_kind(info)
+    points = kind.dataset_meta(info) if kind else {}
+    known = {name: (dataset_meta or {}).get(name, value) for name, value in points.items()}
+    dataset = ConfigDict(
+        type=kind.dataset if kind else 'YOLOXCocoDataset',
+        metainfo=dict(known, classes=info.classes),
+        ann_file=str(ann_file),
+        data_prefix=dict(img=str(img_prefix)),
+        pipeline=[dict(type='LoadImage', tolerant=True)],
+        img_scale=(640, 640),  # not read: nothing is resized
+        test_mode=True,
+    )
+    metric = ConfigDict(
+        type=kind.metric if kind else 'YOLOXCocoMetric', ann_file=str(ann_file), proposal_nums=(100, 1, 10)
+    )
+    return dataset, metric
 
-    Returns:
-        Both figures by name, ``bbox_mAP`` and others: PyTorch's, and the exported model's.
+
+def image_dataset(cfg: ConfigDict, channels: int) -> DetectionDataset:
+    """The data set of a config, whose samples are the images as they were read.
+
+    Args:
+        cfg: Its config.
+        channels: Of the images, 1 or 3.
 
     Raises:
-        UserError: The annotations are at fault, lack a class of the model, or an image is missing.
+        UserError: Its pipeline does not begin with reading; its files are at fault.
     """
-    file = read_coco(str(ann_file))
-    images, meta = file.images, _dataset_meta(model, file)
-    metrics = [_metric(ann_file, meta) for _ in range(2)]
-    entries = iter(images)
-    while chunk := list(islice(entries, _CHUNK)):
-        pixels = [read_image(model, img_prefix / entry['file_name']) for entry in chunk]
-        ids = [entry['id'] for entry in chunk]
-        for metric, found in zip(
-            metrics, (predict(model, pixels, exported.info), exported(pixels)), strict=True
-        ):
-            metric.process(None, _samples(ids, found))
-    first, second = (metric.evaluate(len(images)) for metric in metrics)
-    return {name.removeprefix('coco/'): (value, second[name]) for name, value in first.items()}
+    loading = cfg.pipeline[0]
+    if loading.type != 'LoadImage':
+        raise UserError(f'the test pipeline begins with {loading.type}; it must begin with LoadImage')
+    color_type = 'grayscale' if channels == 1 else 'color'
+    return DATASETS.build(dict(cfg, pipeline=[dict(loading, color_type=color_type)]))
 
 
-def _dataset_meta(model: YOLODetector, file: CocoAnnotations) -> dict[str, Any]:
-    """The model's, with its classes as the file spells them: mmdet's names of COCO's have no spaces."""
-    spelt = {name.replace(' ', '_'): name for name in file.category_ids}
-    classes = model.dataset_meta['classes']
-    return model.dataset_meta | dict(
-        classes=tuple(spelt.get(name.replace(' ', '_'), name) for name in classes)
-    )
+def average_precision(
+    find: Find, info: ModelInfo, dataset: DetectionDataset, metric: ConfigDict, batch_size: int = 8
+) -> dict[str, float]:
+    """Runs a model over a data set, with a progress bar on stderr.
+
+    Args:
+        find: The model.
+        info: What it says of itself.
+        dataset: Of :func:`image_dataset`.
+        metric: The config of a metric, or of several.
+        batch_size: Images handed over together.
+
+    Returns:
+        The metric's figures, ``coco/bbox_mAP`` and others; the metric also logs its tables.
+    """
+    evaluator = Evaluator(metric)
+    evaluator.dataset_meta = dataset.metainfo
+    samples = _samples(find, point_kind(info), dataset, batch_size)
+    for sample in track_iter_progress((samples, len(dataset)), file=sys.stderr):
+        evaluator.process([sample])
+    figures: dict[str, float] = evaluator.evaluate(len(dataset))
+    return figures
 
 
-def _metric(ann_file: Path, meta: dict[str, Any]) -> YOLOXCocoMetric:
-    metric = YOLOXCocoMetric(str(ann_file))
-    metric.dataset_meta = meta
-    return metric
+def _samples(
+    find: Find, kind: PointKind | None, dataset: DetectionDataset, batch_size: int
+) -> Iterator[DetDataSample]:
+    """What a model finds in the images of a data set, under their ids there."""
 
+    def read(index: int) -> tuple[int | str, Image]:
+        sample = dataset[index]
+        return sample['img_id'], sample['img']
 
-def _samples(ids: Sequence[int | str], found: Sequence[Detections]) -> list[dict]:
-    """Detections as metrics take them."""
-    return [
-        dict(img_id=number, pred_instances=dict(bboxes=one.bboxes, scores=one.scores, labels=one.labels))
-        for number, one in zip(ids, found, strict=True)
-    ]
+    indices = ((index,) for index in range(len(dataset)))
+    loaded = map_ahead(read, indices, _WORKERS, 2 * batch_size)
+    while chunk := list(islice(loaded, batch_size)):
+        found = find([image for _, image in chunk])
+        for (number, image), one in zip(chunk, found, strict=True):
+            yield as_sample(one, kind, img_id=number, ori_shape=image.shape[:2])

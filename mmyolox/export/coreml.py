@@ -40,8 +40,6 @@ def export(model: YOLODetector, dst: Path, options: ExportOptions) -> None:
     with TemporaryDirectory(dir=dst.parent) as folder:
         written = Path(folder) / dst.name
         program.save(str(written))
-        if dst.exists():
-            raise UserError(f'{dst} is there already: remove it first')
         written.rename(dst)
 
 

@@ -54,7 +54,7 @@ def _check_size(model: YOLODetector, size: tuple[int, int]) -> None:
     if min(size) < stride or size[0] % stride or size[1] % stride:
         raise UserError(
             f'size {size[0]}x{size[1]} (height x width): both must be multiples of the largest stride, '
-            f'{stride}'
+            f'{stride}, and not 0'
         )
 
 

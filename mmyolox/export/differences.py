@@ -42,18 +42,30 @@ def row_differences(
 
 @dataclass(frozen=True)
 class Match:
-    """How the detections of an image by two models agree; see :class:`Report`."""
+    """How the detections of an image by two models agree.
+
+    Attributes:
+        objects: Clear objects that the first finds.
+        clear: Clear objects of both, each counted once for either.
+        found: How many of these the other finds too.
+        pixels: Largest difference of a side of their boxes, in pixels of the image.
+        scores: (n,) differences of their scores.
+        points: (m,) distances of their points, in longer sides of their boxes.
+    """
 
     objects: int
     clear: int
     found: int
     pixels: float
     scores: NDArray[np.float32]
+    points: NDArray[np.float32]
 
 
 def match(first: Detections, second: Detections, least_iou: float, clear_score: float) -> Match:
     """Looks for the clear objects of each among all that the other found, of the same class and place."""
-    pixels, scores, clear, found = 0.0, [np.empty(0, np.float32)], 0, 0
+    pixels, clear, found = 0.0, 0, 0
+    nothing: NDArray[np.float32] = np.empty(0, np.float32)
+    scores, points = [nothing], [nothing]
     for one, other in ((first, second), (second, first)):
         chosen = one.select(one.scores > clear_score)
         ious = _ious(chosen.bboxes, other.bboxes) * (chosen.labels[:, None] == other.labels)
@@ -63,10 +75,23 @@ def match(first: Detections, second: Detections, least_iou: float, clear_score: 
         partner = ious.argmax(axis=1)
         is_found = ious.max(axis=1) >= least_iou
         found += int(is_found.sum())
-        boxes = np.abs(chosen.bboxes - other.bboxes[partner])[is_found]
-        pixels = max(pixels, float(boxes.max(initial=0)))
-        scores.append(np.abs(chosen.scores - other.scores[partner])[is_found])
-    return Match(int((first.scores > clear_score).sum()), clear, found, pixels, np.concatenate(scores))
+        mine, theirs = chosen.select(is_found), other.select(partner[is_found])
+        pixels = max(pixels, float(np.abs(mine.bboxes - theirs.bboxes).max(initial=0)))
+        scores.append(np.abs(mine.scores - theirs.scores))
+        points.append(_point_distances(mine, theirs))
+    objects = int((first.scores > clear_score).sum())
+    return Match(objects, clear, found, pixels, np.concatenate(scores), np.concatenate(points))
+
+
+def _point_distances(first: Detections, second: Detections) -> NDArray[np.float32]:
+    """(nP,) distances of the points of n objects, in longer sides of their boxes; none without points."""
+    if first.points is None or second.points is None:
+        return np.empty(0, np.float32)
+    apart = np.linalg.norm(first.points[..., :2] - second.points[..., :2], axis=2)
+    sides = np.maximum(1, (first.bboxes[:, 2:] - first.bboxes[:, :2]).max(axis=1, initial=0))
+    # A value that is not a number is as far away as can be.
+    distances: NDArray[np.float32] = np.nan_to_num(apart / sides[:, None], nan=np.inf).ravel()
+    return distances
 
 
 def _ious(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.float32]:

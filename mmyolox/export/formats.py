@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import platform
 import shutil
 from dataclasses import dataclass
@@ -112,21 +113,42 @@ class Format:
 
         Args:
             model: Of :func:`mmyolox.inference.init_detector`, in float32; not changed.
-            dst: The file; its folder is made. Its name gets the format's suffix if it has another.
+            dst: The file, see :meth:`target`; its folder is made.
             options: What is to be in it.
 
         Returns:
             The file.
 
         Raises:
-            UserError: As of :meth:`check`, or the options do not fit the model.
+            UserError: As of :meth:`check` and :meth:`target`, or the options do not fit the model.
         """
         self.check(options)
-        if dst.suffix != self.suffix:
-            dst = dst.with_name(dst.name + self.suffix)
-        dst.parent.mkdir(parents=True, exist_ok=True)
-        self._module().export(model, dst, options)
+        dst = self.target(dst)
+        try:
+            dst.parent.mkdir(parents=True, exist_ok=True)
+            self._module().export(model, dst, options)
+        except OSError as error:
+            raise UserError(f'{dst} cannot be written: {error.strerror or error}') from error
         return dst
+
+    def target(self, dst: Path) -> Path:
+        """The file to write: the path with the format's suffix, which is added where it has none.
+
+        Raises:
+            UserError: It is a folder, has the suffix of another format, or its folder cannot be written to.
+        """
+        others = {entry.suffix: f'for that add --format {entry.name}' for entry in FORMATS.values()}
+        others |= dict.fromkeys(('.pth', '.pt'), 'name another file')
+        if dst.suffix != self.suffix and dst.suffix in others:
+            raise UserError(f'{dst}: format {self.name} writes {self.suffix}; {others[dst.suffix]}')
+        path = dst if dst.suffix == self.suffix else dst.with_name(dst.name + self.suffix)
+        for folder in (dst, path):
+            if folder.is_dir():
+                raise UserError(f'{folder}: this is a folder; name a file, or remove it')
+        existing = next(parent for parent in path.absolute().parents if parent.exists())
+        if not existing.is_dir() or not os.access(existing, os.W_OK):
+            raise UserError(f'{path}: the folder {existing} cannot be written to')
+        return path
 
     def load(self, path: Path) -> Runtime:
         """Opens an exported file in its runtime.

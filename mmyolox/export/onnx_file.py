@@ -28,7 +28,12 @@ OPSETS = range(11, 21)
 
 
 def export_onnx(model: YOLODetector, dst: str | Path, options: ExportOptions) -> Path:
-    """Writes a detector as ONNX.
+    """Writes what :func:`build_onnx` makes of a detector; returns the file, see :func:`save_onnx`."""
+    return save_onnx(build_onnx(model, options), Path(dst))
+
+
+def build_onnx(model: YOLODetector, options: ExportOptions) -> ModelProto:
+    """A detector as ONNX in float32.
 
     The input is called ``images``. The output of the forms ``raw`` and ``decoded`` is ``output``, as of
     Megvii's exports; those of ``end2end`` are ``num``, ``bboxes``, ``scores``, ``labels`` and ``points``, see
@@ -36,16 +41,12 @@ def export_onnx(model: YOLODetector, dst: str | Path, options: ExportOptions) ->
 
     Args:
         model: In evaluation mode and float32; not changed.
-        dst: The file; its folder is made. It is complete or absent.
-        options: What is to be in it.
-
-    Returns:
-        The file.
+        options: What is to be in it, but for the precision.
 
     Raises:
-        UserError: The options ask for what there is not, or the file cannot be written.
+        UserError: The options ask for what there is not.
     """
-    dst, info = Path(dst), describe(model, options)
+    info = describe(model, options)
     _check_opset(options)
     batch = 'batch' if options.dynamic_batch else options.batch
     tidy = onnxslim.slim if options.simplify else _unchanged
@@ -60,20 +61,23 @@ def export_onnx(model: YOLODetector, dst: str | Path, options: ExportOptions) ->
     onnx.checker.check_model(graph)
     graph.producer_name, graph.producer_version = 'mmyolox', __version__
     onnx.helper.set_model_props(graph, {METADATA_KEY: info.to_json()})
-    try:
-        with atomic_write(dst) as part:
-            onnx.save(graph, part)
-    except OSError as error:
-        raise UserError(f'{dst} cannot be written: {error.strerror}') from error
+    return graph
+
+
+def save_onnx(graph: ModelProto, dst: Path) -> Path:
+    """Writes a graph, whole or not at all, and its folder; returns the file."""
+    with atomic_write(dst) as part:
+        onnx.save(graph, part)
     return dst
 
 
 def _check_opset(options: ExportOptions) -> None:
-    graphs = options.preprocess or options.form == 'end2end'
-    least = LEAST_OPSET if graphs else OPSETS.start
+    # Before opset 13 the scales of int8 had no channels.
+    is_newer = options.preprocess or options.form == 'end2end' or options.precision.name == 'int8'
+    least = LEAST_OPSET if is_newer else OPSETS.start
     most = min(OPSETS.stop - 1, onnx.defs.onnx_opset_version())
     if not least <= options.opset <= most:
-        why = ' for form end2end and for preprocess' if graphs else ''
+        why = ' for form end2end, preprocess and int8' if is_newer else ''
         raise UserError(f'opset {options.opset}: choose one from {least} to {most}{why}')
 
 

@@ -8,10 +8,9 @@ import openvino
 from mmyolox.deploy.info import METADATA_KEY
 from mmyolox.deploy.runtimes import OpenVINORuntime, Runtime
 from mmyolox.models import YOLODetector
-from mmyolox.utils.errors import UserError
 
 from .description import describe
-from .onnx_file import export_onnx
+from .onnx_file import build_onnx, save_onnx
 from .options import ExportOptions
 
 
@@ -24,8 +23,7 @@ def export(model: YOLODetector, dst: Path, options: ExportOptions) -> None:
     """
     info = describe(model, options)
     with TemporaryDirectory() as folder:
-        onnx_file = export_onnx(model, Path(folder) / 'model.onnx', options)
-        graph = openvino.convert_model(onnx_file)
+        graph = openvino.convert_model(save_onnx(build_onnx(model, options), Path(folder) / 'model.onnx'))
         if options.precision.name == 'int8':
             # The quantiser is a package that no other precision needs.
             from .quantize import calibration_batches, quantise_openvino
@@ -36,13 +34,15 @@ def export(model: YOLODetector, dst: Path, options: ExportOptions) -> None:
 
 
 def _save(graph: openvino.Model, dst: Path, is_half: bool) -> None:
-    """Writes both files; should the second fail, the first does not stay."""
-    try:
-        openvino.save_model(graph, dst, compress_to_fp16=is_half)
-    except RuntimeError as error:
-        for part in (dst, dst.with_suffix('.bin')):
-            part.unlink(missing_ok=True)
-        raise UserError(f'{dst} cannot be written: {str(error).strip().splitlines()[-1]}') from error
+    """Writes both files, the one that is opened last."""
+    with TemporaryDirectory(dir=dst.parent) as folder:
+        written = Path(folder) / dst.name
+        try:
+            openvino.save_model(graph, written, compress_to_fp16=is_half)
+        except RuntimeError as error:
+            raise OSError(str(error).strip().splitlines()[-1]) from error
+        for suffix in ('.bin', '.xml'):
+            written.with_suffix(suffix).replace(dst.with_suffix(suffix))
 
 
 def load(path: Path) -> Runtime:

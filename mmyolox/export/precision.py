@@ -40,18 +40,26 @@ FLOAT32 = Precision()
 
 
 def calibration_files(precision: Precision) -> list[Path]:
-    """The images for calibration, spread evenly over the sorted folder.
+    """The images for calibration.
 
     Raises:
-        UserError: No folder is given, or there is none, or no image in it.
+        UserError: No folder is given, or as of :func:`some_images`.
     """
-    folder = precision.images
-    if folder is None:
-        raise UserError('precision int8 needs a folder of images to calibrate with: give calibration images')
+    if precision.images is None:
+        raise UserError('precision int8 needs a folder of images to calibrate with: add --images FOLDER')
+    return some_images(precision.images, precision.count)
+
+
+def some_images(folder: Path, count: int) -> list[Path]:
+    """At most ``count`` of the images in a folder, spread evenly over the sorted ones.
+
+    Raises:
+        UserError: There is no such folder, or no image in it.
+    """
     if not folder.is_dir():
-        raise UserError(f'calibration images {folder}: there is no such folder')
+        raise UserError(f'images {folder}: there is no such folder')
     paths = list_images(folder)
     if not paths:
-        raise UserError(f'calibration images {folder}: there is no image in this folder')
-    count = min(precision.count, len(paths))
+        raise UserError(f'images {folder}: there is no image in this folder')
+    count = min(count, len(paths))
     return [paths[index * len(paths) // count] for index in range(count)]

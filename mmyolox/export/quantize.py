@@ -17,7 +17,6 @@ from onnx import ModelProto
 
 from mmyolox.deploy import ModelInfo
 from mmyolox.models import YOLODetector
-from mmyolox.utils.errors import UserError
 
 from .inputs import graph_input, read_image
 from .onnx_nodes import name_nodes, nodes_after_network, nodes_before_network
@@ -90,7 +89,7 @@ def quantise_onnx(graph: ModelProto, batches: Iterable[Batch], symmetric: bool) 
     """Quantises an ONNX graph: pairs of ``QuantizeLinear`` and ``DequantizeLinear`` say what is 8 bits wide.
 
     Args:
-        graph: Of one input and of opset 13 or newer, before which scales had no channels.
+        graph: Of one input and of opset 13 or newer.
         batches: What it takes.
         symmetric: For TensorRT, which knows int8 with a zero point of 0 alone: activations are signed and
             symmetric, and the first convolution, whose input has no sign, stays in float. Otherwise
@@ -98,13 +97,7 @@ def quantise_onnx(graph: ModelProto, batches: Iterable[Batch], symmetric: bool) 
 
     Returns:
         A new graph.
-
-    Raises:
-        UserError: The opset is too old.
     """
-    opset = next(entry.version for entry in graph.opset_import if entry.domain in ('', 'ai.onnx'))
-    if opset < 13:
-        raise UserError(f'opset {opset}: precision int8 needs 13 or newer')
     nncf.set_log_level('ERROR')
     graph = name_nodes(graph)
     ignored = nodes_after_network(graph, with_last=True)

@@ -5,7 +5,6 @@ the ONNX says, float16 or 8 bits between pairs of quantising and dequantising no
 """
 
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,7 @@ from mmyolox.utils.errors import UserError
 
 from .description import describe
 from .loaded import LoadedGraph, read_sidecar, write_sidecar
-from .onnx_graph import write
+from .onnx_graph import build
 from .options import ExportOptions
 
 MOST_IMAGES = 16
@@ -40,10 +39,8 @@ def export(model: YOLODetector, dst: Path, options: ExportOptions) -> None:
     options' size, fastest at the options' batch and size.
     """
     info = describe(model, options)
-    with TemporaryDirectory() as folder:
-        graph = Path(folder) / 'model.onnx'
-        write(model, graph, options, symmetric=True)
-        engine = _build(graph.read_bytes(), options, max(info.strides))
+    graph = build(model, options, symmetric=True)
+    engine = _build(graph.SerializeToString(), options, max(info.strides))
     with atomic_write(dst) as part:
         part.write_bytes(engine)
     write_sidecar(dst, info)

@@ -25,6 +25,7 @@ from .errors import UserError
 
 _HISTORY_STATISTICS = ('min', 'max', 'mean', 'current')
 _NUMBER_TYPES = re.compile(r'[?biufc]\d*')
+_EXPORTED = ('.xml', '.engine', '.torchscript', '.pt2', '.param', '.tflite')
 _NUMBERS = '?bhilqBHILQefdgFD'
 
 
@@ -48,6 +49,11 @@ def load_checkpoint(
     path = Path(path).expanduser()
     if not path.is_file():
         raise UserError(f'checkpoint {path} does not exist')
+    if path.suffix in _EXPORTED:
+        raise UserError(
+            f'checkpoint {path}: this is an exported file, which cannot be trained or exported again; '
+            'tools/image_demo.py and tools/deployment/test.py run .onnx and .xml'
+        )
     from mmyolox.convert.files import read_protobuf  # which imports this module
 
     tensors = read_protobuf(path)

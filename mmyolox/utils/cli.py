@@ -84,6 +84,15 @@ def add_cfg_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_unsafe_option(parser: argparse.ArgumentParser) -> None:
+    """Adds ``--allow-unsafe-checkpoint`` to a parser."""
+    parser.add_argument(
+        '--allow-unsafe-checkpoint',
+        action='store_true',
+        help='load a checkpoint file that holds more than weights; it can run code, so trust its origin',
+    )
+
+
 def add_launch_options(parser: argparse.ArgumentParser) -> None:
     """Adds what training and testing have in common to a parser."""
     parser.add_argument('--work-dir', help='where logs and results go; default: work_dirs/<config name>')
@@ -94,11 +103,7 @@ def add_launch_options(parser: argparse.ArgumentParser) -> None:
         help='how processes are started',
     )
     parser.add_argument('--local-rank', '--local_rank', type=int, default=0, help=argparse.SUPPRESS)
-    parser.add_argument(
-        '--allow-unsafe-checkpoint',
-        action='store_true',
-        help='load checkpoint files that hold more than weights; they can run code, so trust their origin',
-    )
+    add_unsafe_option(parser)
 
 
 def parse_option_value(text: str) -> Any:

@@ -74,6 +74,13 @@ def load_config(
     return cfg
 
 
+def require(cfg: Config, *keys: str) -> None:
+    """Raises a ``UserError`` for a config that lacks a top-level key, such as one that is only inherited."""
+    missing = [key for key in keys if key not in cfg]
+    if missing:
+        raise UserError(f'config {cfg.filename} has no {" and no ".join(missing)}')
+
+
 def _evaluate(chain: ConfigFile, variables: dict[str, Any]) -> Config:
     """Evaluate a chain with new values for variables."""
     with tempfile.TemporaryDirectory() as folder:

@@ -32,6 +32,7 @@ class LoadSummary:
         mismatched: In both with different shapes, as ``name (file's shape -> model's shape)``.
         other_classes: Of those, the names of the layers that are made for another number of classes.
         absent_parts: The outermost modules of the model of which the file has no tensor at all.
+        held: What is known of the file's model, where it is another.
     """
 
     used: list[str] = field(default_factory=list)
@@ -40,6 +41,7 @@ class LoadSummary:
     mismatched: list[str] = field(default_factory=list)
     other_classes: list[str] = field(default_factory=list)
     absent_parts: list[str] = field(default_factory=list)
+    held: str = ''
 
     @property
     def complete(self) -> bool:
@@ -63,6 +65,8 @@ class LoadSummary:
             shown = ', '.join(self.absent_parts[:_SHOWN_GROUPS])
             more = ', ...' if len(self.absent_parts) > _SHOWN_GROUPS else ''
             parts.append(f'the file is of another kind of model, without {shown}{more}')
+        if self.held:
+            parts.append(self.held)
         return '; '.join(parts)
 
 
@@ -114,6 +118,7 @@ def match_weights(
     for name, tensor in own.items():
         _match(name, tensor, given, matched, summary)
     summary.absent_parts = _absent_parts(summary.missing, given)
+    summary.held = _held_model(given) if summary.mismatched or summary.missing else ''
     left = len(summary.missing) + len(summary.mismatched)
     if left > MOST * (left + len(summary.used) + len(summary.other_classes)):
         raise UserError(f'checkpoint {source} does not fit the model: {summary.describe()}')
@@ -163,6 +168,20 @@ def _match(
         summary.other_classes.append(name)
     else:
         summary.mismatched.append(f'{name} ({_shape(given[name])} -> {_shape(own)})')
+
+
+def _held_model(given: dict[str, Tensor]) -> str:
+    """Which YOLOX whole weights in our layout are of; empty for anything else."""
+    # These modules import this one's package.
+    from mmyolox.convert.architecture import recognise
+    from mmyolox.convert.mmyolo import is_ours
+
+    if not is_ours(given):
+        return ''
+    try:
+        return f'the file holds {recognise(given).describe()}'
+    except UserError as error:
+        return str(error)
 
 
 def _absent_parts(missing: list[str], given: Iterable[str]) -> list[str]:

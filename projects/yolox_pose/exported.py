@@ -2,11 +2,12 @@
 
 from typing import Any
 
+import torch
 from mmengine.structures import InstanceData
 from torch import Tensor
 
 from mmyolox.deploy import ModelInfo
-from mmyolox.predictor import PointKind
+from mmyolox.points import PointKind
 
 from .instances import PoseInstances
 from .skeleton_defaults import default_sigma
@@ -33,4 +34,11 @@ def _instances(found: InstanceData, points: Tensor) -> PoseInstances:
     )
 
 
-KEYPOINTS = PointKind('YOLOXPoseVisualizer', _dataset_meta, _instances)
+def _points(found: InstanceData) -> Tensor:
+    """Keypoints and their scores side by side."""
+    return torch.cat([found.keypoints, found.keypoint_scores[..., None]], dim=2)
+
+
+KEYPOINTS = PointKind(
+    'YOLOXPoseVisualizer', 'YOLOXPoseCocoDataset', 'YOLOXPoseCocoMetric', _dataset_meta, _instances, _points
+)

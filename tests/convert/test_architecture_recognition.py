@@ -50,6 +50,7 @@ def test_a_model_is_described():
     assert published('nano', num_classes=3).describe() == (
         'YOLOX-nano, deepen_factor 0.33, widen_factor 0.25, use_depthwise True, 3 classes, 3 image channels'
     )
+    assert published('x', spp_zero_padding=True).describe().endswith('channels, spp_zero_padding True')
 
 
 def test_the_nano_of_mmyolo_is_refused():

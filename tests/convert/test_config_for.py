@@ -25,6 +25,13 @@ def test_a_published_model_has_its_config(size):
     assert config_for(published(size)) == (f'yolox_{size}_fast_8xb8-300e_coco', {})
 
 
+def layers_of(network):
+    """The kinds of the layers that weights are of, and those between them."""
+    parts = ('backbone.', 'neck.', 'bbox_head.head_module.')
+    leaves = {name: module for name, module in network.named_modules() if not [*module.children()]}
+    return {name: type(module) for name, module in leaves.items() if name.startswith(parts)}
+
+
 @pytest.mark.parametrize(
     ('model', 'config', 'img_scale'),
     [
@@ -44,8 +51,9 @@ def test_the_config_builds_the_model(model, config, img_scale):
     cfg = load_config(name, options)
     init_default_scope('mmyolox')
     with torch.device('meta'):
-        network = MODELS.build(cfg.model)
+        network, built = MODELS.build(cfg.model), model.build()
     assert name == config
+    assert layers_of(built) == layers_of(network)
     assert cfg.test_dataloader.dataset.img_scale == img_scale
     assert {key: tuple(tensor.shape) for key, tensor in network.state_dict().items()} == model.shapes()
 

@@ -44,6 +44,15 @@ def test_missing_tensors_are_named():
     )
 
 
+def test_depths_that_no_factor_gives_are_accounted_for():
+    """Two bottlenecks in the first stage are of a larger model than three in the second."""
+    weights = our_weights(published('s'))
+    extra = 'backbone.stage1.1.blocks.1.conv1.conv.weight'
+    conversion = convert(weights | {extra: torch.zeros(32, 32, 1, 1)})
+    assert conversion.architecture.name == 'custom'
+    assert (conversion.unused, conversion.missing) == ({extra: 'the model has no such tensor'}, ())
+
+
 def test_counters_that_a_file_lacks_are_zero():
     weights = {key: value for key, value in megvii_weights('nano').items() if 'num_batches' not in key}
     conversion = convert(weights)
@@ -107,8 +116,10 @@ def test_a_source_can_be_forced():
     assert convert(weights, 'mmyolo').source.name == 'mmyolo'
     with pytest.raises(UserError, match="source 'caffe' is unknown; known are megvii, mindspore, mm"):
         convert(weights, 'caffe')
-    with pytest.raises(UserError, match='not the weights of a YOLOX'):
+    with pytest.raises(UserError, match='these are weights of megvii, not of mmyolo'):
         convert(megvii_weights('nano'), 'mmyolo')
+    with pytest.raises(UserError, match='not the weights of a YOLOX'):
+        convert({'stem.weight': torch.zeros(1)}, 'mmyolo')
 
 
 # --- for a model at hand -------------------------------------------------------------------------------
@@ -128,6 +139,14 @@ def test_weights_are_translated_and_that_is_told(told):
     assert {name: ours[name] for name in expected} == expected
     assert ours.keys() - expected.keys() == {'head.extra.weight'}
     assert told == ['checkpoint w.pth: translated from the layout of Megvii YOLOX (0.1.1 - 0.3.0)']
+
+
+def test_what_has_no_place_keeps_its_name(told):
+    stem = 'backbone.backbone.stem'
+    twice = {f'{stem}.dconv.x': torch.zeros(1), f'{stem}.depthwise_conv.x': torch.ones(1)}
+    ours = translated(megvii_weights('nano') | twice, 'w.pth')
+    assert ours['backbone.stem.depthwise_conv.x'] is twice[f'{stem}.dconv.x']
+    assert ours[f'{stem}.depthwise_conv.x'] is twice[f'{stem}.depthwise_conv.x']
 
 
 def test_weights_that_no_source_knows_keep_their_names(told):

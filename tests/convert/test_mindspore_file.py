@@ -71,6 +71,7 @@ SOME = value('a', 'Float32', (2,), bytes(8))
         (chunk(1, chunk(1, b'a')), 'is a MindSpore checkpoint without tensors'),
         (value('a', 'str', (0,), b'y\0\0\0'), 'is a MindSpore checkpoint without tensors'),
         (value('a', 'Float32', (3,), bytes(8)), r'tensor a has 8 bytes for shape \[3\], Float32'),
+        (value('a', 'Float32', (1,), bytes(8)), r'tensor a has 8 bytes for shape \[1\], Float32'),
         (value('a', 'Int4', (2,), bytes(1)), 'tensor a is of type Int4, which cannot be read here'),
         (SOME + b'crc_num' + (crc32(SOME) ^ 1).to_bytes(10, 'big'), 'is damaged: its checksum is wrong'),
         (b'\xd8\x5e\x3a\x7f' + bytes(99), 'is encrypted'),

@@ -98,6 +98,26 @@ def test_averaged_weights_go_before_raw_ones():
 
 
 @pytest.mark.parametrize(
+    ('model', 'name', 'ours'),
+    [
+        ('mindyolo s', 'model.model.0.conv.bn.gamma', 'backbone.stem.conv.bn.weight'),
+        ('zoo x', 'head_l.stem.bn.gamma', 'neck.out_layers.0.bn.weight'),
+    ],
+)
+def test_an_absent_tensor_of_a_norm_is_missing(model, name, ours):
+    given = weights(model)
+    del given[name]
+    assert convert(given).missing == (ours,)
+
+
+@pytest.mark.parametrize('state', ['moments', 'accum', 'stat', 'moment1', 'moment2'])
+def test_states_of_every_optimizer_are_dropped(state):
+    name = f'{state}.model.model.0.conv.conv.weight'
+    conversion = convert(weights('mindyolo nano') | {name: torch.empty(1, device='meta')})
+    assert (conversion.dropped, conversion.unused) == ({name: 'a state of the training'}, {})
+
+
+@pytest.mark.parametrize(
     'names',
     [
         [

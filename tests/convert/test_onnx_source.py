@@ -3,6 +3,7 @@
 They are made here of our own network, whose graph is Megvii's, with our export of its Focus as slices.
 """
 
+import shutil
 import sys
 import warnings
 from itertools import count
@@ -221,46 +222,10 @@ def test_other_image_channels_are_recognised(exported):
     assert convert(tensors | {stem: tensors[stem][:, :4]}).architecture.input_channels == 1
 
 
-def graph_file(path, nodes, initializers=(), outputs=('y',)):
-    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in ('x', *outputs)]
-    graph = helper.make_graph(nodes, 'graph', values[:1], values[1:], initializers)
-    onnx.save(helper.make_model(graph), path)
-
-
-WEIGHT = numpy_helper.from_array(np.zeros((2, 3, 1, 1), np.float32), 'w')
-CONV = helper.make_node('Conv', ['x', 'w'], ['c'])
-
-
-@pytest.mark.parametrize(
-    ('nodes', 'message'),
-    [
-        ([helper.make_node('Relu', ['x'], ['y'])], 'is an ONNX model without convolutions'),
-        (
-            [CONV, helper.make_node('BatchNormalization', ['c', *'abde'], ['y'])],
-            'batch norm is not folded into the convolutions',
-        ),
-        (
-            [helper.make_node('Neg', ['w'], ['v']), helper.make_node('Conv', ['x', 'v'], ['y'])],
-            'v is computed, as in a quantised model',
-        ),
-    ],
-)
-def test_a_graph_at_fault_is_refused(tmp_path, nodes, message):
-    graph_file(tmp_path / 'x.onnx', nodes, [WEIGHT])
-    with pytest.raises(UserError, match=message):
-        read_model(tmp_path / 'x.onnx')
-
-
-def test_another_network_is_refused(tmp_path):
-    graph_file(tmp_path / 'x.onnx', [CONV, helper.make_node('Relu', ['c'], ['y'])], [WEIGHT])
-    with pytest.raises(UserError, match='not the ONNX file of a YOLOX: no model has 1 convolutions'):
-        convert(read_weights(tmp_path / 'x.onnx')[0])
-
-
 def test_what_the_outputs_do_not_depend_on_is_left(tmp_path, exported):
     model = onnx.load(exported)
     model.graph.node.append(helper.make_node('Conv', [model.graph.input[0].name, 'w'], ['unused']))
-    model.graph.initializer.append(WEIGHT)
+    model.graph.initializer.append(numpy_helper.from_array(np.zeros((2, 3, 1, 1), np.float32), 'w'))
     onnx.save(model, tmp_path / 'x.onnx')
     assert list(read_model(tmp_path / 'x.onnx')) == list(read_model(exported))
 
@@ -273,12 +238,31 @@ def test_a_tensor_of_another_size_than_stated_is_refused(tmp_path, exported):
         read_model(tmp_path / 'x.onnx')
 
 
+def test_the_name_of_the_file_does_not_matter(tmp_path, exported):
+    shutil.copy(exported, tmp_path / 'weights.json')
+    assert list(read_weights(tmp_path / 'weights.json')[0]) == list(read_model(exported))
+
+
+def test_an_absent_bias_is_missing(exported):
+    tensors = read_model(exported)
+    del tensors[next(name for name in tensors if name.endswith('.bias'))]
+    assert convert(tensors).missing == ('backbone.stem.conv.bn.bias',)
+
+
 @pytest.mark.parametrize('end', [3, 500, -100])
 def test_a_cut_off_file_is_refused(tmp_path, exported, end):
     (tmp_path / 'x.onnx').write_bytes(exported.read_bytes()[:end])
     with pytest.raises(UserError, match=r'x\.onnx is') as caught:
         read_weights(tmp_path / 'x.onnx')
     assert '\n' not in str(caught.value)
+
+
+def test_our_own_exports_are_told(tmp_path, exported):
+    graph = onnx.load(exported)
+    helper.set_model_props(graph, {'mmyolox': '{}'})
+    onnx.save(graph, tmp_path / 'x.onnx')
+    with pytest.raises(UserError, match=r'x\.onnx is an export of mmyolox: take the checkpoint'):
+        read_model(tmp_path / 'x.onnx')
 
 
 def test_onnx_may_be_absent(monkeypatch):

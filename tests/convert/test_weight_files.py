@@ -29,6 +29,7 @@ RAW = {'a': torch.ones(2)}
             ('net (the raw weights; their moving average ema_net is taken)', 'acc'),
         ),
         (dict(net=WEIGHTS, acc=0.4), ('acc',)),
+        (dict(state_dict=WEIGHTS, net=RAW), ('net',)),
         (
             dict(ema_model=WEIGHTS, model=RAW),
             ('model (the raw weights; their moving average ema_model is taken)',),
@@ -81,6 +82,14 @@ def test_code_in_a_file_is_not_run(tmp_path, save):
     with pytest.raises(UserError, match=r'w\.pth is (refused|damaged)'):
         read_weights(path)
     assert not trap.exists()
+
+
+def test_a_file_of_trusted_origin_may_hold_anything(tmp_path):
+    trap, path = tmp_path / 'sprung', tmp_path / 'w.pth'
+    torch.save(dict(model=WEIGHTS, more=Trap(trap)), path)
+    state_dict, others = read_weights(path, allow_unsafe=True)
+    assert (list(state_dict), others) == (['a'], ('more',))
+    assert trap.exists()
 
 
 @pytest.mark.parametrize(

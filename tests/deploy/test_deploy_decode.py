@@ -156,3 +156,19 @@ def test_some_are_selected_with_all_their_fields() -> None:
         [[1, 0, 0, 0]],
         [points[0].tolist()],
     )
+
+
+@pytest.mark.parametrize('multi_label', [True, False])
+def test_a_score_at_the_threshold_is_none(multi_label: bool) -> None:
+    rows = np.zeros((prior_count((32, 32), STRIDES), 6), np.float32)
+    rows[:2] = [(10, 10, 4, 4, 1, 0.25), (20, 20, 4, 4, 1, 0.2500001)]
+    found = detections_of(rows, an_info(1, (32, 32), score_thr=0.25, multi_label=multi_label), (32, 32))
+    assert found.bboxes.tolist() == [[18, 18, 22, 22]]
+
+
+@pytest.mark.filterwarnings('error')
+def test_a_box_without_end_is_cut_at_the_image() -> None:
+    rows = np.zeros((prior_count((32, 32), STRIDES), 6), np.float32)
+    rows[0] = (0.5, 0.5, 1000, 1000, 1, 1)  # what a network makes of noise: the exponential is infinite
+    found = detections_of(rows, an_info(1, (32, 32), form='raw'), (32, 32))
+    assert found.in_original((0.5, 0.5), (40, 60)).bboxes.tolist() == [[0, 0, 60, 40]]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mmyolox.deploy import Detections, ModelInfo
-from mmyolox.deploy.draw import class_colour, draw, ink_on, text_mask
+from mmyolox.deploy.draw import class_colour, draw, ink_on, line_width, text_mask
 
 INFO = ModelInfo(('cat', 'dog'), (64, 64), points=('a', 'b', 'c'), links=((0, 1), (1, 2)))
 GREY = np.full((120, 160, 3), 77, np.uint8)
@@ -63,6 +63,16 @@ def test_the_name_is_above_the_box_or_below_its_upper_edge(top: int, row: int) -
     assert ink_on(class_colour(0)) in {tuple(pixel) for pixel in picture[row : row + 8, 20:80].reshape(-1, 3)}
 
 
+def test_names_and_scores_are_written_where_there_is_room() -> None:
+    picture = draw(
+        GREY, found((20, 60, 90, 90), (120, 100, 158, 118), labels=[1, 0], scores=[0.9, 0.456]), INFO
+    )
+    for text, label, right, bottom in ('dog 0.90', 1, 20 + 49, 60), ('cat 0.46', 0, 160, 100):
+        mask = text_mask(text)
+        ground = picture[bottom - mask.shape[0] : bottom, right - mask.shape[1] : right]
+        np.testing.assert_array_equal((ground == ink_on(class_colour(label))).all(axis=2), mask)
+
+
 def test_a_name_wider_than_the_image_is_cut() -> None:
     info = replace(INFO, classes=('x' * 99, 'y'))
     assert draw(GREY[:6, :20], found((0, 0, 9, 5)), info).shape == (6, 20, 3)
@@ -112,6 +122,21 @@ def test_a_class_shows_its_own_points_only() -> None:
     assert (80, 110) not in drawn(picture)
 
 
+def test_a_point_with_the_least_score_is_drawn() -> None:
+    points = [[(20, 110, 0.5), (80, 110, 0.4999), (80, 70, 0)]]
+    ink = drawn(draw(GREY, found((0, 0, 9, 9), points=points), INFO, point_score_thr=0.5))
+    assert (20, 110) in ink
+    assert (80, 110) not in ink
+
+
+def test_points_beside_and_below_the_image_are_left_out() -> None:
+    points = [[(150, 110, 1), (80, 130, 1), (170, 60, 1)]]
+    ink = drawn(draw(GREY, found((0, 0, 9, 9), points=points), replace(INFO, links=())))
+    assert {pixel for pixel in ink if pixel[0] > 90 or pixel[1] > 90} == {
+        (150 + x, 110 + y) for x in range(-2, 3) for y in range(-2, 3) if x**2 + y**2 <= 4
+    }
+
+
 def test_points_far_outside() -> None:
     points = [[(-1e6, 50, 1), (1e6, 50, 1), (80, -1e7, 1)]]
     draw(GREY, found((0, 0, 160, 40), points=points), INFO)
@@ -120,3 +145,10 @@ def test_points_far_outside() -> None:
 @pytest.mark.parametrize(('colour', 'ink'), [((255, 255, 255), (0, 0, 0)), ((200, 0, 0), (255, 255, 255))])
 def test_ink_stands_out(colour, ink) -> None:
     assert ink_on(colour) == ink
+
+
+def test_colours_are_bgr_and_lines_as_wide_as_the_image_asks_for() -> None:
+    blue, green, red = class_colour(0)
+    assert red > green > blue
+    widths = [line_width(np.zeros((240, side, 3), np.uint8)) for side in (8, 320, 640, 1920)]
+    assert widths == [1, 1, 2, 6]

@@ -119,6 +119,8 @@ def test_detections_of_the_graph_itself(tmp_path: Path, preprocessing: bool) -> 
     )
     np.testing.assert_allclose(found.points[:, :, :2], outputs['points'][:2, :, :2] * scale)
     np.testing.assert_array_equal(found.points[:, :, 2], outputs['points'][:2, :, 2])
+    for score_thr, count in (0.1, 2), (0.2, 1):  # what scores as much as the threshold is none
+        assert len(ExportedModel(path, score_thr=score_thr)(images_of([(128, 192)]))[0]) == count
     (best,) = ExportedModel(path, score_thr=0.5)(images_of([(128, 192)]))
     assert (best.labels.tolist(), best.points.shape) == ([1], (1, 2, 3))
     with pytest.raises(DeployError, match=r'score_thr=0\.05: the graph of .* more than 0\.1'):
@@ -190,6 +192,11 @@ def test_a_graph_that_does_not_fit_the_info(shape, kwargs, message) -> None:
         (replace(SMALL, strides=(8, 16)), [rows_of(SMALL)], r'has \(B, 120, 7\)'),
         (SMALL, [rows_of(SMALL), rows_of(SMALL)], r'outputs of shape \(1, 126, 7\), \(1, 126, 7\)'),
         (replace(SMALL, form='end2end'), [rows_of(SMALL)], 'bboxes, labels, num, scores is missing'),
+        (
+            replace(SMALL, form='end2end', points=('nose',)),
+            [rows_of(SMALL)],
+            'num, points, scores is missing',
+        ),
     ],
 )
 def test_outputs_that_do_not_fit_the_info(info, outputs, message) -> None:
@@ -211,3 +218,35 @@ def test_a_foreign_file_needs_an_info(tmp_path: Path) -> None:
     path.with_suffix('.json').write_text('{}')
     with pytest.raises(DeployError, match=r'foreign\.json: model info: classes and input_size is missing'):
         ExportedModel(path)
+
+
+def test_what_a_file_says_itself_goes_before_the_file_beside_it(tmp_path: Path) -> None:
+    path = write_graph(tmp_path / 'own.onnx', dict(output=rows_of(SMALL)))
+    path.with_suffix('.json').write_text(replace(SMALL, classes=('left', 'over')).to_json())
+    assert ExportedModel(path).info == SMALL
+
+
+@pytest.mark.parametrize('preprocessing', [False, True])
+def test_a_graph_with_suppression_of_a_fixed_batch_and_other_types(preprocessing: bool) -> None:
+    outputs = [np.int32(1), np.float16([[1, 2, 30, 40]]), np.float16([0.5]), np.int32([1])]
+    shape = (4, 64, 96, 3) if preprocessing else (4, 3, 64, 96)
+    runtime = Recorder(shape, dtype=np.uint8 if preprocessing else np.float32, outputs=outputs)
+    runtime.output_names = ('num', 'bboxes', 'scores', 'labels')
+    model = model_of(runtime, replace(SMALL, form='end2end', preprocessing=preprocessing))
+    first, second = model(images_of([(64, 96), (64, 96)]))
+    assert first.bboxes.tolist() == second.bboxes.tolist() == [[1, 2, 30, 40]]
+    kinds = (first.bboxes.dtype, first.scores.dtype, first.labels.dtype)
+    assert kinds == (np.float32, np.float32, np.int64)
+
+
+def test_rows_in_half_precision_are_decoded_in_full() -> None:
+    rows = rows_of(SMALL, (48, 32, 20, 10, 0.9, 0.1, 0.8)).astype(np.float16)
+    (found,) = model_of(Recorder((None, 3, 64, 96), rows))(images_of([(64, 96)]))
+    assert found.scores.tolist() == [np.float32(rows[0, 4]) * np.float32(rows[0, 6])]
+
+
+def test_a_graph_with_preprocessing_gets_the_channels_in_its_order() -> None:
+    runtime = Recorder((None, None, None, 3), dtype=np.uint8)
+    (image,) = images_of([(30, 50)])
+    model_of(runtime, replace(SMALL, preprocessing=True, colour='rgb'))([image])
+    np.testing.assert_array_equal(runtime.batches[0][0], image[..., ::-1])

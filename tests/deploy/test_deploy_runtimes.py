@@ -136,3 +136,30 @@ def test_more_than_one_input(tmp_path: Path) -> None:
     onnx.save(model, tmp_path / 'model.onnx')
     with pytest.raises(DeployError, match='it has 2 inputs, where a detector has one'):
         open_runtime(tmp_path / 'model.onnx')
+
+
+@pytest.mark.parametrize('suffix', ['.onnx', '.xml'])
+def test_outputs_come_in_the_order_of_their_names(tmp_path: Path, suffix: str) -> None:
+    outputs = dict(scores=np.float32([1, 2]), bboxes=np.float32([[3]]), num=np.int64(4))
+    path = write_graph(tmp_path / 'm.onnx', outputs)
+    runtime = open_runtime(path if suffix == '.onnx' else to_openvino(path))
+    found = dict(zip(runtime.output_names, runtime.run(np.zeros((1, 3, 64, 96), np.float32)), strict=True))
+    assert {name: value[0].tolist() for name, value in found.items()} == dict(
+        scores=[1, 2], bboxes=[[3]], num=4
+    )
+
+
+def test_the_number_of_threads_is_obeyed(tmp_path: Path) -> None:
+    path = make(tmp_path, '.onnx')
+    for threads, told in (1, 1), (2, 2), (None, 0):
+        runtime = open_runtime(path, threads)
+        assert runtime._session.get_session_options().intra_op_num_threads == told
+    model = open_runtime(to_openvino(path), 1)._model
+    assert model.get_property('INFERENCE_NUM_THREADS') == 1
+    assert model.get_property('INFERENCE_PRECISION_HINT') == openvino.Type.f32
+
+
+@pytest.mark.parametrize('suffix', ['.onnx', '.xml'])
+def test_the_case_of_a_suffix_does_not_matter(tmp_path: Path, suffix: str) -> None:
+    path = make(tmp_path, suffix)
+    assert open_runtime(path.rename(path.with_suffix(suffix.upper()))).output_names == ('output',)

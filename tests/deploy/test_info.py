@@ -5,6 +5,7 @@ import json
 import pytest
 
 from mmyolox.deploy import DeployError, ModelInfo
+from mmyolox.utils.config import load_config
 
 SMALL = dict(classes=['cat', 'dog'], input_size=[416, 640])
 POSE = ModelInfo(
@@ -35,6 +36,16 @@ def test_what_is_written_is_read_again(info: ModelInfo) -> None:
 
 def test_most_values_have_defaults() -> None:
     assert ModelInfo.from_json(json.dumps(SMALL)) == ModelInfo(('cat', 'dog'), (416, 640))
+
+
+def test_the_default_thresholds_are_those_of_the_published_models() -> None:
+    cfg, info = load_config('yolox_s_fast_8xb8-300e_coco').model.test_cfg, ModelInfo.of(SMALL)
+    assert (info.score_thr, info.iou_thr) == (cfg.score_thr, cfg.nms.iou_threshold)
+    assert (info.max_per_img, info.nms_pre, info.multi_label) == (
+        cfg.max_per_img,
+        cfg.nms_pre,
+        cfg.multi_label,
+    )
 
 
 @pytest.mark.parametrize(
@@ -70,6 +81,7 @@ def test_text_that_is_no_info(text: str, message: str) -> None:
         ('pad_value', True),
         ('preprocessing', 1),
         ('score_thr', 1.5),
+        ('score_thr', True),
         ('iou_thr', '0.5'),
         ('max_per_img', -2),
         ('nms_pre', None),

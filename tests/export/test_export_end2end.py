@@ -24,13 +24,13 @@ from mmyolox.models.predictions import label_candidates
 from mmyolox.ops import images_nms
 
 
-def suppress(info, candidates, class_scores, opset=17):
+def suppress(info, candidates, class_scores, opset=17, **more):
     """The outputs of the graph by name."""
     graph = suppression_graph(info, 'batch', opset)
     onnx.checker.check_model(graph, full_check=True)
     session = onnxruntime.InferenceSession(graph.SerializeToString(), providers=['CPUExecutionProvider'])
     names = [output.name for output in session.get_outputs()]
-    outputs = session.run(None, dict(candidates=candidates, class_scores=class_scores))
+    outputs = session.run(None, dict(candidates=candidates, class_scores=class_scores, **more))
     return dict(zip(names, outputs, strict=True))
 
 
@@ -88,7 +88,7 @@ def test_equals_the_head_on_random_boxes(multi_label, steps, opset):
         assert_equal(suppress(info, *given, opset), expected(info, *given), 60)
 
 
-@pytest.mark.parametrize('nms_pre', [0, 1, 7, 30, 799, 800, 30000])
+@pytest.mark.parametrize('nms_pre', [1, 7, 30, 799, 800, 30000])
 @pytest.mark.parametrize('steps', [None, 8])
 @pytest.mark.parametrize('multi_label', [True, False])
 def test_only_the_best_candidates_are_looked_at(nms_pre, steps, multi_label):
@@ -123,12 +123,35 @@ def test_a_score_at_the_threshold_is_none():
     assert outputs['bboxes'][0, 0].tolist() == [20, 20, 29, 29]
 
 
+def test_thresholds_are_as_fine_as_given():
+    pairs = [(0, 0, 100, 1), (0, 9, 100, 10), (0, 0, 66, 1), (0, 9, 65, 10)]  # they overlap by 0.66 and 0.65
+    bboxes = np.float32([[*pairs, (0, 19, 1, 20), (0, 29, 1, 30)]])
+    scores = np.float32([[[0.9, 0.8, 0.7, 0.6, 0.0016, 0.0014]]])
+    outputs = suppress(info_of(score_thr=0.0015, iou_thr=0.655), bboxes, scores)
+    np.testing.assert_array_equal(outputs['scores'][0, :5], np.float32([0.9, 0.8, 0.6, 0.0016, 0]))
+
+
 def test_boxes_without_area_and_scores_that_are_no_number():
     bboxes = np.float32([[[5, 5, 5, 5], [5, 5, 5, 5], [0, 0, 9, 9], [0, 0, 9, 9]]])
     scores = np.float32([[[0.9, 0.8, np.nan, 0.7]]])
     outputs = suppress(info_of(), bboxes, scores)
     assert outputs['num'].tolist() == [3]
     np.testing.assert_array_equal(outputs['scores'][0, :3], np.float32([0.9, 0.8, 0.7]))
+
+
+def test_boxes_and_points_of_an_image_that_is_scaled_unequally():
+    outputs = suppress(
+        info_of(points=('nose', 'tail'), preprocessing=True, max_per_img=2),
+        np.float32([[[-5, 10, 60, 30]]]),
+        np.float32([[[0], [0], [0.9], [0]]]),
+        point_columns=np.float32([[[4, 8, 0.75, 60, -60, 0.25]]]),
+        scale=np.float32([0.5, 0.25]),
+        image_size=np.float32([90, 100]),
+    )
+    assert outputs['labels'].tolist() == [[2, -1]]
+    assert outputs['bboxes'].tolist() == [[[0, 40, 90, 100], [0, 0, 0, 0]]]
+    assert outputs['points'][0, 0].tolist() == [[8, 32, 0.75], [120, -240, 0.25]]
+    assert not outputs['points'][0, 1].any()
 
 
 CASES = {

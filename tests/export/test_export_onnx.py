@@ -9,6 +9,7 @@ from export_models import CLOSE, expected_rows, noise, options, run, shared_dete
 
 from mmyolox.deploy import ModelInfo
 from mmyolox.export import onnx_file
+from mmyolox.export.formats import FORMATS
 from mmyolox.export.onnx_file import export_onnx
 from mmyolox.utils import UserError
 
@@ -81,7 +82,10 @@ def test_versions_of_operators(model, tmp_path, opset):
     [
         (dict(opset=99), 'opset 99: choose one from 11 to 20'),
         (dict(opset=5), 'opset 5: choose one from 11 to 20'),
-        (dict(opset=12, form='end2end'), 'opset 12: choose one from 13 to 20 for form end2end'),
+        (
+            dict(opset=12, form='end2end'),
+            'opset 12: choose one from 13 to 20 for form end2end',
+        ),
         (dict(opset=11, preprocess=True), 'opset 11: choose one from 13'),
     ],
 )
@@ -97,11 +101,18 @@ def test_an_older_onnx_package_limits_the_version(model, tmp_path, monkeypatch):
         export_onnx(model, tmp_path / 'a.onnx', options(opset=17))
 
 
-def test_the_folder_is_made_or_named(model, tmp_path):
-    assert export_onnx(model, tmp_path / 'new' / 'deep' / 'a.onnx', options()).is_file()
+def test_the_folder_is_made_or_named(model, tmp_path, monkeypatch):
+    assert FORMATS['onnx'].export(model, tmp_path / 'new' / 'deep' / 'a', options()).is_file()
     (tmp_path / 'file').touch()
-    with pytest.raises(UserError, match=r'file/a\.onnx cannot be written: '):
-        export_onnx(model, tmp_path / 'file' / 'a.onnx', options())
+    with pytest.raises(UserError, match=r'file/a\.onnx: the folder .*/file cannot be written to'):
+        FORMATS['onnx'].export(model, tmp_path / 'file' / 'a.onnx', options())
+
+    def full(*_):
+        raise OSError(28, 'No space left on device')
+
+    monkeypatch.setattr(onnx_file.onnx, 'save', full)
+    with pytest.raises(UserError, match=r'a\.onnx cannot be written: No space left on device'):
+        FORMATS['onnx'].export(model, tmp_path / 'a.onnx', options())
 
 
 def test_a_failing_export_leaves_the_old_file(model, tmp_path, monkeypatch):

@@ -48,6 +48,16 @@ def test_no_number_of_detections():
     assert describe(model, ExportOptions((64, 64))).max_per_img == -1
     with pytest.raises(UserError, match='max_per_img -1'):
         describe(model, ExportOptions((64, 64), form='end2end'))
+    with pytest.raises(UserError, match='max_per_img=0'):
+        describe(model, ExportOptions((64, 64), form='end2end', max_per_img=0))
+
+
+def test_strides_are_the_models():
+    model = small_detector()
+    model.bbox_head.head_module.featmap_strides = (16, 32, 64)
+    assert describe(model, ExportOptions((64, 128))).strides == (16, 32, 64)
+    with pytest.raises(UserError, match='multiples of the largest stride, 64'):
+        describe(model, ExportOptions((64, 96)))
 
 
 def test_a_model_that_cannot_predict():

@@ -11,7 +11,6 @@ from export_models import CLOSE, expected_rows, noise, options, shared_detector
 from onnx import TensorProto
 
 from mmyolox.deploy import ExportedModel, ModelInfo
-from mmyolox.export import openvino_ir
 from mmyolox.export.description import describe
 from mmyolox.export.formats import FORMATS
 from mmyolox.export.onnx_half import halve
@@ -125,10 +124,12 @@ def test_openvino_that_cannot_be_written(model, tmp_path, monkeypatch):
         path.touch()
         raise RuntimeError('\nno space left')
 
+    path = FORMATS['openvino'].export(model, tmp_path / 'a', options())
+    before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
     monkeypatch.setattr(openvino, 'save_model', fail)
     with pytest.raises(UserError, match=r'a\.xml cannot be written: no space left'):
-        openvino_ir.export(model, tmp_path / 'a.xml', options())
-    assert not list(tmp_path.iterdir())
+        FORMATS['openvino'].export(model, path, options(form='raw'))
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
 
 
 def test_tracing_warns_of_nothing(model, tmp_path):

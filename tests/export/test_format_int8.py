@@ -14,6 +14,7 @@ from onnx import numpy_helper
 from mmyolox.deploy import ExportedModel
 from mmyolox.export import onnx_graph
 from mmyolox.export.formats import FORMATS
+from mmyolox.export.onnx_file import save_onnx
 from mmyolox.export.precision import Precision
 from mmyolox.export.verify import compare
 from mmyolox.utils import UserError
@@ -81,7 +82,7 @@ def test_openvino_keeps_the_predictions_in_float(model, precision, tmp_path):
 @pytest.mark.parametrize('symmetric', [True, False])
 def test_onnx_nodes(model, precision, tmp_path, symmetric):
     path = tmp_path / 'a.onnx'
-    onnx_graph.write(model, path, options(precision=precision), symmetric)
+    save_onnx(onnx_graph.build(model, options(precision=precision), symmetric), path)
     graph = onnx.load(path)
     weights = {weight.name: weight for weight in graph.graph.initializer}
     floats = [
@@ -115,5 +116,13 @@ def test_calibration_image_that_is_none(model, tmp_path):
 
 
 def test_opset_before_scales_had_channels(model, precision, tmp_path):
-    with pytest.raises(UserError, match='opset 12: precision int8 needs 13'):
+    with pytest.raises(UserError, match='opset 12: choose one from 13 to 20 for form end2end'):
         FORMATS['onnx'].export(model, tmp_path / 'a', options(precision=precision, opset=12))
+
+
+def test_a_failed_quantisation_leaves_no_file(model, precision, tmp_path, monkeypatch):
+    """Above all none in float32 under the name of the one in 8 bits."""
+    monkeypatch.setattr('mmyolox.export.quantize.nncf.quantize', lambda *args, **kwargs: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        FORMATS['onnx'].export(model, tmp_path / 'a', options(precision=precision))
+    assert not list(tmp_path.glob('a*'))

@@ -13,12 +13,13 @@ from export_models import options, shared_detector
 from onnx import numpy_helper
 
 from mmyolox.deploy import Detections, ExportedModel
-from mmyolox.export.average_precision import compare_ap
+from mmyolox.export.average_precision import average_precision, coco_data, image_dataset
 from mmyolox.export.differences import clear_score_of, match, row_differences
 from mmyolox.export.formats import FORMATS
 from mmyolox.export.inputs import made_images
 from mmyolox.export.precision import Precision
-from mmyolox.export.verify import compare, predict, verify
+from mmyolox.export.reference import Reference
+from mmyolox.export.verify import compare, verify
 from mmyolox.utils import UserError
 from mmyolox.utils.config import load_config
 
@@ -177,7 +178,8 @@ def test_ap_of_both(tmp_path, images, capsys):
     path = ONNX.export(model, tmp_path / 'a', chosen)
     exported = ExportedModel(path)
     entries = []
-    for number, (image, found) in enumerate(zip(images, predict(model, images, exported.info), strict=True)):
+    truth = Reference(model, exported.info)(images)
+    for number, (image, found) in enumerate(zip(images, truth, strict=True)):
         cv2.imwrite(str(tmp_path / f'{number}.png'), image)
         for box, label in zip(found.bboxes.tolist(), found.labels.tolist(), strict=True):
             entries.append(
@@ -195,11 +197,48 @@ def test_ap_of_both(tmp_path, images, capsys):
         categories=[dict(id=label, name=f'thing {label}') for label in range(3)],
     )
     (tmp_path / 'a.json').write_text(json.dumps(content))
-    figures = compare_ap(model, exported, tmp_path / 'a.json', tmp_path)
-    first, second = figures['bbox_mAP']
-    assert first == pytest.approx(second, abs=0.001)
+    classes = tuple(f'thing {label}' for label in range(3))
+    data, metric = coco_data(dict(classes=classes), None, tmp_path / 'a.json', tmp_path)
+
+    def ap(find):
+        figures = average_precision(find, exported.info, image_dataset(data, 3), metric, batch_size=2)
+        return figures['coco/bbox_mAP']
+
+    first = ap(Reference(model, exported.info))
+    assert ap(exported) == pytest.approx(first, abs=0.001)
     assert first > 0.4
     spoil(path, 'conv_cls.0.bias', lambda bias: bias[::-1].copy())
     worse = ExportedModel(path, info=replace(exported.info, iou_thr=0.3))
-    first, second = compare_ap(model, worse, tmp_path / 'a.json', tmp_path)['bbox_mAP']
-    assert second < first
+    assert ap(worse) < first
+
+
+def with_points(count, shift=0.0, order=slice(None)):
+    """Objects in a row, of 40 x 20 pixels, with 3 points each."""
+    rng = np.random.default_rng(0)
+    left = 50 * np.arange(count, dtype=np.float32)
+    bboxes = np.stack([left, 0 * left, left + 40, 0 * left + 20], axis=1)
+    points = rng.uniform(0, 20, (count, 3, 3)).astype(np.float32)
+    points[..., 0] += left[:, None] + shift
+    scores = np.linspace(0.9, 0.5, count, dtype=np.float32)
+    return Detections(bboxes, scores, np.zeros(count, np.int64), points[:, order])
+
+
+@pytest.mark.parametrize(('shift', 'distance'), [(0.0, 0.0), (2.0, 0.05)])
+def test_distance_of_points(shift, distance):
+    """In longer sides of the boxes, here of 40 pixels; each object counts for either model."""
+    found = match(with_points(4), with_points(4, shift), 0.9, 0.3)
+    assert found.points.shape == (24,)
+    np.testing.assert_allclose(found.points, distance, atol=1e-6)
+
+
+def test_points_in_another_order_or_without_a_value():
+    swapped = match(with_points(4), with_points(4, order=[1, 0, 2]), 0.9, 0.3)
+    assert np.median(swapped.points) > 0.05
+    assert np.isinf(match(with_points(4), with_points(4, np.nan), 0.9, 0.3).points).all()
+
+
+def test_no_points_of_detectors_and_of_nothing():
+    nothing = with_points(0)
+    assert not len(match(nothing, nothing, 0.9, 0.3).points)
+    plain = replace(with_points(2), points=None)
+    assert not len(match(plain, plain, 0.9, 0.3).points)

@@ -2,10 +2,9 @@
 
     python megvii_peer.py EXPERIMENT OUT.pth [WEIGHTS.pth]
 
-EXPERIMENT is a name of ``yolox.exp.default`` (yolox_s, yolov3, ...). Without WEIGHTS the weights are random
-and the batch-norm statistics are those of a few random images, so that none is trivial and outputs are of
-order 1. OUT.pth holds the state dict as ``model``, the ``images`` and the raw ``cls``, ``reg``, ``obj``
-logits of every level.
+EXPERIMENT is a name of ``yolox.exp.default`` (yolox_s, yolov3, ...). Without WEIGHTS the weights are random.
+OUT.pth holds the state dict as ``model``, the ``images`` and the raw ``cls``, ``reg``, ``obj`` logits of
+every level, all in float64.
 """
 
 import sys
@@ -20,22 +19,8 @@ from peers import prepare_megvii
 
 prepare_megvii()
 
+from random_weights import random_images, randomise  # noqa: E402
 from yolox.exp import get_exp  # noqa: E402
-
-SIZE = (2, 3, 224, 288)
-
-
-def randomise(model: nn.Module) -> None:
-    """Random norm weights and biases, and statistics measured on random images."""
-    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
-    for norm in norms:
-        nn.init.uniform_(norm.weight, 0.5, 1.5)
-        nn.init.normal_(norm.bias, std=0.2)
-        norm.momentum = None
-        norm.train()
-    for _ in range(2):
-        model(torch.rand(SIZE) * 255)
-    model.eval()
 
 
 def record(model: nn.Module, images: Tensor) -> dict[str, list[Tensor]]:
@@ -55,9 +40,10 @@ def main(experiment: str, out: str, weights: str = '') -> None:
     model = get_exp(exp_name=experiment).get_model().eval()
     if weights:
         model.load_state_dict(torch.load(weights, weights_only=True)['model'])
+        model.double()
+        images = random_images()
     else:
-        randomise(model)
-    images = torch.rand(SIZE) * 255
+        images = randomise(model)
     torch.save(dict(model=model.state_dict(), images=images, **record(model, images)), out)
 
 

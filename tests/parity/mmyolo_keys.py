@@ -33,7 +33,7 @@ def main() -> int:
     args = parse_args()
     with tempfile.TemporaryDirectory() as folder:
         out = args.write or Path(folder, 'layouts.json')
-        subprocess.run([args.python, str(PEER), str(out)], check=True)
+        subprocess.run([args.python, str(PEER), 'layouts', str(out)], check=True)
         layouts = layout_file.read(out)
     equal = [
         layout_file.compare(size, Architecture(size, *PUBLISHED[size]).shapes(), theirs)

@@ -8,6 +8,11 @@ from torch import Tensor, nn
 SIZE = (2, 3, 224, 288)
 
 
+def random_images() -> Tensor:
+    """Noise, (2, 3, 224, 288) float64, 0-255."""
+    return torch.rand(SIZE, dtype=torch.float64) * 255
+
+
 @torch.no_grad()
 def randomise(model: nn.Module, *rest: Any) -> Tensor:
     """Makes no norm layer trivial: random weights and biases, and statistics measured on random images.
@@ -20,10 +25,10 @@ def randomise(model: nn.Module, *rest: Any) -> Tensor:
         *rest: What it takes after the images.
 
     Returns:
-        These images, (2, 3, 224, 288) float64, 0-255: outputs for them are of order 1 whatever the model.
+        These images, see :func:`random_images`: outputs for them are of order 1 whatever the model.
     """
     model.double()
-    images = torch.rand(SIZE, dtype=torch.float64) * 255
+    images = random_images()
     for norm in model.modules():
         if isinstance(norm, nn.BatchNorm2d):
             nn.init.uniform_(norm.weight, 0.5, 1.5)

@@ -167,8 +167,18 @@ def test_an_impossible_destination_is_named(run, src):
 
 def test_a_folder_as_destination(run, src, tmp_path):
     (tmp_path / 'folder').mkdir()
-    with pytest.raises(UserError, match='folder cannot be written'):
+    with pytest.raises(UserError, match='folder is a folder; name the file to write'):
         run(converter, src, tmp_path / 'folder')
+    assert not [*(tmp_path / 'folder').iterdir()]
+
+
+@pytest.mark.parametrize('suffix', ['.onnx', '.xml', '.ckpt', '.jpg'])
+def test_a_destination_of_another_kind(run, src, tmp_path, suffix):
+    with pytest.raises(
+        UserError, match=rf'nano\{suffix}: .* end in \.pth or .pt; .*tools/deployment/export\.py'
+    ):
+        run(converter, src, tmp_path / f'nano{suffix}')
+    assert [*tmp_path.iterdir()] == [src]
 
 
 def test_a_file_does_not_replace_itself(run, src, monkeypatch):
@@ -214,7 +224,10 @@ def test_counters_that_are_filled_in_are_told(run, src, tmp_path):
 
 @pytest.mark.parametrize(
     ('source', 'message'),
-    [('caffe', "source 'caffe' is unknown; known are megvii"), ('mmyolo', 'not the weights of a YOLOX')],
+    [
+        ('caffe', "source 'caffe' is unknown; known are megvii"),
+        ('mmyolo', 'these are weights of megvii, not of mmyolo, by the names of their tensors'),
+    ],
 )
 def test_a_forced_source(run, src, tmp_path, source, message):
     with pytest.raises(UserError, match=rf'yolox_nano\.pth: .*{message}'):

@@ -143,8 +143,9 @@ def test_a_file_that_differs_is_no_export(run, checkpoint, tmp_path, monkeypatch
         ('--ascend --form end2end', '--ascend: needed is'),
         ('--ascend --dynamic batch', '--ascend: needed is'),
         ('--ascend --focus slices', '--ascend: needed is'),
+        ('--ascend --opset 13', '--ascend: needed is .*--opset 11'),
         ('--precision int8', 'precision int8 needs a folder of images'),
-        ('--precision int8 --images nowhere', 'calibration images nowhere: there is no such folder'),
+        ('--precision int8 --images nowhere', '--images nowhere: there is no such folder'),
         ('--images nowhere', 'images nowhere: there is no such folder'),
         ('--eval --ann-file nowhere.json', '--ann-file and --img-prefix: give both or neither'),
         ('--eval --ann-file nowhere.json --img-prefix .', '--ann-file nowhere.json: there is no such file'),
@@ -152,7 +153,12 @@ def test_a_file_that_differs_is_no_export(run, checkpoint, tmp_path, monkeypatch
         ('--format torchscript --form end2end', 'format torchscript: form end2end cannot be had'),
         ('--score-thr 2', 'score_thr=2.0; needed is'),
         ('--cfg-options classes=cat,dog,bird', r'cannot be used with .*another number of classes'),
-        ('--out {tmp}/file/a.onnx', '--out .*file/a.onnx: its folder cannot be made'),
+        ('--out {tmp}/file/a.onnx', r'file/a\.onnx: the folder .*/file cannot be written to'),
+        ('--out {tmp}', 'this is a folder; name a file'),
+        ('--out a.xml', r'a\.xml: format onnx writes \.onnx; for that add --format openvino'),
+        ('--out a.pth', r'a\.pth: format onnx writes \.onnx; name another file'),
+        ('--out new/a.onnx --eval', '--eval: .*val.json.*; or give --ann-file and --img-prefix'),
+        ('--precision int8 --images {tmp}', 'images .*: there is no image in this folder'),
     ],
 )
 def test_bad_input(run, checkpoint, tmp_path, monkeypatch, arguments, message):
@@ -170,7 +176,12 @@ def test_bad_input(run, checkpoint, tmp_path, monkeypatch, arguments, message):
 def test_sizes_that_are_none(run, checkpoint, size, capsys):
     with pytest.raises(SystemExit):
         run(export, checkpoint, '--size', size)
-    assert f"argument --size: invalid pixels value: '{size}'" in capsys.readouterr().err
+    assert f"argument --size: '{size}': one number, or HEIGHTxWIDTH" in capsys.readouterr().err
+
+
+def test_config_and_checkpoint_in_the_wrong_order(run, checkpoint):
+    with pytest.raises(UserError, match=r'config .*nano\.v1\.pth: these are weights; give the config first'):
+        run(export, checkpoint, CONFIG)
 
 
 def test_a_checkpoint_that_is_not_there(run, tmp_path, monkeypatch):

@@ -160,11 +160,17 @@ def test_which_data_must_be_said(run, folder, capsys, arguments, message):
     assert message in capsys.readouterr().err
 
 
+def test_a_config_without_test_data(run, folder, tmp_path):
+    (tmp_path / 'c.py').write_text('max_epochs = 3')
+    with pytest.raises(UserError, match=r'config .*c\.py has no test_dataloader and no test_evaluator'):
+        run(evaluate, folder / 'w.onnx', '--config', tmp_path / 'c.py')
+
+
 def test_other_classes_than_those_of_the_annotations(run, folder, tmp_path):
     content = json.loads((folder / 'val.json').read_text())
     content['categories'][0]['name'] = 'wolf'
     (tmp_path / 'val.json').write_text(json.dumps(content))
-    with pytest.raises(UserError, match="has no class 'dog'"):
+    with pytest.raises(UserError, match="has no class 'dog'.*, which the model or the config has"):
         run(
             evaluate,
             folder / 'w.onnx',

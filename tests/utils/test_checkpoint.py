@@ -183,6 +183,13 @@ def test_absent_file_and_file_without_a_dict_are_named(tmp_path):
         load_checkpoint(tmp_path / 'tensor.pth')
 
 
+@pytest.mark.parametrize('name', ['a.xml', 'a.engine', 'a.torchscript', 'a.pt2', 'a.param', 'a.tflite'])
+def test_exported_files_are_told(tmp_path, name):
+    (tmp_path / name).touch()
+    with pytest.raises(UserError, match=f'checkpoint .*{name}: this is an exported file'):
+        load_checkpoint(tmp_path / name)
+
+
 @pytest.fixture
 def restore_loaders():
     yield

@@ -5,6 +5,7 @@ import torch
 from mmengine.model import BaseModel, BaseTTAModel
 from torch import nn
 
+from mmyolox.convert.architecture import PUBLISHED, Architecture
 from mmyolox.utils import UserError
 from mmyolox.utils.weights import load_weights, match_weights, state_dict_of
 
@@ -114,6 +115,14 @@ def test_a_load_that_leaves_most_of_the_model_is_refused(kept, refused):
             load_weights(Model(), state, 'a.pth')
     else:
         assert len(load_weights(Model(), state, 'a.pth').used) == kept
+
+
+def test_the_size_of_another_model_is_told():
+    """The shapes alone say little; MMYOLO's names are ours."""
+    nano, tiny = (Architecture(size, *PUBLISHED[size]).build() for size in ('nano', 'tiny'))
+    with pytest.raises(UserError, match='; the file holds YOLOX-nano, .*80 classes'):
+        match_weights(tiny, nano.state_dict(), 'a.pth')
+    assert match_weights(nano, nano.state_dict(), 'a.pth')[1].held == ''
 
 
 def test_weights_of_others_are_translated():

@@ -18,17 +18,23 @@ from typing import TYPE_CHECKING, Any
 
 from mmyolox.export.formats import FORMATS
 from mmyolox.export.options import CHOICES, ExportOptions
-from mmyolox.export.precision import PRECISIONS, Precision
-from mmyolox.utils.cli import add_cfg_options, run_tool
+from mmyolox.export.precision import PRECISIONS, Precision, calibration_files, some_images
+from mmyolox.utils.cli import add_cfg_options, add_unsafe_option, run_tool
 from mmyolox.utils.errors import UserError
 
 if TYPE_CHECKING:
+    from mmengine.config import ConfigDict
+
+    from mmyolox.datasets import DetectionDataset
+    from mmyolox.deploy import ModelInfo
     from mmyolox.export.formats import Format
     from mmyolox.export.inputs import Image
     from mmyolox.models import YOLODetector
 
 _CHECKED_IMAGES = 8
 """So many of ``--images`` are compared."""
+_FEW_IMAGES = 30
+"""With fewer, ranges for int8 are a matter of chance."""
 
 ASCEND = dict(opset=11, focus='conv', dynamic_batch=False, dynamic_size=False, preprocess=False)
 """What Ascend's compiler ``atc`` takes of every version: fixed shapes and operators that it has."""
@@ -61,11 +67,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     _add_graph_options(parser)
     _add_threshold_options(parser)
     _add_data_options(parser)
-    parser.add_argument(
-        '--allow-unsafe-checkpoint',
-        action='store_true',
-        help='load a checkpoint file that holds more than weights; it can run code, so trust its origin',
-    )
+    add_unsafe_option(parser)
     add_cfg_options(parser)
     return parser.parse_intermixed_args(argv)
 
@@ -73,7 +75,11 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def pixels(text: str) -> tuple[int, int]:
     """Reads a height and width, ``480x640``, or one number for both."""
     height, cross, width = text.partition('x')
-    return int(height), int(width if cross else height)
+    try:
+        return int(height), int(width if cross else height)
+    except ValueError as error:
+        example = 'one number, or HEIGHTxWIDTH such as 480x640, is needed'
+        raise argparse.ArgumentTypeError(f'{text!r}: {example}') from error
 
 
 def _add_graph_options(parser: argparse.ArgumentParser) -> None:
@@ -111,9 +117,7 @@ def _add_graph_options(parser: argparse.ArgumentParser) -> None:
         default='conv',
         help='the stem, as an equal convolution or as slices of pixels (default: %(default)s)',
     )
-    group.add_argument(
-        '--opset', type=int, default=17, help='version of the ONNX operators (default: %(default)s)'
-    )
+    group.add_argument('--opset', type=int, help='version of the ONNX operators (default: 17; 11 for Ascend)')
     group.add_argument('--no-simplify', action='store_true', help='do not clean the ONNX graph with onnxslim')
     group.add_argument('--precision', choices=PRECISIONS, default='fp32', help='(default: %(default)s)')
     group.add_argument(
@@ -153,15 +157,13 @@ def read_options(args: argparse.Namespace, size: tuple[int, int]) -> ExportOptio
         dynamic_size='size' in args.dynamic,
         preprocess=args.preprocess,
         focus=args.focus,
-        opset=args.opset,
+        opset=args.opset or (ASCEND['opset'] if args.ascend else ExportOptions.opset),
     )
-    if args.ascend:
-        graph['opset'] = ASCEND['opset']
-        if graph != ASCEND or args.form == 'end2end' or args.format != 'onnx':
-            raise UserError(
-                '--ascend: needed is --format onnx with --form raw or decoded and --focus conv, without '
-                '--dynamic and --preprocess'
-            )
+    if args.ascend and (graph != ASCEND or args.form == 'end2end' or args.format != 'onnx'):
+        raise UserError(
+            '--ascend: needed is --format onnx with --form raw or decoded, --focus conv and --opset 11, '
+            'without --dynamic and --preprocess'
+        )
     return ExportOptions(
         size,
         form=args.form,
@@ -185,55 +187,59 @@ def read_size(args: argparse.Namespace, model: 'YOLODetector') -> tuple[int, int
     return args.size
 
 
-def destination(args: argparse.Namespace) -> Path:
-    """The file to write, whose folder is made.
-
-    Raises:
-        UserError: It cannot be.
-    """
-    suffix = FORMATS[args.format].suffix
-    path: Path = args.out or Path(Path(args.checkpoint).name).with_suffix(suffix)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f'--out {path}: its folder cannot be made ({error.strerror})') from error
-    return path
-
-
 def images_to_check(args: argparse.Namespace, model: 'YOLODetector', size: tuple[int, int]) -> 'list[Image]':
     """Some of ``--images`` or of those to evaluate on, or made ones."""
     from mmyolox.export.inputs import made_images, read_image
     from mmyolox.export.network import input_channels
-    from mmyolox.export.precision import calibration_files
 
     folder = args.images or args.img_prefix
     if folder is None:
         return made_images(size, input_channels(model))
-    files = calibration_files(Precision(images=folder, count=_CHECKED_IMAGES))
-    return [read_image(model, file) for file in files]
+    return [read_image(model, file) for file in some_images(folder, _CHECKED_IMAGES)]
 
 
-def print_ap(args: argparse.Namespace, model: 'YOLODetector', path: Path, entry: 'Format') -> None:
-    """COCO's figures of PyTorch and of the exported file, side by side."""
+def evaluation_data(
+    args: argparse.Namespace, model: 'YOLODetector', info: 'ModelInfo'
+) -> 'tuple[DetectionDataset, ConfigDict]':
+    """The data set and the config of its metric: of the given files, else the config's for testing."""
+    from mmyolox.export.average_precision import coco_data, image_dataset
+    from mmyolox.export.network import input_channels
+
+    if args.ann_file:
+        data, metric = coco_data(info, args.ann_file, args.img_prefix, model.dataset_meta)
+    else:
+        data, metric = model.cfg.test_dataloader.dataset, model.cfg.test_evaluator
+    try:
+        return image_dataset(data, input_channels(model)), metric
+    except UserError as error:
+        hint = '' if args.ann_file else '; or give --ann-file and --img-prefix'
+        raise UserError(f'--eval: {error}{hint}') from error
+
+
+def print_ap(
+    data: 'tuple[DetectionDataset, ConfigDict]', model: 'YOLODetector', path: Path, entry: 'Format'
+) -> None:
+    """The figures of PyTorch and of the exported file, side by side: AP of boxes, and of points."""
     from mmyolox.deploy import ExportedModel
-    from mmyolox.export.average_precision import compare_ap
+    from mmyolox.export.average_precision import average_precision
+    from mmyolox.export.reference import Reference
 
-    ann_file, img_prefix = evaluation_data(args, model)
     exported = ExportedModel(path, runtime=entry.load(path))
-    figures = compare_ap(model, exported, ann_file, img_prefix)
-    print(f'{"":16}{"PyTorch":>10}{entry.name:>14}{"difference":>12}')
-    for name, (first, second) in figures.items():
-        print(f'{name:16}{first:10.4f}{second:14.4f}{second - first:+12.4f}')
+    models = {'PyTorch': Reference(model, exported.info), entry.name: exported}
+    figures = {name: average_precision(find, exported.info, *data) for name, find in models.items()}
+    print(f'{"":20}{"PyTorch":>10}{entry.name:>14}{"difference":>12}')
+    for key, first in figures['PyTorch'].items():
+        second = figures[entry.name][key]
+        print(f'{key.rpartition("/")[2]:20}{first:10.4f}{second:14.4f}{second - first:+12.4f}')
 
 
-def evaluation_data(args: argparse.Namespace, model: 'YOLODetector') -> tuple[Path, Path]:
-    """Annotations and the folder of images: as given, else of the config's test data set."""
-    from mmyolox.registry import DATASETS
-
-    if args.ann_file is not None:
-        return args.ann_file, args.img_prefix
-    dataset = DATASETS.build(dict(model.cfg.test_dataloader.dataset, lazy_init=True))
-    return Path(dataset.ann_file), Path(dataset.data_prefix['img'])
+def warn_of_few_images(precision: Precision) -> None:
+    """Prints a line if int8 was calibrated on so few images that others may fall out of its ranges."""
+    if precision.name != 'int8':
+        return
+    count = len(calibration_files(precision))
+    if count < _FEW_IMAGES:
+        print(f'calibrated on {count} images only: some hundred like those to come keep more of the AP')
 
 
 def check_data_options(args: argparse.Namespace) -> None:
@@ -242,9 +248,11 @@ def check_data_options(args: argparse.Namespace) -> None:
         raise UserError('--ann-file and --img-prefix: give both or neither')
     if args.ann_file is not None and not args.eval:
         raise UserError('--ann-file: it is read with --eval only; add that')
-    for name, path in (('--ann-file', args.ann_file), ('--img-prefix', args.img_prefix)):
-        if path is not None and not path.exists():
-            raise UserError(f'{name} {path}: there is no such file or folder')
+    if args.ann_file is not None and not args.ann_file.is_file():
+        raise UserError(f'--ann-file {args.ann_file}: there is no such file')
+    for name, path in (('--images', args.images), ('--img-prefix', args.img_prefix)):
+        if path is not None and not path.is_dir():
+            raise UserError(f'{name} {path}: there is no such folder')
 
 
 def main() -> None:
@@ -254,18 +262,20 @@ def main() -> None:
     check_data_options(args)
     # All but the size is known before the model is loaded.
     entry.check(read_options(args, (0, 0)))
-    path = destination(args)
+    path = entry.target(args.out or Path(Path(args.checkpoint).stem))
     from mmyolox.export.description import describe
     from mmyolox.export.verify import verify
     from mmyolox.inference import init_detector
 
     model = init_detector(args.config, args.checkpoint, 'cpu', args.cfg_options, args.allow_unsafe_checkpoint)
     options = read_options(args, read_size(args, model))
-    describe(model, options)  # raises if they do not fit
+    info = describe(model, options)
+    data = evaluation_data(args, model, info) if args.eval else None
     images = images_to_check(args, model, options.size)
     path = entry.export(model, path, options)
     height, width = options.size
     print(f'{path}: {entry.title}, {options.form}, {height}x{width} (height x width)')
+    warn_of_few_images(options.precision)
     reason = entry.unverifiable()
     if reason:
         print(reason)
@@ -274,8 +284,8 @@ def main() -> None:
     print(f'checked against PyTorch: {report.describe()}')
     if not report.objects:
         print('nothing was found in these images: photographs, given with --images, say more')
-    if args.eval:
-        print_ap(args, model, path, entry)
+    if data:
+        print_ap(data, model, path, entry)
 
 
 if __name__ == '__main__':

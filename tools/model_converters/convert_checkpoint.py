@@ -19,17 +19,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmyolox.utils import UserError
-from mmyolox.utils.cli import run_tool
+from mmyolox.utils.cli import add_unsafe_option, run_tool
 
 if TYPE_CHECKING:
     from mmyolox.convert.conversion import Conversion
+
+_SUFFIXES = ('.pth', '.pt')
 
 
 def parse_args() -> argparse.Namespace:
     """Reads the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('src', type=Path, help='the file with the weights: .pth, .ckpt of MindSpore, .onnx')
-    parser.add_argument('dst', type=Path, help='checkpoint to write')
+    parser.add_argument('dst', type=Path, help='the checkpoint to write, .pth')
     parser.add_argument(
         '--from',
         dest='source',
@@ -47,19 +49,14 @@ def parse_args() -> argparse.Namespace:
         '--allow-partial', action='store_true', help='write even when tensors are unused or missing'
     )
     parser.add_argument('--list', action='store_true', help='print the new name of every used tensor')
-    parser.add_argument(
-        '--allow-unsafe-checkpoint',
-        action='store_true',
-        help='read a file that holds more than weights; it can run code, so trust its origin',
-    )
+    add_unsafe_option(parser)
     return parser.parse_args()
 
 
 def main() -> None:
     """Converts one file."""
     args = parse_args()
-    if args.dst.exists() and args.src.exists() and args.dst.samefile(args.src):
-        raise UserError(f'{args.dst} is the file to convert itself; choose another name for the result')
+    check_destination(args.src, args.dst)
     from mmyolox.convert.conversion import convert
     from mmyolox.convert.files import recorded_data, weights_in
     from mmyolox.utils.checkpoint import load_checkpoint
@@ -80,6 +77,19 @@ def main() -> None:
         )
     save(args.dst, content)
     print(f'written: {args.dst}')
+
+
+def check_destination(src: Path, dst: Path) -> None:
+    """Raises a ``UserError`` if the result cannot be called ``dst``."""
+    if dst.is_dir():
+        raise UserError(f'{dst} is a folder; name the file to write')
+    if dst.suffix not in _SUFFIXES:
+        raise UserError(
+            f'{dst}: the result is a checkpoint, whose name must end in {" or ".join(_SUFFIXES)}; other '
+            'formats are written by tools/deployment/export.py'
+        )
+    if dst.exists() and src.exists() and dst.samefile(src):
+        raise UserError(f'{dst} is the file to convert itself; choose another name for the result')
 
 
 def summary(src: Path, conversion: Conversion, others: tuple[str, ...], list_used: bool) -> str:

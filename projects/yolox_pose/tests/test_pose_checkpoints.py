@@ -92,6 +92,13 @@ def test_the_config_builds_the_model(model, config, recorded):
         assert network.bbox_head.skeleton == Skeleton.of(recorded['skeleton'])
 
 
+def test_recorded_classes_are_those_of_all_data_sets():
+    classes = ('cat', 'dog')
+    options = config_for(pose('s', num_classes=2), dict(classes=classes))[1]
+    for split in ('train', 'val', 'test'):
+        assert options[f'{split}_dataloader.dataset.metainfo.classes'] == classes
+
+
 def test_darknet53_has_no_pose_config():
     with pytest.raises(UserError, match='no config of YOLOX-Pose on DarkNet53'):
         config_for(pose('darknet53'))

@@ -28,7 +28,7 @@ from tool_loading import load_tool  # noqa: E402
 
 image_demo = load_tool('image_demo.py')
 browse = load_tool('analysis_tools/browse_dataset.py')
-evaluate = load_tool('deployment/test.py')
+evaluate, export = load_tool('deployment/test.py'), load_tool('deployment/export.py')
 
 CONFIG = ROOT / 'projects/yolox_pose/configs/yolox-pose_nano_1xb8-50e_custom.py'
 CLASSES = ('disk', 'box', 'triangle', 'star')
@@ -236,3 +236,29 @@ def test_an_exported_file_is_evaluated_as_the_checkpoint(run, shapes, checkpoint
     for name, value in figures.items():
         (expected,) = re.findall(rf'{name}: (\S+)', done.stdout)
         assert value == pytest.approx(float(expected), abs=0.01)
+
+
+@pytest.fixture
+def files(shapes):
+    """Annotations and images by name."""
+    return '--ann-file', shapes / 'annotations/val.json', '--img-prefix', shapes / 'images'
+
+
+def test_an_exported_file_and_coco_files_without_a_config(run, shapes, exported, files):
+    """The keypoints' sigmas are of their names, here the mean of COCO's, as the config's are."""
+    by_config, by_files = (
+        [line for line in run(evaluate, exported, *data).splitlines() if line.startswith('coco/')]
+        for data in (('--config', CONFIG, *as_arguments(shapes)), files)
+    )
+    assert by_files == by_config
+    assert any(line.startswith('coco/keypoints_mAP:') for line in by_files)
+
+
+def test_export_prints_the_ap_of_keypoints(run, shapes, checkpoint, files, tmp_path):
+    out = ('--out', tmp_path / 'a.onnx', '--form', 'end2end', '--size', 64)
+    printed = run(export, CONFIG, checkpoint, *out, '--eval', *files, *as_arguments(shapes))
+    rows = {line.split()[0]: line.split()[1:] for line in printed.splitlines() if 'mAP' in line}
+    for name in ('keypoints_mAP', 'bbox_mAP'):
+        by_torch, by_onnx = map(float, rows[name][:2])
+        assert by_onnx == pytest.approx(by_torch, abs=0.01)
+    assert 'in points' in printed

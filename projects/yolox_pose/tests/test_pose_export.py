@@ -11,8 +11,11 @@ import torch
 from pose_cases import COCO_SKELETON, TEST_CFG, pose_model
 
 from mmyolox.deploy import ModelInfo
+from mmyolox.export.formats import FORMATS
 from mmyolox.export.network import ExportNetwork
 from mmyolox.export.onnx_file import export_onnx
+from mmyolox.export.verify import verify
+from mmyolox.utils import UserError
 
 SMALL = dict(keypoints=['nose', 'left_eye', 'right_eye', 'tail'], links=[['nose', 'tail']])
 
@@ -124,3 +127,33 @@ def test_trained_outputs_stay(helpers):
     assert all(
         torch.equal(a, b) for a, b in zip(before, (x for part in model(images) for x in part), strict=True)
     )
+
+
+def report_of(helpers, tmp_path, form):
+    """Verifies an export of a model that finds people in noise."""
+    model = shared_model(helpers.randomised, 4)
+    chosen = helpers.options((64, 96), form=form)
+    images = list(helpers.noise(2, 3, 64, 96).transpose(0, 2, 3, 1).astype(np.uint8))
+    path = FORMATS['onnx'].export(model, tmp_path / 'a', chosen)
+    return verify(model, path, FORMATS['onnx'], chosen, images)
+
+
+@pytest.mark.parametrize('form', ['decoded', 'end2end'])
+def test_points_are_verified(helpers, tmp_path, form):
+    report = report_of(helpers, tmp_path, form)
+    assert report.objects > 3
+    assert report.points < 1e-4
+    assert 'of their sides in points' in report.describe()
+
+
+def test_swapped_points_are_no_export(helpers, tmp_path, monkeypatch):
+    point_columns = type(shared_model(helpers.randomised, 4).bbox_head).point_columns
+
+    def swapped(*args):
+        (columns,) = point_columns(*args)
+        return [columns.unflatten(1, (4, 3))[:, [1, 0, 3, 2]].flatten(1, 2)]
+
+    monkeypatch.setattr('mmyolox.projects.yolox_pose.YOLOXPoseHead.point_columns', swapped)
+    with pytest.raises(UserError, match=r'a\.onnx does not compute what PyTorch does.*points are'):
+        report_of(helpers, tmp_path, 'end2end')
+    assert not list(tmp_path.iterdir())

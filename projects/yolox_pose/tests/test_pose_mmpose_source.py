@@ -82,6 +82,12 @@ def test_another_one_stage_head_is_refused():
         convert(rtmo)
 
 
+def test_absent_sigmas_are_missing():
+    weights = weights_of('tiny')
+    del weights[SIGMAS]
+    assert set(convert(weights).missing) == set(OUR_SIGMAS)
+
+
 def test_what_has_no_place_is_named():
     weights = weights_of('tiny')
     weights[f'{THEIRS}out_kpt_aux.0.bias'] = weights.pop(f'{THEIRS}out_kpt.1.bias')

@@ -1,7 +1,10 @@
-"""MMYOLO 0.6.0's YOLOX-Pose: its state-dict layouts, or its losses; runs in MMYOLO's own environment.
+"""MMYOLO 0.6.0's YOLOX-Pose: its outputs, its state-dict layouts or its losses; runs in MMYOLO's environment.
 
-python mmyolo_pose_peer.py layouts OUT.json
-python mmyolo_pose_peer.py losses CASES.pth OUT.pth
+    python mmyolo_pose_peer.py SIZE FOLDER
+    python mmyolo_pose_peer.py layouts OUT.json
+    python mmyolo_pose_peer.py losses CASES.pth OUT.pth
+
+FOLDER gets ``epoch_1.pth`` and ``outputs.pth``, see ``mmyolo_outputs.py``.
 """
 
 import sys
@@ -16,31 +19,30 @@ sys.path += [str(ROOT / 'benchmarks'), str(ROOT / 'tests' / 'parity')]
 import layout_file  # noqa: E402
 from peers import prepare_mmyolo  # noqa: E402
 
+FOLDER = prepare_mmyolo() / 'pose'
+
+from mmengine.config import Config  # noqa: E402
+from mmyolo.models.losses import oks_loss  # noqa: E402
+from mmyolo.registry import MODELS  # noqa: E402
+from mmyolo_outputs import store  # noqa: E402
+
 SIZES = ('tiny', 's', 'm', 'l')
 SIGMAS = (26, 25, 25, 35, 35, 79, 79, 72, 72, 62, 62, 107, 107, 87, 87, 89, 89)
 """COCO's, in thousandths."""
 
 
-def build(size: str) -> torch.nn.Module:
-    """The model of a published config.
-
-    MMYOLO has MMPose read the sigmas out of a file; the numbers are handed to it instead.
-    """
-    folder = prepare_mmyolo()
-    from mmengine.config import Config
-    from mmyolo.models.losses import oks_loss
-    from mmyolo.registry import MODELS
-
-    oks_loss.parse_pose_metainfo = lambda _: dict(sigmas=torch.tensor(SIGMAS) / 1000)
-    return MODELS.build(
-        Config.fromfile(folder / 'pose' / f'yolox-pose_{size}_8xb32-300e-rtmdet-hyp_coco.py').model
-    )
+def published(size: str) -> Config:
+    """The config of a size."""
+    return Config.fromfile(FOLDER / f'yolox-pose_{size}_8xb32-300e-rtmdet-hyp_coco.py')
 
 
 def layouts() -> dict[str, layout_file.Layout]:
     """Name and shape of every tensor of the published models."""
     return {
-        size: {name: tuple(tensor.shape) for name, tensor in build(size).state_dict().items()}
+        size: {
+            name: tuple(tensor.shape)
+            for name, tensor in MODELS.build(published(size).model).state_dict().items()
+        }
         for size in SIZES
     }
 
@@ -77,9 +79,21 @@ def run(model: torch.nn.Module, case: dict[str, Any]) -> dict[str, Any]:
     )
 
 
-if __name__ == '__main__':
-    if sys.argv[1] == 'layouts':
-        layout_file.write(layouts(), Path(sys.argv[2]))
+def main(what: str, *paths: str) -> None:
+    """Does one of the three.
+
+    MMYOLO has MMPose read the sigmas out of a file; the numbers are handed to it instead.
+    """
+    oks_loss.parse_pose_metainfo = lambda _: dict(sigmas=torch.tensor(SIGMAS) / 1000)
+    if what == 'layouts':
+        layout_file.write(layouts(), Path(*paths))
+    elif what == 'losses':
+        given, out = paths
+        model = MODELS.build(published('tiny').model)
+        torch.save([run(model, case) for case in torch.load(given)], out)
     else:
-        model = build('tiny')
-        torch.save([run(model, case) for case in torch.load(sys.argv[2])], sys.argv[3])
+        store(published(what), *paths)
+
+
+if __name__ == '__main__':
+    main(*sys.argv[1:])

@@ -1,0 +1,48 @@
+"""Which batches the tables of all priors are compared on."""
+
+import numpy as np
+import pytest
+import torch
+from export_models import options, shared_detector
+
+from mmyolox.deploy import ExportedModel
+from mmyolox.export.description import describe
+from mmyolox.export.inputs import made_images
+from mmyolox.export.loaded import LoadedGraph
+from mmyolox.export.network import ExportNetwork
+from mmyolox.export.verify import compare
+
+MODEL_INPUT = (64, 96)
+
+
+@pytest.mark.parametrize(
+    ('asked', 'wanted'),
+    [
+        (dict(batch=2), [(2, 3, 64, 96)] * 2),
+        (dict(batch=2, dynamic_batch=True), [(3, 3, 64, 96)]),
+        (dict(dynamic_size=True), [(1, 3, 96, 160)] * 3),
+        (dict(dynamic_batch=True, dynamic_size=True), [(2, 3, 96, 160)] * 2),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize(('column', 'kind'), [(0, 'box_rows'), (4, 'score_rows')])
+def test_other_shapes_are_tried_and_every_batch_counts(asked, wanted, column, kind):
+    """What is wrong in the first batch alone is found too."""
+    model, chosen = shared_detector(), options(MODEL_INPUT, form='raw', **asked)
+    network = ExportNetwork(model, chosen).eval()
+    shapes = []
+
+    def compute(batch):
+        rows = network(torch.from_numpy(batch)).numpy().copy()
+        if not shapes:
+            rows[0, 0, column] = np.sign(rows[0, 0, column]) * (np.abs(rows[0, 0, column]) + 100)
+        shapes.append(batch.shape)
+        return [rows]
+
+    size = (None, None) if chosen.dynamic_size else chosen.size
+    shape = (None if chosen.dynamic_batch else chosen.batch, 3, *size)
+    runtime = LoadedGraph(compute, shape, describe(model, chosen).to_json())
+    report = compare(model, ExportedModel('a.any', runtime=runtime), chosen, made_images(MODEL_INPUT, 3, 3))
+    assert shapes[: len(wanted)] == wanted
+    assert getattr(report, kind) > 10
+    assert 'largest difference of a row' in report.fault()
