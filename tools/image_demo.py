@@ -16,7 +16,6 @@ has ``frame``, counted from 0.
 """
 
 import argparse
-import sys
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
@@ -217,9 +216,9 @@ def predictions(
     detect: 'Detect', inputs: 'Iterable[Image]', expected: int, args: argparse.Namespace
 ) -> 'Iterator[DetDataSample]':
     """Predicts, with a progress bar; without its end if ``expected`` is 0."""
-    from mmengine.utils import track_iter_progress
+    from mmyolox.utils.progress import with_progress
 
-    return track_iter_progress((detect(inputs, args.batch_size, args.workers), expected), file=sys.stderr)
+    return with_progress(detect(inputs, args.batch_size, args.workers), expected)
 
 
 def as_grey(frames: 'Iterable[Picture]') -> 'Iterable[Picture]':

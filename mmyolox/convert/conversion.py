@@ -8,6 +8,8 @@ import torch
 from mmengine.logging import print_log
 from torch import Tensor
 
+from mmyolox.utils import UserError
+
 from .architecture import Architecture, recognise
 from .files import weights_in
 from .sources import Source, Translation, find_source, matching_sources
@@ -54,7 +56,7 @@ def convert(tensors: Mapping[str, Tensor], source: str | None = None) -> Convers
         source: The name of the source; None to recognise it.
 
     Raises:
-        UserError: No source, or no YOLOX, is recognised.
+        UserError: No source, or no YOLOX, is recognised; or tensors that are told by their place do not fit.
     """
     given = without_wrapper(tensors)
     origin = find_source(given, source)
@@ -66,6 +68,8 @@ def convert(tensors: Mapping[str, Tensor], source: str | None = None) -> Convers
         for name, tensor in translation.tensors.items()
         if (reason := _misfit(name, tensor, shapes))
     }
+    if origin.by_place and misfits:
+        raise _misplaced(origin, translation, misfits)
     found = {name: tensor for name, tensor in translation.tensors.items() if name not in misfits}
     found |= {name: torch.tensor(0) for name in shapes if name.endswith(_COUNTER) and name not in found}
     origins = {name: file_name for name, file_name in translation.origins.items() if name not in misfits}
@@ -91,13 +95,19 @@ def translated(content: Mapping[str, Any], file: str) -> dict[str, Tensor]:
         Our name -> tensor. What has no place keeps its name, and so do all of weights that no source knows.
 
     Raises:
-        UserError: There are no weights, or they could be of several sources.
+        UserError: There are no weights, or they could be of several sources, or as of :func:`convert` where
+            tensors are told by their place.
     """
     tensors = without_wrapper(weights_in(content, file)[0])
     if not matching_sources(tensors):
         return tensors
     source = find_source(tensors)
-    translation = source.translate(tensors)
+    try:
+        if source.by_place:
+            convert(tensors)  # raises unless all fit one another
+        translation = source.translate(tensors)
+    except UserError as error:
+        raise UserError(f'{file}: {error}') from error
     print_log(f'checkpoint {file}: translated from the layout of {source.title}', 'current')
     return {name: tensors[name] for name in translation.unused} | translation.tensors
 
@@ -114,6 +124,14 @@ def _misfit(name: str, tensor: Tensor, shapes: Mapping[str, tuple[int, ...]]) ->
     if tensor.shape != shapes[name]:
         return f'shape {tuple(tensor.shape)}, the model has {shapes[name]}'
     return ''
+
+
+def _misplaced(source: Source, translation: Translation, misfits: dict[str, str]) -> UserError:
+    name, reason = next(iter(misfits.items()))
+    return UserError(
+        f'no {source.title}: {len(misfits)} of its tensors, which are told by their place, do not fit, as '
+        f'{translation.origins[name]} ({reason})'
+    )
 
 
 def _unused(

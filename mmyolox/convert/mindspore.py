@@ -96,9 +96,7 @@ def _translate(state_dict: Mapping[str, Tensor]) -> Translation:
     chosen = _choose(state_dict, translation)
     for name, plain_name in chosen.items():
         theirs = _zoo_name(plain_name) if backbone is None else _mindyolo_name(plain_name, backbone)
-        ours = rename_key(_norm_name(theirs))
-        translation.tensors[ours] = state_dict[name]
-        translation.origins[ours] = name
+        translation.add(name, rename_key(_norm_name(theirs)), state_dict[name])
     if backbone is None:
         _change_epsilon(translation.tensors)
         is_csp = 'backbone.stem.conv.conv.weight' in translation.tensors

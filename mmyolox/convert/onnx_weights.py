@@ -208,4 +208,4 @@ def _spatial(name: str, separable: bool) -> list[str]:
     return [f'{name}.depthwise_conv', f'{name}.pointwise_conv'] if separable else [name]
 
 
-SOURCE = Source('onnx', "ONNX of Megvii's export tool", _recognises, _translate)
+SOURCE = Source('onnx', "ONNX of Megvii's export tool", _recognises, _translate, by_place=True)

@@ -34,6 +34,13 @@ class Translation:
     unused: dict[str, str] = field(default_factory=dict)
     dropped: dict[str, str] = field(default_factory=dict)
 
+    def add(self, name: str, ours: str, tensor: Tensor) -> None:
+        """Enters the tensor that the file calls ``name`` under our name, if that is free."""
+        if ours in self.tensors:
+            self.unused[name] = f'{ours} is there already'
+        else:
+            self.tensors[ours], self.origins[ours] = tensor, name
+
 
 @dataclass(frozen=True)
 class Source:
@@ -45,12 +52,15 @@ class Source:
         recognises: Whether these are the names of its tensors. At most one source may say so of a file.
         translate: Brings its tensors into our layout; a pure function. It does not check shapes, and of a
             name that it does not know it makes any name that is none of ours.
+        by_place: Whether tensors are told by their place and not by their names: one that does not fit then
+            says that the others, too, are none of what they are taken for.
     """
 
     name: str
     title: str
     recognises: Callable[[Collection[str]], bool]
     translate: Callable[[Mapping[str, Tensor]], Translation]
+    by_place: bool = False
 
 
 SOURCES: dict[str, Source] = {}
@@ -119,10 +129,5 @@ def rename_all(state_dict: Mapping[str, Tensor], rename: Callable[[str], str]) -
     """
     translation = Translation()
     for name, tensor in state_dict.items():
-        ours = rename(name)
-        if ours in translation.tensors:
-            translation.unused[name] = f'{ours} is there already'
-        else:
-            translation.tensors[ours] = tensor
-            translation.origins[ours] = name
+        translation.add(name, rename(name), tensor)
     return translation

@@ -142,6 +142,11 @@ class DetectionDataset(BaseDataset):
         """Says which draws come next, to this process and to running workers."""
         self._draw_key.write(0, np.array([seed, epoch]))
 
+    def _copy_without_annotation(self, memo: dict[int, Any] | None = None) -> BaseDataset:
+        # The default of MMEngine up to 0.10.7 is one dict for all calls: it gives back another object's copy
+        # as soon as an address is used again.
+        return super()._copy_without_annotation({} if memo is None else memo)
+
     def __getitem__(self, idx: int) -> Any:
         """Sample ``idx`` after the pipeline, or another one that takes its place in training."""
         seed, epoch = self.draw_key

@@ -180,8 +180,7 @@ def _exceeds(a: _Boxes, b: _Boxes, iou_threshold: np.float32) -> NDArray[np.bool
     width -= np.maximum(a.corners[0], b.corners[0])
     height = np.minimum(a.corners[3], b.corners[3])
     height -= np.maximum(a.corners[1], b.corners[1])
-    np.maximum(width, 0, out=width)
-    np.maximum(height, 0, out=height)
+    np.maximum(width, 0, out=width)  # of one side is enough: what is negative exceeds no threshold
     width *= height
     union = a.areas + b.areas
     union -= width

@@ -1,6 +1,5 @@
 """COCO's average precision of exported models, and of what they were exported from."""
 
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -9,13 +8,13 @@ from typing import Any
 from mmdet.structures import DetDataSample
 from mmengine.config import ConfigDict
 from mmengine.evaluator import Evaluator
-from mmengine.utils import track_iter_progress
 
 from mmyolox.datasets import DetectionDataset
 from mmyolox.deploy import Detections, ModelInfo
 from mmyolox.points import PointKind, as_sample, point_kind
 from mmyolox.registry import DATASETS
 from mmyolox.utils.errors import UserError
+from mmyolox.utils.progress import with_progress
 from mmyolox.utils.threads import map_ahead
 
 from .inputs import Image
@@ -94,7 +93,7 @@ def average_precision(
     evaluator = Evaluator(metric)
     evaluator.dataset_meta = dataset.metainfo
     samples = _samples(find, point_kind(info), dataset, batch_size)
-    for sample in track_iter_progress((samples, len(dataset)), file=sys.stderr):
+    for sample in with_progress(samples, len(dataset)):
         evaluator.process([sample])
     figures: dict[str, float] = evaluator.evaluate(len(dataset))
     return figures

@@ -10,7 +10,7 @@ LEAST_OPSET = 13
 """The first whose operators these graphs use."""
 
 # The table has a column for each class of each prior, in the order in which equal scores are to come, and
-# TopK keeps that order. Behind them are `most` columns that stay empty: there is always enough to take.
+# TopK keeps that order. It has `most` columns at least: there is always enough to take.
 _GRAPH = Template("""
 <ir_version: 8, opset_import: ["" : $opset]>
 suppression (float[B, N, 4] candidates, float[B, C, N] class_scores $inputs) =>
@@ -37,7 +37,7 @@ suppression (float[B, N, 4] candidates, float[B, C, N] class_scores $inputs) =>
   prior_place = Mul (prior, classes)
   place = Add (prior_place, label)
   cell = Concat <axis = 1> (image, place)
-  width = Add (places, most)
+  width = Max (places, most)
   table_size = Concat <axis = 0> (batch, width)
   blank = ConstantOfShape <value = float[1] {-1.0}> (table_size)
   table = ScatterND (blank, cell, kept_scores)

@@ -47,6 +47,8 @@ def load_checkpoint(
         UserError: The file is absent or damaged, is no checkpoint, or needs more than is safe.
     """
     path = Path(path).expanduser()
+    if path.is_dir():
+        raise UserError(f'checkpoint {path} is a folder; name the file in it')
     if not path.is_file():
         raise UserError(f'checkpoint {path} does not exist')
     if path.suffix in _EXPORTED:

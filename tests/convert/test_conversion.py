@@ -3,7 +3,7 @@
 import pytest
 import torch
 from layouts import megvii_weights, our_weights, published
-from torch import Tensor
+from torch import Tensor, nn
 
 from mmyolox.convert import conversion as conversion_module
 from mmyolox.convert.conversion import convert, translated
@@ -33,6 +33,15 @@ def test_what_does_not_fit_is_named(key, value, reason):
     assert reason in conversion.unused[key]
     assert conversion.missing == (('neck.out_layers.0.conv.weight',) if replaced else ())
     assert len(conversion.used_names) == 642 - replaced
+
+
+def test_of_tensors_told_by_their_place_one_misfit_condemns_all(told):
+    shapes = [m.weight.shape for m in published('nano').build().modules() if isinstance(m, nn.Conv2d)]
+    weights = {f'Conv {i}.weight': torch.zeros(shape) for i, shape in enumerate(shapes)}
+    with pytest.raises(UserError, match=r"no ONNX of Megvii's export tool: \d+ of its tensors, .*Conv \d+"):
+        convert(weights)
+    with pytest.raises(UserError, match=r"yolox\.onnx: no ONNX of Megvii's export tool"):
+        translated(weights, 'yolox.onnx')
 
 
 def test_missing_tensors_are_named():

@@ -33,7 +33,7 @@ def weights_of(size):
 
 @pytest.mark.parametrize('size', LAYOUTS)
 def test_every_tensor_of_a_published_model_is_used(size):
-    assert_all_used(weights_of(size), 'super-gradients', size)
+    assert_all_used(weights_of(size), 'super-gradients', published(size))
 
 
 @pytest.mark.parametrize(

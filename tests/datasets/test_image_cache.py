@@ -8,7 +8,7 @@ import os
 import cv2
 import numpy as np
 import pytest
-from mmengine.dataset import ConcatDataset
+from mmengine.dataset import BaseDataset, ConcatDataset
 from small_sets import open_coco, write_coco
 from torch.utils.data import DataLoader
 
@@ -391,6 +391,21 @@ def test_subsets_have_their_own_images(root, indices, chosen, in_place, serializ
     assert held(subset) == list(range(len(chosen)))
     for found, sample in zip((subset[i] for i in range(len(chosen))), wanted, strict=True):
         assert np.array_equal(found['inputs'], sample['inputs'])
+
+
+def test_a_subset_has_nothing_of_data_sets_that_are_gone(root, monkeypatch):
+    """MMEngine 0.10.7 remembers all copies that it ever made by addresses, which are used again."""
+    memos = []
+    copied = BaseDataset._copy_without_annotation
+
+    def recorded(dataset, memo):
+        memos.append(memo)
+        return copied(dataset, memo)
+
+    monkeypatch.setattr(BaseDataset, '_copy_without_annotation', recorded)
+    dataset = open_coco(root, plain(), image_cache='ram')
+    assert [len(dataset.get_subset([2, 3])), len(dataset.get_subset(1))] == [2, 1]
+    assert memos[0] is not memos[1]
 
 
 def test_the_option_indices_works_along(root):

@@ -121,6 +121,28 @@ def test_no_calibration_images(installed, tmp_path, folder, line):
         replace(precision, count=0)
 
 
+def test_an_absent_quantiser_is_told_before_a_model_is_loaded(monkeypatch, tmp_path):
+    monkeypatch.setattr(importlib.util, 'find_spec', lambda name: None if name == 'nncf' else name)
+    precision = Precision('int8', images(tmp_path, 'a.png'))
+    with pytest.raises(UserError, match='pip install openvino onnx onnxslim nncf'):
+        FORMATS['openvino'].check(options(precision=precision))
+
+
+@pytest.mark.parametrize(
+    ('name', 'files'),
+    [
+        ('openvino', ['a.xml', 'a.bin']),
+        ('tensorrt', ['a.engine', 'a.json']),
+        ('tflite', ['a.tflite', 'a.json']),
+    ],
+)
+def test_every_file_of_a_format_is_removed(tmp_path, name, files):
+    for file in files:
+        (tmp_path / file).touch()
+    FORMATS[name].remove(tmp_path / files[0])
+    assert not list(tmp_path.iterdir())
+
+
 def test_removal_takes_companions_along(tmp_path):
     for name in ('a.param', 'a.bin', 'a.json', 'b.bin'):
         (tmp_path / name).touch()

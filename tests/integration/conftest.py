@@ -1,11 +1,6 @@
 """Data for the integration tests, made once."""
 
-import sys
-from pathlib import Path
-
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
 from runs import run_tool, succeed, write_config
 
 

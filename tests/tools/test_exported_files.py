@@ -170,7 +170,7 @@ def test_other_classes_than_those_of_the_annotations(run, folder, tmp_path):
     content = json.loads((folder / 'val.json').read_text())
     content['categories'][0]['name'] = 'wolf'
     (tmp_path / 'val.json').write_text(json.dumps(content))
-    with pytest.raises(UserError, match="has no class 'dog'.*, which the model or the config has"):
+    with pytest.raises(UserError, match=r"has no class 'dog'.*, which the model or the config has"):
         run(
             evaluate,
             folder / 'w.onnx',

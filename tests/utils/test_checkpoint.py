@@ -178,6 +178,8 @@ def test_damaged_and_foreign_files_are_named(tmp_path, content):
 def test_absent_file_and_file_without_a_dict_are_named(tmp_path):
     with pytest.raises(UserError, match='does not exist'):
         load_checkpoint(tmp_path / 'absent.pth')
+    with pytest.raises(UserError, match='is a folder; name the file in it'):
+        load_checkpoint(tmp_path)
     torch.save(torch.ones(2), tmp_path / 'tensor.pth')
     with pytest.raises(UserError, match='holds a Tensor'):
         load_checkpoint(tmp_path / 'tensor.pth')

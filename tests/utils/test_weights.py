@@ -120,7 +120,7 @@ def test_a_load_that_leaves_most_of_the_model_is_refused(kept, refused):
 def test_the_size_of_another_model_is_told():
     """The shapes alone say little; MMYOLO's names are ours."""
     nano, tiny = (Architecture(size, *PUBLISHED[size]).build() for size in ('nano', 'tiny'))
-    with pytest.raises(UserError, match='; the file holds YOLOX-nano, .*80 classes'):
+    with pytest.raises(UserError, match=r'; the file holds YOLOX-nano, .*80 classes'):
         match_weights(tiny, nano.state_dict(), 'a.pth')
     assert match_weights(nano, nano.state_dict(), 'a.pth')[1].held == ''
 

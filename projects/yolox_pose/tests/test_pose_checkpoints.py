@@ -1,8 +1,8 @@
 """Pose models are recognised by their weights, MMYOLO's too, and have their configs."""
 
-import sys
 from pathlib import Path
 
+import layout_file
 import pytest
 import torch
 from mmengine.registry import init_default_scope
@@ -19,11 +19,7 @@ from mmyolox.utils import UserError
 from mmyolox.utils.config import load_config
 from mmyolox.visualization import build_visualizer
 
-HERE = Path(__file__).parent
-sys.path.append(str(HERE.parents[2] / 'tests' / 'parity'))
-import layout_file  # noqa: E402
-
-MMYOLO = layout_file.read(HERE / 'mmyolo_pose_keys.json')
+MMYOLO = layout_file.read(Path(__file__).with_name('mmyolo_pose_keys.json'))
 TRIANGLE = dict(
     keypoints=['top', 'left', 'right'], flip_pairs=[['left', 'right']], links=[], sigmas=[0.1, 0.2, 0.2]
 )

@@ -13,6 +13,8 @@ import torch
 from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
 from pycocotools.coco import COCO
+from runs import run_tool, succeed
+from tool_loading import load_tool
 
 from mmyolox.export.onnx_file import export_onnx
 from mmyolox.export.options import ExportOptions
@@ -22,10 +24,6 @@ from mmyolox.utils.config import load_config
 from mmyolox.visualization import YOLOXVisualizer, build_visualizer
 
 ROOT = Path(__file__).parents[3]
-sys.path[:0] = [str(ROOT / 'tests' / folder) for folder in ('tools', 'integration')]
-from runs import run_tool, succeed  # noqa: E402
-from tool_loading import load_tool  # noqa: E402
-
 image_demo = load_tool('image_demo.py')
 browse = load_tool('analysis_tools/browse_dataset.py')
 evaluate, export = load_tool('deployment/test.py'), load_tool('deployment/export.py')

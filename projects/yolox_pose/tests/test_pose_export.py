@@ -1,9 +1,8 @@
 """Exports of YOLOX-Pose in ONNX Runtime against PyTorch."""
 
 import functools
-import importlib
-from pathlib import Path
 
+import export_models as helpers
 import numpy as np
 import onnx
 import pytest
@@ -18,13 +17,6 @@ from mmyolox.export.verify import verify
 from mmyolox.utils import UserError
 
 SMALL = dict(keypoints=['nose', 'left_eye', 'right_eye', 'tail'], links=[['nose', 'tail']])
-
-
-@pytest.fixture
-def helpers(monkeypatch):
-    """What the tests of the detector's exports use."""
-    monkeypatch.syspath_prepend(Path(__file__).parents[3] / 'tests' / 'export')
-    return importlib.import_module('export_models')
 
 
 @functools.cache
@@ -51,7 +43,7 @@ def expected_points(model, images, decode):
 
 @pytest.mark.parametrize('form', ['raw', 'decoded'])
 @pytest.mark.parametrize('count', [4, 17])
-def test_rows(helpers, tmp_path, form, count):
+def test_rows(tmp_path, form, count):
     model, images = shared_model(helpers.randomised, count), helpers.noise(2, 3, 64, 96)
     path = export_onnx(model, tmp_path / 'a.onnx', helpers.options(form=form, batch=2))
     rows = helpers.run(path, images)['output']
@@ -63,7 +55,7 @@ def test_rows(helpers, tmp_path, form, count):
     np.testing.assert_allclose(rows[..., :6], boxes, **helpers.CLOSE)
 
 
-def test_any_batch_and_size(helpers, tmp_path):
+def test_any_batch_and_size(tmp_path):
     model = shared_model(helpers.randomised, 4)
     chosen = helpers.options((64, 64), dynamic_batch=True, dynamic_size=True, simplify=True)
     path = export_onnx(model, tmp_path / 'a.onnx', chosen)
@@ -75,7 +67,7 @@ def test_any_batch_and_size(helpers, tmp_path):
 
 @pytest.mark.parametrize('preprocess', [False, True])
 @pytest.mark.parametrize('size', [(64, 96), (96, 160)])
-def test_detections_with_their_points(helpers, tmp_path, size, preprocess):
+def test_detections_with_their_points(tmp_path, size, preprocess):
     model = shared_model(helpers.randomised, 4)
     chosen = helpers.options(size, form='end2end', dynamic_batch=True, preprocess=preprocess)
     path = export_onnx(model, tmp_path / 'a.onnx', chosen)
@@ -100,7 +92,7 @@ def test_detections_with_their_points(helpers, tmp_path, size, preprocess):
         assert not given_points[count:].any()
 
 
-def test_no_detection(helpers, tmp_path):
+def test_no_detection(tmp_path):
     model = shared_model(helpers.randomised, 4)
     path = export_onnx(model, tmp_path / 'a.onnx', helpers.options(form='end2end', score_thr=1.0))
     found = helpers.run(path, helpers.noise(1, 3, 64, 96))
@@ -108,7 +100,7 @@ def test_no_detection(helpers, tmp_path):
     assert not found['points'].any()
 
 
-def test_metadata(helpers, tmp_path):
+def test_metadata(tmp_path):
     model = pose_model('nano', SMALL)
     model.bbox_head.test_cfg.update(TEST_CFG)
     model.dataset_meta = dict(classes=('cat',), class_keypoints=[[0, 3]])
@@ -119,7 +111,7 @@ def test_metadata(helpers, tmp_path):
     assert info.class_points == ((0, 3),)
 
 
-def test_trained_outputs_stay(helpers):
+def test_trained_outputs_stay():
     """The exported network is a copy."""
     model, images = shared_model(helpers.randomised, 4), torch.from_numpy(helpers.noise(1, 3, 64, 96))
     before = [level.clone() for part in model(images) for level in part]
@@ -129,7 +121,7 @@ def test_trained_outputs_stay(helpers):
     )
 
 
-def report_of(helpers, tmp_path, form):
+def report_of(tmp_path, form):
     """Verifies an export of a model that finds people in noise."""
     model = shared_model(helpers.randomised, 4)
     chosen = helpers.options((64, 96), form=form)
@@ -139,14 +131,14 @@ def report_of(helpers, tmp_path, form):
 
 
 @pytest.mark.parametrize('form', ['decoded', 'end2end'])
-def test_points_are_verified(helpers, tmp_path, form):
-    report = report_of(helpers, tmp_path, form)
+def test_points_are_verified(tmp_path, form):
+    report = report_of(tmp_path, form)
     assert report.objects > 3
     assert report.points < 1e-4
     assert 'of their sides in points' in report.describe()
 
 
-def test_swapped_points_are_no_export(helpers, tmp_path, monkeypatch):
+def test_swapped_points_are_no_export(tmp_path, monkeypatch):
     point_columns = type(shared_model(helpers.randomised, 4).bbox_head).point_columns
 
     def swapped(*args):
@@ -155,5 +147,5 @@ def test_swapped_points_are_no_export(helpers, tmp_path, monkeypatch):
 
     monkeypatch.setattr('mmyolox.projects.yolox_pose.YOLOXPoseHead.point_columns', swapped)
     with pytest.raises(UserError, match=r'a\.onnx does not compute what PyTorch does.*points are'):
-        report_of(helpers, tmp_path, 'end2end')
+        report_of(tmp_path, 'end2end')
     assert not list(tmp_path.iterdir())

@@ -3,23 +3,19 @@
 That outputs stay is for ``parity/mmpose_forward.py``, which needs MMPose.
 """
 
-import sys
 from pathlib import Path
 
+import layout_file
 import pytest
 import torch
+from layouts import assert_all_used, published
 
 from mmyolox.convert.conversion import convert
 from mmyolox.projects.yolox_pose.mmpose_checkpoints import rename_key
 from mmyolox.projects.yolox_pose.skeleton_defaults import COCO_SIGMAS
 from mmyolox.utils import UserError
 
-HERE = Path(__file__).parent
-sys.path.append(str(HERE.parents[2] / 'tests' / 'parity'))
-
-import layout_file  # noqa: E402
-
-LAYOUTS = layout_file.read(HERE / 'mmpose_pose_keys.json')
+LAYOUTS = layout_file.read(Path(__file__).with_name('mmpose_pose_keys.json'))
 THEIRS, OURS = 'head.head_module.', 'bbox_head.head_module.multi_level_'
 SIGMAS = 'head.loss_oks.sigmas'
 OUR_SIGMAS = ('bbox_head.loss_pose.sigmas', 'bbox_head.assigner_oks_calculator.sigmas')
@@ -37,15 +33,9 @@ def weights_of(size, num_keypoints=17):
 
 @pytest.mark.parametrize('size', LAYOUTS)
 def test_every_tensor_of_a_published_model_is_used(size):
-    weights = weights_of(size)
-    conversion = convert(weights)
-    assert conversion.source.name == 'mmpose'
-    assert (conversion.architecture.family, conversion.architecture.name) == ('YOLOX-Pose', size)
-    assert conversion.architecture.fields == dict(num_keypoints=len(COCO_SIGMAS))
-    assert conversion.architecture.num_classes == 1
-    assert (conversion.unused, conversion.dropped, conversion.missing) == ({}, {}, ())
-    assert set(conversion.used.values()) == set(weights)
-    assert list(conversion.state_dict) == list(conversion.architecture.shapes())
+    fields = dict(num_keypoints=len(COCO_SIGMAS))
+    expected = published(size, num_classes=1, family='YOLOX-Pose', fields=fields)
+    assert_all_used(weights_of(size), 'mmpose', expected)
 
 
 @pytest.mark.parametrize('num_keypoints', [1, 4])
