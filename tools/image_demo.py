@@ -253,6 +253,8 @@ def main() -> None:
     args = parse_args()
     if args.batch_size < 1:
         raise UserError(f'--batch-size {args.batch_size}: at least 1 is needed')
+    if not 0 <= args.score_thr <= 1:
+        raise UserError(f'--score-thr {args.score_thr}: a number from 0 to 1 is needed')
     if args.workers < 0:
         raise UserError(f'--workers {args.workers}: 0 or more are needed')
     from mmyolox.video import VIDEO_SUFFIXES

@@ -113,8 +113,15 @@ def translated(content: Mapping[str, Any], file: str) -> dict[str, Tensor]:
 
 
 def without_wrapper(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Drops the ``module.`` that a wrapper for several devices puts before every name."""
-    return {name.removeprefix('module.'): tensor for name, tensor in tensors.items()}
+    """Drops the ``module.`` that a wrapper for several devices puts before every name.
+
+    A name that would then be there twice stays as it is, to be reported as unused.
+    """
+    wrapped = {name: name.removeprefix('module.') for name in tensors}
+    return {
+        name if short != name and short in tensors else short: tensors[name]
+        for name, short in wrapped.items()
+    }
 
 
 def _misfit(name: str, tensor: Tensor, shapes: Mapping[str, tuple[int, ...]]) -> str:

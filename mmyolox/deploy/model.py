@@ -56,14 +56,7 @@ class ExportedModel:
         self.path = Path(path)
         self.runtime = open_runtime(path, threads) if runtime is None else runtime
         known = read_info(self.path, self.runtime) if info is None else info
-        if score_thr is not None:
-            if known.form == 'end2end' and score_thr < known.score_thr:
-                raise DeployError(
-                    f'score_thr={score_thr}: the graph of {path} returns only what scores more than '
-                    f'{known.score_thr}; export it again with a lower threshold'
-                )
-            known = replace(known, score_thr=score_thr)
-        self.info = known if input_size is None else replace(known, input_size=input_size)
+        self.info = _with_options(self.path, known, score_thr, input_size)
         fixed_batch, self.channels = _check_input(self.path, self.runtime, self.info)
         self._fixed_batch = fixed_batch is not None
         self.batch_size = fixed_batch or batch_size
@@ -202,6 +195,27 @@ def _listed(images: object) -> list[Any]:
     else:
         return list(images)
     raise DeployError(f'images={kind}: needed is a list of arrays (h, w, channels), such as [image]')
+
+
+def _with_options(
+    path: Path, info: ModelInfo, score_thr: float | None, input_size: tuple[int, int] | None
+) -> ModelInfo:
+    """The info with options of :class:`ExportedModel`, which are refused where the graph decides."""
+    if score_thr is not None and info.form == 'end2end' and score_thr < info.score_thr:
+        raise DeployError(
+            f'score_thr={score_thr}: the graph of {path} returns only what scores more than '
+            f'{info.score_thr}; export it again with a lower threshold'
+        )
+    if input_size is not None and info.preprocessing:
+        raise DeployError(
+            f'input_size={input_size}: the graph of {path} letterboxes images itself, to {info.input_size}; '
+            'leave input_size out, or export it again with that size'
+        )
+    return replace(
+        info,
+        score_thr=info.score_thr if score_thr is None else score_thr,
+        input_size=info.input_size if input_size is None else input_size,
+    )
 
 
 def read_info(path: Path, runtime: Runtime) -> ModelInfo:

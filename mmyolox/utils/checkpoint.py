@@ -51,7 +51,7 @@ def load_checkpoint(
         raise UserError(f'checkpoint {path} is a folder; name the file in it')
     if not path.is_file():
         raise UserError(f'checkpoint {path} does not exist')
-    if path.suffix in _EXPORTED:
+    if path.suffix in _EXPORTED or (path.suffix == '.bin' and path.with_suffix('.xml').is_file()):
         raise UserError(
             f'checkpoint {path}: this is an exported file, which cannot be trained or exported again; '
             'tools/image_demo.py and tools/deployment/test.py run .onnx and .xml'

@@ -51,7 +51,7 @@ class LoadSummary:
     def describe(self) -> str:
         """One line with the counts, and where the names are that did not match."""
         total = len(self.used) + len(self.missing) + len(self.mismatched) + len(self.other_classes)
-        parts = [f'{len(self.used)} of {total} tensors of the model loaded']
+        parts = [f'{len(self.used)} of {total} tensors of the model loaded', *filter(None, [self.held])]
         if self.other_classes:
             parts.append(f'{len(self.other_classes)} class layers left out (another number of classes)')
         for names, what in (
@@ -65,8 +65,6 @@ class LoadSummary:
             shown = ', '.join(self.absent_parts[:_SHOWN_GROUPS])
             more = ', ...' if len(self.absent_parts) > _SHOWN_GROUPS else ''
             parts.append(f'the file is of another kind of model, without {shown}{more}')
-        if self.held:
-            parts.append(self.held)
         return '; '.join(parts)
 
 

@@ -76,6 +76,14 @@ def test_the_prefix_of_a_wrapper_is_dropped(weights):
     assert (wrapped.used, wrapped.unused, wrapped.missing) == (plain.used, {}, ())
 
 
+def test_a_name_with_and_without_the_wrapper_is_unused():
+    weights = megvii_weights('nano')
+    twice = f'module.{next(iter(weights))}'
+    conversion = convert({**weights, twice: torch.zeros(1)})
+    assert list(conversion.unused) == [twice]
+    assert not conversion.missing
+
+
 def test_our_own_weights_stay_as_they_are():
     weights = our_weights(published('tiny'))
     conversion = convert(weights)

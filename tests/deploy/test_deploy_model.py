@@ -204,6 +204,14 @@ def test_outputs_that_do_not_fit_the_info(info, outputs, message) -> None:
         model_of(Recorder((None, 3, 64, 96), outputs=outputs), info)(images_of([(64, 96)]))
 
 
+def test_a_graph_that_letterboxes_has_its_size() -> None:
+    runtime = Recorder((None, None, None, 3), np.uint8)
+    with pytest.raises(
+        DeployError, match=r'input_size=\(96, 64\): .* letterboxes images itself, to \(64, 96\)'
+    ):
+        model_of(runtime, replace(SMALL, preprocessing=True), input_size=(96, 64))
+
+
 def test_a_foreign_file_needs_an_info(tmp_path: Path) -> None:
     path = write_graph(
         tmp_path / 'foreign.onnx', dict(output=rows_of(SMALL, (9, 9, 4, 4, 1, 1, 0))), info=None

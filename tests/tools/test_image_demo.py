@@ -199,7 +199,7 @@ def test_pictures_without_a_config(run, checkpoint, photos, tmp_path):
 
 def test_a_higher_threshold_and_no_file(run, checkpoint, photos, tmp_path):
     image = photos / 'wide.png'
-    options = (*OPTIONS[:2], '--score-thr', 1.1, '--no-json', *OPTIONS[4:])
+    options = (*OPTIONS[:2], '--score-thr', 1, '--no-json', *OPTIONS[4:])
     printed = run(image_demo, image, CONFIG, checkpoint, '--out-dir', tmp_path / 'out', *options)
     assert printed.startswith('0 objects in 1 images, scores from 1.1')
     assert [path.name for path in (tmp_path / 'out').iterdir()] == ['wide.png']
@@ -220,7 +220,11 @@ def test_a_checkpoint_that_is_none(run, photos, tmp_path):
 
 @pytest.mark.parametrize(
     ('option', 'value', 'message'),
-    [('--batch-size', 0, '--batch-size 0: at least 1'), ('--workers', -1, '--workers -1: 0 or more')],
+    [
+        ('--batch-size', 0, '--batch-size 0: at least 1'),
+        ('--workers', -1, '--workers -1: 0 or more'),
+        ('--score-thr', 1.5, '--score-thr 1.5: a number from 0 to 1'),
+    ],
 )
 def test_impossible_numbers(run, photos, tmp_path, option, value, message):
     with pytest.raises(UserError, match=message):

@@ -185,9 +185,12 @@ def test_absent_file_and_file_without_a_dict_are_named(tmp_path):
         load_checkpoint(tmp_path / 'tensor.pth')
 
 
-@pytest.mark.parametrize('name', ['a.xml', 'a.engine', 'a.torchscript', 'a.pt2', 'a.param', 'a.tflite'])
+@pytest.mark.parametrize(
+    'name', ['a.bin', 'a.xml', 'a.engine', 'a.torchscript', 'a.pt2', 'a.param', 'a.tflite']
+)
 def test_exported_files_are_told(tmp_path, name):
-    (tmp_path / name).touch()
+    for file in ('a.xml', name):
+        (tmp_path / file).touch()
     with pytest.raises(UserError, match=f'checkpoint .*{name}: this is an exported file'):
         load_checkpoint(tmp_path / name)
 

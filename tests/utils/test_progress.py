@@ -16,8 +16,8 @@ def test_items_pass(capsys, expected):
 def test_an_error_gets_its_own_line(capsys):
     def broken():
         yield 1
-        raise ValueError
+        raise ValueError('no more')
 
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match='no more'):
         list(with_progress(broken(), 2))
     assert capsys.readouterr().err.endswith('\n')
