@@ -12,7 +12,7 @@ from onnx import TensorProto
 from mmyolox.deploy import ModelInfo
 from mmyolox.export import tensorrt_engine
 from mmyolox.export.description import describe
-from mmyolox.export.onnx_file import export_onnx
+from mmyolox.export.onnx_file import build_onnx
 from mmyolox.export.precision import Precision
 from mmyolox.export.tensorrt_engine import shape_range
 from mmyolox.utils import UserError
@@ -112,11 +112,11 @@ def test_range_of_shapes(shape, asked, wanted):
 def test_quantised_as_tensorrt_wants_it(tensorrt, tmp_path, monkeypatch):
     asked = []
 
-    def record(model, path, chosen, symmetric):
+    def record(model, chosen, symmetric):
         asked.append((chosen.precision.name, symmetric))
-        export_onnx(model, path, chosen)
+        return build_onnx(model, chosen)
 
-    monkeypatch.setattr(tensorrt_engine, 'write', record)
+    monkeypatch.setattr(tensorrt_engine, 'build', record)
     build(tmp_path, precision=Precision('int8', tmp_path))
     assert asked == [('int8', True)]
 

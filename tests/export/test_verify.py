@@ -197,8 +197,7 @@ def test_ap_of_both(tmp_path, images, capsys):
         categories=[dict(id=label, name=f'thing {label}') for label in range(3)],
     )
     (tmp_path / 'a.json').write_text(json.dumps(content))
-    classes = tuple(f'thing {label}' for label in range(3))
-    data, metric = coco_data(dict(classes=classes), None, tmp_path / 'a.json', tmp_path)
+    data, metric = coco_data(exported.info, tmp_path / 'a.json', tmp_path)
 
     def ap(find):
         figures = average_precision(find, exported.info, image_dataset(data, 3), metric, batch_size=2)
