@@ -230,7 +230,7 @@ def print_ap(
     print(f'{"":20}{"PyTorch":>10}{entry.name:>14}{"difference":>12}')
     for key, first in figures['PyTorch'].items():
         second = figures[entry.name][key]
-        print(f'{key.rpartition("/")[2]:20}{first:10.4f}{second:14.4f}{second - first:+12.4f}')
+        print(f'{key.rpartition("/")[2]:20}{first:10.3f}{second:14.3f}{second - first:+12.3f}')
 
 
 def warn_of_few_images(precision: Precision) -> None:
