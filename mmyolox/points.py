@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from mmdet.structures import DetDataSample
 from mmengine.structures import InstanceData
 from torch import Tensor
 
@@ -57,18 +56,16 @@ def point_kind(info: ModelInfo) -> PointKind | None:
     return _POINT_KINDS[0]
 
 
-def as_sample(found: Detections, kind: PointKind | None, **metainfo: Any) -> DetDataSample:
-    """The detections of an image as our models return them, with what is said of the image."""
+def as_instances(found: Detections, kind: PointKind | None) -> InstanceData:
+    """The detections of an image as heads of ours return them."""
     columns = dict(bboxes=found.bboxes, scores=found.scores, labels=found.labels)
     instances = InstanceData(**{name: torch.from_numpy(column) for name, column in columns.items()})
-    if kind is not None and found.points is not None:
-        instances = kind.instances(instances, torch.from_numpy(found.points))
-    sample = DetDataSample(metainfo=metainfo)
-    sample.pred_instances = instances
-    return sample
+    if kind is None or found.points is None:
+        return instances
+    return kind.instances(instances, torch.from_numpy(found.points))
 
 
 def as_detections(found: InstanceData, kind: PointKind | None) -> Detections:
-    """What our models return of an image, as exported ones do."""
+    """What heads of ours return of an image, as exported models do."""
     points = None if kind is None else kind.points(found).numpy()
     return Detections(found.bboxes.numpy(), found.scores.numpy(), found.labels.numpy(), points)

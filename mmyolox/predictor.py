@@ -18,7 +18,8 @@ from .deploy import ExportedModel
 from .deploy.runtimes import SUFFIXES
 from .inference import Image
 from .models import YOLODetector
-from .points import as_sample, point_kind
+from .models.detector import pack_prediction
+from .points import as_instances, point_kind
 from .utils.errors import UserError
 from .utils.threads import map_ahead
 from .visualization import YOLOXVisualizer, build_visualizer
@@ -114,7 +115,7 @@ def detect_exported(
     while batch := list(islice(loaded, batch_size)):
         found = model([pixels for _, pixels in batch])
         for (meta, pixels), one in zip(batch, found, strict=True):
-            yield as_sample(one, kind, **meta, ori_shape=pixels.shape[:2])
+            yield pack_prediction(as_instances(one, kind), dict(meta, ori_shape=pixels.shape[:2]))
 
 
 def _read(number: int, image: Image, color_type: str) -> tuple[dict[str, Any], NDArray[np.uint8]] | None:

@@ -7,11 +7,14 @@ from typing import Any
 
 from mmdet.structures import DetDataSample
 from mmengine.config import ConfigDict
+from mmengine.dataset import Compose
 from mmengine.evaluator import Evaluator
 
 from mmyolox.datasets import DetectionDataset
+from mmyolox.datasets.transforms import LoadAnnotations, LoadImage, PackDetInputs
 from mmyolox.deploy import Detections, ModelInfo
-from mmyolox.points import PointKind, as_sample, point_kind
+from mmyolox.models.detector import pack_prediction
+from mmyolox.points import PointKind, as_instances, point_kind
 from mmyolox.registry import DATASETS
 from mmyolox.utils.errors import UserError
 from mmyolox.utils.progress import with_progress
@@ -22,6 +25,8 @@ from .inputs import Image
 Find = Callable[[Sequence[Image]], list[Detections]]
 """An :class:`~mmyolox.deploy.ExportedModel` or a :class:`.reference.Reference`."""
 
+_KEPT = (LoadImage, LoadAnnotations, PackDetInputs)
+"""The steps of a test pipeline that an exported model leaves to be done."""
 _WORKERS = 4
 """Threads that decode images while the network is at work."""
 
@@ -48,7 +53,7 @@ def coco_data(
         metainfo=dict(known, classes=info.classes),
         ann_file=str(ann_file),
         data_prefix=dict(img=str(img_prefix)),
-        pipeline=[dict(type='LoadImage', tolerant=True)],
+        pipeline=[dict(type='LoadImage', tolerant=True), dict(type='PackDetInputs')],
         img_scale=(640, 640),  # not read: nothing is resized
         test_mode=True,
     )
@@ -59,7 +64,7 @@ def coco_data(
 
 
 def image_dataset(cfg: ConfigDict, channels: int) -> DetectionDataset:
-    """The data set of a config, whose samples are the images as they were read.
+    """The data set of a config, whose samples are the images as they were read, with what metrics want.
 
     Args:
         cfg: Its config.
@@ -72,7 +77,10 @@ def image_dataset(cfg: ConfigDict, channels: int) -> DetectionDataset:
     if loading.type != 'LoadImage':
         raise UserError(f'the test pipeline begins with {loading.type}; it must begin with LoadImage')
     color_type = 'grayscale' if channels == 1 else 'color'
-    return DATASETS.build(dict(cfg, pipeline=[dict(loading, color_type=color_type)]))
+    dataset = DATASETS.build(dict(cfg, pipeline=[dict(loading, color_type=color_type), *cfg.pipeline[1:]]))
+    steps = dataset.pipeline.transforms
+    dataset.pipeline = Compose([step for step in steps if isinstance(step, _KEPT)])
+    return dataset
 
 
 def average_precision(
@@ -104,13 +112,13 @@ def _samples(
 ) -> Iterator[DetDataSample]:
     """What a model finds in the images of a data set, under their ids there."""
 
-    def read(index: int) -> tuple[int | str, Image]:
+    def read(index: int) -> tuple[Image, dict[str, Any]]:
         sample = dataset[index]
-        return sample['img_id'], sample['img']
+        return sample['inputs'].transpose(1, 2, 0), sample['data_samples']['meta']
 
     indices = ((index,) for index in range(len(dataset)))
     loaded = map_ahead(read, indices, _WORKERS, 2 * batch_size)
     while chunk := list(islice(loaded, batch_size)):
-        found = find([image for _, image in chunk])
-        for (number, image), one in zip(chunk, found, strict=True):
-            yield as_sample(one, kind, img_id=number, ori_shape=image.shape[:2])
+        found = find([image for image, _ in chunk])
+        for one, (_, meta) in zip(found, chunk, strict=True):
+            yield pack_prediction(as_instances(one, kind), meta)

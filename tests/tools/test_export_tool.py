@@ -14,6 +14,7 @@ from tool_loading import TOOLS, load_tool
 
 from mmyolox.deploy import ExportedModel
 from mmyolox.export.formats import FORMATS
+from mmyolox.export.precision import Precision
 from mmyolox.registry import MODELS
 from mmyolox.utils import UserError
 from mmyolox.utils.config import load_config
@@ -106,6 +107,19 @@ def test_both_ap_side_by_side(run, checkpoint, tmp_path, data):
     rows = {name: values for name, *values in map(str.split, table[1:])}
     assert rows['bbox_mAP'][2] in ('+0.000', '-0.000')
     assert 'Average Precision' not in printed
+
+
+@pytest.mark.parametrize(
+    ('count', 'name', 'said'),
+    [(29, 'int8', 'calibrated on 29 images only'), (30, 'int8', ''), (1, 'fp16', '')],
+)
+def test_few_images_to_calibrate_with_are_told(tmp_path, capsys, count, name, said):
+    for number in range(count):
+        (tmp_path / f'{number}.jpg').touch()
+    export.warn_of_few_images(Precision(name, tmp_path))
+    printed = capsys.readouterr().out
+    assert printed.startswith(said)
+    assert bool(printed) == bool(said)
 
 
 def test_ap_on_the_configs_data(run, checkpoint, tmp_path, data):

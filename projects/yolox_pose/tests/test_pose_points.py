@@ -4,7 +4,8 @@ import numpy as np
 import torch
 
 from mmyolox.deploy import Detections, ModelInfo
-from mmyolox.points import as_detections, as_sample, point_kind
+from mmyolox.export.average_precision import coco_data
+from mmyolox.points import as_detections, as_instances, point_kind
 from mmyolox.projects.yolox_pose.skeleton import Skeleton
 
 INFO = ModelInfo(
@@ -19,9 +20,7 @@ FOUND = Detections(
 
 
 def test_instances_have_the_fields_of_the_head():
-    sample = as_sample(FOUND, point_kind(INFO), img_id=7)
-    instances = sample.pred_instances
-    assert sample.img_id == 7
+    instances = as_instances(FOUND, point_kind(INFO))
     assert instances.keypoints.tolist() == FOUND.points[..., :2].tolist()
     assert instances.keypoint_scores.tolist() == FOUND.points[..., 2].tolist()
     assert torch.equal(instances.bbox_scores, instances.scores)
@@ -41,4 +40,14 @@ def test_the_skeleton_is_that_of_the_file():
 def test_a_detector_has_no_points():
     plain = ModelInfo(('cat',), (64, 64))
     assert point_kind(plain) is None
-    assert 'keypoints' not in as_sample(FOUND, point_kind(plain)).pred_instances
+    assert 'keypoints' not in as_instances(FOUND, point_kind(plain))
+
+
+def test_keypoints_are_evaluated_with_the_recorded_skeleton():
+    dataset, metric = coco_data(INFO, 'a.json', 'images')
+    assert (dataset.type, metric.type) == ('YOLOXPoseCocoDataset', 'YOLOXPoseCocoMetric')
+    assert dataset.metainfo.skeleton.keypoints == list(INFO.points)
+    recorded = dict(dataset.metainfo.skeleton, sigmas=[0.1, 0.2, 0.3])
+    dataset, _ = coco_data(INFO, 'a.json', 'images', dict(skeleton=recorded, dataset_name='zoo'))
+    assert dataset.metainfo.skeleton.sigmas == [0.1, 0.2, 0.3]
+    assert 'dataset_name' not in dataset.metainfo
