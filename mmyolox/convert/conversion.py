@@ -63,13 +63,7 @@ def convert(tensors: Mapping[str, Tensor], source: str | None = None) -> Convers
     translation = origin.translate(given)
     architecture = recognise(translation.tensors)
     shapes = architecture.shapes()
-    misfits = {
-        name: reason
-        for name, tensor in translation.tensors.items()
-        if (reason := _misfit(name, tensor, shapes))
-    }
-    if origin.by_place and misfits:
-        raise _misplaced(origin, translation, misfits)
+    misfits = _misfits(origin, translation, shapes)
     found = {name: tensor for name, tensor in translation.tensors.items() if name not in misfits}
     found |= {name: torch.tensor(0) for name in shapes if name.endswith(_COUNTER) and name not in found}
     origins = {name: file_name for name, file_name in translation.origins.items() if name not in misfits}
@@ -103,9 +97,9 @@ def translated(content: Mapping[str, Any], file: str) -> dict[str, Tensor]:
         return tensors
     source = find_source(tensors)
     try:
-        if source.by_place:
-            convert(tensors)  # raises unless all fit one another
         translation = source.translate(tensors)
+        if source.by_place:
+            _misfits(source, translation, recognise(translation.tensors).shapes())  # raises if there are any
     except UserError as error:
         raise UserError(f'{file}: {error}') from error
     print_log(f'checkpoint {file}: translated from the layout of {source.title}', 'current')
@@ -124,6 +118,25 @@ def without_wrapper(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     }
 
 
+def _misfits(
+    source: Source, translation: Translation, shapes: Mapping[str, tuple[int, ...]]
+) -> dict[str, str]:
+    """Our name -> why that tensor has no place in the model.
+
+    Raises:
+        UserError: There is one, of a source that tells tensors by their place.
+    """
+    reasons = {name: _misfit(name, tensor, shapes) for name, tensor in translation.tensors.items()}
+    misfits = {name: reason for name, reason in reasons.items() if reason}
+    if source.by_place and misfits:
+        name, reason = next(iter(misfits.items()))
+        raise UserError(
+            f'no {source.title}: {len(misfits)} of its tensors, which are told by their place, do not '
+            f'fit, as {translation.origins[name]} ({reason})'
+        )
+    return misfits
+
+
 def _misfit(name: str, tensor: Tensor, shapes: Mapping[str, tuple[int, ...]]) -> str:
     """Why a tensor has no place in the model, or an empty string."""
     if name not in shapes:
@@ -131,14 +144,6 @@ def _misfit(name: str, tensor: Tensor, shapes: Mapping[str, tuple[int, ...]]) ->
     if tensor.shape != shapes[name]:
         return f'shape {tuple(tensor.shape)}, the model has {shapes[name]}'
     return ''
-
-
-def _misplaced(source: Source, translation: Translation, misfits: dict[str, str]) -> UserError:
-    name, reason = next(iter(misfits.items()))
-    return UserError(
-        f'no {source.title}: {len(misfits)} of its tensors, which are told by their place, do not fit, as '
-        f'{translation.origins[name]} ({reason})'
-    )
 
 
 def _unused(

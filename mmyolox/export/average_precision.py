@@ -1,4 +1,4 @@
-"""COCO's average precision of exported models, and of what they were exported from."""
+"""Average precision of exported models, and of what they were exported from."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice

@@ -27,11 +27,6 @@ OPSETS = range(11, 21)
 """The versions of operators that PyTorch 2.6 to 2.13 write in TorchScript's way."""
 
 
-def export_onnx(model: YOLODetector, dst: str | Path, options: ExportOptions) -> Path:
-    """Writes what :func:`build_onnx` makes of a detector; returns the file, see :func:`save_onnx`."""
-    return save_onnx(build_onnx(model, options), Path(dst))
-
-
 def build_onnx(model: YOLODetector, options: ExportOptions) -> ModelProto:
     """A detector as ONNX in float32.
 

@@ -25,7 +25,6 @@ from .errors import UserError
 
 _HISTORY_STATISTICS = ('min', 'max', 'mean', 'current')
 _NUMBER_TYPES = re.compile(r'[?biufc]\d*')
-_EXPORTED = ('.xml', '.engine', '.torchscript', '.pt2', '.param', '.tflite')
 _NUMBERS = '?bhilqBHILQefdgFD'
 
 
@@ -51,13 +50,16 @@ def load_checkpoint(
         raise UserError(f'checkpoint {path} is a folder; name the file in it')
     if not path.is_file():
         raise UserError(f'checkpoint {path} does not exist')
-    if path.suffix in _EXPORTED or (path.suffix == '.bin' and path.with_suffix('.xml').is_file()):
+    from mmyolox.convert.files import read_protobuf  # which imports this module
+    from mmyolox.export.formats import FORMATS
+
+    # An ONNX file is one that weights are read from.
+    exported = {entry.suffix for entry in FORMATS.values()} - {'.onnx'}
+    if path.suffix in exported or (path.suffix == '.bin' and path.with_suffix('.xml').is_file()):
         raise UserError(
             f'checkpoint {path}: this is an exported file, which cannot be trained or exported again; '
             'tools/image_demo.py and tools/deployment/test.py run .onnx and .xml'
         )
-    from mmyolox.convert.files import read_protobuf  # which imports this module
-
     tensors = read_protobuf(path)
     if tensors is not None:
         return dict(state_dict=tensors)

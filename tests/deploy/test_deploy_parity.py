@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from export_models import export_onnx
 from mmengine.registry import init_default_scope
 
 from mmyolox.deploy import Detections, ExportedModel
-from mmyolox.export.onnx_file import export_onnx
 from mmyolox.export.options import ExportOptions
 from mmyolox.inference import detect, init_detector
 from mmyolox.registry import MODELS

@@ -7,6 +7,7 @@ import onnxruntime
 import torch
 from mmengine.config import Config
 
+from mmyolox.export.onnx_file import build_onnx, save_onnx
 from mmyolox.export.options import ExportOptions
 from mmyolox.registry import MODELS
 from mmyolox.utils.config import load_config
@@ -28,6 +29,11 @@ def small_detector(num_classes=3, test_cfg=THRESHOLDS, seed=0, **options):
     config.merge_from_dict(options)
     classes = tuple(f'thing {label}' for label in range(num_classes))
     return randomised(MODELS.build(config), classes, seed, config.backbone.get('input_channels', 3))
+
+
+def export_onnx(model, path, chosen):
+    """Writes a detector as ONNX in float32; returns the file."""
+    return save_onnx(build_onnx(model, chosen), path)
 
 
 @functools.cache

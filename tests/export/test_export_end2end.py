@@ -9,6 +9,7 @@ from export_models import (
     THRESHOLDS,
     assert_agree,
     expected_detections,
+    export_onnx,
     noise,
     options,
     run,
@@ -19,7 +20,6 @@ from mmengine.structures import InstanceData
 
 from mmyolox.deploy import ModelInfo
 from mmyolox.export.end2end import suppression_graph
-from mmyolox.export.onnx_file import export_onnx
 from mmyolox.models.predictions import label_candidates
 from mmyolox.ops import images_nms
 

@@ -5,12 +5,11 @@ import json
 import numpy as np
 import onnx
 import pytest
-from export_models import CLOSE, expected_rows, noise, options, run, shared_detector
+from export_models import CLOSE, expected_rows, export_onnx, noise, options, run, shared_detector
 
 from mmyolox.deploy import ModelInfo
 from mmyolox.export import onnx_file
 from mmyolox.export.formats import FORMATS
-from mmyolox.export.onnx_file import export_onnx
 from mmyolox.utils import UserError
 
 

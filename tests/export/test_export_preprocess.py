@@ -4,12 +4,19 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from export_models import assert_agree, expected_detections, expected_rows, options, run, shared_detector
+from export_models import (
+    assert_agree,
+    expected_detections,
+    expected_rows,
+    export_onnx,
+    options,
+    run,
+    shared_detector,
+)
 
 from mmyolox.datasets.transforms import Letterbox, Sample, begin_scene
 from mmyolox.datasets.transforms.geometry import fit_matrix
 from mmyolox.deploy import ModelInfo
-from mmyolox.export.onnx_file import export_onnx
 from mmyolox.export.preprocess import letterbox_graph
 
 

@@ -6,11 +6,11 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from export_models import export_onnx
 from mmengine.registry import init_default_scope
 from tool_loading import load_tool
 
 from mmyolox.evaluation import YOLOXCocoMetric
-from mmyolox.export.onnx_file import export_onnx
 from mmyolox.export.options import ExportOptions
 from mmyolox.inference import detect, init_detector
 from mmyolox.registry import MODELS

@@ -10,13 +10,13 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from export_models import export_onnx
 from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
 from pycocotools.coco import COCO
 from runs import run_tool, succeed
 from tool_loading import load_tool
 
-from mmyolox.export.onnx_file import export_onnx
 from mmyolox.export.options import ExportOptions
 from mmyolox.inference import detect, init_detector
 from mmyolox.registry import DATASETS, MODELS

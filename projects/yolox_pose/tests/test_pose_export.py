@@ -12,7 +12,6 @@ from pose_cases import COCO_SKELETON, TEST_CFG, pose_model
 from mmyolox.deploy import ModelInfo
 from mmyolox.export.formats import FORMATS
 from mmyolox.export.network import ExportNetwork
-from mmyolox.export.onnx_file import export_onnx
 from mmyolox.export.verify import verify
 from mmyolox.utils import UserError
 
@@ -45,7 +44,7 @@ def expected_points(model, images, decode):
 @pytest.mark.parametrize('count', [4, 17])
 def test_rows(tmp_path, form, count):
     model, images = shared_model(helpers.randomised, count), helpers.noise(2, 3, 64, 96)
-    path = export_onnx(model, tmp_path / 'a.onnx', helpers.options(form=form, batch=2))
+    path = helpers.export_onnx(model, tmp_path / 'a.onnx', helpers.options(form=form, batch=2))
     rows = helpers.run(path, images)['output']
     assert rows.shape == (2, 126, 6 + 3 * count)
     np.testing.assert_allclose(
@@ -58,7 +57,7 @@ def test_rows(tmp_path, form, count):
 def test_any_batch_and_size(tmp_path):
     model = shared_model(helpers.randomised, 4)
     chosen = helpers.options((64, 64), dynamic_batch=True, dynamic_size=True, simplify=True)
-    path = export_onnx(model, tmp_path / 'a.onnx', chosen)
+    path = helpers.export_onnx(model, tmp_path / 'a.onnx', chosen)
     for shape in (1, 3, 64, 96), (4, 3, 96, 32):
         images = helpers.noise(*shape)
         points = helpers.run(path, images)['output'][..., 6:]
@@ -70,7 +69,7 @@ def test_any_batch_and_size(tmp_path):
 def test_detections_with_their_points(tmp_path, size, preprocess):
     model = shared_model(helpers.randomised, 4)
     chosen = helpers.options(size, form='end2end', dynamic_batch=True, preprocess=preprocess)
-    path = export_onnx(model, tmp_path / 'a.onnx', chosen)
+    path = helpers.export_onnx(model, tmp_path / 'a.onnx', chosen)
     images, scale = helpers.noise(4, 3, *size).round(), 1
     given = images
     if preprocess:  # images of twice the size, whose halves are the network's input
@@ -94,7 +93,7 @@ def test_detections_with_their_points(tmp_path, size, preprocess):
 
 def test_no_detection(tmp_path):
     model = shared_model(helpers.randomised, 4)
-    path = export_onnx(model, tmp_path / 'a.onnx', helpers.options(form='end2end', score_thr=1.0))
+    path = helpers.export_onnx(model, tmp_path / 'a.onnx', helpers.options(form='end2end', score_thr=1.0))
     found = helpers.run(path, helpers.noise(1, 3, 64, 96))
     assert found['num'].tolist() == [0]
     assert not found['points'].any()
@@ -104,7 +103,7 @@ def test_metadata(tmp_path):
     model = pose_model('nano', SMALL)
     model.bbox_head.test_cfg.update(TEST_CFG)
     model.dataset_meta = dict(classes=('cat',), class_keypoints=[[0, 3]])
-    path = export_onnx(model.eval(), tmp_path / 'a.onnx', helpers.options((32, 32)))
+    path = helpers.export_onnx(model.eval(), tmp_path / 'a.onnx', helpers.options((32, 32)))
     info = ModelInfo.from_json(onnx.load(path).metadata_props[0].value)
     assert info.points == ('nose', 'left_eye', 'right_eye', 'tail')
     assert info.links == ((0, 3),)
