@@ -27,7 +27,7 @@ demo-pose: $(VENV)/.ready
 	    --images 1200 --metric keypoints_mAP --least 0.80 --next yolox-pose_s_1xb8-50e_custom
 
 test: lint
-	$(VENV)/bin/python -m pytest
+	$(VENV)/bin/python -m pytest -n logical --dist worksteal
 
 lint: $(VENV)/.ready
 	$(VENV)/bin/ruff format --check
@@ -36,7 +36,7 @@ lint: $(VENV)/.ready
 	$(VENV)/bin/mypy
 
 test-legacy: $(LEGACY)/.ready
-	$(LEGACY)/bin/python -m pytest
+	$(LEGACY)/bin/python -m pytest -n logical --dist worksteal
 
 clean:
 	rm -rf $(VENV) $(LEGACY) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

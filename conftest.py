@@ -1,25 +1,22 @@
 """What all tests share."""
 
-from pathlib import Path
+import sys
 
 import pytest
 import torch
 from mmengine.logging import MessageHub
 from mmengine.registry import DefaultScope
 
-import mmyolox  # noqa: F401  stands in for mmcv's compiled ops; has to come before mmdet
+import mmyolox  # stands in for mmcv's compiled ops; has to come before mmdet
+import mmyolox.projects.yolox_pose
 
 # The tensors are small: threads would wait for one another, for minutes on a busy machine.
 torch.set_num_threads(1)
 
-
-def pytest_collect_directory(path: Path, parent: pytest.Collector) -> pytest.Dir:
-    """Takes packages for plain folders.
-
-    Else pytest imports the projects by where they lie, ``projects.x`` beside the installed
-    ``mmyolox.projects.x``, and everything in them is registered twice.
-    """
-    return pytest.Dir.from_parent(parent, path=path)
+# pytest names the tests of projects by where they lie and imports the packages above them by that name: the
+# installed ones, or everything in them would be registered twice.
+sys.modules['projects'] = mmyolox.projects
+sys.modules['projects.yolox_pose'] = mmyolox.projects.yolox_pose
 
 
 @pytest.fixture(autouse=True)

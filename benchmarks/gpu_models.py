@@ -75,8 +75,8 @@ def our_config(size: str, args: argparse.Namespace) -> tuple[Any, str, Any]:
     """Our config, completed as ``tools/train.py --amp`` does, its scope and its moving average."""
     from mmengine.registry import init_default_scope
 
-    from mmyolox.utils.config import load_config
-    from mmyolox.utils.launch import enable_amp
+    from mmyolox.config.load import load_config
+    from mmyolox.engine.launch import enable_amp
 
     init_default_scope('mmyolox')
     options = dict(data_root=f'{args.root}/', img_scale=(args.side, args.side))

@@ -82,9 +82,9 @@ def spread(layer: nn.Module, _: Any, output: Tensor, logits: tuple[float, float]
 
 def build_ours(folder: Path, model: str) -> dict[str, Variant]:
     """Our detector with Megvii's converted weights, in float32 and, if the CPU has it, in bfloat16."""
-    from mmyolox.convert.conversion import convert
-    from mmyolox.inference import init_detector
-    from mmyolox.utils import UserError
+    from mmyolox.apis.inference import init_detector
+    from mmyolox.checkpoints.convert import convert
+    from mmyolox.errors import UserError
 
     checkpoint = folder / 'ours.pth'
     torch.save(
@@ -132,7 +132,7 @@ def to_megvii(canvases: np.ndarray) -> Tensor:
 
 def decoded(outputs: Any) -> Tensor:
     """Our raw outputs in Megvii's form: (B, N, 5 + C) of centre, size, objectness and class scores."""
-    from mmyolox.models.bbox import decode_bboxes, grid_priors
+    from mmyolox.models.boxes import decode_bboxes, grid_priors
 
     cls_logits, bbox_preds, obj_logits = (
         torch.cat([level.permute(0, 2, 3, 1).flatten(1, 2) for level in levels], 1) for levels in outputs

@@ -85,10 +85,10 @@ def _megvii_numpy_boxes(size: tuple[int, int], outputs: np.ndarray, score_thr: f
 
 def our_variants(folder: Path, model: str, weights: str | None, threads: int) -> dict[str, Variant]:
     """Our PyTorch model, eager and compiled, and its exports; ``weights`` are read by Megvii's side."""
+    from mmyolox.apis.inference import init_detector
     from mmyolox.export.formats import FORMATS
     from mmyolox.export.options import ExportOptions
     from mmyolox.export.precision import Precision
-    from mmyolox.inference import init_detector
 
     canvases = np.load(folder / 'inputs.npy')
     images, size = to_ours(canvases[:1]), canvases.shape[1:3]

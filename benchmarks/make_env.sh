@@ -14,7 +14,7 @@ env=${2:-.venv-peers/$name}
 
 case $name in
 mmyolo | megvii)
-    "$(dirname "$0")/../tests/parity/make_env.sh" "$name" "$env"
+    "$(dirname "$0")/parity/make_env.sh" "$name" "$env"
     ;;
 mmcv)
     "${PYTHON:-python3}" -m venv "$env"

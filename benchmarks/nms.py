@@ -53,7 +53,7 @@ def our_seconds(case: dict[str, NDArray], max_num: int = -1) -> tuple[float, NDA
     """Run ours once; also return what it keeps."""
     import torch
 
-    from mmyolox.ops import batched_nms
+    from mmyolox.nms import batched_nms
 
     bboxes, scores, labels = (torch.from_numpy(case[name]) for name in ('bboxes', 'scores', 'labels'))
     start = time.perf_counter()

@@ -25,8 +25,8 @@ def load_ours(name: str, amp: bool) -> Config:
     """Our config, completed as ``tools/train.py`` does."""
     from mmengine.registry import init_default_scope
 
-    from mmyolox.utils.config import load_config
-    from mmyolox.utils.launch import enable_amp
+    from mmyolox.config.load import load_config
+    from mmyolox.engine.launch import enable_amp
 
     init_default_scope('mmyolox')
     cfg = load_config(name)

@@ -148,7 +148,7 @@ class _Extension(ModuleType):
             iou_threshold: IoU above which a box goes.
             offset: 1 for boxes whose right and bottom pixels are inside, else 0.
         """
-        from .ops import nms
+        from .nms import nms
 
         return nms(boxes + boxes.new_tensor([0, 0, offset, offset]), scores, iou_threshold)
 

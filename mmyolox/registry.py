@@ -25,7 +25,7 @@ PARAM_SCHEDULERS = _child(mmengine_registry.PARAM_SCHEDULERS, 'engine')
 OPTIM_WRAPPER_CONSTRUCTORS = _child(mmengine_registry.OPTIM_WRAPPER_CONSTRUCTORS, 'engine')
 OPTIM_WRAPPERS = _child(mmengine_registry.OPTIM_WRAPPERS, 'engine')
 METRICS = _child(mmengine_registry.METRICS, 'evaluation')
-VISUALIZERS = _child(mmengine_registry.VISUALIZERS, 'visualization')
+VISUALIZERS = _child(mmengine_registry.VISUALIZERS, 'apis.drawing')
 
 EVALUATOR = _child(mmengine_registry.EVALUATOR)
 LOG_PROCESSORS = _child(mmengine_registry.LOG_PROCESSORS)

@@ -7,8 +7,8 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
+from mmyolox.config.load import load_config
 from mmyolox.registry import MODELS
-from mmyolox.utils.config import load_config
 
 CONFIGS = Path(__file__).parents[1] / 'configs'
 COCO = sorted(path.stem for path in CONFIGS.glob('yolox/*_coco.py'))

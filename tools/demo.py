@@ -18,8 +18,8 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from mmyolox.errors import UserError
 from mmyolox.utils.cli import run_tool
-from mmyolox.utils.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -136,8 +136,8 @@ def draw(config: str, checkpoint: Path, images: Path, out_dir: Path, count: int)
     """Draws predictions on all images of a folder, and returns a sheet with the first ``count`` of them."""
     import cv2
 
+    from mmyolox.apis.draw import contact_sheet
     from mmyolox.utils.dataset_files import list_images
-    from mmyolox.utils.draw import contact_sheet
 
     for line in run('tools/image_demo.py', images, config, checkpoint, '--out-dir', out_dir):
         if 'objects in' in line:

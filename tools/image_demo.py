@@ -22,16 +22,16 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mmyolox.errors import UserError
 from mmyolox.utils.cli import add_cfg_options, add_unsafe_option, run_tool
-from mmyolox.utils.errors import UserError
 
 if TYPE_CHECKING:
     from mmdet.structures import DetDataSample
     from mmengine.structures import InstanceData
 
-    from mmyolox.inference import Image
-    from mmyolox.predictor import Detect, Predictor
-    from mmyolox.visualization import Picture
+    from mmyolox.apis.drawing import Picture
+    from mmyolox.apis.inference import Image
+    from mmyolox.apis.predictor import Detect, Predictor
 
 Entry = dict[str, Any]
 
@@ -139,8 +139,8 @@ class ImageFiles:
 
     def results(self, predictor: 'Predictor') -> Iterator[list[Entry]]:
         """Predicts and draws, with a progress bar; yields the entries of each image that can be decoded."""
+        from mmyolox.apis.draw import write_image
         from mmyolox.datasets.transforms import read_image
-        from mmyolox.utils.draw import write_image
         from mmyolox.utils.threads import map_ahead
 
         def report(sample: 'DetDataSample') -> list[Entry]:
@@ -169,7 +169,7 @@ class VideoFile:
     noun = 'frames'
 
     def __init__(self, args: argparse.Namespace) -> None:
-        from mmyolox.video import VideoReader
+        from mmyolox.apis.video import VideoReader
 
         self.args = args
         self.target = find_video(args.input, args.out_dir)
@@ -178,8 +178,8 @@ class VideoFile:
 
     def results(self, predictor: 'Predictor') -> Iterator[list[Entry]]:
         """Predicts, draws and writes, with a progress bar; yields the entries of each frame."""
+        from mmyolox.apis.video import VideoWriter
         from mmyolox.utils.threads import map_ahead
-        from mmyolox.video import VideoWriter
 
         def report(sample: 'DetDataSample', frame: 'Picture') -> tuple['Picture', list[Entry]]:
             found, number = above(sample, args.score_thr), sample.img_id
@@ -232,7 +232,7 @@ def recorded(results: Iterator[list[Entry]], path: Path) -> Iterator[list[Entry]
     """Writes entries to a JSON file as they pass; no file for none."""
     import json
 
-    from mmyolox.utils.atomic import atomic_write
+    from mmyolox.utils.files import atomic_write
 
     first = list(islice(results, 1))
     if not first:
@@ -257,11 +257,11 @@ def main() -> None:
         raise UserError(f'--score-thr {args.score_thr}: a number from 0 to 1 is needed')
     if args.workers < 0:
         raise UserError(f'--workers {args.workers}: 0 or more are needed')
-    from mmyolox.video import VIDEO_SUFFIXES
+    from mmyolox.apis.video import VIDEO_SUFFIXES
 
     is_video = args.input.suffix.lower() in VIDEO_SUFFIXES and not args.input.is_dir()
     source = VideoFile(args) if is_video else ImageFiles(args)
-    from mmyolox.predictor import open_predictor
+    from mmyolox.apis.predictor import open_predictor
 
     predictor = open_predictor(
         args.config,

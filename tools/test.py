@@ -4,8 +4,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mmyolox.errors import UserError
 from mmyolox.utils.cli import add_cfg_options, add_launch_options, run_tool
-from mmyolox.utils.errors import UserError
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -26,7 +26,7 @@ def parse_args() -> argparse.Namespace:
 
 def use_tta(cfg: 'Config') -> None:
     """Puts the model and the data into test-time augmentation, in place."""
-    from mmyolox.utils.config import require
+    from mmyolox.config.load import require
 
     require(cfg, 'tta_model', 'tta_pipeline')
     cfg.model = dict(cfg.tta_model, module=cfg.model)
@@ -67,8 +67,8 @@ def draw_detections(cfg: 'Config', folder: str) -> None:
 def main() -> None:
     """Reads the config, checks it, evaluates."""
     args = parse_args()
-    from mmyolox.utils.config import load_config, require
-    from mmyolox.utils.launch import build_runner, prepare
+    from mmyolox.config.load import load_config, require
+    from mmyolox.engine.launch import build_runner, prepare
 
     cfg = load_config(args.config, args.cfg_options)
     require(cfg, 'model', 'test_dataloader', 'test_evaluator')

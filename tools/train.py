@@ -34,9 +34,9 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Reads the config, checks it, trains."""
     args = parse_args()
-    from mmyolox.utils.checkpoint import latest_checkpoint
-    from mmyolox.utils.config import load_config, require
-    from mmyolox.utils.launch import build_runner, enable_amp, prepare
+    from mmyolox.checkpoints.load import latest_checkpoint
+    from mmyolox.config.load import load_config, require
+    from mmyolox.engine.launch import build_runner, enable_amp, prepare
 
     cfg = load_config(args.config, args.cfg_options)
     require(cfg, 'model', 'train_dataloader')

@@ -12,7 +12,7 @@ import numpy as np
 from mmengine.logging import print_log
 from numpy.typing import NDArray
 
-from mmyolox.utils import UserError
+from mmyolox.errors import UserError
 
 MIN_SIDE = 1e-3
 """A box with a side below this, in pixels, is no box: float32 cannot hold one at the far end of an image."""

@@ -10,13 +10,13 @@ from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 from numpy.typing import NDArray
 
-from mmyolox.utils.errors import UserError
+from mmyolox.errors import UserError
 
 from .annotations import AnnotationReport, filter_entries
+from .canvas.images import UndecodableImageError
+from .canvas.scene import Sample
 from .image_cache import ImageCache
 from .shared_bytes import SharedBytes
-from .transforms.scene import Sample
-from .transforms.sources import UndecodableImageError
 
 
 class DetectionDataset(BaseDataset):

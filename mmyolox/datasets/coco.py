@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mmyolox.errors import UserError
 from mmyolox.registry import DATASETS
-from mmyolox.utils import UserError
 
 from .annotations import AnnotationReport, check_boxes, check_files_exist, configured_classes
 from .base import DetectionDataset

@@ -8,7 +8,7 @@ from typing import Any
 
 from mmengine.fileio import get
 
-from mmyolox.utils import UserError
+from mmyolox.errors import UserError
 
 from .annotations import first_few, nearest
 

@@ -8,7 +8,7 @@ import torch
 from mmengine.registry import FUNCTIONS
 from numpy.typing import NDArray
 
-from .transforms.scene import FILL
+from .canvas.scene import FILL
 
 PADDING_LABEL = -1
 

@@ -12,7 +12,7 @@ import numpy as np
 from mmengine.logging import print_log
 from numpy.typing import NDArray
 
-from mmyolox.utils.errors import UserError
+from mmyolox.errors import UserError
 from mmyolox.utils.memory import available_memory, processes_on_machine
 
 from .shared_bytes import SharedBytes

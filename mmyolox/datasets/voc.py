@@ -9,8 +9,8 @@ import numpy as np
 from mmengine.fileio import get_local_path, get_text
 from mmengine.logging import print_log
 
+from mmyolox.errors import UserError
 from mmyolox.registry import DATASETS
-from mmyolox.utils import UserError
 
 from .annotations import (
     AnnotationReport,
@@ -22,8 +22,8 @@ from .annotations import (
     nearest,
 )
 from .base import DetectionDataset
+from .canvas.images import UndecodableImageError
 from .transforms.loading import read_image
-from .transforms.sources import UndecodableImageError
 from .voc_xml import VocImage, read_voc_xml
 
 _IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.JPG', '.JPEG', '.png', '.PNG', '.bmp')

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mmyolox.utils.errors import UserError
+from mmyolox.errors import UserError
 
 _CORNERS = ('xmin', 'ymin', 'xmax', 'ymax')
 

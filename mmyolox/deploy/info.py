@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from mmyolox.utils.errors import UserError
+from mmyolox.errors import UserError
 from mmyolox.version import __version__
 
 METADATA_KEY = 'mmyolox'

@@ -1,4 +1,4 @@
-"""Greedy non-maximum suppression in NumPy, class by class: the answer of :mod:`mmyolox.ops.nms`.
+"""Greedy non-maximum suppression in NumPy, class by class: the answer of :mod:`mmyolox.nms`.
 
 Boxes are walked by falling score, and one goes when its IoU with a kept box of its class exceeds the
 threshold. Three ways lead there, each fast where the others are not:

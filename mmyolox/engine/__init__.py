@@ -1,7 +1,7 @@
 """What happens around the training steps."""
 
 # Registers the file backend `atomic_local` of our configs, also for a Runner that no tool of ours built.
-from mmyolox.utils.atomic import AtomicLocalBackend
+from mmyolox.utils.files import AtomicLocalBackend
 
 from .ema import YOLOXEMA
 from .hooks import (

@@ -7,8 +7,8 @@ import torch
 from mmengine.model import BaseAveragedModel
 from torch import Tensor, nn
 
+from mmyolox.errors import UserError
 from mmyolox.registry import MODELS
-from mmyolox.utils.errors import UserError
 
 
 @MODELS.register_module()

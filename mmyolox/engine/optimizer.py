@@ -10,8 +10,8 @@ from mmengine.optim import DefaultOptimWrapperConstructor, OptimWrapper
 from torch import nn
 from torch.optim import Optimizer
 
+from mmyolox.errors import UserError
 from mmyolox.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, OPTIMIZERS
-from mmyolox.utils.errors import UserError
 
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from mmyolox.datasets.annotations import nearest
 from mmyolox.datasets.coco_file import read_coco
+from mmyolox.errors import UserError
 from mmyolox.registry import METRICS
-from mmyolox.utils import UserError
-from mmyolox.utils.atomic import atomic_write
+from mmyolox.utils.files import atomic_write
 
 from .coco_curves import BACKENDS, IOU_THRESHOLDS, Comparison, Curves, Detections, Entry, coco_curves
 from .coco_summary import PRECISIONS, class_table, figures_of, summary_lines, value_of

@@ -6,8 +6,8 @@ from tempfile import TemporaryDirectory
 
 from mmyolox.deploy.info import METADATA_KEY
 from mmyolox.deploy.runtimes import Array, Runtime
+from mmyolox.errors import UserError
 from mmyolox.models import YOLODetector
-from mmyolox.utils.errors import UserError
 
 from .description import describe
 from .loaded import LoadedGraph

@@ -3,8 +3,8 @@
 from typing import TypeVar
 
 from mmyolox.deploy import ModelInfo
+from mmyolox.errors import UserError
 from mmyolox.models import YOLODetector
-from mmyolox.utils.errors import UserError
 
 from .options import ExportOptions
 
@@ -15,7 +15,7 @@ def describe(model: YOLODetector, options: ExportOptions) -> ModelInfo:
     """Describes the export of a model, for its metadata.
 
     Args:
-        model: Of :func:`mmyolox.inference.init_detector`.
+        model: Of :func:`mmyolox.apis.inference.init_detector`.
         options: Thresholds that are None are those of the model's ``test_cfg``.
 
     Raises:

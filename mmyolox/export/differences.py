@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmyolox.deploy import Detections
-from mmyolox.utils.errors import UserError
+from mmyolox.errors import UserError
 
 _CLEAR_SCORE = 0.3
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from mmyolox.utils.errors import UserError
+from mmyolox.errors import UserError
 
 from .options import ExportOptions
 from .precision import PRECISIONS, calibration_files
@@ -112,7 +112,7 @@ class Format:
         """Writes a detector.
 
         Args:
-            model: Of :func:`mmyolox.inference.init_detector`, in float32; not changed.
+            model: Of :func:`mmyolox.apis.inference.init_detector`, in float32; not changed.
             dst: The file, see :meth:`target`; its folder is made.
             options: What is to be in it.
 

@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mmyolox.apis.inference import Preparer
 from mmyolox.datasets.transforms import UndecodableImageError
 from mmyolox.deploy import ModelInfo
 from mmyolox.deploy.letterbox import letterbox
-from mmyolox.inference import Preparer
+from mmyolox.errors import UserError
 from mmyolox.models import YOLODetector
-from mmyolox.utils.errors import UserError
 
 Image = NDArray[np.uint8]
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from mmyolox.deploy import ModelInfo
 from mmyolox.deploy.runtimes import Array
-from mmyolox.utils.atomic import atomic_write
+from mmyolox.utils.files import atomic_write
 
 FLOAT32 = np.dtype(np.float32)
 

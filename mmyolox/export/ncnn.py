@@ -8,8 +8,8 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from mmyolox.deploy.runtimes import Array, Runtime
+from mmyolox.errors import UserError
 from mmyolox.models import YOLODetector
-from mmyolox.utils.errors import UserError
 
 from .description import describe
 from .loaded import LoadedGraph, read_sidecar, write_sidecar

@@ -6,13 +6,13 @@ import torch
 from mmcv.cnn.utils import fuse_conv_bn
 from torch import Tensor, nn
 
+from mmyolox.errors import UserError
 from mmyolox.models import YOLODetector
-from mmyolox.models.bbox import decode_bboxes, grid_priors
-from mmyolox.models.blocks import Focus
+from mmyolox.models.boxes import decode_bboxes, grid_priors
 from mmyolox.models.head import Outputs, level_columns
-from mmyolox.utils.errors import UserError
+from mmyolox.models.networks.blocks import Focus
+from mmyolox.models.networks.focus import focus_as_convolution
 
-from .focus import focus_as_convolution
 from .options import ExportOptions
 
 

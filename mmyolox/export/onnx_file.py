@@ -12,9 +12,9 @@ from torch import nn
 
 from mmyolox.deploy import ModelInfo
 from mmyolox.deploy.info import METADATA_KEY
+from mmyolox.errors import UserError
 from mmyolox.models import YOLODetector
-from mmyolox.utils.atomic import atomic_write
-from mmyolox.utils.errors import UserError
+from mmyolox.utils.files import atomic_write
 from mmyolox.version import __version__
 
 from .description import describe

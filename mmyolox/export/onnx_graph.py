@@ -25,7 +25,7 @@ def build(model: YOLODetector, options: ExportOptions, symmetric: bool) -> Model
     Inputs and outputs are the same in all precisions.
 
     Args:
-        model: Of :func:`mmyolox.inference.init_detector`.
+        model: Of :func:`mmyolox.apis.inference.init_detector`.
         options: What is to be in it.
         symmetric: How to quantise, see :func:`~mmyolox.export.quantize.quantise_onnx`.
     """

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from mmyolox.utils.errors import UserError
+from mmyolox.errors import UserError
 
 from .precision import FLOAT32, Precision
 

@@ -7,10 +7,10 @@ import numpy as np
 import torch
 from mmengine.config import ConfigDict
 
+from mmyolox.apis.points import as_detections, point_kind
 from mmyolox.deploy import Detections, ModelInfo
 from mmyolox.deploy.letterbox import fitted_size, letterbox
 from mmyolox.models import YOLODetector
-from mmyolox.points import as_detections, point_kind
 
 from .inputs import Image
 

@@ -12,9 +12,9 @@ import torch
 from mmengine.device import get_device
 
 from mmyolox.deploy.runtimes import Array, Runtime
+from mmyolox.errors import UserError
 from mmyolox.models import YOLODetector
-from mmyolox.utils.atomic import atomic_write
-from mmyolox.utils.errors import UserError
+from mmyolox.utils.files import atomic_write
 
 from .description import describe
 from .loaded import LoadedGraph, read_sidecar, write_sidecar

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from mmyolox.deploy.runtimes import Array, Runtime
 from mmyolox.models import YOLODetector
-from mmyolox.utils.atomic import atomic_write
+from mmyolox.utils.files import atomic_write
 
 from .description import describe
 from .loaded import LoadedGraph, read_sidecar, write_sidecar

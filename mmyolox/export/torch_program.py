@@ -9,7 +9,7 @@ from torch.export import Dim
 from mmyolox.deploy.info import METADATA_KEY
 from mmyolox.deploy.runtimes import Array, Runtime
 from mmyolox.models import YOLODetector
-from mmyolox.utils.atomic import atomic_write
+from mmyolox.utils.files import atomic_write
 
 from .description import describe
 from .loaded import LoadedGraph

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from mmyolox.deploy import ExportedModel
+from mmyolox.errors import UserError
 from mmyolox.models import YOLODetector
-from mmyolox.utils.errors import UserError
 
 from .differences import clear_score_of, match, row_differences
 from .formats import Format

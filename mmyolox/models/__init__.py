@@ -1,17 +1,17 @@
 """Networks, assignment, losses and predictions."""
 
+from .assigner import PairCosts, SimOTAAssigner
 from .assignment import Assignment
 from .batch_augments import YOLOXBatchFlip, YOLOXBatchHSV, YOLOXBatchSyncRandomResize
-from .csp_darknet import YOLOXCSPDarknet
-from .darknet53 import YOLOXDarknet53
 from .detector import YOLODetector
 from .head import YOLOXHead
-from .head_module import YOLOXHeadModule
-from .pafpn import YOLOXPAFPN
+from .networks.csp_darknet import YOLOXCSPDarknet
+from .networks.darknet53 import YOLOXDarknet53
+from .networks.head_module import YOLOXHeadModule
+from .networks.pafpn import YOLOXPAFPN
+from .networks.yolo_fpn import YOLOXFPN
 from .preprocessor import YOLOXDataPreprocessor
-from .sim_ota import PairCosts, SimOTAAssigner
 from .tta import YOLOXTTAModel
-from .yolo_fpn import YOLOXFPN
 
 __all__ = [
     'YOLOXFPN',

@@ -10,8 +10,8 @@ from mmengine.logging import MessageHub
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from mmyolox.errors import UserError
 from mmyolox.registry import MODELS
-from mmyolox.utils.errors import UserError
 
 _HSV_STREAM, _FLIP_STREAM = range(2)
 

@@ -11,15 +11,15 @@ from mmengine.model import BaseModule
 from mmengine.structures import InstanceData
 from torch import Tensor
 
-from mmyolox.ops import images_nms
+from mmyolox.errors import UserError
+from mmyolox.nms import images_nms
 from mmyolox.registry import MODELS, TASK_UTILS
-from mmyolox.utils.errors import UserError
 
+from .assigner import PairCosts
 from .assignment import Assignment
-from .bbox import bbox_ious, decode_bboxes, encode_bboxes, grid_priors, points_inside
-from .predictions import confident_priors, label_candidates, split_by_image, to_original
-from .rows import gather_rows, take_rows
-from .sim_ota import PairCosts
+from .boxes import bbox_ious, decode_bboxes, encode_bboxes, grid_priors, points_inside
+from .levels import gather_rows, take_rows
+from .postprocess import confident_priors, label_candidates, split_by_image, to_original
 
 Outputs = tuple[list[Tensor], ...]
 """What a head's convolutions give, lists of levels: class logits, regressions, objectness logits and more."""
@@ -89,7 +89,7 @@ class YOLOXHead(BaseModule):
         return self._losses(outputs, self._assign(outputs, priors, data_samples), priors, data_samples)
 
     def _priors(self, outputs: Outputs) -> Tensor:
-        """The priors (N, 3) of raw outputs, see :func:`~mmyolox.models.bbox.grid_priors`."""
+        """The priors (N, 3) of raw outputs, see :func:`~mmyolox.models.boxes.grid_priors`."""
         sizes = [(level.shape[2], level.shape[3]) for level in outputs[0]]
         return grid_priors(sizes, self.head_module.featmap_strides, outputs[0][0].device)
 
@@ -207,7 +207,7 @@ class YOLOXHead(BaseModule):
 
         Args:
             outputs: of :meth:`forward`.
-            priors: (N, 3), see :func:`~mmyolox.models.bbox.grid_priors`.
+            priors: (N, 3), see :func:`~mmyolox.models.boxes.grid_priors`.
             decode: whether to give pixels of the input, or offsets from the prior's corner in strides.
 
         Returns:

@@ -7,8 +7,8 @@ import torch
 from mmengine.model import BaseDataPreprocessor
 from torch import nn
 
+from mmyolox.errors import UserError
 from mmyolox.registry import MODELS
-from mmyolox.utils.errors import UserError
 
 
 @MODELS.register_module()

@@ -6,7 +6,7 @@ from mmdet.structures import DetDataSample
 from mmengine.model import BaseTTAModel
 from mmengine.structures import InstanceData
 
-from mmyolox.ops import batched_nms
+from mmyolox.nms import batched_nms
 from mmyolox.registry import MODELS
 
 

@@ -1,5 +1,1 @@
-"""What the packages and the tools share."""
-
-from .errors import UserError
-
-__all__ = ['UserError']
+"""What has no subject of its own: files, memory, threads, and what tools do alike."""

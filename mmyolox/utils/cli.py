@@ -10,7 +10,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .errors import UserError
+from mmyolox.errors import UserError
+
 from .malloc import keep_freed_memory
 
 STARTED = time.monotonic()

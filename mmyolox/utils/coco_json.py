@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .atomic import atomic_write
+from .files import atomic_write
 
 Box = tuple[float, float, float, float]
 

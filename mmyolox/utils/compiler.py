@@ -7,7 +7,7 @@ import sys
 import sysconfig
 from pathlib import Path
 
-from .errors import UserError
+from mmyolox.errors import UserError
 
 
 def require_compiler(device: str) -> None:

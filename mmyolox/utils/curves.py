@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .errors import UserError
+from mmyolox.errors import UserError
 
 Points = dict[str, dict[int, float]]
 """Curves by name; each is a value by step."""

@@ -8,7 +8,7 @@ import torch
 from mmcv.cnn.utils import fuse_conv_bn
 from torch import nn
 
-from .errors import UserError
+from mmyolox.errors import UserError
 
 if TYPE_CHECKING:
     from mmyolox.models import YOLODetector

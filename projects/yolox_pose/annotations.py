@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mmyolox.datasets.annotations import first_few
 from mmyolox.datasets.coco_file import CocoAnnotations, Entry
-from mmyolox.utils import UserError
+from mmyolox.errors import UserError
 
 from .keypoints import without_outliers
 from .skeleton import Skeleton

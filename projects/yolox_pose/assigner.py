@@ -9,9 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mmyolox.models import PairCosts, SimOTAAssigner
-from mmyolox.models.bbox import bbox_ious
-from mmyolox.models.rows import flat_cells, gather_rows
-from mmyolox.models.sim_ota import slices
+from mmyolox.models.assigner import slices
+from mmyolox.models.boxes import bbox_ious
+from mmyolox.models.levels import flat_cells, gather_rows
 from mmyolox.registry import TASK_UTILS
 
 from .decoding import decode_keypoints
@@ -69,7 +69,7 @@ class PoseSimOTAAssigner(SimOTAAssigner):
             offsets: (B, 2K, H, W) of each level, see :func:`.decoding.decode_keypoints`.
             vis_logits: (B, K, H, W) of each level.
             pred_bboxes: (B, N, 4) float32 xyxy in input pixels.
-            priors: (N, 3) float32, see :func:`mmyolox.models.bbox.grid_priors`.
+            priors: (N, 3) float32, see :func:`mmyolox.models.boxes.grid_priors`.
             gt_bboxes: (B, M, 4) float32 xyxy in input pixels.
             targets: of the B x M ground truths.
         """

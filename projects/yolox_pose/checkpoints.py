@@ -1,6 +1,6 @@
 """What the weights of a pose model tell, for :mod:`mmyolox.convert`, which imports this module.
 
-And what the points of an exported one are, for :mod:`mmyolox.points`, which does so too.
+And what the points of an exported one are, for :mod:`mmyolox.apis.points`, which does so too.
 
 MMYOLO's YOLOX-Pose has our layout, so that it needs no translation; for MMPose's see
 :mod:`.mmpose_checkpoints`.
@@ -11,9 +11,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from mmyolox.convert.architecture import HEAD, Architecture, Family, register_family
-from mmyolox.convert.sources import register_source
-from mmyolox.points import register_points
+from mmyolox.apis.points import register_points
+from mmyolox.checkpoints.recognise import HEAD, Architecture, Family, register_family
+from mmyolox.checkpoints.sources.base import register_source
 
 from . import exported, mmpose_checkpoints
 from .head_module import YOLOXPoseHeadModule

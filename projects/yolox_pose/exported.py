@@ -6,8 +6,8 @@ import torch
 from mmengine.structures import InstanceData
 from torch import Tensor
 
+from mmyolox.apis.points import PointKind
 from mmyolox.deploy import ModelInfo
-from mmyolox.points import PointKind
 
 from .instances import PoseInstances
 from .skeleton_defaults import default_sigma

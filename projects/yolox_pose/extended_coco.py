@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from pycocotools import coco, cocoeval
 
-from mmyolox.utils import UserError
+from mmyolox.errors import UserError
 
 _BOX_TO_AREA = 0.53
 """How much of its box an object covers on average, where areas are not used (xtcocotools)."""

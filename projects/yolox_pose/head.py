@@ -9,11 +9,11 @@ import torch.nn.functional as F
 from mmengine.structures import InstanceData
 from torch import Tensor
 
+from mmyolox.errors import UserError
 from mmyolox.models import Assignment, PairCosts, YOLOXHead
 from mmyolox.models.head import Outputs, all_reduce_mean, level_columns
-from mmyolox.models.rows import pick_rows, take_rows
+from mmyolox.models.levels import pick_rows, take_rows
 from mmyolox.registry import MODELS
-from mmyolox.utils import UserError
 
 from .assigner import PoseSimOTAAssigner
 from .decoding import decode_keypoints, keypoints_to_original, swap_sides

@@ -9,10 +9,10 @@ import torch
 from numpy.typing import NDArray
 
 from mmyolox.datasets.coco_file import CocoAnnotations
+from mmyolox.errors import UserError
 from mmyolox.evaluation.coco_curves import Comparison, Entry
 from mmyolox.evaluation.coco_metric import YOLOXCocoMetric
 from mmyolox.registry import METRICS
-from mmyolox.utils import UserError
 
 from .annotations import check_length, class_keypoints
 from .skeleton import Skeleton

@@ -1,4 +1,4 @@
-"""Plane geometry of keypoints, as :mod:`mmyolox.datasets.transforms.geometry` has it of boxes.
+"""Plane geometry of keypoints, as :mod:`mmyolox.datasets.canvas.geometry` has it of boxes.
 
 Keypoints are (M, K, 3): x and y in continuous pixel coordinates, and COCO's visibility: 0 not labelled, 1
 labelled but hidden, 2 seen. Those not labelled are all zero.
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mmyolox.datasets.transforms.geometry import Size, transform_points
+from mmyolox.datasets.canvas.geometry import Size, transform_points
 
 
 def without_outliers(keypoints: np.ndarray, size: Size | np.ndarray) -> np.ndarray:

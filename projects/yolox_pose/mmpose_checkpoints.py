@@ -8,9 +8,9 @@ from collections.abc import Collection, Mapping
 
 from torch import Tensor
 
-from mmyolox.convert import mmdet
-from mmyolox.convert.sources import Source, Translation, rename_all
-from mmyolox.utils import UserError
+from mmyolox.checkpoints.sources import mmdet
+from mmyolox.checkpoints.sources.base import Source, Translation, rename_all
+from mmyolox.errors import UserError
 
 _THEIRS = 'head.head_module.'
 _OURS = 'bbox_head.head_module.multi_level_'

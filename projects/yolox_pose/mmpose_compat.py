@@ -13,7 +13,7 @@ from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
-from mmyolox.utils.components import INSTALL_COMMANDS
+from mmyolox.config.components import INSTALL_COMMANDS
 
 INSTALL = 'pip install --no-deps mmpose==1.3.2 munkres'
 """All that MMPose's metrics, data sets and models need beside mmyolox; the other dependencies are unused."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from mmyolox.utils import UserError
+from mmyolox.errors import UserError
 
 
 def read_metainfo(path: str) -> dict[str, Any]:

@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mmyolox.models.rows import gather_rows
+from mmyolox.errors import UserError
+from mmyolox.models.levels import gather_rows
 from mmyolox.registry import MODELS
-from mmyolox.utils import UserError
 
 
 def _diagonals(bboxes: Tensor, areas: Tensor) -> Tensor:

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from mmyolox.utils import UserError
-from mmyolox.utils.config_classes import brief, read_categories
+from mmyolox.config.classes import brief, read_categories
+from mmyolox.errors import UserError
 
 from .mmpose_file import read_metainfo
 from .skeleton_defaults import COCO_SIGMAS, common, default_sigma, side, side_pairs, tell_defaults

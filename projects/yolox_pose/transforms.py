@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from mmyolox.datasets.canvas.instances import IGNORED
 from mmyolox.datasets.transforms import LoadAnnotations, PackDetInputs
-from mmyolox.datasets.transforms.instances import IGNORED
 from mmyolox.registry import TRANSFORMS
 
 from .keypoints import map_areas, map_keypoints

@@ -9,9 +9,9 @@ import numpy as np
 from mmengine.structures import InstanceData
 from numpy.typing import NDArray
 
+from mmyolox.apis.drawing import Picture, YOLOXVisualizer
 from mmyolox.deploy.draw import line_width
 from mmyolox.registry import VISUALIZERS
-from mmyolox.visualization import Picture, YOLOXVisualizer
 
 from .skeleton import Skeleton, mmpose_metainfo
 

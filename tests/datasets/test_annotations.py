@@ -15,7 +15,7 @@ from mmyolox.datasets.annotations import (
     first_few,
     nearest,
 )
-from mmyolox.utils import UserError
+from mmyolox.errors import UserError
 
 NAN, INF = float('nan'), float('inf')
 

@@ -12,7 +12,6 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from mmdet.datasets.transforms import PhotoMetricDistortion
-from small_sets import open_coco, write_coco
 from torch.utils.data import DataLoader
 
 from mmyolox.datasets import SeededSampler, yolox_collate
@@ -29,7 +28,8 @@ from mmyolox.datasets.transforms import (
     YOLOXHSVRandomAug,
     YOLOXMixUp,
 )
-from mmyolox.utils import UserError
+from mmyolox.errors import UserError
+from tests.datasets.small_sets import open_coco, write_coco
 
 
 def loading():

@@ -10,8 +10,8 @@ from mmengine.dataset import ClassBalancedDataset
 from pycocotools.coco import COCO
 
 from mmyolox.datasets import YOLOXCocoDataset
+from mmyolox.errors import UserError
 from mmyolox.registry import DATASETS
-from mmyolox.utils import UserError
 
 NAMES = ('dog', 'cat', 'bird')
 IDS = (7, 3, 90)

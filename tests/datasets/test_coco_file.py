@@ -5,7 +5,7 @@ import json
 import pytest
 
 from mmyolox.datasets.coco_file import read_coco
-from mmyolox.utils import UserError
+from mmyolox.errors import UserError
 
 
 def content():

@@ -9,7 +9,6 @@ import cv2
 import numpy as np
 import pytest
 from mmengine.dataset import BaseDataset, ConcatDataset
-from small_sets import open_coco, write_coco
 from torch.utils.data import DataLoader
 
 from mmyolox.datasets import SeededSampler, yolox_collate
@@ -25,7 +24,8 @@ from mmyolox.datasets.transforms import (
     YOLOXHSVRandomAug,
     YOLOXMixUp,
 )
-from mmyolox.utils import UserError
+from mmyolox.errors import UserError
+from tests.datasets.small_sets import open_coco, write_coco
 
 SIZES = [(4, 6), (1, 1), (3, 3)]
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from mmengine.dataset import ClassBalancedDataset, ConcatDataset, DefaultSampler, RepeatDataset
 from mmengine.hooks import DistSamplerSeedHook
-from small_sets import open_coco, write_coco
 
 from mmyolox.datasets import DetectionDataset, SeededSampler, detection_datasets
 from mmyolox.datasets.transforms import LoadAnnotations, LoadImage, Mosaic, PackDetInputs, RandomAffine
 from mmyolox.registry import DATA_SAMPLERS
+from tests.datasets.small_sets import open_coco, write_coco
 
 LOADING = [LoadImage(), LoadAnnotations()]
 PIPELINE = [*LOADING, Mosaic(LOADING), RandomAffine(), PackDetInputs()]

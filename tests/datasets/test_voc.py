@@ -6,8 +6,8 @@ import pytest
 
 from mmyolox.datasets import YOLOXVOCDataset
 from mmyolox.datasets.voc_xml import read_voc_xml
+from mmyolox.errors import UserError
 from mmyolox.registry import DATASETS
-from mmyolox.utils import UserError
 
 
 def xml_text(objects, size=(100, 50), filename='a.jpg'):

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from mmyolox.config.load import load_config
 from mmyolox.deploy import DeployError, ModelInfo
-from mmyolox.utils.config import load_config
 
 SMALL = dict(classes=['cat', 'dog'], input_size=[416, 640])
 POSE = ModelInfo(

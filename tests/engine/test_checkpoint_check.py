@@ -11,10 +11,10 @@ from mmengine.runner import CheckpointLoader, Runner
 from mmengine.runner.checkpoint import load_from_http, load_from_local
 from torch import nn
 
+from mmyolox.checkpoints.load import load_checkpoint, use_safe_loading
 from mmyolox.engine import CheckpointCheckHook
-from mmyolox.utils import UserError
-from mmyolox.utils.atomic import AtomicLocalBackend
-from mmyolox.utils.checkpoint import load_checkpoint, use_safe_loading
+from mmyolox.errors import UserError
+from mmyolox.utils.files import AtomicLocalBackend
 
 
 class Tiny(BaseModel):

@@ -6,8 +6,8 @@ from mmdet.models.layers.ema import ExpMomentumEMA
 from torch import nn
 
 from mmyolox.engine import YOLOXEMA
+from mmyolox.errors import UserError
 from mmyolox.registry import MODELS
-from mmyolox.utils import UserError
 
 
 def small_model():

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mmyolox.engine import InvalidLossHook
-from mmyolox.utils import UserError
+from mmyolox.errors import UserError
 
 NAN, INF = float('nan'), float('inf')
 

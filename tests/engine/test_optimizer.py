@@ -11,7 +11,7 @@ from torch import nn
 
 from mmyolox.engine import AutocastOptimWrapper, YOLOXOptimWrapperConstructor
 from mmyolox.engine.optimizer import merge_groups
-from mmyolox.utils import UserError
+from mmyolox.errors import UserError
 
 NO_DECAY = dict(norm_decay_mult=0.0, bias_decay_mult=0.0)
 SGD = dict(type='SGD', lr=0.1, momentum=0.9, nesterov=True, weight_decay=0.1)

@@ -9,7 +9,16 @@ import sys
 
 import numpy as np
 import pytest
-from coco_cases import (
+from mmengine.evaluator import Evaluator
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+from mmyolox.errors import UserError
+from mmyolox.evaluation import YOLOXCocoMetric, coco_curves
+from mmyolox.evaluation.coco_curves import BACKENDS, Comparison
+from mmyolox.evaluation.coco_summary import Figure, coco_figures
+from mmyolox.registry import METRICS
+from tests.evaluation.coco_cases import (
     IDS,
     NAMES,
     crowded,
@@ -20,15 +29,6 @@ from coco_cases import (
     reference,
     sample,
 )
-from mmengine.evaluator import Evaluator
-from pycocotools.coco import COCO
-from pycocotools.cocoeval import COCOeval
-
-from mmyolox.evaluation import YOLOXCocoMetric, coco_curves
-from mmyolox.evaluation.coco_curves import BACKENDS, Comparison
-from mmyolox.evaluation.coco_summary import Figure, coco_figures
-from mmyolox.registry import METRICS
-from mmyolox.utils import UserError
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import copy
 
-from export_models import options
+from tests.export.models import options
 
 
 def calmed(model):

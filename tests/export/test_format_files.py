@@ -7,16 +7,16 @@ import onnx
 import openvino
 import pytest
 import torch
-from export_models import CLOSE, expected_rows, noise, options, shared_detector
 from onnx import TensorProto
 
 from mmyolox.deploy import ExportedModel, ModelInfo
+from mmyolox.errors import UserError
 from mmyolox.export.description import describe
 from mmyolox.export.formats import FORMATS
 from mmyolox.export.onnx_half import halve
 from mmyolox.export.onnx_nodes import nodes_after_network, nodes_before_network
 from mmyolox.export.precision import Precision
-from mmyolox.utils import UserError
+from tests.export.models import CLOSE, expected_rows, noise, options, shared_detector
 
 FP16 = Precision('fp16')
 

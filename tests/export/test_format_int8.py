@@ -7,18 +7,18 @@ import numpy as np
 import onnx
 import openvino
 import pytest
-from calm_models import calmed, keeping_options
-from export_models import noise, options, small_detector
 from onnx import numpy_helper
 
+from mmyolox.config.load import load_config
 from mmyolox.deploy import ExportedModel
+from mmyolox.errors import UserError
 from mmyolox.export import onnx_graph
 from mmyolox.export.formats import FORMATS
 from mmyolox.export.onnx_file import save_onnx
 from mmyolox.export.precision import Precision
 from mmyolox.export.verify import compare
-from mmyolox.utils import UserError
-from mmyolox.utils.config import load_config
+from tests.export.calm_models import calmed, keeping_options
+from tests.export.models import noise, options, small_detector
 
 pytest.importorskip('nncf')
 

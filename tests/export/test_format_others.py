@@ -5,10 +5,9 @@ import platform
 import numpy as np
 import pytest
 import torch
-from calm_models import calmed, keeping_options
-from export_models import CLOSE, expected_rows, noise, options, shared_detector
 
 from mmyolox.deploy import ExportedModel, ModelInfo
+from mmyolox.errors import UserError
 from mmyolox.export.formats import FORMATS
 from mmyolox.export.inputs import made_images
 from mmyolox.export.ncnn import _channels
@@ -16,7 +15,8 @@ from mmyolox.export.network import ExportNetwork
 from mmyolox.export.precision import Precision
 from mmyolox.export.unit_pixels import UnitPixelNetwork
 from mmyolox.export.verify import compare
-from mmyolox.utils import UserError
+from tests.export.calm_models import calmed, keeping_options
+from tests.export.models import CLOSE, expected_rows, noise, options, shared_detector
 
 
 @pytest.mark.parametrize('name', ['ncnn', 'tflite', 'coreml'])

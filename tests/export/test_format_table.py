@@ -9,11 +9,11 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
-from export_models import options
 
+from mmyolox.errors import UserError
 from mmyolox.export.formats import FORMATS
 from mmyolox.export.precision import Precision, calibration_files
-from mmyolox.utils import UserError
+from tests.export.models import options
 
 
 @pytest.fixture

@@ -6,16 +6,16 @@ from types import SimpleNamespace
 
 import onnx
 import pytest
-from export_models import options, shared_detector
 from onnx import TensorProto
 
 from mmyolox.deploy import ModelInfo
+from mmyolox.errors import UserError
 from mmyolox.export import tensorrt_engine
 from mmyolox.export.description import describe
 from mmyolox.export.onnx_file import build_onnx
 from mmyolox.export.precision import Precision
 from mmyolox.export.tensorrt_engine import shape_range
-from mmyolox.utils import UserError
+from tests.export.models import options, shared_detector
 
 
 class Builder:

@@ -8,20 +8,20 @@ import cv2
 import numpy as np
 import onnx
 import pytest
-from calm_models import calmed, keeping_options
-from export_models import options, shared_detector
 from onnx import numpy_helper
 
+from mmyolox.apis.evaluate import average_precision, coco_data, image_dataset
+from mmyolox.config.load import load_config
 from mmyolox.deploy import Detections, ExportedModel
-from mmyolox.export.average_precision import average_precision, coco_data, image_dataset
+from mmyolox.errors import UserError
 from mmyolox.export.differences import clear_score_of, match, row_differences
 from mmyolox.export.formats import FORMATS
 from mmyolox.export.inputs import made_images
 from mmyolox.export.precision import Precision
 from mmyolox.export.reference import Reference
 from mmyolox.export.verify import compare, verify
-from mmyolox.utils import UserError
-from mmyolox.utils.config import load_config
+from tests.export.calm_models import calmed, keeping_options
+from tests.export.models import options, shared_detector
 
 ONNX = FORMATS['onnx']
 
@@ -46,8 +46,8 @@ def detections(*rows):
 )
 def test_a_right_file_passes(tmp_path, images, asked):
     chosen = options(**asked)
-    path = ONNX.export(shared_detector(), tmp_path / 'a', chosen)
-    report = verify(shared_detector(), path, ONNX, chosen, images)
+    path = ONNX.export(calm_detector(), tmp_path / 'a', chosen)
+    report = verify(calm_detector(), path, ONNX, chosen, images)
     assert report.images == 3
     assert report.objects > 10
     assert report.found > 0.98
@@ -172,7 +172,7 @@ def test_made_images_differ_in_size():
 
 def test_ap_of_both(tmp_path, images, capsys):
     """The model's own detections are the ground truth."""
-    model = shared_detector()
+    model = calm_detector()
     model.cfg = load_config('yolox_nano_fast_8xb8-300e_coco')
     chosen = options(score_thr=0.2)
     path = ONNX.export(model, tmp_path / 'a', chosen)

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from export_models import options, shared_detector
 
 from mmyolox.deploy import ExportedModel
 from mmyolox.export.description import describe
@@ -11,6 +10,7 @@ from mmyolox.export.inputs import made_images
 from mmyolox.export.loaded import LoadedGraph
 from mmyolox.export.network import ExportNetwork
 from mmyolox.export.verify import compare
+from tests.export.models import options, shared_detector
 
 MODEL_INPUT = (64, 96)
 

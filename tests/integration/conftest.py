@@ -1,7 +1,8 @@
 """Data for the integration tests, made once."""
 
 import pytest
-from runs import run_tool, succeed, write_config
+
+from tests.integration.runs import run_tool, succeed, write_config
 
 
 @pytest.fixture(scope='session')

@@ -2,9 +2,9 @@
 
 import torch
 from mmengine.device import get_device
-from runs import load, read_record, run_tool, succeed
 
 from mmyolox.utils.precision import has_bfloat16
+from tests.integration.runs import load, read_record, run_tool, succeed
 
 
 def test_amp_trains_float32_weights_or_says_that_it_cannot(config, tmp_path):

@@ -5,7 +5,8 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from runs import largest_difference, load, read_record, run_tool, succeed
+
+from tests.integration.runs import largest_difference, load, read_record, run_tool, succeed
 
 # Batch norm is frozen: its statistics are those of one process' share of the batch otherwise (on accelerators
 # SyncBN, `sync_bn='torch'`, is the alternative; PyTorch has none for the CPU).

@@ -4,7 +4,8 @@ import json
 
 import pytest
 import torch
-from runs import read_record, run_tool, succeed
+
+from tests.integration.runs import read_record, run_tool, succeed
 
 
 def error_line(result) -> str:

@@ -2,7 +2,8 @@
 
 import pytest
 import torch
-from runs import largest_difference, load, read_record, run_tool, succeed
+
+from tests.integration.runs import largest_difference, load, read_record, run_tool, succeed
 
 
 def test_killed_and_resumed_run_ends_with_the_same_bits(config, tmp_path):

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from mmyolox.models import YOLOXHead
-from mmyolox.models.bbox import grid_priors
+from mmyolox.models.boxes import grid_priors
 
 NUM_CLASSES = 3
 STRIDES = (8, 16, 32)

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import torch
 
-from mmyolox.models.bbox import decode_bboxes, grid_priors
-from mmyolox.models.sim_ota import SimOTAAssigner
+from mmyolox.models.assigner import SimOTAAssigner
+from mmyolox.models.boxes import decode_bboxes, grid_priors
 
 KINDS = (
     'scattered',

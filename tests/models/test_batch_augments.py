@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from batches import make_batch, set_run
 
 from mmyolox.datasets.transforms import YOLOXHSVRandomAug
 from mmyolox.datasets.transforms.color import shift_hsv as shift_hsv_by_opencv
+from mmyolox.errors import UserError
 from mmyolox.models import YOLOXBatchFlip, YOLOXBatchHSV, YOLOXBatchSyncRandomResize
 from mmyolox.models.batch_augments import shift_hsv
 from mmyolox.registry import MODELS
-from mmyolox.utils.errors import UserError
+from tests.models.batches import make_batch, set_run
 
 TINY_RANGE = (10 / 13, 20 / 13)
 

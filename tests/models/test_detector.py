@@ -14,10 +14,10 @@ from torch._dynamo.testing import CompileCounter
 
 from mmyolox.datasets import yolox_collate
 from mmyolox.engine import AutocastOptimWrapper
+from mmyolox.errors import UserError
 from mmyolox.models import YOLODetector
 from mmyolox.models.detector import pack_prediction
 from mmyolox.registry import MODELS
-from mmyolox.utils.errors import UserError
 
 TEST_CFG = dict(score_thr=0.0, multi_label=True, nms_pre=200, nms=dict(iou_threshold=0.65), max_per_img=20)
 TRAIN_CFG = dict(assigner=dict(type='SimOTAAssigner'))

@@ -5,13 +5,20 @@ import functools
 import pytest
 import torch
 import torch.nn.functional as F
-from given_outputs import GivenOutputs, flatten, given_head, plain_losses, random_outputs, samples
 from torch._dynamo.testing import CompileCounter
 
 from mmyolox.models import PairCosts, YOLOXHead
-from mmyolox.models.bbox import bbox_ious, decode_bboxes, encode_bboxes
+from mmyolox.models.boxes import bbox_ious, decode_bboxes, encode_bboxes
 from mmyolox.models.head import all_reduce_mean
 from mmyolox.registry import MODELS
+from tests.models.given_outputs import (
+    GivenOutputs,
+    flatten,
+    given_head,
+    plain_losses,
+    random_outputs,
+    samples,
+)
 
 TWO_IMAGES = samples([(4, 4, 40, 60, 1), (20, 8, 52, 30, 2), (30, 30, 31, 31, 0)], [(0, 0, 64, 64, 0)])
 

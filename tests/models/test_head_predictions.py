@@ -6,12 +6,19 @@ import math
 import numpy as np
 import pytest
 import torch
-from given_outputs import TEST_CFG, GivenOutputs, flatten, given_head, plain_predictions, random_outputs
 
+from mmyolox.errors import UserError
 from mmyolox.models import YOLOXHead
-from mmyolox.models.bbox import decode_bboxes
-from mmyolox.models.predictions import to_original
-from mmyolox.utils.errors import UserError
+from mmyolox.models.boxes import decode_bboxes
+from mmyolox.models.postprocess import to_original
+from tests.models.given_outputs import (
+    TEST_CFG,
+    GivenOutputs,
+    flatten,
+    given_head,
+    plain_predictions,
+    random_outputs,
+)
 
 IDENTITY = dict(matrix=np.eye(3), ori_shape=(64, 64))
 

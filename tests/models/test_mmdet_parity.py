@@ -13,10 +13,10 @@ from mmdet.models.task_modules.assigners import SimOTAAssigner as PeerAssigner
 from mmengine.config import ConfigDict
 from mmengine.registry import DefaultScope
 from mmengine.structures import InstanceData
-from sim_ota_cases import KINDS, dense_ious, random_problem
 from torch import nn
 
 from mmyolox.models import YOLODetector
+from tests.models.sim_ota_cases import KINDS, dense_ious, random_problem
 
 NUM_CLASSES = 5
 WIDEN = 0.125

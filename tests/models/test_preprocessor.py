@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from batches import make_batch, set_run
 
+from mmyolox.errors import UserError
 from mmyolox.models import YOLOXDataPreprocessor
 from mmyolox.registry import MODELS
-from mmyolox.utils.errors import UserError
+from tests.models.batches import make_batch, set_run
 
 
 @pytest.mark.parametrize('training', [False, True])

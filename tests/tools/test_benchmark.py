@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from tool_loading import load_tool
 
-from mmyolox.utils import UserError
+from mmyolox.errors import UserError
+from tests.tools.tool_loading import load_tool
 
 benchmark = load_tool('analysis_tools/benchmark.py')
 
@@ -54,7 +54,7 @@ def test_medians_are_those_of_the_batches_after_the_warmup(run, tmp_path, monkey
 
 def test_stages_take_a_batch_to_its_detections(tmp_path, monkeypatch):
     """The stages together do what ``detect`` does."""
-    from mmyolox.inference import Preparer, detect, init_detector
+    from mmyolox.apis.inference import Preparer, detect, init_detector
     from mmyolox.models import YOLOXHead
 
     args = benchmark.parse_args([CONFIG, *SMALL, 'model.test_cfg.score_thr=0.02'])

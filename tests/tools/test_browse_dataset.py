@@ -4,11 +4,11 @@ import cv2
 import numpy as np
 import pytest
 from mmengine.config import Config
-from tool_loading import load_tool
 
-from mmyolox.utils import UserError
-from mmyolox.utils.draw import class_colour, draw_boxes
-from mmyolox.visualization import YOLOXVisualizer
+from mmyolox.apis.draw import class_colour, draw_boxes
+from mmyolox.apis.drawing import YOLOXVisualizer
+from mmyolox.errors import UserError
+from tests.tools.tool_loading import load_tool
 
 browse = load_tool('analysis_tools/browse_dataset.py')
 scenes = load_tool('dataset_converters/shape_scenes.py')

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from tool_loading import load_tool
 
-from mmyolox.convert.architecture import Architecture
-from mmyolox.convert.sources import known_sources
-from mmyolox.utils import UserError
+from mmyolox.checkpoints.recognise import Architecture
+from mmyolox.checkpoints.sources.base import known_sources
+from mmyolox.errors import UserError
+from tests.tools.tool_loading import load_tool
 
 converter = load_tool('model_converters/convert_checkpoint.py')
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from tool_loading import load_tool
 
-from mmyolox.utils import UserError
-from mmyolox.utils.config_files import find_config
+from mmyolox.config.files import find_config
+from mmyolox.errors import UserError
+from tests.tools.tool_loading import load_tool
 
 demo = load_tool('demo.py')
 

@@ -10,14 +10,14 @@ import onnx
 import pytest
 import torch
 from mmengine.registry import init_default_scope
-from tool_loading import TOOLS, load_tool
 
+from mmyolox.config.load import load_config
 from mmyolox.deploy import ExportedModel
+from mmyolox.errors import UserError
 from mmyolox.export.formats import FORMATS
 from mmyolox.export.precision import Precision
 from mmyolox.registry import MODELS
-from mmyolox.utils import UserError
-from mmyolox.utils.config import load_config
+from tests.tools.tool_loading import TOOLS, load_tool
 
 export = load_tool('deployment/export.py')
 

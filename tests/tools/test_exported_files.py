@@ -6,16 +6,16 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from export_models import export_onnx
 from mmengine.registry import init_default_scope
-from tool_loading import load_tool
 
+from mmyolox.apis.inference import detect, init_detector
+from mmyolox.config.load import load_config
+from mmyolox.errors import UserError
 from mmyolox.evaluation import YOLOXCocoMetric
 from mmyolox.export.options import ExportOptions
-from mmyolox.inference import detect, init_detector
 from mmyolox.registry import MODELS
-from mmyolox.utils import UserError
-from mmyolox.utils.config import load_config
+from tests.export.models import export_onnx
+from tests.tools.tool_loading import load_tool
 
 image_demo = load_tool('image_demo.py')
 evaluate = load_tool('deployment/test.py')

@@ -1,9 +1,9 @@
 """tools/analysis_tools/get_flops.py on our configs."""
 
 import pytest
-from tool_loading import load_tool
 
-from mmyolox.utils import UserError
+from mmyolox.errors import UserError
+from tests.tools.tool_loading import load_tool
 
 get_flops = load_tool('analysis_tools/get_flops.py')
 

@@ -15,13 +15,13 @@ import torch
 from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
 from pycocotools.coco import COCO
-from tool_loading import TOOLS, load_tool
 
-from mmyolox.inference import detect, init_detector
+from mmyolox.apis.drawing import YOLOXVisualizer
+from mmyolox.apis.inference import detect, init_detector
+from mmyolox.config.load import load_config
+from mmyolox.errors import UserError
 from mmyolox.registry import MODELS, VISUALIZERS
-from mmyolox.utils import UserError
-from mmyolox.utils.config import load_config
-from mmyolox.visualization import YOLOXVisualizer
+from tests.tools.tool_loading import TOOLS, load_tool
 
 image_demo = load_tool('image_demo.py')
 
@@ -115,7 +115,7 @@ def photos(tmp_path):
 
 
 def test_pictures_and_predictions(run, checkpoint, photos, tmp_path, monkeypatch):
-    monkeypatch.setattr('mmyolox.inference.print_log', lambda *_: None)
+    monkeypatch.setattr('mmyolox.apis.inference.print_log', lambda *_: None)
     out = tmp_path / 'out'
     printed = run(image_demo, photos, CONFIG, checkpoint, '--out-dir', out, *OPTIONS)
     results = json.loads((out / 'predictions.json').read_text())
@@ -144,7 +144,7 @@ def test_pictures_and_predictions(run, checkpoint, photos, tmp_path, monkeypatch
 
 @pytest.mark.parametrize('options', [('--workers', 0), ('--workers', 3, '--batch-size', 1)], ids=str)
 def test_threads_change_nothing(run, checkpoint, photos, tmp_path, options, monkeypatch):
-    monkeypatch.setattr('mmyolox.inference.print_log', lambda *_: None)
+    monkeypatch.setattr('mmyolox.apis.inference.print_log', lambda *_: None)
     for out, extra in (('a', ()), ('b', options)):
         run(image_demo, photos, CONFIG, checkpoint, '--out-dir', tmp_path / out, *extra, *OPTIONS)
     for name in ('wide.png', 'sub/small.png'):
@@ -207,7 +207,7 @@ def test_a_higher_threshold_and_no_file(run, checkpoint, photos, tmp_path):
 
 
 def test_no_image_that_decodes(run, checkpoint, photos, tmp_path, monkeypatch):
-    monkeypatch.setattr('mmyolox.inference.print_log', lambda *_: None)
+    monkeypatch.setattr('mmyolox.apis.inference.print_log', lambda *_: None)
     with pytest.raises(UserError, match='none of 1 images can be decoded'):
         run(image_demo, photos / 'broken.jpg', CONFIG, checkpoint, '--out-dir', tmp_path / 'out', *OPTIONS)
     assert not (tmp_path / 'out').exists()
@@ -356,7 +356,7 @@ def video(tmp_path, monkeypatch):
     def make(*args, **options):
         (tmp_path / 'clip.mkv').touch()
         frames = Frames(*args, **options)
-        monkeypatch.setattr('mmyolox.video.VideoReader', lambda path: frames)
+        monkeypatch.setattr('mmyolox.apis.video.VideoReader', lambda path: frames)
         return frames
 
     return make
@@ -426,7 +426,7 @@ def test_grey_frames_for_a_network_that_takes_them(run, tmp_path, video, monkeyp
             yield SimpleNamespace(img_id=number, pred_instances=found)
 
     monkeypatch.setattr(image_demo, 'predictions', nothing_found)
-    monkeypatch.setattr('mmyolox.inference.init_detector', lambda *_, **__: grey_model())
+    monkeypatch.setattr('mmyolox.apis.inference.init_detector', lambda *_, **__: grey_model())
     video(2)
     run(image_demo, tmp_path / 'clip.mkv', CONFIG, 'w.pth', '--out-dir', tmp_path / 'out')
     assert shapes == [(48, 64)] * 2
@@ -477,7 +477,7 @@ def test_mistakes_with_videos(tmp_path, source, out_dir, message):
 
 
 def test_a_folder_with_the_name_of_a_video(run, checkpoint, photos, tmp_path, monkeypatch):
-    monkeypatch.setattr('mmyolox.inference.print_log', lambda *_: None)
+    monkeypatch.setattr('mmyolox.apis.inference.print_log', lambda *_: None)
     folder = photos.rename(tmp_path / 'photos.mp4')
     printed = run(image_demo, folder, CONFIG, checkpoint, '--out-dir', tmp_path / 'out', *OPTIONS)
     assert ' in 2 images, 1 not decoded' in printed

@@ -5,9 +5,9 @@ import cv2
 import numpy as np
 import pytest
 from pycocotools.coco import COCO
-from tool_loading import load_tool
 
-from mmyolox.utils import UserError
+from mmyolox.errors import UserError
+from tests.tools.tool_loading import load_tool
 
 make_shapes = load_tool('dataset_converters/make_shapes.py')
 scenes = load_tool('dataset_converters/shape_scenes.py')

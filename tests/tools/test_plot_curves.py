@@ -1,9 +1,9 @@
 import json
 
 import pytest
-from tool_loading import load_tool
 
-from mmyolox.utils import UserError
+from mmyolox.errors import UserError
+from tests.tools.tool_loading import load_tool
 
 plot_curves = load_tool('analysis_tools/plot_curves.py')
 

@@ -1,10 +1,10 @@
 """tools/test.py --show-dir: whose pictures they are."""
 
 import pytest
-from tool_loading import load_tool
 
-from mmyolox.utils import UserError
-from mmyolox.utils.config import load_config
+from mmyolox.config.load import load_config
+from mmyolox.errors import UserError
+from tests.tools.tool_loading import load_tool
 
 tool = load_tool('test.py')
 NAME = 'yolox_nano_fast_8xb8-300e_coco'

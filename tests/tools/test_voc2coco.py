@@ -5,9 +5,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from tool_loading import load_tool
 
-from mmyolox.utils import UserError
+from mmyolox.errors import UserError
+from tests.tools.tool_loading import load_tool
 
 voc2coco = load_tool('dataset_converters/voc2coco.py')
 

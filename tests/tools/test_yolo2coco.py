@@ -4,10 +4,10 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image
-from small_files import write_image, write_text
-from tool_loading import load_tool
 
-from mmyolox.utils import UserError
+from mmyolox.errors import UserError
+from tests.tools.small_files import write_image, write_text
+from tests.tools.tool_loading import load_tool
 
 yolo2coco = load_tool('dataset_converters/yolo2coco.py')
 

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from mmyolox.utils import UserError
+from mmyolox.errors import UserError
 from mmyolox.utils.cli import add_cfg_options, parse_option_value, run_tool
 
 

@@ -6,7 +6,7 @@ import sysconfig
 
 import pytest
 
-from mmyolox.utils import UserError
+from mmyolox.errors import UserError
 from mmyolox.utils.compiler import require_compiler
 
 

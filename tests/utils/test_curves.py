@@ -3,7 +3,7 @@ import json
 import cv2
 import pytest
 
-from mmyolox.utils import UserError
+from mmyolox.errors import UserError
 from mmyolox.utils.curves import Curves, plot_curves, read_curves
 
 

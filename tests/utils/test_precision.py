@@ -9,10 +9,11 @@ import torch
 from mmengine.registry import init_default_scope
 from torch import nn
 
+from mmyolox.config.load import load_config
+from mmyolox.errors import UserError
 from mmyolox.models import YOLODetector
 from mmyolox.registry import MODELS
-from mmyolox.utils import UserError, precision
-from mmyolox.utils.config import load_config
+from mmyolox.utils import precision
 from mmyolox.utils.precision import choose_dtype, has_bfloat16, prepare_network
 
 CPU = torch.device('cpu')

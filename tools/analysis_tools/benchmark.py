@@ -18,11 +18,11 @@ from itertools import cycle, islice, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mmyolox.errors import UserError
 from mmyolox.utils.cli import add_cfg_options, run_tool
-from mmyolox.utils.errors import UserError
 
 if TYPE_CHECKING:
-    from mmyolox.inference import Preparer
+    from mmyolox.apis.inference import Preparer
     from mmyolox.models import YOLODetector
 
 STAGES = ('decode', 'preprocess', 'network', 'postprocess')
@@ -106,8 +106,8 @@ def random_checkpoint(args: argparse.Namespace, folder: Path) -> Path:
     from mmengine.registry import init_default_scope
     from torch.nn.modules.batchnorm import _BatchNorm
 
+    from mmyolox.config.load import load_config
     from mmyolox.registry import MODELS
-    from mmyolox.utils.config import load_config
 
     cfg = load_config(args.config, args.cfg_options)
     init_default_scope(cfg.get('default_scope', 'mmyolox'))
@@ -156,8 +156,8 @@ def measure(
     import numpy as np
     import torch
 
+    from mmyolox.apis.inference import Preparer
     from mmyolox.datasets.transforms import UndecodableImageError
-    from mmyolox.inference import Preparer
 
     preparer, endless = Preparer(model.cfg), cycle(images)
     try:
@@ -197,7 +197,7 @@ def load_model(args: argparse.Namespace, checkpoint: str | Path) -> 'YOLODetecto
     import cv2
     import torch
 
-    from mmyolox.inference import init_detector
+    from mmyolox.apis.inference import init_detector
 
     if args.threads is not None:
         torch.set_num_threads(args.threads)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mmengine.config import Config
     from numpy.typing import NDArray
 
-    from mmyolox.visualization import YOLOXVisualizer
+    from mmyolox.apis.drawing import YOLOXVisualizer
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -52,7 +52,7 @@ def dataset_config(cfg: 'Config', split: str, stage: int) -> dict[str, Any]:
     Raises:
         UserError: The config has no such split or stage.
     """
-    from mmyolox.utils.errors import UserError
+    from mmyolox.errors import UserError
 
     loader = cfg.get(f'{split}_dataloader')
     if not loader:
@@ -91,12 +91,12 @@ def main() -> None:
     import cv2
     from mmengine.registry import init_default_scope
 
+    from mmyolox.apis.draw import contact_sheet
+    from mmyolox.apis.drawing import build_visualizer
+    from mmyolox.config.load import load_config
     from mmyolox.datasets import detection_datasets
+    from mmyolox.errors import UserError
     from mmyolox.registry import DATASETS
-    from mmyolox.utils.config import load_config
-    from mmyolox.utils.draw import contact_sheet
-    from mmyolox.utils.errors import UserError
-    from mmyolox.visualization import build_visualizer
 
     if args.number < 1:
         raise UserError(f'--number {args.number}: at least one sample is needed')

@@ -33,9 +33,9 @@ def main() -> None:
     args = parse_args()
     from mmengine.registry import init_default_scope
 
+    from mmyolox.config.load import load_config
+    from mmyolox.errors import UserError
     from mmyolox.registry import MODELS
-    from mmyolox.utils import UserError
-    from mmyolox.utils.config import load_config
 
     cfg = load_config(args.config, args.cfg_options)
     init_default_scope(cfg.get('default_scope', 'mmyolox'))

@@ -63,7 +63,7 @@ def make_settings(args: argparse.Namespace) -> 'Settings':
     """Turns the arguments into settings; raises UserError for a size or range that makes no sense."""
     from shape_scenes import Settings
 
-    from mmyolox.utils.errors import UserError
+    from mmyolox.errors import UserError
 
     if len(args.size) > 2 or min(args.size) < 32:
         raise UserError(f'--size {args.size}: one or two numbers are needed, 32 or more each')

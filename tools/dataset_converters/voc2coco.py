@@ -77,7 +77,7 @@ def choose_splits(folder: Path, train: str, val: str, further: Sequence[str] | N
     Raises:
         UserError: A split has no file, or two splits want the same file name.
     """
-    from mmyolox.utils.errors import UserError
+    from mmyolox.errors import UserError
 
     chosen = {'train': train, 'val': val}
     if further is None:
@@ -119,8 +119,8 @@ def read_record(
         None, and a line in the report, if the XML or the image is missing or broken.
     """
     from mmyolox.datasets.voc_xml import read_voc_xml
+    from mmyolox.errors import UserError
     from mmyolox.utils.dataset_files import read_image_size
-    from mmyolox.utils.errors import UserError
 
     xml = root / 'Annotations' / f'{image_id}.xml'
     if file_name is None:
@@ -204,7 +204,7 @@ def convert_split(records: Iterable[Record], classes: Sequence[str], difficult: 
 
 def check_root(root: Path) -> None:
     """Raises UserError unless the folder has the three parts of a Pascal VOC data set."""
-    from mmyolox.utils.errors import UserError
+    from mmyolox.errors import UserError
 
     for part in ('Annotations', 'JPEGImages', 'ImageSets/Main'):
         if not (root / part).is_dir():
@@ -222,7 +222,7 @@ def convert(args: argparse.Namespace, report: 'ConversionReport') -> tuple[dict[
     Raises:
         UserError: Nothing of the data set can be used, or a split does not exist.
     """
-    from mmyolox.utils.errors import UserError
+    from mmyolox.errors import UserError
 
     root: Path = args.voc_root
     check_root(root)

@@ -42,7 +42,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """Reads ``data.yaml``; raises UserError unless it holds a mapping."""
     import yaml
 
-    from mmyolox.utils.errors import UserError
+    from mmyolox.errors import UserError
 
     try:
         content = yaml.safe_load(path.read_text(encoding='utf-8'))
@@ -66,8 +66,8 @@ def class_names(root: Path, data: dict[str, Any], given: Sequence[str] | None) -
     Raises:
         UserError: No names anywhere, indices with gaps, or a count that contradicts ``nc``.
     """
+    from mmyolox.errors import UserError
     from mmyolox.utils.dataset_files import read_lines
-    from mmyolox.utils.errors import UserError
 
     if given:
         return list(given)
@@ -96,7 +96,7 @@ def find_splits(root: Path, data: dict[str, Any], given: dict[str, str | None]) 
     Raises:
         UserError: A path that was given does not exist, or no split has an image.
     """
-    from mmyolox.utils.errors import UserError
+    from mmyolox.errors import UserError
 
     splits = {}
     for split, aliases in _SPLITS.items():
@@ -119,7 +119,7 @@ def resolve(name: str, folders: Sequence[Path]) -> Path:
 
     Some exports write ``../train/images`` for what is ``train/images`` beside the file: this is tried too.
     """
-    from mmyolox.utils.errors import UserError
+    from mmyolox.errors import UserError
 
     candidates = [folder / form for form in (name, name.removeprefix('../')) for folder in folders]
     for candidate in candidates:
@@ -181,9 +181,9 @@ def convert_split(
         names: The class names.
         report: Gets a line for each image, line and box that cannot be used.
     """
+    from mmyolox.errors import UserError
     from mmyolox.utils.coco_json import CocoFile
     from mmyolox.utils.dataset_files import read_image_size
-    from mmyolox.utils.errors import UserError
 
     coco = CocoFile(names)
     for image in images:
@@ -227,7 +227,7 @@ def note_labels(images: Iterable[Path], report: 'ConversionReport') -> None:
     Raises:
         UserError: Not one image has a label file.
     """
-    from mmyolox.utils.errors import UserError
+    from mmyolox.errors import UserError
 
     paths = {label_path(image) for image in images}
     missing = [path for path in sorted(paths) if not path.is_file()]
@@ -254,7 +254,7 @@ def convert(args: argparse.Namespace, report: 'ConversionReport') -> tuple[dict[
     Raises:
         UserError: The classes or images cannot be found, or there is no usable object at all.
     """
-    from mmyolox.utils.errors import UserError
+    from mmyolox.errors import UserError
 
     root = Path(os.path.abspath(args.yolo_root))
     if not root.is_dir():

@@ -16,11 +16,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mmyolox.errors import UserError
 from mmyolox.export.formats import FORMATS
 from mmyolox.export.options import CHOICES, ExportOptions
 from mmyolox.export.precision import PRECISIONS, Precision, calibration_files, some_images
 from mmyolox.utils.cli import add_cfg_options, add_unsafe_option, run_tool
-from mmyolox.utils.errors import UserError
 
 if TYPE_CHECKING:
     from mmengine.config import ConfigDict
@@ -202,7 +202,7 @@ def evaluation_data(
     args: argparse.Namespace, model: 'YOLODetector', info: 'ModelInfo'
 ) -> 'tuple[DetectionDataset, ConfigDict]':
     """The data set and the config of its metric: of the given files, else the config's for testing."""
-    from mmyolox.export.average_precision import coco_data, image_dataset
+    from mmyolox.apis.evaluate import coco_data, image_dataset
     from mmyolox.export.network import input_channels
 
     if args.ann_file:
@@ -220,8 +220,8 @@ def print_ap(
     data: 'tuple[DetectionDataset, ConfigDict]', model: 'YOLODetector', path: Path, entry: 'Format'
 ) -> None:
     """The figures of PyTorch and of the exported file, side by side: AP of boxes, and of points."""
+    from mmyolox.apis.evaluate import average_precision
     from mmyolox.deploy import ExportedModel
-    from mmyolox.export.average_precision import average_precision
     from mmyolox.export.reference import Reference
 
     exported = ExportedModel(path, runtime=entry.load(path))
@@ -263,9 +263,9 @@ def main() -> None:
     # All but the size is known before the model is loaded.
     entry.check(read_options(args, (0, 0)))
     path = entry.target(args.out or Path(Path(args.checkpoint).stem))
+    from mmyolox.apis.inference import init_detector
     from mmyolox.export.description import describe
     from mmyolox.export.verify import verify
-    from mmyolox.inference import init_detector
 
     model = init_detector(args.config, args.checkpoint, 'cpu', args.cfg_options, args.allow_unsafe_checkpoint)
     options = read_options(args, read_size(args, model))

@@ -40,8 +40,8 @@ def parse_args() -> argparse.Namespace:
 
 def evaluation_data(args: argparse.Namespace, info: 'ModelInfo') -> 'tuple[ConfigDict, ConfigDict]':
     """The configs of the data set and of its metric, for a model."""
-    from mmyolox.export.average_precision import coco_data
-    from mmyolox.utils.config import load_config, require
+    from mmyolox.apis.evaluate import coco_data
+    from mmyolox.config.load import load_config, require
 
     if args.config:
         cfg = load_config(args.config, args.cfg_options, dict(classes=info.classes))
@@ -54,8 +54,8 @@ def evaluate(args: argparse.Namespace) -> dict[str, Any]:
     """The figures by name; the metric also logs its tables."""
     from mmengine.registry import init_default_scope
 
+    from mmyolox.apis.evaluate import average_precision, image_dataset
     from mmyolox.deploy import ExportedModel
-    from mmyolox.export.average_precision import average_precision, image_dataset
 
     model = ExportedModel(args.exported, args.threads, batch_size=args.batch_size)
     init_default_scope('mmyolox')

@@ -18,11 +18,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mmyolox.utils import UserError
+from mmyolox.errors import UserError
 from mmyolox.utils.cli import add_unsafe_option, run_tool
 
 if TYPE_CHECKING:
-    from mmyolox.convert.conversion import Conversion
+    from mmyolox.checkpoints.convert import Conversion
 
 _SUFFIXES = ('.pth', '.pt')
 
@@ -57,9 +57,9 @@ def main() -> None:
     """Converts one file."""
     args = parse_args()
     check_destination(args.src, args.dst)
-    from mmyolox.convert.conversion import convert
-    from mmyolox.convert.files import recorded_data, weights_in
-    from mmyolox.utils.checkpoint import load_checkpoint
+    from mmyolox.checkpoints.convert import convert
+    from mmyolox.checkpoints.files import recorded_data, weights_in
+    from mmyolox.checkpoints.load import load_checkpoint
 
     old = load_checkpoint(args.src, allow_unsafe=args.allow_unsafe_checkpoint)
     tensors, others = weights_in(old, str(args.src))
@@ -122,7 +122,7 @@ def summary(src: Path, conversion: Conversion, others: tuple[str, ...], list_use
 
 def checkpoint(src: Path, conversion: Conversion, recorded: dict[str, Any], layout: str) -> dict[str, Any]:
     """The content of the new file: plain types only, so that it loads with ``weights_only=True``."""
-    from mmyolox.convert.megvii import to_megvii
+    from mmyolox.checkpoints.sources.megvii import to_megvii
 
     if layout == 'megvii':
         return dict(model=to_megvii(conversion.state_dict))
@@ -137,7 +137,7 @@ def save(dst: Path, content: dict[str, Any]) -> None:
     """Writes the whole file or nothing."""
     import torch
 
-    from mmyolox.utils.atomic import atomic_write
+    from mmyolox.utils.files import atomic_write
 
     try:
         with atomic_write(dst) as part:

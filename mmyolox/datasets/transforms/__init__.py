@@ -1,13 +1,14 @@
 """The steps of a pipeline: ordinary registered MMCV-style transforms that share one lazy picture."""
 
+from mmyolox.datasets.canvas.images import UndecodableImageError
+from mmyolox.datasets.canvas.scene import Sample, Scene
+
 from .color import YOLOXHSVRandomAug
 from .formatting import FilterAnnotations, PackDetInputs
 from .geometric import Letterbox, RandomAffine, RandomFlip
 from .loading import LoadAnnotations, LoadImage, begin_scene, read_image
 from .mixing import Mosaic, YOLOXMixUp
 from .recent import RecentSamples
-from .scene import Sample, Scene
-from .sources import UndecodableImageError
 
 __all__ = [
     'FilterAnnotations',

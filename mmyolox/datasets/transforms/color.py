@@ -4,9 +4,8 @@ import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
 
+from mmyolox.datasets.canvas.scene import take_image
 from mmyolox.registry import TRANSFORMS
-
-from .scene import take_image
 
 
 @TRANSFORMS.register_module()

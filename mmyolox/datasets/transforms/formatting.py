@@ -5,10 +5,9 @@ from typing import Any
 import numpy as np
 from mmcv.transforms import BaseTransform
 
+from mmyolox.datasets.canvas.instances import IGNORED, has_objects, keep_instances
+from mmyolox.datasets.canvas.scene import take_image
 from mmyolox.registry import TRANSFORMS
-
-from .instances import IGNORED, has_objects, keep_instances
-from .scene import take_image
 
 META_KEYS = ('img_id', 'img_path', 'ori_shape', 'img_shape', 'matrix')
 

@@ -3,12 +3,19 @@
 import numpy as np
 from mmcv.transforms import BaseTransform
 
+from mmyolox.datasets.canvas.geometry import (
+    Size,
+    fit_matrix,
+    horizontal_flip,
+    rotation,
+    scaling,
+    shearing,
+    translation,
+)
+from mmyolox.datasets.canvas.instances import map_instances
+from mmyolox.datasets.canvas.scene import take_scene
+from mmyolox.errors import UserError
 from mmyolox.registry import TRANSFORMS
-from mmyolox.utils.errors import UserError
-
-from .geometry import Size, fit_matrix, horizontal_flip, rotation, scaling, shearing, translation
-from .instances import map_instances
-from .scene import take_scene
 
 
 def move_sample(results: dict, matrix: np.ndarray, size: Size) -> dict:

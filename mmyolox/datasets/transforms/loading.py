@@ -9,13 +9,12 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmengine.logging import print_log
 
+from mmyolox.datasets.canvas.images import EncodedJpeg, ImageSource, Pixels, UndecodableImageError
+from mmyolox.datasets.canvas.instances import IGNORED, keep_instances
+from mmyolox.datasets.canvas.jpeg import read_jpeg_header
+from mmyolox.datasets.canvas.scene import FILL, Scene
+from mmyolox.errors import UserError
 from mmyolox.registry import TRANSFORMS
-from mmyolox.utils.errors import UserError
-
-from .instances import IGNORED, keep_instances
-from .jpeg import read_jpeg_header
-from .scene import FILL, Scene
-from .sources import EncodedJpeg, ImageSource, Pixels, UndecodableImageError
 
 _READ_FLAGS = {
     'color': cv2.IMREAD_COLOR,

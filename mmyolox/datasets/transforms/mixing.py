@@ -6,14 +6,14 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmengine.dataset import Compose
 
+from mmyolox.datasets.canvas.geometry import Size, horizontal_flip, scaling, translation
+from mmyolox.datasets.canvas.instances import add_instances
+from mmyolox.datasets.canvas.layer import Layer
+from mmyolox.datasets.canvas.scene import Sample, Scene, take_scene
+from mmyolox.errors import UserError
 from mmyolox.registry import TRANSFORMS
-from mmyolox.utils.errors import UserError
 
 from .geometric import Letterbox, move_sample
-from .geometry import Size, horizontal_flip, scaling, translation
-from .instances import add_instances
-from .layer import Layer
-from .scene import Sample, Scene, take_scene
 
 
 class _PartnerTransform(BaseTransform):

@@ -2,11 +2,10 @@
 
 from mmcv.transforms import BaseTransform
 
+from mmyolox.datasets.canvas.instances import instance_keys
+from mmyolox.errors import UserError
 from mmyolox.registry import TRANSFORMS
-from mmyolox.utils.errors import UserError
 from mmyolox.utils.memory import available_memory
-
-from .instances import instance_keys
 
 _ENOUGH = 4
 """How many different partners there must be before they are preferred to loading new ones; as in RTMDet."""

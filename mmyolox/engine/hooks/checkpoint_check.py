@@ -5,9 +5,9 @@ from typing import Any
 from mmengine.hooks import EMAHook, Hook
 from mmengine.runner import BaseLoop, Runner
 
+from mmyolox.checkpoints.match import match_weights, state_dict_of
+from mmyolox.errors import UserError
 from mmyolox.registry import HOOKS
-from mmyolox.utils import UserError
-from mmyolox.utils.weights import match_weights, state_dict_of
 
 
 @HOOKS.register_module()

@@ -14,8 +14,8 @@ from mmengine.runner import Runner
 from torch import Tensor
 
 from mmyolox.engine.host_copy import HostCopy
+from mmyolox.errors import UserError
 from mmyolox.registry import HOOKS
-from mmyolox.utils.errors import UserError
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,9 @@
 """What tests of skeletons and data sets share."""
 
 import pytest
-from pose_files import open_pose, write_pose
 
 from mmyolox.projects.yolox_pose import skeleton_defaults
+from mmyolox.projects.yolox_pose.tests.files import open_pose, write_pose
 
 
 @pytest.fixture

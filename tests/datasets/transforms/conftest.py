@@ -1,7 +1,7 @@
 import pytest
 from mmdet.datasets.transforms import RandomAffine as PeerAffine
 
-from mmyolox.datasets.transforms.geometry import translation
+from mmyolox.datasets.canvas.geometry import translation
 
 
 @pytest.fixture

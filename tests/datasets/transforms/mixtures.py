@@ -2,7 +2,8 @@
 
 import numpy as np
 from mmdet.datasets.transforms import MixUp, Mosaic
-from pictures import Album, Draws, edges, for_peer, peer, smooth
+
+from tests.datasets.transforms.pictures import Album, Draws, edges, for_peer, peer, smooth
 
 SCALE = (96, 64)
 SIZES = ((50, 90), (130, 70), (80, 60), (33, 21))

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 from mmdet.datasets.transforms import YOLOXHSVRandomAug as PeerHSV
-from pictures import Draws
 
+from mmyolox.datasets.canvas.geometry import scaling
 from mmyolox.datasets.transforms import Sample, Scene, YOLOXHSVRandomAug
 from mmyolox.datasets.transforms.color import shift_hsv
-from mmyolox.datasets.transforms.geometry import scaling
+from tests.datasets.transforms.pictures import Draws
 
 
 @pytest.fixture(scope='module')

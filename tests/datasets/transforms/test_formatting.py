@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 from mmdet.datasets.transforms import FilterAnnotations as PeerFilter
-from pictures import boxes_in, for_peer, smooth
 
+from mmyolox.datasets.canvas.geometry import transform_bboxes
 from mmyolox.datasets.transforms import (
     FilterAnnotations,
     Letterbox,
@@ -13,7 +13,7 @@ from mmyolox.datasets.transforms import (
     Sample,
     begin_scene,
 )
-from mmyolox.datasets.transforms.geometry import transform_bboxes
+from tests.datasets.transforms.pictures import boxes_in, for_peer, smooth
 
 
 def make(gt_bboxes, gt_labels, size=(40, 30), **extra):

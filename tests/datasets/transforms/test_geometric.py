@@ -3,15 +3,15 @@
 import cv2
 import numpy as np
 import pytest
-from mixtures import BOX_TOLERANCE, assert_same_boxes
 from mmdet.datasets.transforms import Pad, RandomAffine as PeerAffine, RandomFlip as PeerFlip, Resize
-from pictures import Album, Draws, edges, for_peer, make_sample, peer, smooth
 
+from mmyolox.datasets.canvas.geometry import scaling, transform_bboxes, translation
+from mmyolox.datasets.canvas.scene import FILL
 from mmyolox.datasets.transforms import Letterbox, RandomAffine, RandomFlip
 from mmyolox.datasets.transforms.geometric import move_sample
-from mmyolox.datasets.transforms.geometry import scaling, transform_bboxes, translation
-from mmyolox.datasets.transforms.scene import FILL
-from mmyolox.utils import UserError
+from mmyolox.errors import UserError
+from tests.datasets.transforms.mixtures import BOX_TOLERANCE, assert_same_boxes
+from tests.datasets.transforms.pictures import Album, Draws, edges, for_peer, make_sample, peer, smooth
 
 
 def album(*sizes, count=12):

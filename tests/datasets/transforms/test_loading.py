@@ -6,7 +6,6 @@ import logging
 import cv2
 import numpy as np
 import pytest
-from pictures import smooth
 from PIL import Image
 
 from mmyolox.datasets.transforms import (
@@ -17,7 +16,8 @@ from mmyolox.datasets.transforms import (
     begin_scene,
     read_image,
 )
-from mmyolox.utils import UserError
+from mmyolox.errors import UserError
+from tests.datasets.transforms.pictures import smooth
 
 SOURCE = smooth((40, 30))
 

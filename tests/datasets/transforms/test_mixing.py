@@ -2,7 +2,13 @@
 
 import numpy as np
 import pytest
-from mixtures import (
+from mmdet.datasets.transforms import MixUp as PeerMixUp, Mosaic as PeerMosaic
+from mmengine.dataset import Compose
+
+from mmyolox.datasets.canvas.scene import FILL
+from mmyolox.datasets.transforms import Letterbox, Mosaic, RandomAffine, YOLOXMixUp
+from mmyolox.errors import UserError
+from tests.datasets.transforms.mixtures import (
     BOX_TOLERANCE,
     PARTNERS,
     SCALE,
@@ -13,13 +19,7 @@ from mixtures import (
     mixup_by_peer,
     mosaic_by_peer,
 )
-from mmdet.datasets.transforms import MixUp as PeerMixUp, Mosaic as PeerMosaic
-from mmengine.dataset import Compose
-from pictures import Album, Draws, for_peer, load, make_sample, smooth
-
-from mmyolox.datasets.transforms import Letterbox, Mosaic, RandomAffine, YOLOXMixUp
-from mmyolox.datasets.transforms.scene import FILL
-from mmyolox.utils import UserError
+from tests.datasets.transforms.pictures import Album, Draws, for_peer, load, make_sample, smooth
 
 UNMOVED = dict(max_rotate_degree=0, max_translate_ratio=0, scaling_ratio_range=(1, 1), max_shear_degree=0)
 

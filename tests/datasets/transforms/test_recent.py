@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from mixtures import SCALE
-from pictures import Album, load, smooth
 
 from mmyolox.datasets.transforms import Mosaic, RandomAffine, RandomFlip, RecentSamples, Sample, YOLOXMixUp
-from mmyolox.utils import UserError
+from mmyolox.errors import UserError
+from tests.datasets.transforms.mixtures import SCALE
+from tests.datasets.transforms.pictures import Album, load, smooth
 
 
 class Source(Album):

@@ -2,7 +2,13 @@
 
 import numpy as np
 import pytest
-from mixtures import (
+from mmdet.datasets.transforms import RandomAffine as PeerAffine, RandomFlip as PeerFlip
+from mmengine.dataset import Compose
+
+from mmyolox.datasets.canvas.geometry import scaling, translation
+from mmyolox.datasets.transforms import Letterbox, Mosaic, RandomAffine, RandomFlip, YOLOXMixUp
+from mmyolox.datasets.transforms.geometric import move_sample
+from tests.datasets.transforms.mixtures import (
     PARTNERS,
     SCALE,
     album,
@@ -12,13 +18,7 @@ from mixtures import (
     mixup_by_peer,
     mosaic_by_peer,
 )
-from mmdet.datasets.transforms import RandomAffine as PeerAffine, RandomFlip as PeerFlip
-from mmengine.dataset import Compose
-from pictures import load, make_sample
-
-from mmyolox.datasets.transforms import Letterbox, Mosaic, RandomAffine, RandomFlip, YOLOXMixUp
-from mmyolox.datasets.transforms.geometric import move_sample
-from mmyolox.datasets.transforms.geometry import scaling, translation
+from tests.datasets.transforms.pictures import load, make_sample
 
 RATIOS = (0.8, 1.6)
 COUNTS = (6, 5, 4, 7)

@@ -7,8 +7,8 @@ import pytest
 from mmcv.transforms import Pad, Resize
 from mmdet.datasets.transforms import PhotoMetricDistortion
 from mmengine.dataset import Compose
-from pictures import smooth
 
+from mmyolox.datasets.canvas.scene import take_image, take_scene
 from mmyolox.datasets.transforms import (
     FilterAnnotations,
     Letterbox,
@@ -20,7 +20,7 @@ from mmyolox.datasets.transforms import (
     YOLOXHSVRandomAug,
     begin_scene,
 )
-from mmyolox.datasets.transforms.scene import take_image, take_scene
+from tests.datasets.transforms.pictures import smooth
 
 
 def begin(size=(70, 50), **extra):

@@ -1,0 +1,1 @@
+"""Detection in images and videos of one's own, by a checkpoint or an exported file."""

@@ -1,0 +1,126 @@
+"""Videos as frames, with OpenCV and the FFmpeg inside it."""
+
+import math
+import os
+from collections.abc import Iterator
+from itertools import repeat, takewhile
+from pathlib import Path
+from types import TracebackType
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mmyolox.errors import UserError
+from mmyolox.utils.threads import map_ahead
+
+VIDEO_SUFFIXES = frozenset({'.mp4', '.avi', '.mov', '.mkv', '.webm'})
+_USUAL_RATE = 25.0
+_HIGHEST_RATE = 1000.0
+_ERRORS_ONLY = 2  # cv2::utils::logging::LOG_LEVEL_ERROR, which has no name in Python
+
+Frame = NDArray[np.uint8]
+
+
+class VideoReader:
+    """The frames of a video file, upright.
+
+    Args:
+        path: The file.
+
+    Attributes:
+        rate: Frames a second; 25 if the file names no possible rate.
+        announced: The number of frames that the file's header tells, for some formats an estimate; 0 if it is
+            unknown.
+
+    Raises:
+        UserError: Not one frame can be decoded.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._capture = _open(path)
+        self._first = self._read()
+        if self._first is None:
+            raise UserError(f'{path}: OpenCV can decode no frame of it; is it a whole video file?')
+        rate, count = (self._capture.get(key) for key in (cv2.CAP_PROP_FPS, cv2.CAP_PROP_FRAME_COUNT))
+        self.rate = rate if 0 < rate <= _HIGHEST_RATE else _USUAL_RATE
+        self.announced = max(0, int(count))
+
+    def frames(self, ahead: int) -> Iterator[Frame]:
+        """The frames (h, w, 3) uint8, BGR, once.
+
+        Args:
+            ahead: As many are decoded by a thread before they are asked for; 0 for none, and no thread.
+        """
+        read = map_ahead(self._next, repeat(()), min(ahead, 1), ahead)
+        yield from takewhile(lambda frame: frame is not None, read)
+
+    def _next(self) -> Frame | None:
+        frame, self._first = self._first, None
+        return self._read() if frame is None else frame
+
+    def _read(self) -> Frame | None:
+        return self._capture.read()[1]
+
+
+def _open(path: Path) -> cv2.VideoCapture:
+    # A damaged file makes FFmpeg print lines without end.
+    os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')
+    level = cv2.setLogLevel(_ERRORS_ONLY)
+    try:
+        # Resolved: FFmpeg takes what stands before a colon in a name for a protocol.
+        return cv2.VideoCapture(str(path.resolve()), cv2.CAP_FFMPEG)
+    finally:
+        cv2.setLogLevel(level)
+
+
+class VideoWriter:
+    """Writes a video, without sound, as MPEG-4 in an ``.mp4`` file; a context manager.
+
+    The first frame sets the size. The format has even sides only: the last row and column are repeated
+    where one is missing.
+
+    Args:
+        path: The file; its folder is made if absent.
+        rate: Frames a second.
+    """
+
+    def __init__(self, path: Path, rate: float) -> None:
+        self.path = path
+        self.rate = rate
+        self._size = (0, 0)
+        self._writer = cv2.VideoWriter()
+
+    def __enter__(self) -> 'VideoWriter':
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Completes the file, also after an error: what was written can be watched."""
+        self._writer.release()
+
+    def write(self, frame: Frame) -> None:
+        """Appends a frame.
+
+        Args:
+            frame: (h, w, 3) uint8, BGR; resized if its size is not the first one's.
+
+        Raises:
+            UserError: OpenCV cannot write the file.
+        """
+        if not self._writer.isOpened():
+            self._open(frame)
+        height, width = self._size
+        if frame.shape[:2] != self._size:
+            frame = cv2.resize(frame, (width, height))
+        self._writer.write(cv2.copyMakeBorder(frame, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE))
+
+    def _open(self, frame: Frame) -> None:
+        height, width = frame.shape[:2]
+        self._size = height, width
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        sides = [2 * math.ceil(side / 2) for side in (width, height)]
+        codec = cv2.VideoWriter.fourcc(*'mp4v')
+        if not self._writer.open(str(self.path.resolve()), cv2.CAP_FFMPEG, codec, self.rate, sides):
+            raise UserError(f'{self.path}: OpenCV cannot write this video of {width} x {height} pixels')

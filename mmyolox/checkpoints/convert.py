@@ -1,0 +1,159 @@
+"""Bringing weights into our layout, and accounting for every tensor."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from mmengine.logging import print_log
+from torch import Tensor
+
+from mmyolox.errors import UserError
+
+from .files import weights_in
+from .recognise import Architecture, recognise
+from .sources.base import Source, Translation, find_source, matching_sources
+
+_COUNTER = '.num_batches_tracked'
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """What became of the tensors of a file.
+
+    Attributes:
+        source: Where they come from.
+        architecture: The recognised model.
+        state_dict: The tensors that fit the model, under its names and in its order.
+        used: Our name -> the file's name, or names joined by ``', '``, that the tensor was made of.
+        unused: The file's name -> why it has no place in the model.
+        dropped: The file's name -> why no model needs it.
+        missing: Our names of tensors that the file does not give.
+    """
+
+    source: Source
+    architecture: Architecture
+    state_dict: dict[str, Tensor]
+    used: dict[str, str]
+    unused: dict[str, str]
+    dropped: dict[str, str]
+    missing: tuple[str, ...]
+
+    @property
+    def used_names(self) -> tuple[str, ...]:
+        """The file's names of the tensors that are used, each once."""
+        return tuple(dict.fromkeys(name for origin in self.used.values() for name in origin.split(', ')))
+
+
+def convert(tensors: Mapping[str, Tensor], source: str | None = None) -> Conversion:
+    """Translates weights and checks them against the model that they make up.
+
+    Counters of batch norm (``num_batches_tracked``), which files from before PyTorch 0.4.1 or from other
+    frameworks lack and which do not change an output, count as 0 where they are absent.
+
+    Args:
+        tensors: The file's names, of which a leading ``module.`` is dropped -> tensors.
+        source: The name of the source; None to recognise it.
+
+    Raises:
+        UserError: No source, or no YOLOX, is recognised; or tensors that are told by their place do not fit.
+    """
+    given = without_wrapper(tensors)
+    origin = find_source(given, source)
+    translation = origin.translate(given)
+    architecture = recognise(translation.tensors)
+    shapes = architecture.shapes()
+    misfits = _misfits(origin, translation, shapes)
+    found = {name: tensor for name, tensor in translation.tensors.items() if name not in misfits}
+    found |= {name: torch.tensor(0) for name in shapes if name.endswith(_COUNTER) and name not in found}
+    origins = {name: file_name for name, file_name in translation.origins.items() if name not in misfits}
+    return Conversion(
+        source=origin,
+        architecture=architecture,
+        state_dict={name: found[name] for name in shapes if name in found},
+        used=origins,
+        unused=_unused(given, translation, misfits, origins),
+        dropped=translation.dropped,
+        missing=tuple(name for name in shapes if name not in found),
+    )
+
+
+def translated(content: Mapping[str, Any], file: str) -> dict[str, Tensor]:
+    """Returns the weights of a checkpoint in our layout, for a model that may differ from theirs.
+
+    Args:
+        content: What the file holds.
+        file: Its name; a message says where its weights come from.
+
+    Returns:
+        Our name -> tensor. What has no place keeps its name, and so do all of weights that no source knows.
+
+    Raises:
+        UserError: There are no weights, or they could be of several sources, or as of :func:`convert` where
+            tensors are told by their place.
+    """
+    tensors = without_wrapper(weights_in(content, file)[0])
+    if not matching_sources(tensors):
+        return tensors
+    source = find_source(tensors)
+    try:
+        translation = source.translate(tensors)
+        if source.by_place:
+            _misfits(source, translation, recognise(translation.tensors).shapes())  # raises if there are any
+    except UserError as error:
+        raise UserError(f'{file}: {error}') from error
+    print_log(f'checkpoint {file}: translated from the layout of {source.title}', 'current')
+    return {name: tensors[name] for name in translation.unused} | translation.tensors
+
+
+def without_wrapper(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Drops the ``module.`` that a wrapper for several devices puts before every name.
+
+    A name that would then be there twice stays as it is, to be reported as unused.
+    """
+    wrapped = {name: name.removeprefix('module.') for name in tensors}
+    return {
+        name if short != name and short in tensors else short: tensors[name]
+        for name, short in wrapped.items()
+    }
+
+
+def _misfits(
+    source: Source, translation: Translation, shapes: Mapping[str, tuple[int, ...]]
+) -> dict[str, str]:
+    """Our name -> why that tensor has no place in the model.
+
+    Raises:
+        UserError: There is one, of a source that tells tensors by their place.
+    """
+    reasons = {name: _misfit(name, tensor, shapes) for name, tensor in translation.tensors.items()}
+    misfits = {name: reason for name, reason in reasons.items() if reason}
+    if source.by_place and misfits:
+        name, reason = next(iter(misfits.items()))
+        raise UserError(
+            f'no {source.title}: {len(misfits)} of its tensors, which are told by their place, do not '
+            f'fit, as {translation.origins[name]} ({reason})'
+        )
+    return misfits
+
+
+def _misfit(name: str, tensor: Tensor, shapes: Mapping[str, tuple[int, ...]]) -> str:
+    """Why a tensor has no place in the model, or an empty string."""
+    if name not in shapes:
+        return 'the model has no such tensor'
+    if tensor.shape != shapes[name]:
+        return f'shape {tuple(tensor.shape)}, the model has {shapes[name]}'
+    return ''
+
+
+def _unused(
+    given: Mapping[str, Tensor], translation: Translation, misfits: dict[str, str], used: dict[str, str]
+) -> dict[str, str]:
+    """Every name of the file that no used tensor was made of, in the file's order, and why."""
+    reasons = translation.unused | {
+        name: reason
+        for ours, reason in misfits.items()
+        for name in translation.origins.get(ours, ours).split(', ')
+    }
+    taken = {name for origin in used.values() for name in origin.split(', ')} | {*translation.dropped}
+    return {name: reasons.get(name, 'the source says nothing of it') for name in given if name not in taken}

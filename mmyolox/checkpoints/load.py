@@ -1,0 +1,204 @@
+"""Loading checkpoints without running what they contain.
+
+A ``.pth`` file is a pickle, and a pickle can name any function to be called while it is read. PyTorch's
+``weights_only=True`` admits tensors and plain containers; the little more that MMEngine's checkpoints hold
+is admitted here by name. (MMEngine 0.10.7 reads everything; onedl-mmengine 0.10.12 tries the safe way, and
+then reads everything after all.)
+"""
+
+import re
+from collections import OrderedDict
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+from zipfile import is_zipfile
+
+import numpy as np
+import torch
+from mmengine.dist import barrier, get_rank
+from mmengine.logging import HistoryBuffer
+from mmengine.runner import CheckpointLoader
+
+from mmyolox.errors import UserError
+
+_HISTORY_STATISTICS = ('min', 'max', 'mean', 'current')
+_NUMBER_TYPES = re.compile(r'[?biufc]\d*')
+_NUMBERS = '?bhilqBHILQefdgFD'
+
+
+def load_checkpoint(
+    path: str | Path, map_location: Any = 'cpu', allow_unsafe: bool = False
+) -> dict[str, Any]:
+    """Load a checkpoint file: PyTorch's, or another that :mod:`mmyolox.convert` reads.
+
+    Args:
+        path: The file.
+        map_location: Where its tensors go, as for ``torch.load``.
+        allow_unsafe: Read whatever the file contains, which may run code: for a file of trusted origin.
+
+    Returns:
+        What the file holds, without ``meta['config']``: MMEngine runs that text as Python on resuming. Of a
+        file that is not PyTorch's, the tensors on the CPU under ``state_dict``.
+
+    Raises:
+        UserError: The file is absent or damaged, is no checkpoint, or needs more than is safe.
+    """
+    path = Path(path).expanduser()
+    if path.is_dir():
+        raise UserError(f'checkpoint {path} is a folder; name the file in it')
+    if not path.is_file():
+        raise UserError(f'checkpoint {path} does not exist')
+    from mmyolox.export.formats import FORMATS
+
+    from .files import read_protobuf  # which imports this module
+
+    # An ONNX file is one that weights are read from.
+    exported = {entry.suffix for entry in FORMATS.values()} - {'.onnx'}
+    if path.suffix in exported or (path.suffix == '.bin' and path.with_suffix('.xml').is_file()):
+        raise UserError(
+            f'checkpoint {path}: this is an exported file, which cannot be trained or exported again; '
+            'tools/image_demo.py and tools/deployment/test.py run .onnx and .xml'
+        )
+    tensors = read_protobuf(path)
+    if tensors is not None:
+        return dict(state_dict=tensors)
+    return _checked(partial(torch.load, path, map_location), str(path), allow_unsafe)
+
+
+def download_checkpoint(url: str, map_location: Any = 'cpu', allow_unsafe: bool = False) -> dict[str, Any]:
+    """Load a checkpoint from a web address, through PyTorch's download cache.
+
+    Only the first process downloads; the others wait and read its copy.
+
+    Args:
+        url: ``http://`` or ``https://``.
+        map_location: Where its tensors go, as for ``torch.load``.
+        allow_unsafe: As in :func:`load_checkpoint`.
+
+    Raises:
+        UserError: As in :func:`load_checkpoint`, and when the download fails.
+    """
+    load = partial(
+        _checked, partial(torch.hub.load_state_dict_from_url, url, None, map_location), url, allow_unsafe
+    )
+    if get_rank() > 0:
+        barrier()
+        return load()
+    checkpoint = load()
+    barrier()
+    return checkpoint
+
+
+def use_safe_loading(allow_unsafe: bool = False) -> None:
+    """Make MMEngine load local files and web addresses through this module.
+
+    This reaches ``Runner.load_checkpoint``, ``Runner.resume``, ``init_cfg`` and all else that goes through
+    MMEngine's ``CheckpointLoader``. Its other schemes (``torchvision://``, ``s3://``...) stay its own.
+
+    Args:
+        allow_unsafe: The user's explicit ``--allow-unsafe-checkpoint``.
+    """
+
+    def load_from_local(filename: str, map_location: Any) -> dict[str, Any]:
+        return load_checkpoint(filename, map_location, allow_unsafe)
+
+    def load_from_http(filename: str, map_location: Any = None) -> dict[str, Any]:
+        return download_checkpoint(filename, map_location, allow_unsafe)
+
+    CheckpointLoader.register_scheme('', load_from_local, force=True)
+    CheckpointLoader.register_scheme(('http://', 'https://'), load_from_http, force=True)
+
+
+def latest_checkpoint(work_dir: str | Path) -> Path | None:
+    """Find the checkpoint to resume from: the complete one that was written last.
+
+    MMEngine believes the file ``last_checkpoint``, which after a kill may be empty or name a checkpoint that
+    is gone, and names the old place of a folder that was moved. Here it is one candidate beside all
+    ``epoch_*.pth`` and ``iter_*.pth``.
+
+    Args:
+        work_dir: A folder that a training wrote to.
+
+    Returns:
+        The file; None if there is no complete one.
+    """
+    folder = Path(work_dir)
+    note = folder / 'last_checkpoint'
+    named = [Path(note.read_text(encoding='utf-8').strip())] if note.is_file() else []
+    files = [*named, *folder.glob('epoch_*.pth'), *folder.glob('iter_*.pth')]
+    complete = [file for file in files if file.is_file() and is_zipfile(file)]
+    return max(complete, key=lambda file: file.stat().st_mtime, default=None)
+
+
+def _checked(load: Callable[..., Any], name: str, allow_unsafe: bool) -> dict[str, Any]:
+    try:
+        if allow_unsafe:
+            checkpoint = load(weights_only=False)
+        else:
+            with torch.serialization.safe_globals(_allowed()):
+                checkpoint = load(weights_only=True)
+    except UnpicklingError as error:
+        raise _refusal(name, str(error.__context__ or error)) from error
+    except Exception as error:  # a damaged or foreign file can fail in any way
+        reason = re.split(r'\n|\. ', str(error))[0]
+        raise UserError(
+            f'checkpoint {name} is damaged or no checkpoint ({reason or "empty file"})'
+        ) from error
+    if not isinstance(checkpoint, dict):
+        raise UserError(f'checkpoint {name} holds a {type(checkpoint).__name__}, not a dict of weights')
+    if not allow_unsafe and isinstance(checkpoint.get('meta'), dict):
+        checkpoint['meta'].pop('config', None)
+    return checkpoint
+
+
+def _refusal(name: str, reason: str) -> UserError:
+    """Say in one line what the unpickler did not like; PyTorch wraps its reason in a page of advice."""
+    content = re.search(r'GLOBAL (\S+)|unrecognized function (.*)', reason)
+    if not content:
+        return UserError(f'checkpoint {name} is damaged or no checkpoint ({reason})')
+    return UserError(
+        f'checkpoint {name} is refused: beside weights it holds {content[1] or content[2]}, which could run '
+        'code; if you trust its origin, load it with --allow-unsafe-checkpoint'
+    )
+
+
+def _allowed() -> list[Any]:
+    """What a checkpoint may name beside PyTorch's own list: classes, and functions with the name they have.
+
+    NumPy 1 and 2 call the same functions by different names. ``getattr`` and ``numpy.dtype`` can do too
+    much, so that their names mean functions here which only do what a checkpoint needs; so does ``bytes``,
+    the content of an array without elements. PyTorch fills no dicts but its own, and MMEngine up to 0.7
+    pickled its ``ConfigDict`` empty, with the items to follow.
+    """
+    core = np.array(0).__reduce__()[0]
+    scalar = np.float64(0).__reduce__()[0]
+    return [
+        HistoryBuffer,
+        (OrderedDict, 'mmengine.config.config.ConfigDict'),
+        np.ndarray,
+        (_number_type, 'numpy.dtype'),
+        (_history_statistic, 'builtins.getattr'),
+        (_no_bytes, 'builtins.bytes'),
+        *((core, f'numpy.{package}.multiarray._reconstruct') for package in ('core', '_core')),
+        *((scalar, f'numpy.{package}.multiarray.scalar') for package in ('core', '_core')),
+        *{type(np.dtype(code)) for code in _NUMBERS},
+    ]
+
+
+def _number_type(code: str, align: bool = False, copy: bool = True) -> np.dtype[Any]:
+    if not _NUMBER_TYPES.fullmatch(code):
+        raise UnpicklingError(f'GLOBAL numpy.dtype({code!r})')
+    return np.dtype(code, align, copy)
+
+
+def _no_bytes() -> bytes:
+    return b''
+
+
+def _history_statistic(owner: Any, name: str) -> Callable[..., Any]:
+    if owner is not HistoryBuffer or name not in _HISTORY_STATISTICS:
+        raise UnpicklingError('GLOBAL builtins.getattr')
+    statistic: Callable[..., Any] = getattr(HistoryBuffer, name)
+    return statistic

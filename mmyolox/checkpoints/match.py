@@ -1,0 +1,213 @@
+"""Loading weights into a model, and saying in a few lines what was used and what was not."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from itertools import accumulate, takewhile
+from typing import Any
+
+from mmengine.model import BaseTTAModel, is_model_wrapper
+from torch import Tensor, nn
+
+from mmyolox.errors import UserError
+
+CLASS_LAYERS = 'multi_level_conv_cls'
+"""In the names of the layers whose size is the number of classes."""
+
+MOST = 0.5
+"""A load that leaves more than this share of a model's tensors without a value is taken for a mistake."""
+
+_SHOWN_GROUPS = 4
+_GROUP_DEPTH = 3
+
+
+@dataclass
+class LoadSummary:
+    """What became of the tensors of a checkpoint and of a model; names are those of the state dicts.
+
+    Attributes:
+        used: In both, with the same shape.
+        missing: In the model only. BatchNorm's ``num_batches_tracked``, which old files lack, is not counted.
+        unexpected: In the file only.
+        mismatched: In both with different shapes, as ``name (file's shape -> model's shape)``.
+        other_classes: Of those, the names of the layers that are made for another number of classes.
+        absent_parts: The outermost modules of the model of which the file has no tensor at all.
+        held: What is known of the file's model, where it is another.
+    """
+
+    used: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    unexpected: list[str] = field(default_factory=list)
+    mismatched: list[str] = field(default_factory=list)
+    other_classes: list[str] = field(default_factory=list)
+    absent_parts: list[str] = field(default_factory=list)
+    held: str = ''
+
+    @property
+    def complete(self) -> bool:
+        """Whether every tensor of the model has a value from the file."""
+        return not (self.missing or self.mismatched or self.other_classes)
+
+    def describe(self) -> str:
+        """One line with the counts, and where the names are that did not match."""
+        total = len(self.used) + len(self.missing) + len(self.mismatched) + len(self.other_classes)
+        parts = [f'{len(self.used)} of {total} tensors of the model loaded', *filter(None, [self.held])]
+        if self.other_classes:
+            parts.append(f'{len(self.other_classes)} class layers left out (another number of classes)')
+        for names, what in (
+            (self.missing, 'missing in the file'),
+            (self.mismatched, 'of another shape'),
+            (self.unexpected, 'unknown to the model'),
+        ):
+            if names:
+                parts.append(f'{len(names)} {what}: {_grouped(names)}')
+        if self.absent_parts:
+            shown = ', '.join(self.absent_parts[:_SHOWN_GROUPS])
+            more = ', ...' if len(self.absent_parts) > _SHOWN_GROUPS else ''
+            parts.append(f'the file is of another kind of model, without {shown}{more}')
+        return '; '.join(parts)
+
+
+def load_weights(model: nn.Module, state_dict: dict[str, Tensor], source: str) -> LoadSummary:
+    """Load what fits from a state dict into a model, and print a summary.
+
+    Args:
+        model: The model; may be wrapped for several devices or for test-time augmentation.
+        state_dict: Tensors by name; a leading ``module.`` is dropped.
+        source: The file's name, for messages.
+
+    Returns:
+        What was loaded and what not.
+
+    Raises:
+        UserError: As in :func:`match_weights`.
+    """
+    matched, summary = match_weights(model, state_dict, source)
+    bare_model(model).load_state_dict(matched)
+    print(f'checkpoint {source}: {summary.describe()}')
+    return summary
+
+
+def match_weights(
+    model: nn.Module, state_dict: dict[str, Tensor], source: str
+) -> tuple[dict[str, Tensor], LoadSummary]:
+    """Complete a state dict to one that fits a model exactly.
+
+    Args:
+        model: As in :func:`load_weights`.
+        state_dict: As in :func:`load_weights`.
+        source: The file's name, for messages.
+
+    Returns:
+        A tensor for every name of the model, the model's own where the file has none that fits; and what
+        came from where.
+
+    Raises:
+        UserError: More than half of the model's tensors would get no value.
+    """
+    given = {
+        name.removeprefix('module.'): tensor
+        for name, tensor in state_dict.items()
+        if isinstance(tensor, Tensor)
+    }
+    own = bare_model(model).state_dict()
+    summary = LoadSummary(unexpected=[name for name in state_dict if name.removeprefix('module.') not in own])
+    matched = dict(own)
+    for name, tensor in own.items():
+        _match(name, tensor, given, matched, summary)
+    summary.absent_parts = _absent_parts(summary.missing, given)
+    summary.held = _held_model(given) if summary.mismatched or summary.missing else ''
+    left = len(summary.missing) + len(summary.mismatched)
+    if left > MOST * (left + len(summary.used) + len(summary.other_classes)):
+        raise UserError(f'checkpoint {source} does not fit the model: {summary.describe()}')
+    return matched, summary
+
+
+def state_dict_of(checkpoint: dict[str, Any], source: str) -> dict[str, Tensor]:
+    """The weights in a checkpoint, in our layout.
+
+    Those of another framework (see :mod:`mmyolox.convert`) are translated, and that is said; what has no
+    place in a YOLOX keeps its name.
+
+    Args:
+        checkpoint: What the file holds: the weights under ``state_dict``, or where other frameworks have
+            them, or by themselves.
+        source: The file's name, for messages.
+
+    Raises:
+        UserError: The names could be those of several frameworks.
+    """
+    # These modules import this one's package.
+    from .convert import translated
+    from .sources.mmyolo import is_ours
+
+    weights: dict[str, Tensor] = checkpoint.get('state_dict', checkpoint)
+    return weights if is_ours(weights) else translated(checkpoint, source)
+
+
+def bare_model(model: nn.Module) -> nn.Module:
+    """The model inside wrappers for several devices or for test-time augmentation."""
+    if is_model_wrapper(model) or isinstance(model, BaseTTAModel):
+        return bare_model(model.get_submodule('module'))
+    return model
+
+
+def _match(
+    name: str, own: Tensor, given: dict[str, Tensor], matched: dict[str, Tensor], summary: LoadSummary
+) -> None:
+    """Decide about one tensor of the model: enter it in ``matched`` and in the summary."""
+    if name not in given:
+        if not name.endswith('num_batches_tracked'):
+            summary.missing.append(name)
+    elif given[name].shape == own.shape:
+        matched[name] = given[name]
+        summary.used.append(name)
+    elif CLASS_LAYERS in name and given[name].shape[1:] == own.shape[1:]:
+        summary.other_classes.append(name)
+    else:
+        summary.mismatched.append(f'{name} ({_shape(given[name])} -> {_shape(own)})')
+
+
+def _held_model(given: dict[str, Tensor]) -> str:
+    """Which YOLOX whole weights in our layout are of; empty for anything else."""
+    # These modules import this one's package.
+    from .recognise import recognise
+    from .sources.mmyolo import is_ours
+
+    if not is_ours(given):
+        return ''
+    try:
+        return f'the file holds {recognise(given).describe()}'
+    except UserError as error:
+        return str(error)
+
+
+def _absent_parts(missing: list[str], given: Iterable[str]) -> list[str]:
+    """The outermost modules, among those with missing tensors, that no given name is in."""
+    known = {module for name in given for module in _modules(name)}
+    outermost = (next((module for module in _modules(name) if module not in known), None) for name in missing)
+    return list(filter(None, dict.fromkeys(outermost)))
+
+
+def _modules(name: str) -> list[str]:
+    """The modules that a tensor is in, outermost first."""
+    return list(accumulate(name.split('.')[:-1], '{}.{}'.format))
+
+
+def _grouped(names: list[str]) -> str:
+    """The parts of the model that the names are in, with their number, biggest first."""
+    if len(names) <= _SHOWN_GROUPS:
+        return ', '.join(names)
+    groups = Counter(map(_group, names)).most_common()
+    shown = ', '.join(f'{count} in {group}' for group, count in groups[:_SHOWN_GROUPS])
+    return f'{shown}{", ..." if len(groups) > _SHOWN_GROUPS else ""} (e.g. {names[0]})'
+
+
+def _group(name: str) -> str:
+    """The module that a name is in, three levels deep at most, or the list of modules."""
+    path = name.split(' ')[0].split('.')[:-1]
+    return '.'.join(list(takewhile(lambda part: not part.isdigit(), path))[:_GROUP_DEPTH])
+
+
+def _shape(tensor: Tensor) -> str:
+    return 'x'.join(map(str, tensor.shape)) or 'scalar'

@@ -1,0 +1,220 @@
+"""Which YOLOX a state dict belongs to, by the names and shapes of its tensors in our layout."""
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mmyolox.errors import UserError
+from mmyolox.models.networks.blocks import LEAKY_RELU, scale_channels, scale_depth
+from mmyolox.models.networks.csp_darknet import YOLOXCSPDarknet
+from mmyolox.models.networks.darknet53 import YOLOXDarknet53
+from mmyolox.models.networks.head_module import YOLOXHeadModule
+from mmyolox.models.networks.pafpn import YOLOXPAFPN
+from mmyolox.models.networks.yolo_fpn import YOLOXFPN
+
+from .extensions import load_projects
+
+PUBLISHED: dict[str, tuple[float, float, bool]] = {
+    'nano': (0.33, 0.25, True),
+    'tiny': (0.33, 0.375, False),
+    's': (0.33, 0.5, False),
+    'm': (0.67, 0.75, False),
+    'l': (1.0, 1.0, False),
+    'x': (1.33, 1.25, False),
+    'darknet53': (1.0, 1.0, False),
+}
+"""The seven published models: deepen_factor, widen_factor, use_depthwise."""
+
+HEAD = 'bbox_head.head_module.'
+CLASS_WEIGHT = f'{HEAD}multi_level_conv_cls.0.weight'
+
+State = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Family:
+    """Models that differ in the head alone.
+
+    Attributes:
+        name: What it is called before the size: ``YOLOX``.
+        head: Makes the ``bbox_head`` of a model, of which only the state dict matters, from ``num_classes``,
+            the model's ``fields``, and keyword arguments of :class:`~mmyolox.models.YOLOXHeadModule`.
+        fields: Finds in a state dict what ``head`` takes beside these, by name; None for a state dict of
+            another family.
+        sizes: Those that have a config for COCO.
+        num_classes: Of these configs.
+        config: For a model, the one of ``sizes`` to start from, and what is recorded of its data (as in
+            :func:`~mmyolox.config.load.load_config`): the config's name, and the options that it takes
+            for its data and its ``fields``.
+    """
+
+    name: str
+    head: Callable[..., nn.Module]
+    fields: Callable[[State], dict[str, int] | None]
+    sizes: Collection[str]
+    num_classes: int
+    config: Callable[['Architecture', str, Mapping[str, Any]], tuple[str, dict[str, Any]]]
+
+
+DETECTOR = Family(
+    'YOLOX',
+    head=lambda **kwargs: nn.ModuleDict(dict(head_module=YOLOXHeadModule(**kwargs))),
+    fields=lambda _state_dict: {},
+    sizes=PUBLISHED,
+    num_classes=80,
+    config=lambda _architecture, size, _recorded: (f'yolox_{size}_fast_8xb8-300e_coco', {}),
+)
+FAMILIES: dict[str, Family] = {DETECTOR.name: DETECTOR}
+"""By name; a project adds its own by :func:`register_family`, in its module ``checkpoints``."""
+
+
+def register_family(family: Family) -> None:
+    """Adds a family to those that are recognised."""
+    FAMILIES[family.name] = family
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """Which YOLOX a state dict belongs to.
+
+    Attributes:
+        name: One of ``PUBLISHED``, or ``custom`` for a CSP-Darknet model of other factors.
+        deepen_factor: Depth multiplier.
+        widen_factor: Width multiplier.
+        use_depthwise: Depthwise separable convolutions.
+        num_classes: Number of classes.
+        input_channels: Channels of the images.
+        family: One of ``FAMILIES``.
+        fields: What the family's head has beside these.
+        spp_zero_padding: Whether pooling sees zeros beyond the border, as in MindSpore's model zoo.
+    """
+
+    name: str
+    deepen_factor: float
+    widen_factor: float
+    use_depthwise: bool
+    num_classes: int = 80
+    input_channels: int = 3
+    family: str = DETECTOR.name
+    fields: dict[str, int] = field(default_factory=dict)
+    spp_zero_padding: bool = False
+
+    def build(self) -> nn.ModuleDict:
+        """Returns the network: ``backbone``, ``neck`` and ``bbox_head`` with its ``head_module``."""
+        factors: dict[str, Any] = dict(widen_factor=self.widen_factor, use_depthwise=self.use_depthwise)
+        if self.name == 'darknet53':
+            backbone: nn.Module = YOLOXDarknet53(self.input_channels, spp_zero_padding=self.spp_zero_padding)
+            neck: nn.Module = YOLOXFPN()
+            factors = dict(act_cfg=LEAKY_RELU)
+        else:
+            backbone = YOLOXCSPDarknet(
+                self.deepen_factor,
+                input_channels=self.input_channels,
+                spp_zero_padding=self.spp_zero_padding,
+                **factors,
+            )
+            neck = YOLOXPAFPN(deepen_factor=self.deepen_factor, **factors)
+        head = FAMILIES[self.family].head(num_classes=self.num_classes, **self.fields, **factors)
+        return nn.ModuleDict(dict(backbone=backbone, neck=neck, bbox_head=head))
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Returns name -> shape of every tensor in the model's state dict, in order."""
+        with torch.device('meta'):
+            network = self.build()
+        return {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+
+    def describe(self) -> str:
+        """One line: family, size, factors, classes, and what else there is."""
+        parts = [
+            f'{self.family}-{self.name}',
+            f'deepen_factor {self.deepen_factor:g}',
+            f'widen_factor {self.widen_factor:g}',
+            f'use_depthwise {self.use_depthwise}',
+            f'{self.num_classes} classes',
+            f'{self.input_channels} image channels',
+            *(f'{name} {value}' for name, value in self.fields.items()),
+            *(['spp_zero_padding True'] if self.spp_zero_padding else []),
+        ]
+        return ', '.join(parts)
+
+
+def recognise(state_dict: State) -> Architecture:
+    """Finds out size, classes, image channels and family from names and shapes.
+
+    Args:
+        state_dict: In our layout.
+
+    Raises:
+        UserError: A tensor that tells these is absent or has no such shape; or it is MMYOLO's own nano.
+    """
+    load_projects()
+    family, fields = _family(state_dict)
+    is_padded = any(name.endswith('.border') for name in state_dict)
+    common: dict[str, Any] = dict(family=family, fields=fields, spp_zero_padding=is_padded)
+    num_classes = weight_shape(state_dict, CLASS_WEIGHT)[0]
+    if 'neck.reduce_layers.0.conv.weight' in state_dict:
+        channels = weight_shape(state_dict, 'backbone.stem.0.conv.weight')[1]
+        return Architecture('darknet53', *PUBLISHED['darknet53'], num_classes, channels, **common)
+    channels = weight_shape(state_dict, 'backbone.stem.conv.conv.weight')[1] // 4
+    return Architecture(*_size(state_dict), num_classes, channels, **common)
+
+
+def weight_shape(state_dict: State, name: str) -> torch.Size:
+    """The shape of a convolution's weight.
+
+    Raises:
+        UserError: There is no such weight.
+    """
+    weight = state_dict.get(name)
+    if weight is None or weight.ndim != 4:
+        raise UserError(f'not the weights of a YOLOX: there is no convolution weight {name}')
+    return weight.shape
+
+
+def _family(state_dict: State) -> tuple[str, dict[str, int]]:
+    """The family that was registered last of those that a state dict may be of, and its fields."""
+    for family in reversed(FAMILIES.values()):
+        fields = family.fields(state_dict)
+        if fields is not None:
+            return family.name, fields
+    raise AssertionError('DETECTOR takes any')
+
+
+def _size(state_dict: State) -> tuple[str, float, float, bool]:
+    """Name and factors of a CSP-Darknet model."""
+    widen = weight_shape(state_dict, 'backbone.stage4.2.final_conv.conv.weight')[0] / 1024
+    depthwise = 'backbone.stage1.0.depthwise_conv.conv.weight' in state_dict
+    if depthwise and 'backbone.stage1.1.blocks.0.conv2.conv.weight' in state_dict:
+        raise UserError(
+            "this is MMYOLO's nano, whose CSP layers have no depthwise convolutions: another network than "
+            "the published YOLOX-Nano, which is built here; start from Megvii's nano instead"
+        )
+    depths = _depth(state_dict, 'backbone.stage1.1.'), _depth(state_dict, 'backbone.stage2.1.')
+    for name, (deepen_factor, widen_factor, separable) in PUBLISHED.items():
+        size = (_depths(deepen_factor), scale_channels(1024, widen_factor) / 1024, separable)
+        if name != 'darknet53' and size == (depths, widen, depthwise):
+            return name, *PUBLISHED[name]
+    return 'custom', _deepen_factor(depths), widen, depthwise
+
+
+def _depth(state_dict: State, layer: str) -> int:
+    """Number of bottlenecks of a CSP layer."""
+    return sum(
+        name.startswith(f'{layer}blocks.') and name.endswith('.conv1.conv.weight') for name in state_dict
+    )
+
+
+def _depths(deepen_factor: float) -> tuple[int, int]:
+    """Numbers of bottlenecks of the first and the second stage."""
+    return scale_depth(3, deepen_factor), scale_depth(9, deepen_factor)
+
+
+def _deepen_factor(depths: tuple[int, int]) -> float:
+    """The roundest factor, in hundredths, that gives these depths: nearest to what the second stage says."""
+    exact = depths[1] / 9
+    candidates: Iterable[float] = (step / 100 for step in range(1, 100 * (depths[1] + 1) // 9 + 1))
+    fitting = [factor for factor in candidates if _depths(factor) == depths]
+    return min(fitting, key=lambda factor: abs(factor - exact), default=exact)

@@ -1,0 +1,1 @@
+"""One module for each framework that weights come from, with a ``SOURCE``."""

@@ -1,0 +1,132 @@
+"""Where weights may come from: one :class:`Source` for each framework, told apart by the names of tensors.
+
+A project adds its own by :func:`register_source` in its module ``checkpoints``, which is imported when
+sources are asked for.
+"""
+
+import functools
+import importlib
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from mmyolox.checkpoints.extensions import load_projects
+from mmyolox.errors import UserError
+
+_MODULES = ('megvii', 'mmyolo', 'mmdet', 'super_gradients', 'mindspore', 'onnx')
+
+
+@dataclass
+class Translation:
+    """The tensors of a file under our names.
+
+    Attributes:
+        tensors: Our name -> tensor, reshaped where the source stores it in another form.
+        origins: Our name -> the file's name, or names joined by ``', '``, that it was made of.
+        unused: The file's name -> why it has no place.
+        dropped: The file's name -> why nothing is lost without it (a copy, a constant of training).
+    """
+
+    tensors: dict[str, Tensor] = field(default_factory=dict)
+    origins: dict[str, str] = field(default_factory=dict)
+    unused: dict[str, str] = field(default_factory=dict)
+    dropped: dict[str, str] = field(default_factory=dict)
+
+    def add(self, name: str, ours: str, tensor: Tensor) -> None:
+        """Enters the tensor that the file calls ``name`` under our name, if that is free."""
+        if ours in self.tensors:
+            self.unused[name] = f'{ours} is there already'
+        else:
+            self.tensors[ours], self.origins[ours] = tensor, name
+
+
+@dataclass(frozen=True)
+class Source:
+    """A framework, or a kind of file, that YOLOX weights come from.
+
+    Attributes:
+        name: What ``--from`` calls it.
+        title: What a summary calls it.
+        recognises: Whether these are the names of its tensors. At most one source may say so of a file.
+        translate: Brings its tensors into our layout; a pure function. It does not check shapes, and of a
+            name that it does not know it makes any name that is none of ours.
+        by_place: Whether tensors are told by their place and not by their names: one that does not fit then
+            says that the others, too, are none of what they are taken for.
+    """
+
+    name: str
+    title: str
+    recognises: Callable[[Collection[str]], bool]
+    translate: Callable[[Mapping[str, Tensor]], Translation]
+    by_place: bool = False
+
+
+SOURCES: dict[str, Source] = {}
+"""By name; complete after :func:`known_sources`."""
+
+
+def register_source(source: Source) -> None:
+    """Adds a source to those that are recognised."""
+    SOURCES[source.name] = source
+
+
+@functools.cache
+def known_sources() -> tuple[Source, ...]:
+    """Returns our sources and those of all projects that are installed."""
+    for name in _MODULES:
+        register_source(importlib.import_module(f'{__package__}.{name}').SOURCE)
+    load_projects()
+    return tuple(SOURCES.values())
+
+
+def find_source(keys: Collection[str], forced: str | None = None) -> Source:
+    """Finds out which framework weights come from.
+
+    Args:
+        keys: The names of the tensors.
+        forced: The name of a source, for weights that are not to be recognised.
+
+    Raises:
+        UserError: No source knows such names, or several do, or ``forced`` is none, or not among those that
+            know them.
+    """
+    names = ', '.join(sorted(source.name for source in known_sources()))
+    found = matching_sources(keys)
+    if forced is not None:
+        if forced not in SOURCES:
+            raise UserError(f'source {forced!r} is unknown; known are {names}')
+        return _forced(forced, found)
+    if not found:
+        shown = ', '.join(list(keys)[:3]) or 'none at all'
+        raise UserError(f'no weights of a YOLOX that is known here ({names}); its tensors: {shown}, ...')
+    if len(found) > 1:
+        several = ' or '.join(source.name for source in found)
+        raise UserError(f'these weights could be of {several}: convert them with --from NAME')
+    return found[0]
+
+
+def _forced(name: str, found: list[Source]) -> Source:
+    """The source of a name, unless others alone know the weights."""
+    if found and name not in {source.name for source in found}:
+        others = ' or '.join(source.name for source in found)
+        raise UserError(f'these are weights of {others}, not of {name}, by the names of their tensors')
+    return SOURCES[name]
+
+
+def matching_sources(keys: Collection[str]) -> list[Source]:
+    """Returns the sources, one if all is well, that weights with these names may come from."""
+    return [source for source in known_sources() if source.recognises(keys)]
+
+
+def rename_all(state_dict: Mapping[str, Tensor], rename: Callable[[str], str]) -> Translation:
+    """The translation for a source that differs in names alone.
+
+    Args:
+        state_dict: The file's tensors.
+        rename: Our name of one of its names.
+    """
+    translation = Translation()
+    for name, tensor in state_dict.items():
+        translation.add(name, rename(name), tensor)
+    return translation

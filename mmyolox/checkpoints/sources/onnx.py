@@ -1,0 +1,211 @@
+"""ONNX files of Megvii's export tool, with batch norm folded into the convolutions.
+
+Exporters name the nodes as they like: by module (``/backbone/backbone/stem/conv/conv/Conv``), by number
+(``Conv_41``, or ``402`` for the output alone), and simplifiers rename and reorder them. What stays is how the
+convolutions depend on one another, so they are told apart by that: the graph is walked from its outputs
+through the inputs of every node in their order, and the convolutions come in the order of Megvii's network,
+whatever their names.
+"""
+
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mmyolox.deploy.info import METADATA_KEY
+from mmyolox.errors import UserError
+from mmyolox.models.networks.blocks import BN
+
+from .base import Source, Translation
+
+_PREFIX = 'Conv '
+_MAX_DEPTH = 30
+_HEAD = 'bbox_head.head_module.multi_level_'
+
+
+def read_model(path: Path) -> dict[str, Tensor]:
+    """Reads the convolutions of an ONNX model.
+
+    Args:
+        path: The file; tensors that it keeps in other files are read from there.
+
+    Returns:
+        ``Conv NAME.weight`` (out, in / groups, kH, kW) and ``Conv NAME.bias`` (out), float32, of every
+        convolution that the outputs depend on, where NAME is that of its output. They come in the order of a
+        walk from the outputs, inputs first.
+
+    Raises:
+        UserError: The file is damaged or no ONNX model, is of our own exporter or quantised, or has batch
+            norm that is not folded; or onnx is not installed.
+    """
+    model = _load(path)
+    if METADATA_KEY in {entry.key for entry in model.metadata_props}:
+        raise UserError(f'{path} is an export of mmyolox: take the checkpoint that it was made of')
+    graph = model.graph
+    producers = {output: node for node in graph.node for output in node.output}
+    constants = {tensor.name: tensor for tensor in graph.initializer}
+    tensors: dict[str, Tensor] = {}
+    for node in _walk([output.name for output in graph.output], producers):
+        if node.op_type == 'BatchNormalization':
+            raise UserError(f'{path}: batch norm is not folded into the convolutions; export in eval mode')
+        if node.op_type == 'Conv':
+            for name, kind in zip(node.input[1:], ('weight', 'bias'), strict=False):
+                tensors[f'{_PREFIX}{node.output[0]}.{kind}'] = _constant(path, name, producers, constants)
+    if not tensors:
+        raise UserError(f'{path} is an ONNX model without convolutions')
+    return tensors
+
+
+def _load(path: Path) -> Any:
+    """Returns the ``ModelProto``."""
+    try:
+        import onnx
+        from google.protobuf.message import DecodeError
+    except ImportError as error:
+        raise UserError('reading ONNX files needs the package onnx: install it') from error
+    try:
+        return onnx.load(path, format='protobuf')
+    except (DecodeError, onnx.checker.ValidationError, OSError) as error:
+        raise UserError(f'{path} is damaged or no ONNX model ({str(error).splitlines()[0]})') from error
+
+
+def _walk(outputs: list[str], producers: Mapping[str, Any]) -> Iterator[Any]:
+    """Yields the nodes that outputs depend on, each once and after those that it depends on.
+
+    Unlike the order in the file, this one depends on nothing but the graph.
+    """
+    seen: set[str] = set()
+    stack = [(name, False) for name in reversed(outputs)]
+    while stack:
+        name, is_ready = stack.pop()
+        node = producers.get(name)
+        if node is None or (name in seen and not is_ready):
+            continue
+        if is_ready:
+            yield node
+        else:
+            seen.update(node.output)
+            stack.append((name, True))
+            stack += [(source, False) for source in reversed(node.input)]
+
+
+def _constant(path: Path, name: str, producers: Mapping[str, Any], constants: Mapping[str, Any]) -> Tensor:
+    """The value of an input that does not depend on images, as float32."""
+    from onnx import numpy_helper
+
+    while name in producers and producers[name].op_type in ('Identity', 'Cast'):
+        name = producers[name].input[0]
+    if name in constants:
+        value = constants[name]
+    elif name in producers and producers[name].op_type == 'Constant':
+        value = producers[name].attribute[0].t
+    else:
+        raise UserError(f'{path}: {name or "the bias of a convolution"} is computed, as in a quantised model')
+    try:
+        return torch.from_numpy(numpy_helper.to_array(value).copy()).float()
+    except (TypeError, ValueError) as error:
+        raise UserError(f'{path} is damaged: tensor {name} is not as large as it should be') from error
+
+
+def _recognises(names: Collection[str]) -> bool:
+    return bool(names) and all(name.startswith(_PREFIX) for name in names)
+
+
+def _translate(state_dict: Mapping[str, Tensor]) -> Translation:
+    """Gives the convolutions the names of our modules, and batch norms that change nothing."""
+    names = [name for name in state_dict if name.endswith('.weight')]
+    translation = Translation()
+    for name, module in zip(names, _modules(len(names)), strict=True):
+        is_predictor = module.startswith(f'{_HEAD}conv_')
+        parts = {name: f'{module}.weight' if is_predictor else f'{module}.conv.weight'}
+        bias = f'{name.removesuffix("weight")}bias'
+        if bias in state_dict:
+            parts[bias] = f'{module}.bias' if is_predictor else f'{module}.bn.bias'
+        translation.tensors |= {ours: state_dict[theirs] for theirs, ours in parts.items()}
+        translation.origins |= {ours: theirs for theirs, ours in parts.items()}
+        if not is_predictor:
+            _add_identity(translation, f'{module}.bn', name, len(state_dict[name]))
+    return translation
+
+
+def _add_identity(translation: Translation, norm: str, origin: str, channels: int) -> None:
+    """Adds the rest of a batch norm that adds its bias and is the identity else, exactly so in float32."""
+    kinds = dict(weight=1.0, running_mean=0.0, running_var=1 - BN['eps'])
+    translation.tensors |= {f'{norm}.{kind}': torch.full((channels,), value) for kind, value in kinds.items()}
+    translation.origins |= dict.fromkeys((f'{norm}.{kind}' for kind in kinds), origin)
+
+
+def _modules(count: int) -> list[str]:
+    """Our names of the convolutions of the model that has so many, in the order of the walk.
+
+    No two models have as many: 59 + 24 depth, depthwise ones 77 + 36 depth, and DarkNet53's 94.
+    """
+    candidates = [
+        _darknet53(),
+        *(_csp_darknet(depth, separable) for depth in range(1, _MAX_DEPTH) for separable in (False, True)),
+    ]
+    fitting = [modules for modules in candidates if len(modules) == count]
+    if not fitting:
+        raise UserError(f'not the ONNX file of a YOLOX: no model has {count} convolutions')
+    return fitting[0]
+
+
+def _csp_darknet(depth: int, separable: bool) -> list[str]:
+    """Nano to X, with ``depth`` bottlenecks in the first stage."""
+    modules = ['backbone.stem.conv']
+    for stage, factor in ((1, 1), (2, 3), (3, 3)):
+        modules += _spatial(f'backbone.stage{stage}.0', separable)
+        modules += _csp(f'backbone.stage{stage}.1', factor * depth, separable)
+    modules += _spatial('backbone.stage4.0', separable)
+    modules += ['backbone.stage4.1.conv1', 'backbone.stage4.1.conv2']
+    modules += _csp('backbone.stage4.2', depth, separable)
+    modules += ['neck.reduce_layers.2', *_csp('neck.top_down_layers.0.0', depth, separable)]
+    modules += ['neck.top_down_layers.0.1', *_csp('neck.top_down_layers.1', depth, separable)]
+    modules += _head(0, separable)
+    for level in range(2):
+        modules += _spatial(f'neck.downsample_layers.{level}', separable)
+        modules += _csp(f'neck.bottom_up_layers.{level}', depth, separable)
+        modules += _head(level + 1, separable)
+    return modules
+
+
+def _darknet53() -> list[str]:
+    modules = ['backbone.stem.0', 'backbone.stem.1', 'backbone.stem.2.conv1', 'backbone.stem.2.conv2']
+    for stage, depth in enumerate((2, 8, 8, 4), 1):
+        modules.append(f'backbone.stage{stage}.0')
+        modules += [f'backbone.stage{stage}.{i}.conv{j}' for i in range(1, depth + 1) for j in (1, 2)]
+    spp = ('5', '6', '7.conv1', '7.conv2', '8', '9')
+    modules += [f'backbone.stage4.{part}' for part in spp]
+    for i in range(2):
+        modules += [f'neck.reduce_layers.{i}', *(f'neck.top_down_layers.{i}.{j}' for j in range(5))]
+    return modules + [module for level in range(3) for module in _head(level, False)]
+
+
+def _csp(name: str, depth: int, separable: bool) -> list[str]:
+    blocks = [
+        module
+        for i in range(depth)
+        for module in (f'{name}.blocks.{i}.conv1', *_spatial(f'{name}.blocks.{i}.conv2', separable))
+    ]
+    return [f'{name}.main_conv', *blocks, f'{name}.short_conv', f'{name}.final_conv']
+
+
+def _head(level: int, separable: bool) -> list[str]:
+    """A level's stem and predictions, in the order of the columns: box, objectness, classes."""
+    towers = {
+        kind: [x for i in range(2) for x in _spatial(f'{_HEAD}{kind}_convs.{level}.{i}', separable)]
+        for kind in ('reg', 'cls')
+    }
+    predictors = {kind: f'{_HEAD}conv_{kind}.{level}' for kind in ('reg', 'obj', 'cls')}
+    boxes = [*towers['reg'], predictors['reg'], predictors['obj']]
+    return [f'neck.out_layers.{level}', *boxes, *towers['cls'], predictors['cls']]
+
+
+def _spatial(name: str, separable: bool) -> list[str]:
+    """A 3x3 convolution, or a depthwise and a pointwise one."""
+    return [f'{name}.depthwise_conv', f'{name}.pointwise_conv'] if separable else [name]
+
+
+SOURCE = Source('onnx', "ONNX of Megvii's export tool", _recognises, _translate, by_place=True)

@@ -1,0 +1,161 @@
+"""Checking a config before anything is built from it: unknown types, unknown keys, class counts."""
+
+import inspect
+from collections.abc import Collection, Iterator
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.runner import Runner
+from torch.utils.data import DataLoader
+
+from mmyolox.errors import UserError
+
+from .components import find_component, suggestion
+from .signatures import accepted_parameters
+
+TOOL_KEYS = frozenset(
+    ('custom_imports', 'data_variables', 'model_wrapper_cfg', 'runner_type', 'tta_model', 'tta_pipeline')
+)
+RUNNER_KEYS = TOOL_KEYS | set(inspect.signature(Runner.__init__).parameters) - {'self', 'cfg'}
+"""The top-level names of a config that MMEngine or the tools use; all others are variables."""
+
+_NO_COMPONENTS = frozenset(
+    ('metainfo', 'env_cfg', 'clip_grad', 'nms', 'norm_cfg', 'act_cfg', 'conv_cfg', 'upsample_cfg', 'plugins')
+)
+"""Keys whose dicts have a ``type`` that is no registered component, or one with arguments of its own."""
+
+OWN_CONSTRUCTOR = 'YOLOXOptimWrapperConstructor'
+"""The constructor that takes what MMEngine's does; others may take other keys."""
+
+_LOADER_KEYS = (*inspect.signature(DataLoader.__init__).parameters, 'num_batch_per_epoch')
+_DEFAULT_TYPES = {
+    'optim_wrapper': 'OptimWrapper',
+    'val_cfg': 'ValLoop',
+    'test_cfg': 'TestLoop',
+    'log_processor': 'LogProcessor',
+}
+_POPPED = {
+    'optim_wrapper': ('optimizer', 'paramwise_cfg', 'constructor'),
+    'param_scheduler': ('convert_to_iter_based',),
+    'default_hooks': ('priority',),
+    'custom_hooks': ('priority',),
+    'visualizer': ('name', 'save_dir'),
+    'train_cfg': ('by_epoch',),
+    'init_cfg': ('layer', 'override'),
+}
+"""What MMEngine takes out of a dict before it builds from it, by the key that the dict stands under."""
+
+
+def check_config(cfg: Config) -> None:
+    """Check all that can be told from a config alone.
+
+    Every dict with a ``type`` under the names that are used (not under mere variables) must name a component
+    that exists, and hold only keys that the component takes. Components that take any key, and dicts
+    without a ``type``, are left alone.
+
+    Args:
+        cfg: The config, complete.
+
+    Raises:
+        UserError: A type or a key is unknown, or the numbers of classes disagree.
+    """
+    scope = cfg.get('default_scope') or 'mmengine'
+    for key, value in _children(cfg):
+        if key in RUNNER_KEYS:
+            _check(value, key, scope)
+    check_classes(cfg)
+
+
+def check_classes(cfg: Config) -> None:
+    """Check that the head has as many outputs as the data sets have classes, where both are given.
+
+    Raises:
+        UserError: They disagree.
+    """
+    heads = [
+        (path, node['num_classes'])
+        for path, node in _dicts(cfg.get('model'), 'model')
+        if path.startswith('model.bbox_head') and 'num_classes' in node
+    ]
+    named = [('classes', cfg.get('classes'))]
+    for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+        for path, node in _dicts(cfg.get(loader), loader):
+            metainfo = node.get('metainfo')
+            named.append((f'{path}.metainfo.classes', metainfo.get('classes') if metainfo else None))
+    for path, count in heads:
+        for source, classes in named:
+            if isinstance(classes, list | tuple) and isinstance(count, int) and len(classes) != count:
+                raise UserError(
+                    f'config key {path}.num_classes={count}, but {source} names {len(classes)} classes '
+                    f'({", ".join(map(str, classes[:5]))}{", ..." if len(classes) > 5 else ""})'
+                )
+
+
+def _dicts(value: Any, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """All dicts in a value with their key paths, outermost first."""
+    if isinstance(value, dict):
+        yield path, value
+    for key, child in _children(value):
+        yield from _dicts(child, f'{path}.{key}')
+
+
+def _children(value: Any) -> list[tuple[str, Any]]:
+    """What stands in a dict or a list, with the last part of its key path."""
+    if isinstance(value, dict | Config):
+        return [(str(key), child) for key, child in value.items() if key not in _NO_COMPONENTS]
+    return (
+        [(str(index), child) for index, child in enumerate(value)] if isinstance(value, list | tuple) else []
+    )
+
+
+def _check(value: Any, path: str, scope: str) -> None:
+    """Check a value and what stands in it.
+
+    The parts of other projects' components are left alone: there, a ``type`` may also be a name that only
+    the component itself understands.
+    """
+    if isinstance(value, dict):
+        scope = value.get('_scope_') or scope
+        component = _check_dict(value, path, scope)
+        if component and not _is_transparent(component):
+            return
+    for key, child in _children(value):
+        _check(child, f'{path}.{key}', scope)
+
+
+def _is_transparent(component: Any) -> bool:
+    return str(component.__module__).split('.')[0] in ('mmyolox', 'mmengine', 'mmcv')
+
+
+def _check_dict(node: dict[str, Any], path: str, scope: str) -> Any:
+    """Check one dict against the component that it describes, and return that; None if it describes none."""
+    if path.endswith('_dataloader'):
+        _check_keys(node, path, 'DataLoader', _LOADER_KEYS)
+        return None
+    kind = node.get('type', _default_type(path, node))
+    if kind is None:
+        if path.startswith(('default_hooks.', 'custom_hooks.')) and path.count('.') == 1:
+            raise UserError(f'config key {path}: a hook needs a type; has its name a typing error?')
+        return None
+    component = find_component(kind, scope, path) if isinstance(kind, str) else kind
+    accepted = accepted_parameters(component)
+    if accepted is not None and node.get('constructor', OWN_CONSTRUCTOR) == OWN_CONSTRUCTOR:
+        places = (path.split('.')[0], path.split('.')[-1])
+        popped = [name for place in places for name in _POPPED.get(place, ())]
+        _check_keys(node, path, getattr(component, '__name__', str(kind)), [*accepted, *popped])
+    return component
+
+
+def _default_type(path: str, node: dict[str, Any]) -> str | None:
+    """The type that the Runner assumes for a dict without one."""
+    if path == 'train_cfg':
+        return 'EpochBasedTrainLoop' if node.get('by_epoch', True) else 'IterBasedTrainLoop'
+    return _DEFAULT_TYPES.get(path)
+
+
+def _check_keys(node: dict[str, Any], path: str, owner: str, accepted: Collection[str]) -> None:
+    for key in node:
+        if key not in accepted and key not in ('type', '_scope_', '_delete_'):
+            raise UserError(
+                f'config key {path}.{key}: {owner} takes no such parameter{suggestion(key, accepted)}'
+            )

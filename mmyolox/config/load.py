@@ -1,0 +1,121 @@
+"""Loading a config the way a user means it: variables that propagate, values from the data, checks."""
+
+import copy
+import tempfile
+from pathlib import Path
+from traceback import extract_tb
+from typing import Any
+
+from mmengine.config import Config
+
+from mmyolox.errors import UserError
+
+from .check import check_config
+from .classes import class_sources, class_values
+from .data import data_sources, data_values, recorded_values
+from .files import find_base, find_config
+from .options import check_names, check_options
+from .variables import ConfigFile, read_chain, write_chain
+
+
+def load_config(
+    path: str | Path, cfg_options: dict[str, Any] | None = None, recorded: dict[str, Any] | None = None
+) -> Config:
+    """Load a config file, apply the user's options, and check the result.
+
+    Beside what MMEngine's ``Config.fromfile`` and ``merge_from_dict`` do:
+
+    - *Variables propagate.* ``max_epochs=50`` among the options, for a variable ``max_epochs = 300`` of the
+      config or of any file below it, is applied where the variable is assigned, so that all that is computed
+      from it (``T_max=max_epochs - 15``, ``data_root + 'train.json'``, ``_base_.max_epochs``,
+      ``{{_base_.max_epochs}}``) follows. The same holds for a file that inherits: ``max_epochs = 50`` at its
+      top level reaches the bases that assign ``max_epochs`` (if it is an expression of constants; what is
+      computed from other names stays where it is). The nearest to the user wins: options, then the file,
+      then its bases. Dicts (``model = dict(...)``) are merged as always.
+    - *Classes come from the data.* With variables ``classes = None`` and ``train_ann_file``, the names are
+      read from that COCO file (joined to ``data_root``), and ``num_classes`` is set to their number.
+      Classes that are given set ``num_classes`` too.
+    - *So may others.* With ``data_variables = dict(skeleton='package.module.function')``, a variable
+      ``skeleton = None`` becomes what the function makes of that file's path: numbers, strings, lists and
+      dicts. What is computed from it follows (``_base_.skeleton``), also when it is given instead, as a
+      dict too.
+    - ``path`` may be the bare name of one of our configs, and ``_base_`` may be ``'mmyolox::yolox/...'``.
+
+    Args:
+        path: A config file, or the name of one of ours.
+        cfg_options: Keys and values that change the config; dotted keys (``train_dataloader.batch_size``,
+            ``custom_hooks.0.momentum``) reach into dicts and lists.
+        recorded: What is known of the data without its files, by the variables' names (a checkpoint's
+            ``dataset_meta``); it is taken where a variable would be read from the annotations.
+
+    Returns:
+        The config; its ``filename`` is that of the original file.
+
+    Raises:
+        UserError: The file is absent or faulty, an option fits nothing, or the checks find a mistake.
+    """
+    options = dict(cfg_options or {})
+    chain = read_chain(find_config(str(path)), find_base)
+    read = chain.read() | class_sources(chain) | data_sources(chain)
+    variables = {
+        name: value for name, value in options.items() if name in read and not isinstance(value, dict)
+    }
+    cfg = _evaluate(chain, variables)
+    known = recorded_values(cfg, recorded or {})
+    if known:
+        variables |= known
+        cfg = _evaluate(chain, variables)
+    check_names(cfg, read)
+    check_options(cfg, options, read)
+    found = class_values(cfg, chain, options | known) | data_values(cfg)
+    if found:
+        cfg = _evaluate(chain, variables | found)
+    _merge(cfg, options | {name: found[name] for name in found if name in options})
+    check_config(cfg)
+    return cfg
+
+
+def require(cfg: Config, *keys: str) -> None:
+    """Raises a ``UserError`` for a config that lacks a top-level key, such as one that is only inherited."""
+    missing = [key for key in keys if key not in cfg]
+    if missing:
+        raise UserError(f'config {cfg.filename} has no {" and no ".join(missing)}')
+
+
+def _evaluate(chain: ConfigFile, variables: dict[str, Any]) -> Config:
+    """Evaluate a chain with new values for variables."""
+    with tempfile.TemporaryDirectory() as folder:
+        top = write_chain(chain, variables, Path(folder) / 'config')
+        try:
+            cfg = Config.fromfile(str(top))
+        except Exception as error:  # a config runs as code: it can fail in any way
+            reason = str(_root(error)).split('\n')[0]
+            raise UserError(f'{_place(error, chain, folder)}: {type(error).__name__}: {reason}') from error
+    if top == chain.path:  # a `read_base()` config holds imported names that a copy would lose
+        return cfg
+    return Config(cfg.to_dict(), filename=str(chain.path), env_variables=cfg.env_variables)
+
+
+def _root(error: BaseException) -> BaseException:
+    """What MMEngine's error is about: of a module named in ``custom_imports`` it tells only the name."""
+    cause = error.__cause__
+    if isinstance(error, ImportError):
+        cause = cause or error.__context__
+        return error if cause is None else _root(cause)
+    return cause or error
+
+
+def _place(error: Exception, chain: ConfigFile, folder: str) -> str:
+    """Name the file, and if the error came from a file's own code, the line."""
+    frames = [frame for frame in extract_tb(error.__traceback__) if frame.filename.startswith(folder)]
+    if not frames:
+        return f'config {chain.path}'
+    return f'config {chain.path} ({Path(frames[-1].filename).name}, line {frames[-1].lineno})'
+
+
+def _merge(cfg: Config, options: dict[str, Any]) -> None:
+    for key, value in options.items():
+        try:
+            cfg.merge_from_dict({key: copy.deepcopy(value)})
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise UserError(f'config option {key}={value!r} does not fit {cfg.filename}: {error}') from error

@@ -1,0 +1,233 @@
+"""Changing a config's variables where they are assigned, so that all that is computed from them follows.
+
+In MMEngine ``max_epochs = 300`` is an ordinary Python variable that other expressions read
+(``T_max=max_epochs - 15``, ``data_root + 'train.json'``). Setting it from the command line, or in a file
+that inherits from this one, changes the variable after everything was computed: nothing else moves. Here
+the files of the ``_base_`` chain are copied to a folder, each assignment of such a variable is followed by
+one of the new value, and MMEngine reads the copies.
+"""
+
+import ast
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import accumulate
+from pathlib import Path
+from typing import Any, TypeGuard
+
+from mmengine.config import Config
+from mmengine.config.config import BASE_KEY
+
+from mmyolox.errors import UserError
+
+FindBase = Callable[[str, Path], tuple[Path, str | None]]
+
+_CONSTANT_NODES = (
+    ast.Constant, ast.Tuple, ast.List, ast.Dict, ast.keyword, ast.UnaryOp, ast.BinOp, ast.operator,
+    ast.unaryop, ast.expr_context,
+)  # fmt: skip
+_OWN_SCOPE = (
+    ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp,
+    ast.GeneratorExp,
+)  # fmt: skip
+_SCOPE_SHIM = """_base_ = {path!r}
+globals().update(
+    (key, __import__('mmengine').Config._dict_to_config_dict(value, {scope!r}))
+    for key, value in _base_.items())
+"""
+
+Edit = tuple[int, int, str]
+"""Replace the bytes from the first to the second offset by the text."""
+
+
+@dataclass
+class ConfigFile:
+    """One file of a config's ``_base_`` chain.
+
+    Attributes:
+        path: Where it lies, absolute.
+        text: Its content, with ``{{fileDirname}}`` filled in.
+        tree: Its syntax tree; empty for files without variables (JSON, YAML, ``read_base()`` configs).
+        bases: The files it inherits from, each with the package it was named with (``mmdet`` in
+            ``mmdet::...``, in whose registries MMEngine searches its types), None for a plain path.
+    """
+
+    path: Path
+    text: str
+    tree: ast.Module
+    bases: list[tuple['ConfigFile', str | None]]
+
+    def assigned(self) -> set[str]:
+        """The names that this file binds at top level to something else than a dict."""
+        return {name for node in self.tree.body if not _is_dict(node) for name in _bound_names(node)}
+
+    def constants(self) -> dict[str, Any]:
+        """The names whose last binding in this file is an expression of constants, with their values."""
+        found: dict[str, Any] = {}
+        for node in self.tree.body:
+            names = _bound_names(node)
+            for name in names:
+                found.pop(name, None)
+            if isinstance(node, ast.Assign) and _is_constant(node):
+                value = eval(compile(ast.Expression(node.value), str(self.path), 'eval'), {})
+                found |= dict.fromkeys(names, value)
+        return found
+
+    def read(self) -> set[str]:
+        """The variables read here and in the files below, by name or as ``_base_.name``."""
+        nodes = list(ast.walk(self.tree))
+        names = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+        names |= {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+        return names.union(*(base.read() for base, _ in self.bases))
+
+    def assigns(self, name: str) -> bool:
+        """Whether this file or one below binds ``name`` to something else than a dict."""
+        return name in self.assigned() or any(base.assigns(name) for base, _ in self.bases)
+
+    def binds(self, name: str) -> bool:
+        """Whether this file or one below binds ``name``, to a dict or anything else."""
+        is_here = any(name in _bound_names(node) for node in self.tree.body)
+        return is_here or any(base.binds(name) for base, _ in self.bases)
+
+    def depth_of(self, name: str) -> float:
+        """How many steps down the chain ``name`` first gets a value other than None; infinite if never."""
+        if name in self.assigned() and self.constants().get(name, ...) is not None:
+            return 0
+        return 1 + min((base.depth_of(name) for base, _ in self.bases), default=float('inf'))
+
+
+def read_chain(path: Path, find_base: FindBase, above: tuple[Path, ...] = ()) -> ConfigFile:
+    """Read a config file and all that it inherits from.
+
+    Args:
+        path: The file, absolute.
+        find_base: Turns an entry of ``_base_`` and the file it stands in into a path and a scope.
+        above: The files that led here, to notice one that inherits from itself.
+
+    Raises:
+        UserError: A file is absent, is no valid Python, or inherits from itself.
+    """
+    if path in above:
+        raise UserError(f'config {path} inherits from itself')
+    if not path.is_file():
+        raise UserError(f'config {path} does not exist' + (f' (a base of {above[-1]})' if above else ''))
+    text = re.sub(r'\{\{\s*fileDirname\s*\}\}', path.parent.as_posix(), path.read_text(encoding='utf-8'))
+    if not _has_variables(path):
+        return ConfigFile(path, text, ast.Module([], []), [])
+    file = ConfigFile(path, text, ast.parse(text), [])
+    for entry in _base_entries(file):
+        base, scope = find_base(entry, path)
+        file.bases.append((read_chain(base, find_base, (*above, path)), scope))
+    return file
+
+
+def write_chain(file: ConfigFile, values: dict[str, Any], folder: Path) -> Path:
+    """Write a copy of a chain in which the given variables have other values.
+
+    ``values`` reach every file that binds the names at top level; beside them, a constant that a file
+    assigns reaches the files below it. A dict replaces None alone: over anything else MMEngine merges it.
+
+    Args:
+        file: The top of the chain.
+        values: Variable names with their new values.
+        folder: A new folder to write into; every copy keeps the name of its original.
+
+    Returns:
+        The copy of the top file (or the file itself, if it has no variables).
+    """
+    if not file.tree.body:
+        return file.path
+    folder.mkdir(parents=True)
+    inherited = file.constants() | values
+    bases = [
+        _write_scope(write_chain(base, inherited, folder / str(index)), scope)
+        for index, (base, scope) in enumerate(file.bases)
+    ]
+    source = file.text.encode()
+    offsets = [0, *accumulate(len(line) for line in source.splitlines(keepends=True))]
+    edits = [edit for node in file.tree.body for edit in _edits(node, values, bases, offsets)]
+    for start, end, replacement in reversed(edits):
+        source = source[:start] + replacement.encode() + source[end:]
+    copy = folder / file.path.name
+    copy.write_bytes(source)
+    return copy
+
+
+def _has_variables(path: Path) -> bool:
+    try:
+        return path.suffix == '.py' and not Config._is_lazy_import(str(path))
+    except SyntaxError as error:
+        raise UserError(f'config {path}, line {error.lineno}: {error.msg}') from error
+
+
+def _base_entries(file: ConfigFile) -> list[str]:
+    entries = file.constants().get(BASE_KEY, [])
+    return [entries] if isinstance(entries, str) else list(entries)
+
+
+def _write_scope(copy: Path, scope: str | None) -> Path:
+    """Put a file between a base of another package and its child that gives it the package's scope.
+
+    MMEngine does this when it reads ``mmdet::...``; the copy is a plain path, where it does not.
+    """
+    if scope is None:
+        return copy
+    shim = copy.parent / f'{scope}_scope.py'
+    shim.write_text(_SCOPE_SHIM.format(path=str(copy), scope=scope), encoding='utf-8')
+    return shim
+
+
+def _edits(node: ast.stmt, values: dict[str, Any], bases: list[Path], offsets: list[int]) -> list[Edit]:
+    """What to change about one statement of a file."""
+    if isinstance(node, ast.Assign) and BASE_KEY in _bound_names(node):
+        start = offsets[node.value.lineno - 1] + node.value.col_offset
+        end = offsets[(node.value.end_lineno or 0) - 1] + (node.value.end_col_offset or 0)
+        return [(start, end, repr([str(base) for base in bases]))]
+    names = [
+        name
+        for name in sorted(_bound_names(node) & values.keys())
+        if (_is_none(node) if isinstance(values[name], dict) else not _is_dict(node))
+    ]
+    if not names:
+        return []
+    assignments = '; '.join(f'{name} = {values[name]!r}' for name in names)
+    if isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign):
+        at = offsets[(node.end_lineno or 0) - 1] + (node.end_col_offset or 0)
+        return [(at, at, f'; {assignments}')]
+    at = offsets[node.end_lineno or 0]
+    return [(at, at, f'\n{assignments}\n')]
+
+
+def _is_dict(node: ast.stmt) -> bool:
+    """Whether a statement assigns a dict: those are merged by MMEngine, not replaced."""
+    value = getattr(node, 'value', None)
+    return isinstance(value, ast.Dict) or _is_dict_call(value)
+
+
+def _is_dict_call(node: ast.AST | None) -> TypeGuard[ast.Call]:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == 'dict'
+
+
+def _is_none(node: ast.stmt) -> bool:
+    """Whether a statement assigns None."""
+    value = getattr(node, 'value', None)
+    return isinstance(value, ast.Constant) and value.value is None
+
+
+def _is_constant(node: ast.Assign) -> bool:
+    return all(isinstance(target, ast.Name) for target in node.targets) and _is_constant_value(node.value)
+
+
+def _is_constant_value(node: ast.AST) -> bool:
+    if _is_dict_call(node):
+        return all(_is_constant_value(part) for part in node.keywords) and not node.args
+    return isinstance(node, _CONSTANT_NODES) and all(map(_is_constant_value, ast.iter_child_nodes(node)))
+
+
+def _bound_names(node: ast.AST) -> set[str]:
+    """The names that a statement binds in the scope it stands in."""
+    if isinstance(node, _OWN_SCOPE):
+        return set()
+    if isinstance(node, ast.Name):
+        return {node.id} if isinstance(node.ctx, ast.Store) else set()
+    return set().union(*(_bound_names(child) for child in ast.iter_child_nodes(node)))

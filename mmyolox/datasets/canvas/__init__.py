@@ -1,0 +1,1 @@
+"""The lazy picture: what a sample will show, described by matrices, and drawn once."""

@@ -1,0 +1,72 @@
+"""From a checked config to a Runner: distributed launching on any device, mixed precision, checkpoints."""
+
+import argparse
+import os
+from pathlib import Path
+
+import torch
+import torch.distributed
+from mmengine.config import Config
+from mmengine.device import (
+    get_device,
+    is_cuda_available,
+    is_mlu_available,
+    is_musa_available,
+    is_npu_available,
+)
+from mmengine.registry import RUNNERS
+from mmengine.runner import Runner
+
+from mmyolox.checkpoints.load import use_safe_loading
+from mmyolox.errors import UserError
+from mmyolox.utils.precision import has_bfloat16
+
+
+def prepare(cfg: Config, args: argparse.Namespace) -> None:
+    """Completes a config, in place, with the options of :func:`mmyolox.utils.cli.add_launch_options`.
+
+    On a machine without an accelerator the processes of ``--launcher pytorch`` are joined by gloo here,
+    because MMEngine's own set-up asks for a CUDA device.
+
+    Raises:
+        UserError: the launcher needs a device that is not there.
+    """
+    use_safe_loading(args.allow_unsafe_checkpoint)
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    cfg.launcher = args.launcher
+    cfg.work_dir = args.work_dir or cfg.get('work_dir') or str(Path('work_dirs', Path(cfg.filename).stem))
+    if args.launcher == 'none' or get_device() != 'cpu':
+        return
+    if args.launcher != 'pytorch':
+        raise UserError(f'--launcher {args.launcher} needs an accelerator; on the CPU use --launcher pytorch')
+    torch.distributed.init_process_group('gloo')
+    cfg.model_wrapper_cfg = dict(type='MMDistributedDataParallel', device_ids=None, broadcast_buffers=False)
+
+
+def enable_amp(cfg: Config) -> None:
+    """Turns on mixed precision, in place: bfloat16 where the device computes in it, else scaled float16.
+
+    A config that names one of the two wrappers itself is left as it is.
+
+    Raises:
+        UserError: the device has neither, or the config's optimizer wrapper is one of its own.
+    """
+    kind = cfg.optim_wrapper.get('type', 'OptimWrapper')
+    if kind in ('AutocastOptimWrapper', 'AmpOptimWrapper'):
+        return
+    if kind != 'OptimWrapper':
+        raise UserError(f'--amp cannot be combined with optim_wrapper.type={kind}')
+    device = get_device()
+    if has_bfloat16(torch.device(device)):
+        cfg.optim_wrapper.type = 'AutocastOptimWrapper'
+    elif is_cuda_available() or is_npu_available() or is_mlu_available() or is_musa_available():
+        cfg.optim_wrapper.update(type='AmpOptimWrapper', loss_scale='dynamic', dtype='float16')
+    else:
+        raise UserError(
+            f'--amp: this device ({device}) computes neither in bfloat16 nor in float16; leave it out'
+        )
+
+
+def build_runner(cfg: Config) -> Runner:
+    """Builds MMEngine's Runner, or the one that ``runner_type`` names."""
+    return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)

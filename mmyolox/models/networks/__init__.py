@@ -1,0 +1,1 @@
+"""Backbones, necks and the towers of the head."""

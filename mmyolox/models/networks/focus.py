@@ -1,0 +1,33 @@
+"""The Focus stem as one convolution."""
+
+import copy
+from typing import cast
+
+from torch import nn
+
+from .blocks import Focus
+
+
+def focus_as_convolution(focus: Focus) -> nn.Module:
+    """A convolution that equals a Focus stem, for runtimes without strided slices or slow in them.
+
+    The 3x3 convolution of 2x2 pixel blocks is one of 6x6 pixels with stride 2: its weights are the same
+    numbers, placed where the block's pixel comes from.
+
+    Args:
+        focus: Maps (B, in, H, W) to (B, out, H/2, W/2). Not changed.
+
+    Returns:
+        A module that maps alike, up to the order of float32 additions.
+    """
+    stem = copy.deepcopy(focus.conv)
+    blocks = cast(nn.Conv2d, stem.conv)
+    weight = blocks.weight
+    # The order of a block's pixels is top left, bottom left, top right, bottom right: column, then row.
+    taps = weight.reshape(weight.shape[0], 2, 2, -1, 3, 3).permute(0, 3, 4, 2, 5, 1)
+    merged = nn.Conv2d(
+        taps.shape[1], weight.shape[0], 6, stride=2, padding=2, bias=blocks.bias is not None
+    ).to(weight)
+    merged.load_state_dict(blocks.state_dict() | dict(weight=taps.flatten(4, 5).flatten(2, 3)))
+    stem.conv = merged
+    return stem

@@ -1,0 +1,350 @@
+"""mmyolox/inference.py on a small nano with random weights."""
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmengine.registry import init_default_scope
+
+from mmyolox.apis import inference
+from mmyolox.apis.inference import detect, init_detector
+from mmyolox.config.load import load_config
+from mmyolox.datasets import yolox_collate
+from mmyolox.errors import UserError
+from mmyolox.registry import DATASETS, MODELS
+from mmyolox.utils import precision
+
+CUSTOM = Path(__file__).parents[2] / 'configs/yolox/yolox_nano_fast_1xb8-50e_custom.py'
+COCO = 'yolox_nano_fast_8xb8-300e_coco'
+NAMES = ('cat', 'dog', 'owl')
+SIZES = [(100, 60), (37, 90), (64, 64), (130, 131), (1, 1)]  # (height, width)
+OPTIONS = {'img_scale': (96, 64), 'model.test_cfg.score_thr': 0.3, 'val_num_workers': 0}
+
+
+@pytest.fixture(scope='module')
+def data(tmp_path_factory) -> Path:
+    """A data set in the custom config's layout, without boxes."""
+    folder = tmp_path_factory.mktemp('data')
+    (folder / 'images').mkdir()
+    (folder / 'annotations').mkdir()
+    rng = np.random.default_rng(0)
+    images = []
+    for number, (height, width) in enumerate(SIZES):
+        cv2.imwrite(str(folder / f'images/{number}.png'), rng.integers(0, 256, (height, width, 3)))
+        images.append(dict(id=number, file_name=f'{number}.png', height=height, width=width))
+    categories = [dict(id=3 * label, name=name) for label, name in enumerate(NAMES)]
+    content = json.dumps(dict(images=images, annotations=[], categories=categories))
+    for split in ('train', 'val'):
+        (folder / f'annotations/{split}.json').write_text(content)
+    return folder
+
+
+def paths(data: Path) -> list[Path]:
+    return sorted((data / 'images').iterdir())
+
+
+def save_random_weights(path: Path, cfg, **meta) -> Path:
+    """Writes a checkpoint whose detections depend on the image and are spread over places and classes."""
+    init_default_scope('mmyolox')
+    torch.manual_seed(0)
+    model = MODELS.build(cfg.model)
+    for module in model.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.momentum = 1.0  # so that one pass sets the statistics: else the features fade away
+    for name, value in model.named_parameters():
+        if 'multi_level_conv' in name:
+            torch.nn.init.normal_(value, std=0.1)
+    model.train()(255 * torch.rand(4, cfg.model.backbone.get('input_channels', 3), 64, 96))
+    torch.save(dict(state_dict=model.state_dict(), meta=meta), path)
+    return path
+
+
+@pytest.fixture(scope='module')
+def cfg(data):
+    return load_config(CUSTOM, dict(OPTIONS, data_root=str(data)))
+
+
+@pytest.fixture(scope='module')
+def checkpoint(cfg, tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp('weights') / 'w.pth'
+    return save_random_weights(path, cfg, dataset_meta=dict(classes=NAMES))
+
+
+@pytest.fixture(scope='module')
+def model(data, checkpoint):
+    return init_detector(CUSTOM, checkpoint, 'cpu', dict(OPTIONS, data_root=str(data)))
+
+
+@pytest.fixture
+def warnings(monkeypatch) -> list[str]:
+    lines: list[str] = []
+    monkeypatch.setattr(inference, 'print_log', lambda line, *_: lines.append(line))
+    return lines
+
+
+def assert_same_detections(one, other):
+    """The same boxes, scores and labels; the order of nearly equal scores is free, and a little noise."""
+    one, other = (
+        torch.cat([found.bboxes, 100 * found.scores[:, None], 100 * found.labels[:, None]], dim=1)
+        for found in (one.pred_instances, other.pred_instances)
+    )
+    assert len(one) == len(other) > 0
+    distances = (one[:, None] - other[None]).abs().amax(dim=2)
+    assert distances.amin(dim=0).max() < 0.1
+    assert distances.amin(dim=1).max() < 0.1
+
+
+def test_detections_are_those_of_the_evaluation(model, cfg, data):
+    dataset = DATASETS.build(cfg.test_dataloader.dataset)
+    with torch.no_grad():
+        expected = model.test_step(yolox_collate([dataset[i] for i in range(len(SIZES))]))
+    found = list(detect(model, paths(data)))
+    assert [sample.img_path for sample in found] == [str(path) for path in paths(data)]
+    for sample, other, (height, width) in zip(found, expected, SIZES, strict=True):
+        assert_same_detections(sample, other)
+        assert sample.ori_shape == (height, width)
+        bboxes = sample.pred_instances.bboxes
+        assert bboxes.min() >= 0
+        assert (bboxes <= bboxes.new_tensor([width, height, width, height])).all()
+    # The largest image's boxes reach beyond the network's input, which is 96 x 64.
+    assert found[3].pred_instances.bboxes.max() > 96
+
+
+@pytest.mark.parametrize('batch_size', [1, 2, 5, 9])
+def test_batches_change_nothing(model, data, batch_size):
+    alone = list(detect(model, paths(data), batch_size=3))
+    for one, other in zip(alone, detect(model, paths(data), batch_size), strict=True):
+        assert_same_detections(one, other)
+
+
+def test_arrays_are_images_too(model, data):
+    arrays = [cv2.imread(str(path)) for path in paths(data)]
+    for number, (one, other) in enumerate(
+        zip(detect(model, arrays), detect(model, paths(data)), strict=True)
+    ):
+        assert_same_detections(one, other)
+        assert one.img_id == other.img_id == number
+        assert 'img_path' not in one
+
+
+def test_nothing_is_read_ahead_of_its_batch(model, data):
+    taken = []
+
+    def images():
+        for path in paths(data):
+            taken.append(path)
+            yield path
+
+    next(detect(model, images(), batch_size=2))
+    assert len(taken) == 2
+
+
+@pytest.mark.parametrize('workers', [1, 3])
+def test_threads_change_nothing(model, data, tmp_path, workers, warnings):
+    broken = tmp_path / 'broken.png'
+    broken.write_bytes(b'no picture')
+    images = [*paths(data), broken] * 3
+    found = list(detect(model, images, 2, workers))
+    assert [sample.img_id for sample in found] == [0, 1, 2, 3, 4, 6, 7, 8, 9, 10, 12, 13, 14, 15, 16]
+    for one, other in zip(found, detect(model, images, 2), strict=True):
+        assert torch.equal(one.pred_instances.bboxes, other.pred_instances.bboxes)
+        assert one.img_path == other.img_path
+    assert len(warnings) == 6
+
+
+def test_threads_read_a_few_batches_ahead(model, data):
+    taken = []
+    images = (taken.append(number) or paths(data)[number % 5] for number in range(40))
+    found = detect(model, images, 2, workers=2)
+    next(found)
+    assert len(taken) == 6
+    found.close()
+
+
+def test_no_images(model):
+    assert list(detect(model, [])) == []
+
+
+def test_predictions_hold_no_graph_and_can_be_changed(model, data):
+    assert not model.training
+    found = next(detect(model, paths(data))).pred_instances
+    assert not found.scores.requires_grad
+    found.bboxes *= 2
+
+
+def test_files_that_do_not_decode_are_named_and_left_out(model, data, tmp_path, warnings):
+    broken = tmp_path / 'broken.png'
+    broken.write_bytes(b'no picture')
+    good = paths(data)[0]
+    found = list(detect(model, [broken, good, tmp_path / 'absent.png', good]))
+    assert [sample.img_id for sample in found] == [1, 3]
+    assert warnings == [
+        f'cannot decode the image {path}; it is left out' for path in (broken, tmp_path / 'absent.png')
+    ]
+    assert_same_detections(*found)
+
+
+@pytest.mark.parametrize(
+    'image', [np.zeros((4, 4, 3)), np.zeros((4,), np.uint8), np.zeros((0, 4, 3), np.uint8)], ids=str
+)
+def test_arrays_that_are_no_images(model, image):
+    with pytest.raises(UserError, match=r'needed is \(h, w, channels\), uint8'):
+        list(detect(model, [image]))
+
+
+def test_grey_images_for_a_network_that_takes_them(data, tmp_path):
+    options = OPTIONS | {'model.backbone.input_channels': 1, 'data_root': str(data)}
+    weights = save_random_weights(tmp_path / 'w.pth', load_config(CUSTOM, options))
+    model = init_detector(CUSTOM, weights, 'cpu', options)
+    model.cfg.test_dataloader.dataset.pipeline[0].color_type = 'grayscale'
+    arrays = [cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) for path in paths(data)]
+    for one, other in zip(detect(model, arrays), detect(model, paths(data)), strict=True):
+        assert_same_detections(one, other)
+
+
+def test_a_pipeline_that_loads_in_another_way(model, monkeypatch):
+    first = model.cfg.test_dataloader.dataset.pipeline[0]
+    monkeypatch.setitem(first, 'type', 'LoadAnnotations')
+    monkeypatch.delitem(first, 'tolerant')
+    with pytest.raises(UserError, match='begins with LoadAnnotations; it must begin with LoadImage'):
+        list(detect(model, ['a.jpg']))
+
+
+# --- the model -----------------------------------------------------------------------------------------
+
+
+def test_a_custom_config_needs_no_data_set(checkpoint, tmp_path):
+    options = OPTIONS | dict(data_root=str(tmp_path / 'absent'))
+    model = init_detector(CUSTOM, checkpoint, 'cpu', options)
+    assert model.dataset_meta == dict(classes=NAMES)
+    assert model.bbox_head.num_classes == 3
+
+
+def test_all_that_is_recorded_of_the_data_stays_known(cfg, data, tmp_path):
+    recorded = dict(classes=list(NAMES), extra=dict(sizes=np.ones(2, np.float32)))
+    weights = save_random_weights(tmp_path / 'w.pth', cfg, dataset_meta=recorded)
+    meta = init_detector(CUSTOM, weights, 'cpu', OPTIONS | dict(data_root='absent')).dataset_meta
+    assert meta.keys() == recorded.keys()
+    assert meta['classes'] == NAMES
+    assert meta['extra']['sizes'].tolist() == [1, 1]
+
+
+def test_without_a_record_the_metainfo_of_the_config_is_known(cfg, data, tmp_path):
+    weights = save_random_weights(tmp_path / 'w.pth', cfg)
+    options = {'data_root': str(data), 'test_dataloader.dataset.metainfo.extra': 'told'}
+    meta = init_detector(CUSTOM, weights, 'cpu', OPTIONS | options).dataset_meta
+    assert meta == dict(classes=NAMES, extra='told')
+
+
+def test_recorded_names_come_before_those_of_the_data_at_hand(data, cfg, tmp_path):
+    weights = save_random_weights(tmp_path / 'w.pth', cfg, dataset_meta=dict(classes=('a', 'b', 'c')))
+    model = init_detector(CUSTOM, weights, 'cpu', OPTIONS | dict(data_root=str(data)))
+    assert model.dataset_meta['classes'] == ('a', 'b', 'c')
+
+
+@pytest.mark.parametrize(
+    ('options', 'expected'),
+    [
+        (dict(classes=('x', 'y', 'z')), ('x', 'y', 'z')),
+        (dict(), NAMES),
+        # A config that says nothing of classes, with and without its annotations.
+        ({'test_dataloader.dataset.metainfo': dict(classes=None)}, NAMES),
+        (
+            {
+                'test_dataloader.dataset.metainfo': dict(classes=None),
+                'test_dataloader.dataset.ann_file': 'no',
+            },
+            ('class 0', 'class 1', 'class 2'),
+        ),
+    ],
+)
+def test_names_where_none_are_recorded(data, cfg, tmp_path, options, expected):
+    weights = save_random_weights(tmp_path / 'w.pth', cfg)
+    model = init_detector(CUSTOM, weights, 'cpu', OPTIONS | dict(data_root=str(data)) | options)
+    assert model.dataset_meta['classes'] == expected
+
+
+@pytest.mark.parametrize(
+    ('meta', 'first', 'last'),
+    [
+        (dict(), 'person', 'toothbrush'),
+        (dict(dataset_meta=dict(classes=tuple(f'c{label}' for label in range(80)))), 'c0', 'c79'),
+        (dict(dataset_meta=dict(classes=('too', 'few'))), 'person', 'toothbrush'),
+    ],
+)
+def test_80_classes_without_names_are_those_of_coco(tmp_path, meta, first, last):
+    weights = save_random_weights(tmp_path / 'w.pth', load_config(COCO), **meta)
+    names = init_detector(COCO, weights, 'cpu').dataset_meta['classes']
+    assert (len(names), names[0], names[79]) == (80, first, last)
+
+
+def test_bare_weights(cfg, data, tmp_path):
+    path = save_random_weights(tmp_path / 'w.pth', cfg)
+    torch.save(torch.load(path)['state_dict'], path)
+    model = init_detector(CUSTOM, path, 'cpu', OPTIONS | dict(data_root=str(data)))
+    assert model.dataset_meta['classes'] == NAMES
+
+
+def test_part_of_a_model_is_refused(checkpoint, data, tmp_path):
+    options = OPTIONS | dict(data_root=str(data), classes=('one', 'two'))
+    with pytest.raises(UserError, match=r'w.pth cannot be used with .*6 class layers left out'):
+        init_detector(CUSTOM, checkpoint, 'cpu', options)
+    content = torch.load(checkpoint)
+    del content['state_dict']['backbone.stem.conv.conv.weight']
+    torch.save(content, tmp_path / 'part.pth')
+    with pytest.raises(
+        UserError, match=r'part.pth cannot be used with .*1 missing in the file: backbone.stem'
+    ):
+        init_detector(CUSTOM, tmp_path / 'part.pth', 'cpu', OPTIONS)
+
+
+def test_norms_are_folded_unless_they_are_to_stay(checkpoint, data, model):
+    options = OPTIONS | dict(data_root=str(data))
+    plain = init_detector(CUSTOM, checkpoint, 'cpu', options, fuse=False)
+    assert plain.state_dict().keys() == torch.load(checkpoint)['state_dict'].keys()
+    assert not any('.bn.' in key for key in model.state_dict())
+    for one, other in zip(detect(model, paths(data)), detect(plain, paths(data)), strict=True):
+        assert_same_detections(one, other)
+
+
+def test_half_precision(checkpoint, data, model, monkeypatch):
+    monkeypatch.setattr(precision, 'has_bfloat16', lambda _: True)  # where it is emulated, it is only slow
+    options = OPTIONS | dict(data_root=str(data))
+    half = init_detector(CUSTOM, checkpoint, 'cpu', options, dtype='bfloat16')
+    assert {parameter.dtype for parameter in half.parameters()} == {torch.bfloat16}
+    for one, other in zip(detect(half, paths(data)), detect(model, paths(data)), strict=True):
+        found, expected = one.pred_instances, other.pred_instances
+        assert found.bboxes.dtype == found.scores.dtype == torch.float32
+        assert float(found.scores[0]) == pytest.approx(float(expected.scores[0]), abs=0.1)
+        assert 0.5 < len(found) / len(expected) < 2
+
+
+def test_a_checkpoint_that_could_run_code_is_refused(checkpoint, tmp_path):
+    content = torch.load(checkpoint)
+    content['meta']['more'] = Path('x')
+    torch.save(content, tmp_path / 'w.pth')
+    with pytest.raises(UserError, match='is refused'):
+        init_detector(CUSTOM, tmp_path / 'w.pth', 'cpu', OPTIONS)
+    assert init_detector(CUSTOM, tmp_path / 'w.pth', 'cpu', OPTIONS, allow_unsafe=True)
+
+
+def test_formats_that_the_device_has_not(checkpoint):
+    with pytest.raises(UserError, match='dtype float16: the CPU'):
+        init_detector(CUSTOM, checkpoint, 'cpu', OPTIONS, dtype='float16')
+
+
+@pytest.mark.parametrize(
+    ('config', 'weights', 'device', 'message'),
+    [
+        ('no_such_config', 'w.pth', 'cpu', 'config no_such_config does not exist'),
+        (CUSTOM, 'absent.pth', 'cpu', 'absent.pth does not exist'),
+        (CUSTOM, 'w.pth', 'cuda:99', 'device cuda:99 cannot be used: '),
+        (CUSTOM, 'w.pth', 'toaster', 'device toaster cannot be used: '),
+    ],
+)
+def test_mistakes(checkpoint, config, weights, device, message):
+    with pytest.raises(UserError, match=message):
+        init_detector(config, checkpoint.with_name(weights), device, OPTIONS)

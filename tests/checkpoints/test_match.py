@@ -1,0 +1,140 @@
+"""What a load reports, leaves out and refuses."""
+
+import pytest
+import torch
+from mmengine.model import BaseModel, BaseTTAModel
+from torch import nn
+
+from mmyolox.checkpoints.match import load_weights, match_weights, state_dict_of
+from mmyolox.checkpoints.recognise import PUBLISHED, Architecture
+from mmyolox.errors import UserError
+
+
+class Model(BaseModel):
+    """Ten tensors: five in the backbone (one a counter), three in the neck, two in the class layer."""
+
+    def __init__(self, classes: int = 3):
+        super().__init__()
+        self.backbone = nn.Sequential(nn.BatchNorm2d(4))
+        self.neck = nn.ParameterDict({name: nn.Parameter(torch.rand(2)) for name in 'abc'})
+        self.multi_level_conv_cls = nn.Conv2d(4, classes, 1)
+
+    def forward(self, inputs, mode='tensor'):
+        return inputs
+
+
+def test_everything_is_loaded_and_said(capsys):
+    source, model = Model(), Model()
+    summary = load_weights(model, source.state_dict(), 'a.pth')
+    assert all(torch.equal(model.state_dict()[name], tensor) for name, tensor in source.state_dict().items())
+    assert summary.complete
+    assert capsys.readouterr().out == 'checkpoint a.pth: 10 of 10 tensors of the model loaded\n'
+
+
+def test_class_layers_of_another_count_are_left_out_and_said(capsys):
+    source, model = Model(80), Model(3)
+    own = model.multi_level_conv_cls.weight.detach().clone()
+    summary = load_weights(model, source.state_dict(), 'a.pth')
+    assert summary.other_classes == ['multi_level_conv_cls.weight', 'multi_level_conv_cls.bias']
+    assert torch.equal(model.multi_level_conv_cls.weight, own)
+    assert torch.equal(model.neck['a'], source.neck['a'])
+    assert '8 of 10' in (out := capsys.readouterr().out)
+    assert '2 class layers left out (another number of classes)' in out
+
+
+def test_differences_are_named(capsys):
+    state = Model().state_dict()
+    state['neck.a'] = torch.ones(5)
+    state['extra.x'] = torch.ones(1)
+    state['epoch'] = 3
+    del state['neck.b'], state['backbone.0.num_batches_tracked']
+    summary = load_weights(Model(), state, 'a.pth')
+    assert summary.missing == ['neck.b']
+    assert summary.mismatched == ['neck.a (5 -> 2)']
+    assert summary.unexpected == ['extra.x', 'epoch']
+    assert not summary.complete
+    assert capsys.readouterr().out == (
+        'checkpoint a.pth: 7 of 9 tensors of the model loaded; 1 missing in the file: neck.b; '
+        '1 of another shape: neck.a (5 -> 2); 2 unknown to the model: extra.x, epoch\n'
+    )
+
+
+def test_many_names_are_grouped():
+    state = Model().state_dict() | {f'head.stem.{i}': torch.ones(1) for i in range(500)}
+    _, summary = match_weights(Model(), state, 'a.pth')
+    assert summary.describe().endswith('500 unknown to the model: 500 in head.stem (e.g. head.stem.0)')
+
+
+def test_groups_are_the_modules_or_lists_of_them():
+    extra = ('head.top.towers.0.bn.weight', 'head.top.towers.1.bn.weight', 'head.top.preds.0.bias', 'a.b')
+    state = Model().state_dict() | dict.fromkeys((*extra, 'head.top.loss.scale'), torch.ones(1))
+    _, summary = match_weights(Model(), state, 'a.pth')
+    assert summary.describe().endswith(
+        '5 unknown to the model: 2 in head.top.towers, 1 in head.top.preds, 1 in a, 1 in head.top.loss '
+        '(e.g. head.top.towers.0.bn.weight)'
+    )
+
+
+class Deeper(Model):
+    """With a part that :class:`Model` has not, and one that it has half."""
+
+    def __init__(self):
+        super().__init__()
+        self.neck.update(dict(d=torch.nn.Parameter(torch.rand(1))))
+        self.head = nn.ModuleDict(dict(towers=nn.ModuleList([nn.Linear(1, 1), nn.Linear(1, 1)])))
+
+
+def test_parts_that_the_file_knows_nothing_of_are_named():
+    _, summary = match_weights(Deeper(), Model().state_dict(), 'a.pth')
+    assert summary.absent_parts == ['head']
+    assert summary.describe().endswith(
+        '5 missing in the file: 4 in head.towers, 1 in neck (e.g. neck.d); the file is of another '
+        'kind of model, without head'
+    )
+    some = Model().state_dict() | {'head.towers.0.bias': torch.ones(1)}
+    assert match_weights(Deeper(), some, 'a.pth')[1].absent_parts == ['head.towers.1']
+
+
+def test_prefix_of_a_wrapped_model_and_wrappers_are_seen_through():
+    state = {f'module.{name}': tensor for name, tensor in Model().state_dict().items()}
+
+    class Augmented(BaseTTAModel):
+        def merge_preds(self, data_samples_list):
+            return data_samples_list
+
+    for wrapped in (Augmented(Model()), nn.DataParallel(Model()), nn.DataParallel(Augmented(Model()))):
+        assert match_weights(wrapped, state, 'a.pth')[1].complete
+
+
+@pytest.mark.parametrize(('kept', 'refused'), [(0, True), (4, True), (5, False)])
+def test_a_load_that_leaves_most_of_the_model_is_refused(kept, refused):
+    state = {name: tensor for name, tensor in Model().state_dict().items() if 'tracked' not in name}
+    state = dict(list(state.items())[:kept])
+    if refused:
+        with pytest.raises(UserError, match=rf'a\.pth does not fit the model: {kept} of 9 tensors'):
+            load_weights(Model(), state, 'a.pth')
+    else:
+        assert len(load_weights(Model(), state, 'a.pth').used) == kept
+
+
+def test_the_size_of_another_model_is_told():
+    """The shapes alone say little; MMYOLO's names are ours."""
+    nano, tiny = (Architecture(size, *PUBLISHED[size]).build() for size in ('nano', 'tiny'))
+    with pytest.raises(UserError, match=r'; the file holds YOLOX-nano, .*80 classes'):
+        match_weights(tiny, nano.state_dict(), 'a.pth')
+    assert match_weights(nano, nano.state_dict(), 'a.pth')[1].held == ''
+
+
+def test_weights_of_others_are_translated():
+    theirs = {'head.stems.0.conv.weight': torch.ones(1), 'head.stems.0.bn.running_mean': torch.ones(2)}
+    weights = state_dict_of(dict(model=theirs, start_epoch=3), 'm.pth')
+    assert weights == {
+        'neck.out_layers.0.conv.weight': theirs['head.stems.0.conv.weight'],
+        'neck.out_layers.0.bn.running_mean': theirs['head.stems.0.bn.running_mean'],
+    }
+
+
+def test_weights_are_found_in_both_forms():
+    state = Model().state_dict()
+    assert state_dict_of(dict(state_dict=state, meta={}), 'a.pth') == dict(state)
+    assert state_dict_of(state, 'a.pth') == dict(state)

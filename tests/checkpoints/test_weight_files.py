@@ -1,0 +1,124 @@
+"""Finding the weights in files of all kinds."""
+
+import pickle
+
+import numpy as np
+import pytest
+import torch
+
+from mmyolox.checkpoints.files import read_weights, recorded_data
+from mmyolox.errors import UserError
+
+WEIGHTS = {'a': torch.zeros(2)}
+RAW = {'a': torch.ones(2)}
+
+
+@pytest.mark.parametrize(
+    ('content', 'others'),
+    [
+        (WEIGHTS, ()),
+        (dict(WEIGHTS, version=3), ('version',)),
+        (dict(model=WEIGHTS), ()),
+        (dict(state_dict=WEIGHTS, meta=dict(epoch=3)), ('meta',)),
+        (
+            dict(start_epoch=3, model=WEIGHTS, optimizer=dict(state={}), best_ap=np.float64(0.4)),
+            ('start_epoch', 'optimizer', 'best_ap'),
+        ),
+        (
+            dict(net=RAW, acc=0.4, ema_net=WEIGHTS),
+            ('net (the raw weights; their moving average ema_net is taken)', 'acc'),
+        ),
+        (dict(net=WEIGHTS, acc=0.4), ('acc',)),
+        (dict(state_dict=WEIGHTS, net=RAW), ('net',)),
+        (
+            dict(ema_model=WEIGHTS, model=RAW),
+            ('model (the raw weights; their moving average ema_model is taken)',),
+        ),
+        # MMEngine swaps both when it saves.
+        (
+            dict(meta={}, state_dict=WEIGHTS, optimizer={}, ema_state_dict=RAW),
+            (
+                'meta',
+                'optimizer',
+                'ema_state_dict (the raw weights; state_dict holds their moving average)',
+            ),
+        ),
+    ],
+)
+def test_weights_are_found_in_all_kinds_of_files(tmp_path, content, others):
+    torch.save(content, tmp_path / 'w.pth')
+    state_dict, found = read_weights(tmp_path / 'w.pth')
+    assert list(state_dict) == ['a']
+    assert torch.equal(state_dict['a'], WEIGHTS['a'])
+    assert found == others
+
+
+def test_old_pytorch_files_are_read(tmp_path):
+    torch.save(dict(model=WEIGHTS), tmp_path / 'w.pth', _use_new_zipfile_serialization=False)
+    assert torch.equal(read_weights(tmp_path / 'w.pth')[0]['a'], WEIGHTS['a'])
+
+
+@pytest.mark.parametrize('content', [{}, dict(model='text'), dict(model={}), {1: torch.zeros(2)}])
+def test_a_file_without_weights_is_refused(tmp_path, content):
+    torch.save(content, tmp_path / 'w.pth')
+    with pytest.raises(UserError, match=r'w\.pth holds no weights'):
+        read_weights(tmp_path / 'w.pth')
+
+
+class Trap:
+    """Makes a file where it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return open, (str(self.path), 'w')
+
+
+@pytest.mark.parametrize('save', [torch.save, lambda content, path: path.write_bytes(pickle.dumps(content))])
+def test_code_in_a_file_is_not_run(tmp_path, save):
+    trap, path = tmp_path / 'sprung', tmp_path / 'w.pth'
+    save(dict(model=WEIGHTS, more=Trap(trap)), path)
+    with pytest.raises(UserError, match=r'w\.pth is (refused|damaged)'):
+        read_weights(path)
+    assert not trap.exists()
+
+
+def test_a_file_of_trusted_origin_may_hold_anything(tmp_path):
+    trap, path = tmp_path / 'sprung', tmp_path / 'w.pth'
+    torch.save(dict(model=WEIGHTS, more=Trap(trap)), path)
+    state_dict, others = read_weights(path, allow_unsafe=True)
+    assert (list(state_dict), others) == (['a'], ('more',))
+    assert trap.exists()
+
+
+@pytest.mark.parametrize(
+    'content',
+    [b'', b'<html>', b'\n<html>404</html>', b'\x08\x07 no model', b'\x0a\xff\xff\xff', b'PK\x03\x04'],
+)
+def test_other_files_are_one_clear_line(tmp_path, content):
+    path = tmp_path / 'w.pth'
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r'w\.pth') as caught:
+        read_weights(path)
+    assert '\n' not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ('content', 'expected'),
+    [
+        ({}, {}),
+        (dict(meta='text'), {}),
+        (dict(meta=dict(dataset_meta=dict(classes=('a',), palette=[]))), dict(classes=('a',), palette=[])),
+        (dict(meta=dict(dataset_meta=None)), {}),
+        (dict(meta=dict(CLASSES=['a', 'b'])), dict(classes=('a', 'b'))),  # MMDetection 2
+        (dict(meta=dict(CLASSES=None)), {}),
+    ],
+)
+def test_what_is_known_of_the_data(content, expected):
+    assert recorded_data(content) == expected
+
+
+def test_an_absent_file(tmp_path):
+    with pytest.raises(UserError, match=r'w\.pth does not exist'):
+        read_weights(tmp_path / 'w.pth')

@@ -1,0 +1,249 @@
+"""Unknown types, keys, options and class counts are named before anything is built."""
+
+import textwrap
+
+import pytest
+from mmengine.config import Config
+from mmengine.dataset import BaseDataset
+from mmengine.hooks import Hook
+from mmengine.model import BaseModule
+from torch import nn
+
+from mmyolox.config.check import check_config
+from mmyolox.config.load import load_config
+from mmyolox.config.signatures import accepted_parameters
+from mmyolox.errors import UserError
+from mmyolox.registry import DATASETS, HOOKS, MODELS
+
+
+@MODELS.register_module()
+class CheckedDetector(BaseModule):
+    def __init__(self, backbone, bbox_head, train_cfg=None, init_cfg=None):
+        super().__init__(init_cfg)
+
+
+@MODELS.register_module()
+class CheckedHead(BaseModule):
+    def __init__(self, num_classes, head_module=None, norm_cfg=None, init_cfg=None):
+        super().__init__(init_cfg)
+
+
+@MODELS.register_module()
+class CheckedBackbone(CheckedHead):
+    """Hands its keywords to its base, but for one."""
+
+    def __init__(self, depth=1, **kwargs):
+        kwargs.pop('stem', None)
+        super().__init__(2, **kwargs)
+
+
+@MODELS.register_module()
+class CheckedOpen(nn.Module):
+    def __init__(self, a=1, **kwargs):
+        super().__init__()
+        self.kwargs = kwargs
+
+
+class CheckedKeeps(CheckedHead):
+    """Keeps its keywords to itself."""
+
+    def __init__(self, **kwargs):
+        super().__init__(2)
+        self.kwargs = kwargs
+
+
+@MODELS.register_module()
+class CheckedForeign(nn.Module):
+    """As if of another project: what its parts mean is its own business."""
+
+    __module__ = 'elsewhere.models'
+
+    def __init__(self, part):
+        super().__init__()
+
+
+@HOOKS.register_module()
+class CheckedHook(Hook):
+    def __init__(self, interval=1):
+        pass
+
+
+@DATASETS.register_module()
+class CheckedDataset(BaseDataset):
+    pass
+
+
+# The classes stand for components of ours.
+for _cls in (CheckedDetector, CheckedHead, CheckedBackbone, CheckedOpen, CheckedHook, CheckedDataset):
+    _cls.__module__ = 'mmyolox.tested'
+
+
+@pytest.mark.parametrize(
+    ('component', 'names'),
+    [
+        (CheckedHead, {'num_classes', 'head_module', 'norm_cfg', 'init_cfg'}),
+        (CheckedBackbone, {'depth', 'stem', 'num_classes', 'head_module', 'norm_cfg', 'init_cfg'}),
+        (CheckedOpen, None),
+        (CheckedKeeps, None),
+        (nn.ReLU, {'inplace'}),
+        (lambda data, pad=0: data, {'data', 'pad'}),
+        (lambda data, **kwargs: data, None),
+        (dict, None),
+        (Hook, None),
+    ],
+)
+def test_accepted_parameters_follow_the_bases(component, names):
+    assert accepted_parameters(component) == names
+
+
+def _config(**changes) -> Config:
+    cfg = Config(
+        dict(
+            default_scope='mmyolox',
+            model=dict(
+                type='CheckedDetector',
+                backbone=dict(
+                    type='CheckedBackbone', depth=2, stem=1, init_cfg=dict(type='Kaiming', layer='Conv2d')
+                ),
+                bbox_head=dict(
+                    type='CheckedHead',
+                    head_module=dict(type='CheckedHead', num_classes=3),
+                    norm_cfg=dict(type='BN', momentum=0.03),
+                ),
+                train_cfg=dict(anything=1),
+            ),
+            train_dataloader=dict(
+                batch_size=2,
+                num_workers=0,
+                sampler=dict(type='DefaultSampler', shuffle=True),
+                collate_fn=dict(type='pseudo_collate'),
+                dataset=dict(
+                    type='CheckedDataset', metainfo=dict(classes=('a', 'b', 'c'), type='a'), pipeline=[]
+                ),
+            ),
+            train_cfg=dict(by_epoch=True, max_epochs=3, val_interval=1),
+            val_cfg=dict(),
+            val_evaluator=[dict(type='DumpResults', out_file_path='a.pkl')],
+            optim_wrapper=dict(
+                optimizer=dict(type='SGD', lr=0.1),
+                clip_grad=dict(type='value', clip_value=1),
+                paramwise_cfg=dict(),
+            ),
+            param_scheduler=[
+                dict(type='CosineAnnealingLR', T_max=3, convert_to_iter_based=True, by_epoch=True)
+            ],
+            default_hooks=dict(
+                checkpoint=dict(type='CheckpointHook', interval=1, priority='LOW'),
+                ours=dict(type='CheckedHook'),
+            ),
+            custom_hooks=[dict(type='CheckedHook', priority=49)],
+            visualizer=dict(
+                type='Visualizer', vis_backends=[dict(type='LocalVisBackend', name='x')], name='v'
+            ),
+            env_cfg=dict(mp_cfg=dict(type='unknown')),
+            a_variable=dict(type='unknown'),
+        )
+    )
+    cfg.merge_from_dict(changes)
+    return cfg
+
+
+def test_keys_that_mmengine_handles_itself_pass():
+    check_config(_config())
+
+
+HEAD = 'model.bbox_head.head_module'
+
+
+@pytest.mark.parametrize(
+    ('key', 'value', 'message'),
+    [
+        (f'{HEAD}.num_clases', 3, f'config key {HEAD}.num_clases: CheckedHead takes no such parameter; '
+         'did you mean num_classes?'),
+        ('model.backbone.dept', 3, 'backbone.dept: CheckedBackbone takes no .*did you mean depth'),
+        ('model.neck', {}, 'model.neck: CheckedDetector takes no such parameter'),
+        ('model.backbone.type', 'CheckedBackbon', 'model.backbone.type: there is no CheckedBackbon; '
+         'did you mean CheckedBackbone'),
+        ('model.backbone.type', 'nopackage.X', 'model.backbone.type: the package nopackage is not installed'),
+        ('model.backbone.type', 'mmengine.X', 'model.backbone.type: there is no mmengine.X'),
+        ('model.backbone.init_cfg.laier', 'x', 'init_cfg.laier: KaimingInit takes no such parameter'),
+        ('train_dataloader.batchsize', 3, 'batchsize: DataLoader .*did you mean batch_size'),
+        ('train_dataloader.dataset.pipline', [], 'pipline: CheckedDataset .*did you mean pipeline'),
+        ('train_dataloader.dataset.pipeline', [dict(type='None')], r'pipeline.0.type: there is no None'),
+        ('train_dataloader.sampler.shufle', 1, 'shufle: DefaultSampler .*did you mean shuffle'),
+        ('train_cfg.max_epoch', 3, 'train_cfg.max_epoch: EpochBasedTrainLoop .*did you mean max_epochs'),
+        ('val_cfg.fp15', 3, 'val_cfg.fp15: ValLoop .*did you mean fp16'),
+        ('val_evaluator.0.out_file', 'x', r'evaluator.0.out_file: DumpResults .*did you mean out_file_path'),
+        ('optim_wrapper.clip_gard', {}, 'optim_wrapper.clip_gard: OptimWrapper .*did you mean clip_grad'),
+        ('optim_wrapper.optimizer.momentun', 1, 'momentun: SGD .*did you mean momentum'),
+        ('param_scheduler.0.Tmax', 3, r'param_scheduler.0.Tmax: CosineAnnealingLR .*did you mean T_max'),
+        ('default_hooks.ours.interva', 3, 'interva: CheckedHook .*did you mean interval'),
+        ('default_hooks.our', dict(interval=3), 'default_hooks.our: a hook needs a type'),
+        ('custom_hooks.0.interva', 3, r'custom_hooks.0.interva: CheckedHook'),
+        ('visualizer.vis_backend', [], 'visualizer.vis_backend: Visualizer .*did you mean vis_backends'),
+    ],
+)  # fmt: skip
+def test_unknown_keys_and_types_are_named_with_the_nearest(key, value, message):
+    with pytest.raises(UserError, match=message):
+        check_config(_config(**{key: value}))
+
+
+@pytest.mark.parametrize(
+    ('key', 'value'),
+    [
+        ('model.backbone', dict(type='CheckedOpen', anything=dict(a=1))),
+        ('model.backbone', dict(type='CheckedForeign', part=dict(type='its own', x=1))),
+        ('model.backbone', dict(type=CheckedBackbone, depth=3)),
+        ('model.backbone', dict(type='mmengine.model.BaseModule', init_cfg=None)),
+        ('model.backbone', dict(type='mmengine.BaseDataPreprocessor', non_blocking=True)),
+        ('model.backbone.num_classes', 1000),
+        ('model.train_cfg.more', dict(x=[1, dict(y=2)])),
+        ('optim_wrapper', dict(constructor='Some', type='OptimWrapper', lr=3)),
+        ('custom_hooks', []),
+        ('val_cfg', None),
+        ('train_cfg', dict(by_epoch=False, max_iters=3, val_begin=1)),
+        ('train_dataloader', None),
+        ('train_dataloader.dataset', BaseDataset(lazy_init=True)),
+    ],
+)
+def test_what_cannot_be_judged_is_left_alone(key, value):
+    cfg = _config()
+    cfg.merge_from_dict({key: value if not isinstance(value, dict) else value | dict(_delete_=True)})
+    check_config(cfg)
+
+
+def test_types_are_searched_in_the_scope_of_their_dict():
+    cfg = _config()
+    cfg.default_scope = 'mmengine'
+    with pytest.raises(UserError, match='there is no CheckedDetector'):
+        check_config(cfg)
+    cfg.model._scope_ = 'mmyolox'
+    cfg.default_hooks.pop('ours')
+    cfg.custom_hooks = []
+    cfg.train_dataloader = None
+    check_config(cfg)
+
+
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        ({f'{HEAD}.num_classes': 4}, rf'{HEAD}.num_classes=4, but train_dataloader.dataset.metainfo.classes '
+         r'names 3 classes \(a, b, c\)'),
+        ({'classes': ('a',)}, 'num_classes=3, but classes names 1 classes'),
+    ],
+)  # fmt: skip
+def test_class_counts_must_agree(changes, message):
+    with pytest.raises(UserError, match=message):
+        check_config(_config(**changes))
+
+
+def test_configs_of_other_projects_pass(tmp_path):
+    pytest.importorskip('mmdet')
+    text = """
+    _base_ = 'mmdet::yolox/yolox_tiny_8xb8-300e_coco.py'
+    model = dict(bbox_head=dict(num_classes=3))
+    metainfo = dict(classes=('a', 'b', 'c'))
+    train_dataloader = dict(dataset=dict(dataset=dict(metainfo=metainfo)))
+    """
+    (tmp_path / 'c.py').write_text(textwrap.dedent(text))
+    assert load_config(tmp_path / 'c.py').model.bbox_head.num_classes == 3

@@ -1,0 +1,81 @@
+"""Options and names that reach nothing are named, instead of having no effect."""
+
+import pytest
+
+from mmyolox.config.load import load_config
+from mmyolox.errors import UserError
+
+VARIABLES = """
+epochs = 3
+hook = dict(type='SyncBuffersHook')
+values = [dict(a=1), 2]
+unread = 5
+train_cfg = dict(by_epoch=True, max_epochs=epochs, val_interval=1)
+custom_hooks = [hook]
+own = dict(nested=dict(a=1))
+second = values
+log_processor = dict(window_size=10)
+"""
+
+
+@pytest.fixture
+def path(tmp_path):
+    path = tmp_path / 'c.py'
+    path.write_text(VARIABLES)
+    return path
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        ({'epoch': 3}, 'config option epoch: there is no epoch; did you mean epochs'),
+        (
+            {'train_confg.x': 3},
+            'config option train_confg.x: there is no train_confg; did you mean train_cfg',
+        ),
+        ({'train_dataloder.batch_size': 4}, 'there is no train_dataloder; did you mean train_dataloader'),
+        ({'own.nestet.a': 3}, 'own has no nestet; did you mean nested'),
+        ({'custom_hooks.1.type': 'x'}, r'custom_hooks has no 1'),
+        ({'custom_hooks.x.type': 'x'}, r'custom_hooks has no x'),
+        ({'log_processor.window_size.x': 3}, r'log_processor.window_size has no x'),
+        ({'hook.priority': 3}, r'hook.priority has no effect: .*copied .*; change custom_hooks.0 instead'),
+        ({'values.0.a': 3}, r'values.0.a has no effect'),
+        ({'hook': None}, r'hook has no effect: .*; change custom_hooks.0 instead'),
+        ({'unread': 6}, 'unread has no effect: the variable unread is used by nothing'),
+        ({'log_processor.windowsize': 3}, 'windowsize: LogProcessor .*did you mean window_size'),
+    ],
+)
+def test_options_that_reach_nothing_are_named(path, options, message):
+    with pytest.raises(UserError, match=message):
+        load_config(path, options)
+
+
+@pytest.mark.parametrize(
+    'options',
+    [
+        {'load_from': 'x.pth', 'resume': True, 'work_dir': 'w', 'launcher': 'none'},
+        {'randomness.seed': 3, 'visualizer.type': 'Visualizer'},
+        {'own.nested.b': 3, 'own.a': 4},
+        {'unread': 5},
+        {'custom_hooks.0.priority': 49, 'train_cfg.dynamic_intervals': [(1, 1)]},
+        {'default_hooks': dict(timer=dict(type='IterTimerHook'))},
+    ],
+)
+def test_options_that_reach_something_pass(path, options):
+    cfg = load_config(path, options)
+    assert all(cfg.get(key) == value for key, value in options.items() if '.' not in key)
+
+
+def test_option_that_a_dumped_config_no_longer_computes_from_is_named(path, tmp_path):
+    load_config(path).dump(str(tmp_path / 'dumped.py'))
+    for options in ({'epochs': 4}, {'hook.type': 'x'}):
+        with pytest.raises(UserError, match='has no effect'):
+            load_config(tmp_path / 'dumped.py', options)
+
+
+def test_misspelt_name_in_a_config_is_named(tmp_path):
+    (tmp_path / 'c.py').write_text('train_dataloder = dict(batch_size=2)\n')
+    with pytest.raises(
+        UserError, match=r'c\.py: nothing reads train_dataloder; did you mean train_dataloader'
+    ):
+        load_config(tmp_path / 'c.py')

@@ -1,0 +1,71 @@
+"""What --amp turns on, by device and config."""
+
+import pytest
+import torch
+from mmengine.config import Config
+
+from mmyolox.engine import launch
+from mmyolox.engine.launch import enable_amp
+from mmyolox.errors import UserError
+
+
+@pytest.fixture
+def device(monkeypatch):
+    """Makes this machine's device another one."""
+
+    def set_device(name, bfloat16, accelerators=()):
+        monkeypatch.setattr(launch, 'get_device', lambda: name)
+        monkeypatch.setattr(launch, 'has_bfloat16', lambda device: bfloat16)
+        for kind in ('cuda', 'npu', 'mlu', 'musa'):
+            monkeypatch.setattr(launch, f'is_{kind}_available', lambda kind=kind: kind in accelerators)
+
+    return set_device
+
+
+def amp(**wrapper):
+    cfg = Config(dict(optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.1), **wrapper)))
+    enable_amp(cfg)
+    return {key: value for key, value in cfg.optim_wrapper.items() if key != 'optimizer'}
+
+
+@pytest.mark.parametrize(('name', 'accelerators'), [('cpu', ()), ('cuda', ['cuda'])])
+def test_bfloat16_where_the_device_has_it(device, name, accelerators):
+    device(name, True, accelerators)
+    assert amp(type='OptimWrapper') == dict(type='AutocastOptimWrapper')
+    assert amp() == dict(type='AutocastOptimWrapper')
+
+
+@pytest.mark.parametrize('kind', ['cuda', 'npu', 'mlu', 'musa'])
+def test_scaled_float16_elsewhere(device, kind):
+    device('privateuseone', False, [kind])
+    expected = dict(type='AmpOptimWrapper', loss_scale='dynamic', dtype='float16', accumulative_counts=2)
+    assert amp(accumulative_counts=2) == expected
+
+
+@pytest.mark.parametrize('name', ['cpu', 'mps'])
+def test_a_device_with_neither(device, name):
+    device(name, False)
+    with pytest.raises(UserError, match=rf'--amp: .*\({name}\) computes neither'):
+        amp()
+
+
+@pytest.mark.parametrize(
+    'wrapper',
+    [dict(type='AmpOptimWrapper', loss_scale=512.0), dict(type='AutocastOptimWrapper', dtype='float16')],
+)
+def test_a_config_that_says_how_is_obeyed(device, wrapper):
+    device('cuda', True, ['cuda'])
+    assert amp(**wrapper) == wrapper
+
+
+def test_a_wrapper_of_the_users_own(device):
+    device('cuda', True, ['cuda'])
+    with pytest.raises(UserError, match=r'optim_wrapper\.type=MyWrapper'):
+        amp(type='MyWrapper')
+
+
+def test_this_device_is_asked(monkeypatch):
+    asked = []
+    monkeypatch.setattr(launch, 'has_bfloat16', lambda device: asked.append(device) or True)
+    amp()
+    assert asked == [torch.device(launch.get_device())]
