@@ -7,7 +7,9 @@ at the end. It was compared on x86; builds of OpenCV that hand resizing to a ven
 round otherwise.
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +21,27 @@ _UNIT = 2048
 """What OpenCV's fixed-point weights sum up to."""
 _BLOCK_ROWS = 16
 """Rows computed at once: their 32-bit sums stay in the processor's cache."""
+
+
+class Size(NamedTuple):
+    """Width and height in pixels: the one form of a size in this project.
+
+    Arrays and OpenMMLab's ``img_shape`` and ``ori_shape`` have the height first. Their shapes are turned into
+    sizes, and sizes into shapes, here alone.
+    """
+
+    width: int
+    height: int
+
+    @classmethod
+    def of_shape(cls, shape_hw: Sequence[int]) -> 'Size':
+        """The size of what has a shape (height, width, ...)."""
+        return cls(shape_hw[1], shape_hw[0])
+
+    @property
+    def shape_hw(self) -> tuple[int, int]:
+        """(height, width)."""
+        return self.height, self.width
 
 
 def fitted_size(source: tuple[int, int], target: tuple[int, int]) -> tuple[int, int]:
