@@ -10,8 +10,7 @@ from mmyolox.errors import UserError
 from mmyolox.models import YOLODetector
 from mmyolox.models.boxes import decode_bboxes, grid_priors
 from mmyolox.models.head import Outputs, level_columns
-from mmyolox.models.networks.blocks import Focus
-from mmyolox.models.networks.focus import focus_as_convolution
+from mmyolox.models.networks.focus import Focus, focus_as_convolution
 
 from .options import ExportOptions
 

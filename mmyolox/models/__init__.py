@@ -1,9 +1,8 @@
 """Networks, assignment, losses and predictions."""
 
-from .assigner import PairCosts, SimOTAAssigner
-from .assignment import Assignment
+from .assigner import Assignment, PairCosts, SimOTAAssigner
 from .batch_augments import YOLOXBatchFlip, YOLOXBatchHSV, YOLOXBatchSyncRandomResize
-from .detector import YOLODetector
+from .detector import YOLODetector, YOLOXTTAModel
 from .head import YOLOXHead
 from .networks.csp_darknet import YOLOXCSPDarknet
 from .networks.darknet53 import YOLOXDarknet53
@@ -11,7 +10,6 @@ from .networks.head_module import YOLOXHeadModule
 from .networks.pafpn import YOLOXPAFPN
 from .networks.yolo_fpn import YOLOXFPN
 from .preprocessor import YOLOXDataPreprocessor
-from .tta import YOLOXTTAModel
 
 __all__ = [
     'YOLOXFPN',

@@ -1,16 +1,17 @@
-"""The detector: backbone, neck and head in a row."""
+"""The detector: backbone, neck and head in a row; and test-time augmentation of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from mmdet.structures import DetDataSample
 from mmengine.device import get_device
-from mmengine.model import BaseModel
+from mmengine.model import BaseModel, BaseTTAModel
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from mmyolox.nms import batched_nms
 from mmyolox.registry import MODELS
 from mmyolox.utils.compiler import require_compiler
 
@@ -88,8 +89,8 @@ class YOLODetector(BaseModel):
             return self.bbox_head.loss(feats, data_samples)
         if mode == 'predict':
             metas = data_samples['metas']
-            found = self.bbox_head.predict(feats, metas)
-            return [pack_prediction(*pair) for pair in zip(found, metas, strict=True)]
+            detections = self.bbox_head.predict(feats, metas)
+            return [pack_prediction(*pair) for pair in zip(detections, metas, strict=True)]
         raise ValueError(f'mode={mode!r} is none of tensor, loss and predict')
 
     def train(self, mode: bool = True) -> nn.Module:
@@ -118,3 +119,36 @@ def pack_prediction(instances: InstanceData, meta: dict) -> DetDataSample:
         annotated = InstanceData(**truth)
         sample.gt_instances, sample.ignored_instances = annotated[~ignored], annotated[ignored]
     return sample
+
+
+@MODELS.register_module()
+class YOLOXTTAModel(BaseTTAModel):
+    """Merges the detections of several views of an image by one more NMS.
+
+    Every view's detections come in pixels of the original image (flips and scales undone), so that merging
+    is putting them together.
+
+    Args:
+        tta_cfg: ``nms`` with ``iou_threshold``, and ``max_per_img``.
+        **kwargs: of :class:`mmengine.model.BaseTTAModel`.
+    """
+
+    def __init__(self, tta_cfg: dict, **kwargs: dict) -> None:
+        super().__init__(**kwargs)
+        self.tta_cfg = tta_cfg
+
+    def merge_preds(self, data_samples_list: Sequence[Sequence[DetDataSample]]) -> list[DetDataSample]:
+        """Merges a list with one entry an image, each the list of its views' predictions."""
+        merged = []
+        for views in data_samples_list:
+            together = InstanceData.cat([view.pred_instances for view in views])
+            keep = batched_nms(
+                together.bboxes,
+                together.scores,
+                together.labels,
+                self.tta_cfg['nms']['iou_threshold'],
+                self.tta_cfg['max_per_img'],
+            )
+            merged.append(views[0].clone())
+            merged[-1].pred_instances = together[keep]
+        return merged

@@ -15,8 +15,7 @@ from mmyolox.errors import UserError
 from mmyolox.nms import images_nms
 from mmyolox.registry import MODELS, TASK_UTILS
 
-from .assigner import PairCosts
-from .assignment import Assignment
+from .assigner import Assignment, PairCosts
 from .boxes import bbox_ious, decode_bboxes, encode_bboxes, grid_priors, points_inside
 from .levels import gather_rows, take_rows
 from .postprocess import confident_priors, label_candidates, split_by_image, to_original

@@ -11,7 +11,8 @@ from mmyolox.checkpoints.convert import convert
 from mmyolox.checkpoints.files import read_weights
 from mmyolox.checkpoints.sources.super_gradients import focus_weight, rename_key
 from mmyolox.errors import UserError
-from mmyolox.models.networks.blocks import BN, SILU, ConvBuilder, Focus
+from mmyolox.models.networks.blocks import BN, SILU, ConvBuilder
+from mmyolox.models.networks.focus import Focus
 from tests.checkpoints.layouts import assert_all_used, published, read_layouts
 
 LAYOUTS = read_layouts('super_gradients_yolox_keys.json')

@@ -7,8 +7,8 @@ import torch
 from mmyolox.config.load import load_config
 from mmyolox.errors import UserError
 from mmyolox.export.network import CandidateNetwork, ExportNetwork, input_channels
-from mmyolox.models.networks.blocks import BN, SILU, ConvBuilder, Focus
-from mmyolox.models.networks.focus import focus_as_convolution
+from mmyolox.models.networks.blocks import BN, SILU, ConvBuilder
+from mmyolox.models.networks.focus import Focus, focus_as_convolution
 from mmyolox.registry import MODELS
 from tests.export.models import (
     CLOSE,

@@ -9,8 +9,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from mmyolox.models.assigner import PairCosts, SimOTAAssigner
-from mmyolox.models.assignment import Assignment
+from mmyolox.models.assigner import Assignment, PairCosts, SimOTAAssigner
 from mmyolox.models.boxes import bbox_ious, grid_priors
 from mmyolox.registry import TASK_UTILS
 from tests.models.sim_ota_cases import KINDS, Problem, dense_ious, random_problem

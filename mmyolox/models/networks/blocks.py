@@ -39,8 +39,8 @@ difference from Megvii is the bias of the box predictors: 0 here and in mmdet, P
 
 
 def scale_channels(channels: int, widen_factor: float) -> int:
-    """The channel count times ``widen_factor``, rounded up to a multiple of 8."""
-    return math.ceil(channels * widen_factor / 8) * 8
+    """The channel count times ``widen_factor``, rounded up to a multiple of 8; at a factor of 1 as given."""
+    return channels if widen_factor == 1 else math.ceil(channels * widen_factor / 8) * 8
 
 
 def scale_depth(num_blocks: int, deepen_factor: float) -> int:
@@ -73,24 +73,6 @@ class ConvBuilder:
 
     def _make(self, conv: type[nn.Module], in_channels: int, out_channels: int, k: int, s: int) -> nn.Module:
         return conv(in_channels, out_channels, k, s, k // 2, norm_cfg=self.norm_cfg, act_cfg=self.act_cfg)
-
-
-class Focus(nn.Module):
-    """Stem that moves each 2x2 pixel block into channels, then convolves 3x3.
-
-    (B, in, H, W) -> (B, out, H/2, W/2), H and W even. The 4 * in channels are ordered top-left, bottom-left,
-    top-right, bottom-right, as the published weights expect (not the order of ``pixel_unshuffle``).
-    """
-
-    def __init__(self, in_channels: int, out_channels: int, convs: ConvBuilder) -> None:
-        super().__init__()
-        self.conv = convs.plain(4 * in_channels, out_channels, 3)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Returns features at half the resolution of the image batch ``x``."""
-        even_rows, odd_rows = x[..., ::2, :], x[..., 1::2, :]
-        patches = (even_rows[..., ::2], odd_rows[..., ::2], even_rows[..., 1::2], odd_rows[..., 1::2])
-        return self.conv(torch.cat(patches, dim=1))
 
 
 class DarknetBottleneck(nn.Module):

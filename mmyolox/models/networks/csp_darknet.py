@@ -13,11 +13,11 @@ from .blocks import (
     Config,
     ConvBuilder,
     CSPLayer,
-    Focus,
     SPPBottleneck,
     scale_channels,
     scale_depth,
 )
+from .focus import Focus
 from .staged_backbone import StagedBackbone
 
 

@@ -1,11 +1,30 @@
-"""The Focus stem as one convolution."""
+"""The Focus stem, and the same as one 6x6 convolution."""
 
 import copy
 from typing import cast
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
-from .blocks import Focus
+from .blocks import ConvBuilder
+
+
+class Focus(nn.Module):
+    """Stem that moves each 2x2 pixel block into channels, then convolves 3x3.
+
+    (B, in, H, W) -> (B, out, H/2, W/2), H and W even. The 4 * in channels are ordered top-left, bottom-left,
+    top-right, bottom-right, as the published weights expect (not the order of ``pixel_unshuffle``).
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, convs: ConvBuilder) -> None:
+        super().__init__()
+        self.conv = convs.plain(4 * in_channels, out_channels, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Returns features at half the resolution of the image batch ``x``."""
+        even_rows, odd_rows = x[..., ::2, :], x[..., 1::2, :]
+        patches = (even_rows[..., ::2], odd_rows[..., ::2], even_rows[..., 1::2], odd_rows[..., 1::2])
+        return self.conv(torch.cat(patches, dim=1))
 
 
 def focus_as_convolution(focus: Focus) -> nn.Module:

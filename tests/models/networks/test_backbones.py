@@ -13,13 +13,13 @@ from mmyolox.models.networks.blocks import (
     SILU,
     ConvBuilder,
     CSPLayer,
-    Focus,
     SPPBottleneck,
     scale_channels,
     scale_depth,
 )
 from mmyolox.models.networks.csp_darknet import YOLOXCSPDarknet
 from mmyolox.models.networks.darknet53 import YOLOXDarknet53
+from mmyolox.models.networks.focus import Focus
 from mmyolox.registry import MODELS
 
 CONVS = ConvBuilder(BN, SILU)
