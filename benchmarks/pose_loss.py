@@ -64,7 +64,7 @@ def make_head(num_classes: int, is_pose: bool):  # type: ignore[no-untyped-def]
 
     from mmyolox.models import YOLOXHead
     from mmyolox.projects.yolox_pose.head import YOLOXPoseHead
-    from mmyolox.projects.yolox_pose.skeleton_defaults import COCO_SIGMAS
+    from mmyolox.projects.yolox_pose.skeleton import COCO_SIGMAS
 
     def given(num_classes: int, num_keypoints: int = 0) -> nn.Module:
         module = nn.Identity()

@@ -11,7 +11,7 @@ import contextlib
 import gc
 import io
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,15 +69,15 @@ class Comparison:
         """What the library reads of an object beside its box; ``annotation`` is the file's."""
         return {}
 
-    def detection_fields(self, rows: NDArray[np.floating], label: int) -> dict[str, NDArray[np.floating]]:
+    def detection_fields(self, extras: NDArray[np.floating], label: int) -> dict[str, NDArray[np.floating]]:
         """What the library reads of detections beside their boxes.
 
         Args:
-            rows: (n, F), those of one class, as in :class:`Detections`.
+            extras: (n, E), those of n detections of one class, see :class:`Detections`.
             label: The class.
 
         Returns:
-            By name, n values or rows.
+            By name, arrays whose first dimension is n.
         """
         return {}
 
@@ -92,11 +92,49 @@ class Detections:
 
     Attributes:
         images: (N,) int64, the number of the image; its order breaks ties of scores.
-        rows: (N, F) float32: xyxy in pixels of the image, score, label, and what is compared beside boxes.
+        bboxes: (N, 4) xyxy in pixels of the image.
+        scores: (N,).
+        labels: (N,).
+        extras: (N, E) what is compared beside boxes.
     """
 
     images: NDArray[np.int64]
-    rows: NDArray[np.floating]
+    bboxes: NDArray[np.floating]
+    scores: NDArray[np.floating]
+    labels: NDArray[np.floating]
+    extras: NDArray[np.floating]
+
+    @classmethod
+    def of_packed(cls, images: NDArray[np.int64], packed: NDArray[np.floating]) -> 'Detections':
+        """Those that the columns of ``packed`` (N, 6 + E) hold: a box, a score, a label, and what is more."""
+        return cls(images, packed[:, :4], packed[:, 4], packed[:, 5], packed[:, 6:])
+
+    def best(self, indices: NDArray[np.int64], limit: int) -> NDArray[np.int64]:
+        """Those of ``indices`` that count: the first ``limit`` of each image by score, ties in order."""
+        images = self.images[indices]
+        order = np.lexsort((-self.scores[indices], images))
+        images = images[order]
+        ranks = np.arange(len(indices)) - np.searchsorted(images, images)
+        return indices[order[ranks < limit]]
+
+    def entries(self, indices: NDArray[np.int64], comparison: Comparison, label: int) -> list[Entry]:
+        """The detections of ``indices``, all of one class, as the libraries read them.
+
+        Their ids count from 1: 0 means "not matched" in both libraries.
+        """
+        bboxes = self.bboxes[indices].astype(np.float64)
+        bboxes[:, 2:] -= bboxes[:, :2]
+        columns = dict(
+            id=np.arange(1, len(indices) + 1),
+            category_id=np.ones(len(indices), dtype=np.int64),
+            image_id=self.images[indices],
+            bbox=bboxes,
+            area=bboxes[:, 2] * bboxes[:, 3],
+            score=self.scores[indices].astype(np.float64),
+            **comparison.detection_fields(self.extras[indices].astype(np.float64), label),
+        )
+        values = zip(*(column.tolist() for column in columns.values()), strict=True)
+        return [dict(zip(columns, one, strict=True)) for one in values]
 
 
 @dataclass(frozen=True)
@@ -145,83 +183,49 @@ BACKENDS = dict(faster_coco_eval=faster_coco_eval, pycocotools=pycocotools)
 
 
 def coco_curves(
-    comparison: Comparison, truth: Sequence[Sequence[Entry]], found: Detections, library: Library
+    comparison: Comparison, objects: Sequence[Sequence[Entry]], detections: Detections, library: Library
 ) -> Curves:
     """Matches detections with objects and computes the curves.
 
     Args:
         comparison: What is compared, at which thresholds and limits.
-        truth: For each of C classes its objects: ``image_id``, the number of the image as in ``found``,
-            ``bbox``, ``area`` and ``iscrowd`` as in COCO's files, and the fields that ``comparison`` adds.
-        found: The detections.
+        objects: For each of C classes its objects: ``image_id``, the number of the image as in
+            ``detections``, ``bbox``, ``area`` and ``iscrowd`` as in COCO's files, and the fields that
+            ``comparison`` adds.
+        detections: Of all classes.
         library: What one of ``BACKENDS`` returns.
     """
-    sizes = len(truth), len(comparison.areas), len(comparison.max_dets)
+    sizes = len(objects), len(comparison.areas), len(comparison.max_dets)
     precision = np.full((len(comparison.iou_thrs), 101, *sizes), -1.0)
     recall = np.full((len(comparison.iou_thrs), *sizes), -1.0)
-    labels = found.rows[:, 5]
-    order = np.argsort(labels, kind='stable')
-    ends = np.searchsorted(labels, np.arange(len(truth) + 1), sorter=order)
-    with _without_garbage_collection():
-        for label, objects in enumerate(truth):
-            if objects:
-                index = _best(found, order[ends[label] : ends[label + 1]], max(comparison.max_dets))
-                entries = _detection_entries(found, index, comparison, label)
-                evaluation = _evaluate(library, _numbered(objects), entries, comparison, label)
+    order = np.argsort(detections.labels, kind='stable')
+    ends = np.searchsorted(detections.labels, np.arange(len(objects) + 1), sorter=order)
+    # The garbage collector finds nothing in a million new dictionaries, and takes 40% of the time.
+    was_collecting = gc.isenabled()
+    gc.disable()
+    try:
+        for label, own_objects in enumerate(objects):
+            if own_objects:
+                best = detections.best(order[ends[label] : ends[label + 1]], max(comparison.max_dets))
+                entries = detections.entries(best, comparison, label)
+                evaluation = _evaluate(library, own_objects, entries, comparison, label)
                 precision[:, :, label] = evaluation['precision'][:, :, 0]
                 recall[:, label] = evaluation['recall'][:, 0]
+    finally:
+        if was_collecting:
+            gc.enable()
     return Curves(precision, recall, comparison)
 
 
-@contextlib.contextmanager
-def _without_garbage_collection() -> Iterator[None]:
-    """Spares the collector, which finds nothing in a million new dictionaries and takes 40% of the time."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
-
-
-def _best(found: Detections, index: NDArray[np.int64], limit: int) -> NDArray[np.int64]:
-    """Those of ``index`` that count: the first ``limit`` of each image by score, ties in their order."""
-    images = found.images[index]
-    order = np.lexsort((-found.rows[index, 4], images))
-    images = images[order]
-    places = np.arange(len(index)) - np.searchsorted(images, images)
-    return index[order[places < limit]]
-
-
-def _numbered(objects: Sequence[Entry]) -> list[Entry]:
-    # Ids count from 1: 0 means "not matched" in both libraries.
-    return [{**entry, 'id': number, 'category_id': 1} for number, entry in enumerate(objects, start=1)]
-
-
-def _detection_entries(
-    found: Detections, index: NDArray[np.int64], comparison: Comparison, label: int
-) -> list[Entry]:
-    rows = found.rows[index].astype(np.float64)
-    bboxes = rows[:, :4].copy()
-    bboxes[:, 2:] -= bboxes[:, :2]
-    columns = (found.images[index], bboxes, bboxes[:, 2] * bboxes[:, 3], rows[:, 4])
-    entries = [
-        {'id': number, 'image_id': image, 'category_id': 1, 'bbox': bbox, 'area': area, 'score': score}
-        for number, (image, bbox, area, score) in enumerate(
-            zip(*(column.tolist() for column in columns), strict=True), start=1
-        )
-    ]
-    for name, values in comparison.detection_fields(rows, label).items():
-        for entry, value in zip(entries, values.tolist(), strict=True):
-            entry[name] = value
-    return entries
-
-
 def _evaluate(
-    library: Library, objects: list[Entry], detections: list[Entry], comparison: Comparison, label: int
+    library: Library,
+    objects: Sequence[Entry],
+    detections: Sequence[Entry],
+    comparison: Comparison,
+    label: int,
 ) -> Any:
     """The library's result for one class."""
+    objects = [dict(entry, id=number, category_id=1) for number, entry in enumerate(objects, start=1)]
     numbers = {entry['image_id'] for entries in (objects, detections) for entry in entries}
     images = [dict(id=number) for number in sorted(numbers)]
     parameters = dict(maxDets=list(comparison.max_dets), iouThrs=comparison.iou_thrs)

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,8 +20,8 @@ from mmyolox.utils.files import atomic_write
 from .coco_curves import BACKENDS, IOU_THRESHOLDS, Comparison, Curves, Detections, Entry, coco_curves
 from .coco_summary import PRECISIONS, class_table, figures_of, summary_lines, value_of
 
-ImageResult = tuple[int | str, NDArray[np.floating]]
-"""An image's id and its detections (n, F), F at least 6: xyxy in pixels of the image, score, label."""
+ImageDetections = tuple[int | str, NDArray[np.floating]]
+"""An image's id and its detections (n, 6 + E): xyxy in pixels of the image, score, label, E values more."""
 
 
 @METRICS.register_module()
@@ -88,7 +88,7 @@ class YOLOXCocoMetric(BaseMetric):
         self.max_dets = tuple(sorted(proposal_nums))
         self.iou_thrs = IOU_THRESHOLDS if iou_thrs is None else np.asarray(iou_thrs, dtype=np.float64)
         self.metric_items = PRECISIONS if metric_items is None else tuple(metric_items)
-        self.comparisons = self._comparisons()
+        self.comparisons = self.make_comparisons()
         known = list(dict.fromkeys(name for one in self.comparisons for name in figures_of(one)))
         for item in self.metric_items:
             _check_choice('metric_items', item, known)
@@ -99,8 +99,8 @@ class YOLOXCocoMetric(BaseMetric):
         ids = sorted((image['id'] for image in self._file.images), key=lambda key: (str(type(key)), key))
         self._image_numbers = {image_id: number for number, image_id in enumerate(ids)}
 
-    def _comparisons(self) -> tuple[Comparison, ...]:
-        """What is evaluated; called while the metric is made."""
+    def make_comparisons(self) -> tuple[Comparison, ...]:
+        """What is evaluated; a subclass adds to it. It is called while the metric is made."""
         return (Comparison(self.max_dets, self.iou_thrs),)
 
     @BaseMetric.dataset_meta.setter
@@ -119,18 +119,21 @@ class YOLOXCocoMetric(BaseMetric):
             data_samples: Each with ``img_id`` and ``pred_instances``, a dict of ``bboxes`` (n, 4) xyxy in
                 pixels of the original image, ``scores`` (n,) and ``labels`` (n,), tensors or arrays.
         """
-        rows = [self._rows(sample['pred_instances']) for sample in data_samples]
+        detections = [self.pack(sample['pred_instances']) for sample in data_samples]
         # One transfer from the device a batch.
-        together = torch.cat(rows).cpu().numpy()
-        parts = np.split(together, np.cumsum([len(row) for row in rows])[:-1])
+        together = torch.cat(detections).cpu().numpy()
+        parts = np.split(together, np.cumsum([len(one) for one in detections])[:-1])
         self.results += zip((sample['img_id'] for sample in data_samples), parts, strict=True)
 
-    def _rows(self, predicted: Mapping[str, Any]) -> torch.Tensor:
-        """What is kept of an image's n detections, (n, F) float32; see :data:`ImageResult`."""
+    def pack(self, predicted: Mapping[str, Any]) -> torch.Tensor:
+        """An image's n predictions as one tensor (n, 6 + E) float32, see :data:`ImageDetections`.
+
+        A subclass appends columns for what it compares beside boxes.
+        """
         columns = (predicted[name] for name in ('bboxes', 'scores', 'labels'))
         return torch.column_stack([torch.as_tensor(column).float() for column in columns])
 
-    def compute_metrics(self, results: list[ImageResult]) -> dict[str, float]:
+    def compute_metrics(self, results: list[ImageDetections]) -> dict[str, float]:
         """The figures by name.
 
         Args:
@@ -141,13 +144,25 @@ class YOLOXCocoMetric(BaseMetric):
                 self._write(results, comparison)
         if self.format_only:
             return {}
-        anything_found = any(len(rows) for _, rows in results)
+        is_empty = not any(len(detections) for _, detections in results)
         metrics: dict[str, float] = {}
         for comparison in self.comparisons:
-            metrics |= self._report(self.curves(results, comparison.kind), anything_found)
+            curves, figures = self.curves(results, comparison.kind), figures_of(comparison)
+            print_log('\n'.join([comparison.kind, *summary_lines(curves)]), 'current')
+            if self.classwise:
+                print_log('\n'.join([comparison.kind, *class_table(curves, self.classes)]), 'current')
+                for label, name in enumerate(self.classes):
+                    value = value_of(figures['mAP'], curves, label)
+                    metrics[comparison.class_figure.format(name)] = (
+                        round(value, 3) if value > -1 else math.nan
+                    )
+            for item in self.metric_items:
+                if item in figures:
+                    value = 0.0 if is_empty else value_of(figures[item], curves)
+                    metrics[f'{comparison.kind}_{item}'] = round(value, 3)
         return metrics
 
-    def curves(self, results: Sequence[ImageResult], kind: str = 'bbox') -> Curves:
+    def curves(self, results: Sequence[ImageDetections], kind: str = 'bbox') -> Curves:
         """Precision and recall of every class.
 
         Args:
@@ -157,20 +172,19 @@ class YOLOXCocoMetric(BaseMetric):
         Raises:
             UserError: An image is not in the annotation file.
         """
-        (comparison,) = (one for one in self.comparisons if one.kind == kind)
-        return coco_curves(comparison, self._objects(comparison), self._flatten(results), self.library)
-
-    def _flatten(self, results: Sequence[ImageResult]) -> Detections:
         unknown = [image_id for image_id, _ in results if image_id not in self._image_numbers]
         if unknown:
             raise UserError(
                 f'{self._file.path} has no image with the id {unknown[0]!r}, in which detections are to be '
                 "evaluated: is it the data set's own annotation file?"
             )
-        numbers = [self._image_numbers[image_id] for image_id, _ in results]
-        rows = np.concatenate([part for _, part in results] or [np.empty((0, 6), dtype=np.float32)])
-        images = np.repeat(np.array(numbers, dtype=np.int64), [len(part) for _, part in results])
-        return Detections(images, rows)
+        (comparison,) = (one for one in self.comparisons if one.kind == kind)
+        numbers = np.array([self._image_numbers[image_id] for image_id, _ in results], dtype=np.int64)
+        images = np.repeat(numbers, [len(detections) for _, detections in results])
+        empty = np.empty((0, 6), dtype=np.float32)
+        packed = np.concatenate([detections for _, detections in results] or [empty])
+        detections = Detections.of_packed(images, packed)
+        return coco_curves(comparison, self._objects(comparison), detections, self.library)
 
     def _objects(self, comparison: Comparison) -> list[list[Entry]]:
         """The objects of each class, as :func:`coco_curves` takes them."""
@@ -189,46 +203,27 @@ class YOLOXCocoMetric(BaseMetric):
                 objects[label].append(entry | comparison.object_fields(annotation, label))
         return objects
 
-    def _report(self, curves: Curves, anything_found: bool) -> dict[str, float]:
-        comparison = curves.comparison
-        print_log('\n'.join([comparison.kind, *summary_lines(curves)]), 'current')
-        figures = figures_of(comparison)
-        metrics = {}
-        if self.classwise:
-            print_log('\n'.join([comparison.kind, *class_table(curves, self.classes)]), 'current')
-            for label, name in enumerate(self.classes):
-                value = value_of(figures['mAP'], curves, label)
-                metrics[comparison.class_figure.format(name)] = round(value, 3) if value > -1 else math.nan
-        for item in self.metric_items:
-            if item in figures:
-                value = value_of(figures[item], curves) if anything_found else 0.0
-                metrics[f'{comparison.kind}_{item}'] = round(value, 3)
-        return metrics
-
-    def _write(self, results: Sequence[ImageResult], comparison: Comparison) -> None:
+    def _write(self, results: Sequence[ImageDetections], comparison: Comparison) -> None:
         """Writes COCO's result format, entry by entry."""
         path = f'{self.outfile_prefix}.{comparison.kind}.json'
         with atomic_write(path) as part, part.open('w', encoding='utf-8') as file:
             file.write('[')
-            for number, entry in enumerate(self._result_entries(results, comparison)):
-                file.write((', ' if number else '') + json.dumps(entry))
+            separator = ''
+            for image_id, packed in results:
+                for one, (x1, y1, x2, y2, score, number, *_) in zip(packed, packed.tolist(), strict=True):
+                    label = int(number)
+                    if comparison.covers(label):
+                        entry = dict(
+                            image_id=image_id,
+                            bbox=[x1, y1, x2 - x1, y2 - y1],
+                            score=score,
+                            category_id=self.cat_ids[label],
+                        )
+                        for name, values in comparison.detection_fields(one[None, 6:], label).items():
+                            entry[name] = values[0].tolist()
+                        file.write(separator + json.dumps(entry))
+                        separator = ', '
             file.write(']')
-
-    def _result_entries(self, results: Sequence[ImageResult], comparison: Comparison) -> Iterator[Entry]:
-        for image_id, rows in results:
-            for row, (x1, y1, x2, y2, score, number, *_) in zip(rows, rows.tolist(), strict=True):
-                label = int(number)
-                if comparison.covers(label):
-                    yield dict(
-                        image_id=image_id,
-                        bbox=[x1, y1, x2 - x1, y2 - y1],
-                        score=score,
-                        category_id=self.cat_ids[label],
-                        **{
-                            name: values[0].tolist()
-                            for name, values in comparison.detection_fields(row[None], label).items()
-                        },
-                    )
 
 
 def _check_choice(option: str, value: str, choices: list[str]) -> None:

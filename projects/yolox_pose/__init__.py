@@ -10,11 +10,11 @@ from .dataset import YOLOXPoseCocoDataset
 from .head import YOLOXPoseHead
 from .head_module import YOLOXPoseHeadModule
 from .keypoint_metric import YOLOXPoseCocoMetric
-from .mmpose_compat import support_mmpose
 from .oks import OksLoss
 from .skeleton import Skeleton
 from .transforms import LoadPoseAnnotations, PackPoseInputs
 from .visualizer import YOLOXPoseVisualizer
+from .xtcocotools import support_mmpose
 
 __all__ = [
     'LoadPoseAnnotations',

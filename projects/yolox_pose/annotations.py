@@ -17,6 +17,8 @@ from mmyolox.errors import UserError
 from .keypoints import without_outliers
 from .skeleton import Skeleton
 
+_REMEDY = "this is a detection file; take the data set's keypoint file (COCO's person_keypoints_*.json)"
+
 
 def class_keypoints(file: CocoAnnotations, classes: Sequence[str], skeleton: Skeleton) -> list[list[int]]:
     """Which keypoints each class has: indices of ``skeleton.names``, in the order of the file's category.
@@ -29,7 +31,7 @@ def class_keypoints(file: CocoAnnotations, classes: Sequence[str], skeleton: Ske
     """
     categories = {category['name']: category for category in file.categories}
     labelled = {a['category_id'] for a in file.annotations if a.get('keypoints')}
-    found = []
+    indices = []
     for name in classes:
         names = categories[name].get('keypoints') or ()
         if not names and (categories[name]['id'] in labelled or not file.annotations):
@@ -42,22 +44,26 @@ def class_keypoints(file: CocoAnnotations, classes: Sequence[str], skeleton: Ske
             )
         if len(set(names)) < len(names):
             raise UserError(f'{file.path}: class {name} names a keypoint twice: {first_few(names, 20)}')
-        found.append([skeleton.names.index(keypoint) for keypoint in names])
-    if not any(found):
+        indices.append([skeleton.names.index(keypoint) for keypoint in names])
+    if not any(indices):
         raise UserError(f'{file.path}: no class of {first_few(classes)} has keypoints; {_REMEDY}')
-    return found
+    return indices
 
 
 def read_keypoints(
-    file: CocoAnnotations, annotations: Sequence[Entry], columns: Mapping[int, Sequence[int]], width: int
+    file: CocoAnnotations,
+    annotations: Sequence[Entry],
+    keypoints_of: Mapping[int, Sequence[int]],
+    num_keypoints: int,
 ) -> NDArray[np.float32]:
     """The keypoints of annotations, and one warning for each kind of thing that had to be mended.
 
     Args:
-        file: that they are of.
+        file: The file that they are of.
         annotations: N entries of it.
-        columns: by category id, which of the K keypoints its annotations list; see :func:`class_keypoints`.
-        width: K.
+        keypoints_of: By category id, which of the K keypoints its annotations list; see
+            :func:`class_keypoints`.
+        num_keypoints: K.
 
     Returns:
         (N, K, 3) x and y in pixels of the image, and COCO's visibility. Zeros for what is not labelled: in
@@ -66,23 +72,46 @@ def read_keypoints(
     Raises:
         UserError: A list of keypoints cannot be read, or none of the annotations has one.
     """
-    rows_of: defaultdict[int, list[int]] = defaultdict(list)
-    for row, annotation in enumerate(annotations):
+    indices_of: defaultdict[int, list[int]] = defaultdict(list)
+    for index, annotation in enumerate(annotations):
         if annotation.get('keypoints'):
-            rows_of[annotation['category_id']].append(row)
-    keypoints = np.zeros((len(annotations), width, 3))
-    for category_id, rows in rows_of.items():
-        values = _values(file, [annotations[row] for row in rows], len(columns[category_id]))
-        keypoints[np.ix_(rows, columns[category_id])] = values
-    _tell_unlabelled(file.path, [a for a in annotations if columns[a['category_id']]])
-    _tell_wrong_counts(file.path, annotations, (keypoints[..., 2] > 0).sum(1).tolist())
-    return _inside_images(file, annotations, keypoints).astype(np.float32)
+            indices_of[annotation['category_id']].append(index)
+    keypoints = np.zeros((len(annotations), num_keypoints, 3))
+    for category_id, indices in indices_of.items():
+        own = keypoints_of[category_id]
+        keypoints[np.ix_(indices, own)] = _checked_keypoints(
+            file, [annotations[i] for i in indices], len(own)
+        )
+
+    # Crowds need no keypoints.
+    posed = [a for a in annotations if keypoints_of[a['category_id']]]
+    single = [a for a in posed if not (a.get('iscrowd') or a.get('ignore'))]
+    unlabelled = [a['id'] for a in single if not a.get('keypoints')]
+    if unlabelled and len(unlabelled) == len(single):
+        raise UserError(f"{file.path}: none of its {len(single)} annotations has 'keypoints'; {_REMEDY}")
+    _warn(file, unlabelled, 'have no keypoints, unlike their category; they stay as boxes', of=len(single))
+
+    counts = (keypoints[..., 2] > 0).sum(1).tolist()
+    miscounted = [
+        f'{a["id"]} ({a["num_keypoints"]} instead of {count})'
+        for a, count in zip(annotations, counts, strict=True)
+        if a.get('keypoints') and a.get('num_keypoints', count) != count
+    ]
+    _warn(file, miscounted, 'have a wrong num_keypoints, which was counted anew', of=len(annotations))
+
+    image_sizes = {image['id']: (image['width'], image['height']) for image in file.images}
+    sizes = np.array([image_sizes[a['image_id']] for a in annotations], np.float64).reshape(-1, 1, 2)
+    inside = without_outliers(keypoints, sizes)
+    lost = (keypoints[..., 2] > inside[..., 2]).any(1)
+    outside = [annotations[index]['id'] for index in np.flatnonzero(lost)]
+    what = 'have keypoints outside their image, which count as not labelled'
+    _warn(file, outside, what, of=len(annotations))
+    return inside.astype(np.float32)
 
 
-_REMEDY = "this is a detection file; take the data set's keypoint file (COCO's person_keypoints_*.json)"
-
-
-def _values(file: CocoAnnotations, annotations: Sequence[Entry], count: int) -> NDArray[np.float64]:
+def _checked_keypoints(
+    file: CocoAnnotations, annotations: Sequence[Entry], count: int
+) -> NDArray[np.float64]:
     """The lists of N annotations of one category as (N, ``count``, 3), finite and with valid visibilities."""
     for annotation in annotations:
         listed = annotation['keypoints']
@@ -95,14 +124,14 @@ def _values(file: CocoAnnotations, annotations: Sequence[Entry], count: int) -> 
     values = np.fromiter(numbers, np.float64).reshape(len(annotations), count, 3)
     invalid = ~np.isfinite(values).all(2) | ~np.isin(values[..., 2], (0, 1, 2))
     if invalid.any():
-        row, column = np.argwhere(invalid)[0]
+        index, number = np.argwhere(invalid)[0]
         raise UserError(
-            f'{_named(file, annotations[row])}: its keypoint no. {column + 1} is '
-            f'{values[row, column].tolist()}; needed are finite x and y and a visibility of '
+            f'{_named(file, annotations[index])}: its keypoint no. {number + 1} is '
+            f'{values[index, number].tolist()}; needed are finite x and y and a visibility of '
             f'0 (not labelled), 1 (hidden) or 2 (seen); such annotations: {invalid.any(1).sum()}'
         )
-    points = values[values[..., 2] > 0, :2]
-    if points.size and (points <= 1).all():
+    labelled = values[values[..., 2] > 0, :2]
+    if labelled.size and (labelled <= 1).all():
         raise UserError(
             f'{file.path}: x and y of all keypoints are at most 1, as fractions of the image are; '
             'needed are pixels: multiply x by the width and y by the height of the image'
@@ -116,10 +145,10 @@ def check_length(file: CocoAnnotations, annotation: Entry, count: int) -> None:
     Raises:
         UserError: It does not.
     """
-    found = len(annotation['keypoints'])
-    if found != 3 * count:
+    listed = len(annotation['keypoints'])
+    if listed != 3 * count:
         raise UserError(
-            f'{_named(file, annotation)}: keypoints has {found} numbers; needed are {3 * count}: '
+            f'{_named(file, annotation)}: keypoints has {listed} numbers; needed are {3 * count}: '
             f'x, y and visibility for each of the {count} keypoints of its category'
         )
 
@@ -128,45 +157,8 @@ def _named(file: CocoAnnotations, annotation: Entry) -> str:
     return f'{file.path}: annotation {annotation["id"]}'
 
 
-def _tell_unlabelled(path: str, annotations: Sequence[Entry]) -> None:
-    """Tells of annotations that have no keypoints, of those whose category has some. Crowds need none."""
-    single = [a for a in annotations if not (a.get('iscrowd') or a.get('ignore'))]
-    without = [a['id'] for a in single if not a.get('keypoints')]
-    if without and len(without) == len(single):
-        raise UserError(f"{path}: none of its {len(single)} annotations has 'keypoints'; {_REMEDY}")
-    if without:
-        _warn(path, without, 'have no keypoints, unlike their category; they stay as boxes', of=len(single))
-
-
-def _tell_wrong_counts(path: str, annotations: Sequence[Entry], counts: Sequence[int]) -> None:
-    wrong = [
-        f'{a["id"]} ({a["num_keypoints"]} instead of {count})'
-        for a, count in zip(annotations, counts, strict=True)
-        if a.get('keypoints') and a.get('num_keypoints', count) != count
-    ]
-    if wrong:
-        _warn(path, wrong, 'have a wrong num_keypoints, which was counted anew', of=len(annotations))
-
-
-def _inside_images(
-    file: CocoAnnotations, annotations: Sequence[Entry], keypoints: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """The keypoints (N, K, 3) without those outside their image, which are told of."""
-    image_sizes = {image['id']: (image['width'], image['height']) for image in file.images}
-    sizes = np.array([image_sizes[a['image_id']] for a in annotations], np.float64).reshape(-1, 1, 2)
-    inside = without_outliers(keypoints, sizes)
-    lost = (keypoints[..., 2] > inside[..., 2]).any(1)
-    if lost.any():
-        ids = [annotations[row]['id'] for row in np.flatnonzero(lost)]
-        _warn(
-            file.path,
-            ids,
-            'have keypoints outside their image, which count as not labelled',
-            of=len(annotations),
-        )
-    return inside
-
-
-def _warn(path: str, names: Sequence[Any], what: str, of: int) -> None:
-    line = f'{path}: {len(names)} of {of} annotations {what}: {first_few(names)}'
-    print_log(line, logger='current', level=logging.WARNING)
+def _warn(file: CocoAnnotations, names: Sequence[Any], what: str, of: int) -> None:
+    """Tells of annotations by their ids, if there are any."""
+    if names:
+        line = f'{file.path}: {len(names)} of {of} annotations {what}: {first_few(names)}'
+        print_log(line, logger='current', level=logging.WARNING)

@@ -18,8 +18,7 @@ from mmyolox.checkpoints.sources.base import register_source
 from . import exported, mmpose_checkpoints
 from .head_module import YOLOXPoseHeadModule
 from .oks import OksLoss
-from .skeleton import Skeleton
-from .skeleton_defaults import COCO_SIGMAS, default_sigma
+from .skeleton import COCO_SIGMAS, Skeleton, default_sigma
 
 _VISIBILITY = f'{HEAD}multi_level_conv_vis.0.bias'
 _DATASETS = tuple(f'{split}_dataloader.dataset' for split in ('train', 'val', 'test'))

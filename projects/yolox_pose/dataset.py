@@ -55,8 +55,8 @@ class YOLOXPoseCocoDataset(YOLOXCocoDataset):
     def _configured(self, file: CocoAnnotations) -> list[Entry]:
         """The annotations of the configured classes, ``keypoints`` as arrays (K, 3) float32."""
         annotations = super()._configured(file)
-        columns = dict(zip(self._metainfo['cat_ids'], self._metainfo['class_keypoints'], strict=True))
-        keypoints = read_keypoints(file, annotations, columns, len(self.skeleton.names))
+        keypoints_of = dict(zip(self._metainfo['cat_ids'], self._metainfo['class_keypoints'], strict=True))
+        keypoints = read_keypoints(file, annotations, keypoints_of, len(self.skeleton.names))
         return [a | dict(keypoints=points) for a, points in zip(annotations, keypoints, strict=True)]
 
     def _instances(self, annotations: Sequence[Entry], bboxes: NDArray[np.float32]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from mmyolox.apis.points import PointKind
 from mmyolox.deploy import ModelInfo
 
 from .instances import PoseInstances
-from .skeleton_defaults import default_sigma
+from .skeleton import default_sigma
 
 
 def _dataset_meta(info: ModelInfo) -> dict[str, Any]:

@@ -17,9 +17,6 @@ from mmyolox.registry import METRICS
 from .annotations import check_length, class_keypoints
 from .skeleton import Skeleton
 
-_FIRST = 6
-"""Where keypoints begin in a row of a detection: behind its box, its score and its label."""
-
 
 @dataclass(frozen=True)
 class KeypointComparison(Comparison):
@@ -51,7 +48,11 @@ class KeypointComparison(Comparison):
         skeleton = Skeleton.of(dataset_meta['skeleton'])
         classes = dataset_meta['classes']
         own = tuple(map(tuple, class_keypoints(file, classes, skeleton)))
-        _check_counts(file, dict(zip(file.ids_of(classes), map(len, own), strict=True)))
+        counts = dict(zip(file.ids_of(classes), map(len, own), strict=True))
+        for annotation in file.annotations:
+            count = counts.get(annotation['category_id'])
+            if count and annotation.get('keypoints'):
+                check_length(file, annotation, count)
         return replace(self, keypoints=own, sigmas=skeleton.sigmas)
 
     def covers(self, label: int) -> bool:
@@ -66,11 +67,11 @@ class KeypointComparison(Comparison):
         keypoints = annotation.get('keypoints') or [0] * (3 * len(self.keypoints[label]))
         return dict(keypoints=keypoints, num_keypoints=sum(value > 0 for value in keypoints[2::3]))
 
-    def detection_fields(self, rows: NDArray[np.floating], label: int) -> dict[str, NDArray[np.floating]]:
+    def detection_fields(self, extras: NDArray[np.floating], label: int) -> dict[str, NDArray[np.floating]]:
         """``keypoints``, (n, 3 x the class's number of keypoints): x, y, score."""
         own = list(self.keypoints[label])
-        keypoints = rows[:, _FIRST:].reshape(len(rows), len(self.sigmas), 3)[:, own]
-        return dict(keypoints=keypoints.reshape(len(rows), 3 * len(own)))
+        keypoints = extras.reshape(len(extras), len(self.sigmas), 3)[:, own]
+        return dict(keypoints=keypoints.reshape(len(extras), 3 * len(own)))
 
     def parameters(self, label: int) -> dict[str, Any]:
         """The sigmas of the class's keypoints."""
@@ -106,26 +107,18 @@ class YOLOXPoseCocoMetric(YOLOXCocoMetric):
         self.keypoint_nums = tuple(sorted(keypoint_nums))
         super().__init__(ann_file, **kwargs)
 
-    def _comparisons(self) -> tuple[Comparison, ...]:
+    def make_comparisons(self) -> tuple[Comparison, ...]:
         """Keypoints, then boxes."""
-        return (KeypointComparison(self.keypoint_nums, self.iou_thrs), *super()._comparisons())
+        return (KeypointComparison(self.keypoint_nums, self.iou_thrs), *super().make_comparisons())
 
-    def _rows(self, predicted: Mapping[str, Any]) -> torch.Tensor:
+    def pack(self, predicted: Mapping[str, Any]) -> torch.Tensor:
         """(n, 6 + 3K): box, score, label, then x, y and score of each keypoint."""
-        places, scores = (torch.as_tensor(predicted[name]) for name in ('keypoints', 'keypoint_scores'))
-        points = torch.cat([places, scores[..., None]], dim=2)
+        points, scores = (torch.as_tensor(predicted[name]) for name in ('keypoints', 'keypoint_scores'))
+        keypoints = torch.cat([points, scores[..., None]], dim=2)
         skeleton = self.dataset_meta['skeleton']
-        if points.shape[1] != len(skeleton['keypoints']):
+        if keypoints.shape[1] != len(skeleton['keypoints']):
             raise UserError(
-                f'the model predicts {points.shape[1]} keypoints, but the skeleton of the data set has '
+                f'the model predicts {keypoints.shape[1]} keypoints, but the skeleton of the data set has '
                 f'{len(skeleton["keypoints"])}; give model.bbox_head.skeleton the same one'
             )
-        return torch.column_stack([super()._rows(predicted), points.flatten(1)])
-
-
-def _check_counts(file: CocoAnnotations, counts: Mapping[int, int]) -> None:
-    """Checks that annotations have x, y and visibility of all keypoints of their category, or none."""
-    for annotation in file.annotations:
-        count = counts.get(annotation['category_id'])
-        if count and annotation.get('keypoints'):
-            check_length(file, annotation, count)
+        return torch.column_stack([super().pack(predicted), keypoints.flatten(1)])

@@ -1,22 +1,46 @@
-"""What the keypoints of a data set are: names, mirror pairs, lines to draw, and COCO's sigmas."""
+"""What the keypoints of a data set are: names, mirror pairs, lines to draw, and COCO's sigmas.
 
+A :class:`Skeleton` is made of a config's words, of a COCO keypoint file or of a metainfo file of MMPose. What
+they do not give is taken from the names of the keypoints, and a warning says so.
+"""
+
+import functools
+import logging
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import chain
+from importlib.util import find_spec
 from math import isfinite
+from pathlib import Path
+from statistics import mean
 from typing import Any
 
 import numpy as np
+from mmengine.config import Config
+from mmengine.logging import print_log
 
 from mmyolox.config.classes import brief, read_categories
 from mmyolox.errors import UserError
 
-from .mmpose_file import read_metainfo
-from .skeleton_defaults import COCO_SIGMAS, common, default_sigma, side, side_pairs, tell_defaults
+COCO_SIGMAS = {
+    'nose': 0.026, 'left_eye': 0.025, 'right_eye': 0.025, 'left_ear': 0.035, 'right_ear': 0.035,
+    'left_shoulder': 0.079, 'right_shoulder': 0.079, 'left_elbow': 0.072, 'right_elbow': 0.072,
+    'left_wrist': 0.062, 'right_wrist': 0.062, 'left_hip': 0.107, 'right_hip': 0.107,
+    'left_knee': 0.087, 'right_knee': 0.087, 'left_ankle': 0.089, 'right_ankle': 0.089,
+}  # fmt: skip
+"""COCO's 17 keypoints of a person, in its order, and their sigmas (cocodataset.org/#keypoints-eval)."""
 
+_SIDES = {
+    form(word): form(other)
+    for one, two in (('left', 'right'), ('l', 'r'))
+    for word, other in ((one, two), (two, one))
+    for form in (str.lower, str.upper, str.capitalize)
+}
+_LEFT = frozenset(word for word in _SIDES if word.lower().startswith('l'))
 _UPPER, _LOWER = tuple(COCO_SIGMAS)[:11], tuple(COCO_SIGMAS)[11:]
 _COLOURS = dict(left=(0, 255, 0), right=(255, 128, 0), middle=(51, 153, 255))
+_PARTS = ('keypoints', 'flip_pairs', 'links', 'sigmas')
 
 Names = tuple[str, ...]
 
@@ -41,7 +65,7 @@ class Skeleton:
 
     @classmethod
     def of(cls, spec: Mapping[str, Any]) -> 'Skeleton':
-        """Make a skeleton of what a config says, or a checkpoint.
+        """Makes a skeleton of what a config says, or a checkpoint.
 
         Args:
             spec: ``keypoints``, the names, and optionally ``flip_pairs`` and ``links``, each a list of pairs
@@ -68,14 +92,25 @@ class Skeleton:
 
     @classmethod
     def _complete(cls, spec: Mapping[str, Any], source: str) -> 'Skeleton':
-        _check_keys(spec)
+        for key in spec:
+            if key not in _PARTS:
+                raise UserError(
+                    f'skeleton has no part {key!r}; its parts are {", ".join(_PARTS)}, or from_file'
+                )
         names = _checked_names(spec.get('keypoints'))
         pairs, sigmas = spec.get('flip_pairs'), spec.get('sigmas')
         if pairs is None or sigmas is None:
             tell_defaults(names, pairs is None, () if sigmas is not None else names, source)
+        flip_indices = list(range(len(names)))
+        for pair in side_pairs(names) if pairs is None else pairs:
+            first, second = _indices(pair, names, 'flip_pairs')
+            for index in (first, second):
+                if flip_indices[index] != index:
+                    raise UserError(f'skeleton: flip_pairs has {names[index]} in more than one pair')
+            flip_indices[first], flip_indices[second] = second, first
         return cls(
             names,
-            _flip_indices(names, side_pairs(names) if pairs is None else pairs),
+            tuple(flip_indices),
             tuple(_indices(link, names, 'links') for link in spec.get('links') or ()),
             _checked_sigmas(names, [default_sigma(name) for name in names] if sigmas is None else sigmas),
         )
@@ -109,6 +144,44 @@ def read_skeleton(ann_file: str) -> dict[str, Any]:
     return Skeleton.of(dict(from_file=ann_file)).spec()
 
 
+def read_metainfo(path: str) -> dict[str, Any]:
+    """The skeleton of a metainfo file of MMPose (1.x: ``dataset_info``), which need not be installed.
+
+    Args:
+        path: The file. If there is none, that of the same name among those of an installed MMPose.
+
+    Returns:
+        What :meth:`Skeleton.of` takes, without ``sigmas`` if the file has none.
+
+    Raises:
+        UserError: The file is not there or holds no such description.
+    """
+    files = [Path(path).expanduser()]
+    mmpose = find_spec('mmpose')  # importing it would need all that it depends on
+    for folder in (mmpose and mmpose.submodule_search_locations) or ():
+        files.append(Path(folder, '.mim', 'configs', '_base_', 'datasets', Path(path).name))
+    file = next((file for file in files if file.is_file()), None)
+    if file is None:
+        raise UserError(f'metainfo file {path} does not exist, nor one of that name in an installed mmpose')
+    try:
+        info = Config.fromfile(str(file)).dataset_info
+        keypoints = list(info['keypoint_info'].values())
+        swaps = {point['name']: point.get('swap') or point['name'] for point in keypoints}
+        links = [list(link['link']) for link in info.get('skeleton_info', {}).values()]
+    except Exception as error:  # the file runs as code: it can fail in any way
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UserError(f'metainfo file {file} holds no dataset_info of MMPose 1.x: {reason}') from error
+    for name, other in swaps.items():
+        if swaps.get(other) != name:
+            raise UserError(f'metainfo file {file}: {name} swaps with {other}, but {other} not with {name}')
+    spec = dict(
+        keypoints=[point['name'] for point in keypoints],
+        flip_pairs=[[name, other] for name, other in swaps.items() if name < other],
+        links=links,
+    )
+    return spec | (dict(sigmas=list(info['sigmas'])) if info.get('sigmas') else {})
+
+
 def mmpose_metainfo(skeleton: Skeleton, dataset_name: str) -> dict[str, Any]:
     """What MMPose's ``parse_pose_metainfo`` (1.3.2) makes of its file, for its metrics and visualizers.
 
@@ -138,6 +211,55 @@ def mmpose_metainfo(skeleton: Skeleton, dataset_name: str) -> dict[str, Any]:
     )
 
 
+def default_sigma(name: str) -> float:
+    """COCO's sigma of a keypoint of COCO's, for any other name the mean of all (0.0669)."""
+    return COCO_SIGMAS.get(name, round(mean(COCO_SIGMAS.values()), 4))
+
+
+def side_pairs(names: Sequence[str]) -> list[tuple[str, str]]:
+    """The pairs of names that differ in left/right or l/r alone."""
+    pairs = [(name, ''.join(_SIDES.get(part, part) for part in _words(name))) for name in names]
+    return [(name, other) for name, other in pairs if other in names[list(names).index(name) + 1 :]]
+
+
+def side(name: str) -> str:
+    """Whether a name speaks of ``left`` or ``right``; else ``middle``."""
+    return common({'left' if part in _LEFT else 'right' for part in _words(name) if part in _SIDES})
+
+
+def common(sides: set[str]) -> str:
+    """The one side of several things that are on the same, else ``middle``."""
+    return sides.pop() if len(sides) == 1 else 'middle'
+
+
+def _words(name: str) -> list[str]:
+    """A name cut into words (letters) and what is between them."""
+    return re.split(r'([^a-zA-Z]+)', name)
+
+
+@functools.cache  # every part of a model and of the data sets makes the skeleton anew
+def tell_defaults(names: Names, by_side: bool, guessed: Names, source: str) -> None:
+    """Warns, once, of the parts of a skeleton that were not given.
+
+    Args:
+        names: All keypoints.
+        by_side: The pairs were taken from the names.
+        guessed: The keypoints that had no sigma.
+        source: Where the skeleton was described.
+    """
+    parts = []
+    if by_side:
+        pairs = ', '.join('/'.join(pair) for pair in side_pairs(names))
+        parts.append(f'flip_pairs = left and right in the names ({pairs or "none"})')
+    if guessed:
+        others = ', '.join(name for name in guessed if name not in COCO_SIGMAS)
+        theirs = ["COCO's"] if any(name in COCO_SIGMAS for name in guessed) else []
+        means = [f"the mean of COCO's, {default_sigma('')}, for {others}"] if others else []
+        parts.append(f'sigmas = {" and ".join(theirs + means)}')
+    message = f'skeleton of {source}, what is not given: {", ".join(parts)}'
+    print_log(message, 'current', logging.WARNING)
+
+
 def _category_parts(ann_file: str) -> dict[str, Any]:
     """The union of what the categories say; ``flip_pairs`` and ``sigmas`` are left out if none has any."""
     categories = [category for category in read_categories(ann_file) if category.get('keypoints')]
@@ -146,73 +268,45 @@ def _category_parts(ann_file: str) -> dict[str, Any]:
             f"annotation file {ann_file}: no category has a list 'keypoints', so it is a detection file; "
             "take the data set's keypoint file (COCO's person_keypoints_*.json)"
         )
+    all_names: dict[str, None] = {}
+    pairs: list[tuple[str, str]] = []
+    links: list[tuple[str, str]] = []
+    sigmas: dict[str, float] = {}
     with _errors_in(ann_file):
-        own = [_checked_names(category['keypoints']) for category in categories]
-        names = tuple(dict.fromkeys(chain(*own)))
-        pairs, sigmas = _merged_pairs(categories), _merged_sigmas(categories)
-        links = [link for category in categories for link in _named_links(category)]
-        parts: dict[str, Any] = dict(keypoints=names, links=_distinct(links))
-    if pairs is not None:
-        parts['flip_pairs'] = pairs
+        for category in categories:
+            names = _checked_names(category['keypoints'])
+            all_names |= dict.fromkeys(names)
+            own_pairs, own_sigmas = category.get('flip_pairs'), category.get('sigmas')
+            for pair in side_pairs(names) if own_pairs is None else own_pairs:
+                first, second = _indices(pair, names, 'flip_pairs')
+                pairs.append((names[first], names[second]))
+            for link in category.get('skeleton') or ():
+                if len(link) != 2 or not all(isinstance(end, int) and 1 <= end <= len(names) for end in link):
+                    raise UserError(
+                        f'skeleton of category {category.get("name")}: {link!r} is no pair of numbers of its '
+                        f'{len(names)} keypoints, which count from 1'
+                    )
+                links.append((names[link[0] - 1], names[link[1] - 1]))
+            if own_sigmas is not None:
+                for name, sigma in zip(names, _checked_sigmas(names, own_sigmas), strict=True):
+                    if sigmas.setdefault(name, sigma) != sigma:
+                        raise UserError(
+                            f'{name} has sigma {sigmas[name]:g} in one category and {sigma:g} in another'
+                        )
+    parts: dict[str, Any] = dict(keypoints=tuple(all_names), links=_distinct(links))
+    if any(category.get('flip_pairs') is not None for category in categories):
+        parts['flip_pairs'] = _distinct(pairs)
     if sigmas:
-        guessed = [name for name in names if name not in sigmas]
+        guessed = tuple(name for name in all_names if name not in sigmas)
         if guessed:
-            tell_defaults(names, False, guessed, ann_file)
-        parts['sigmas'] = [sigmas.get(name, default_sigma(name)) for name in names]
+            tell_defaults(tuple(all_names), False, guessed, ann_file)
+        parts['sigmas'] = [sigmas.get(name, default_sigma(name)) for name in all_names]
     return parts
-
-
-def _merged_pairs(categories: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]] | None:
-    """What the categories give, and for those that do not the pairs by side; None if none gives any."""
-    if all(category.get('flip_pairs') is None for category in categories):
-        return None
-    found: list[tuple[str, str]] = []
-    for category in categories:
-        names, pairs = tuple(category['keypoints']), category.get('flip_pairs')
-        found += side_pairs(names) if pairs is None else _named_pairs(pairs, names)
-    return _distinct(found)
-
-
-def _merged_sigmas(categories: Iterable[Mapping[str, Any]]) -> dict[str, float]:
-    found: dict[str, float] = {}
-    for category in categories:
-        if category.get('sigmas') is None:
-            continue
-        names = tuple(category['keypoints'])
-        for name, sigma in zip(names, _checked_sigmas(names, category['sigmas']), strict=True):
-            if found.setdefault(name, sigma) != sigma:
-                raise UserError(f'{name} has sigma {found[name]:g} in one category and {sigma:g} in another')
-    return found
 
 
 def _distinct(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
     """Each pair once, whichever way round."""
     return list({frozenset(pair): pair for pair in pairs}.values())
-
-
-def _named_pairs(pairs: Sequence[Sequence[str]], names: Names) -> Iterator[tuple[str, str]]:
-    for pair in pairs:
-        first, second = _indices(pair, names, 'flip_pairs')
-        yield names[first], names[second]
-
-
-def _named_links(category: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """A category's lines; COCO counts keypoints from 1."""
-    names = category['keypoints']
-    for link in category.get('skeleton') or ():
-        if len(link) != 2 or not all(isinstance(end, int) and 1 <= end <= len(names) for end in link):
-            raise UserError(
-                f'skeleton of category {category.get("name")}: {link!r} is no pair of numbers of its '
-                f'{len(names)} keypoints, which count from 1'
-            )
-        yield names[link[0] - 1], names[link[1] - 1]
-
-
-def _check_keys(spec: Mapping[str, Any]) -> None:
-    known = ('keypoints', 'flip_pairs', 'links', 'sigmas')
-    for key in spec:
-        if key not in known:
-            raise UserError(f'skeleton has no part {key!r}; its parts are {", ".join(known)}, or from_file')
 
 
 def _checked_names(names: Any) -> Names:
@@ -225,24 +319,13 @@ def _checked_names(names: Any) -> Names:
 
 
 def _indices(pair: Sequence[str], names: Names, key: str) -> tuple[int, int]:
-    """Turn a pair of names into one of indices."""
+    """Turns a pair of names into one of indices."""
     if isinstance(pair, str) or len(pair) != 2 or pair[0] == pair[1]:
         raise UserError(f'skeleton: {key} has {pair!r}; needed is a pair of two different keypoints')
     for name in pair:
         if name not in names:
             raise UserError(f'skeleton: {key} names {name!r}, which is none of the keypoints {brief(names)}')
     return names.index(pair[0]), names.index(pair[1])
-
-
-def _flip_indices(names: Names, pairs: Iterable[Sequence[str]]) -> tuple[int, ...]:
-    flipped = list(range(len(names)))
-    for pair in pairs:
-        first, second = _indices(pair, names, 'flip_pairs')
-        for index in (first, second):
-            if flipped[index] != index:
-                raise UserError(f'skeleton: flip_pairs has {names[index]} in more than one pair')
-        flipped[first], flipped[second] = second, first
-    return tuple(flipped)
 
 
 def _checked_sigmas(names: Names, sigmas: Sequence[float]) -> tuple[float, ...]:
@@ -256,7 +339,7 @@ def _checked_sigmas(names: Names, sigmas: Sequence[float]) -> tuple[float, ...]:
 
 @contextmanager
 def _errors_in(file: str) -> Iterator[None]:
-    """Name the file in errors about its content."""
+    """Names the file in errors about its content."""
     try:
         yield
     except UserError as error:

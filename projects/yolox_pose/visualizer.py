@@ -7,7 +7,6 @@ from typing import Any
 import cv2
 import numpy as np
 from mmengine.structures import InstanceData
-from numpy.typing import NDArray
 
 from mmyolox.apis.drawing import Picture, YOLOXVisualizer
 from mmyolox.deploy.draw import line_width
@@ -54,7 +53,14 @@ class YOLOXPoseVisualizer(YOLOXVisualizer):
         if 'keypoints' not in instances:
             return picture
         skeleton = Skeleton.of(self.dataset_meta['skeleton'])
-        visibility = self._visibility(instances, skeleton)
+        in_class = np.zeros((len(self.dataset_meta['classes']), len(skeleton.names)), bool)
+        for mask, own in zip(in_class, self._class_keypoints(skeleton), strict=True):
+            mask[list(own)] = True
+        visibility = np.asarray(instances.keypoints)[..., 2:]
+        if not visibility.shape[2]:
+            confident = np.asarray(instances.keypoint_scores) >= self.keypoint_score_thr
+            visibility = _SEEN * confident[..., None]
+        visibility = np.where(in_class[np.asarray(instances.labels)], visibility[..., 0], 0).astype(int)
         points = np.floor(np.asarray(instances.keypoints)[..., :2]).astype(int)
         scores = instances.get('scores', np.zeros(len(points)))
         for i in np.argsort(scores, kind='stable').tolist():
@@ -78,24 +84,13 @@ class YOLOXPoseVisualizer(YOLOXVisualizer):
         scores = np.asarray(instances.keypoint_scores, np.float64).round(4)
         triples = np.concatenate([points, scores[..., None]], axis=2)
         return [
-            dict(entry, keypoints=rows[list(own[entry['label']])].ravel().tolist())
-            for entry, rows in zip(super().entries(instances), triples, strict=True)
+            dict(entry, keypoints=keypoints[list(own[entry['label']])].ravel().tolist())
+            for entry, keypoints in zip(super().entries(instances), triples, strict=True)
         ]
 
     def _class_keypoints(self, skeleton: Skeleton) -> Sequence[Sequence[int]]:
         all_keypoints = list(range(len(skeleton.names)))
         return self.dataset_meta.get('class_keypoints') or [all_keypoints] * len(self.dataset_meta['classes'])
-
-    def _visibility(self, instances: InstanceData, skeleton: Skeleton) -> NDArray[np.int64]:
-        """The visibility (n, K) of annotated keypoints; of predicted ones, 2 or 0 by their scores."""
-        values = np.asarray(instances.keypoints)[..., 2:]
-        if not values.shape[2]:
-            values = _SEEN * (np.asarray(instances.keypoint_scores)[..., None] >= self.keypoint_score_thr)
-        own = self._class_keypoints(skeleton)
-        in_class = np.zeros((len(own), len(skeleton.names)), bool)
-        for row, indices in zip(in_class, own, strict=True):
-            row[list(indices)] = True
-        return np.where(in_class[np.asarray(instances.labels)], values[..., 0], 0).astype(int)
 
 
 def draw_skeleton(

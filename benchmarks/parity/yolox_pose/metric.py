@@ -135,7 +135,7 @@ def main() -> None:
     parser.add_argument('--splits', nargs='+', default=['train2017', 'val2017'])
     parser.add_argument('--seeds', type=int, default=3, help='how many draws of noise a split')
     args = parser.parse_args()
-    from mmyolox.projects.yolox_pose.mmpose_compat import INSTALL, support_mmpose
+    from mmyolox.projects.yolox_pose.xtcocotools import INSTALL, support_mmpose
 
     support_mmpose()
     ways: dict[str, Callable[..., Sequence[float]]] = dict(ours=ours, pycocotools=pycocotools)

@@ -7,7 +7,7 @@ from mmyolox.config.load import load_config
 from mmyolox.models.boxes import encode_bboxes, grid_priors
 from mmyolox.projects.yolox_pose.head import YOLOXPoseHead
 from mmyolox.projects.yolox_pose.head_module import YOLOXPoseHeadModule
-from mmyolox.projects.yolox_pose.skeleton_defaults import COCO_SIGMAS
+from mmyolox.projects.yolox_pose.skeleton import COCO_SIGMAS
 from mmyolox.registry import MODELS
 
 STRIDES = (8, 16, 32)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mmyolox.projects.yolox_pose import skeleton_defaults
+from mmyolox.projects.yolox_pose import skeleton
 from mmyolox.projects.yolox_pose.tests.files import open_pose, write_pose
 
 
@@ -10,8 +10,8 @@ from mmyolox.projects.yolox_pose.tests.files import open_pose, write_pose
 def notices(monkeypatch):
     """What is told of skeletons that had to be completed."""
     lines = []
-    monkeypatch.setattr(skeleton_defaults, 'print_log', lambda line, *_: lines.append(line))
-    skeleton_defaults._tell_once.cache_clear()
+    monkeypatch.setattr(skeleton, 'print_log', lambda line, *_: lines.append(line))
+    skeleton.tell_defaults.cache_clear()
     return lines
 
 

@@ -10,8 +10,7 @@ from mmengine.registry import init_default_scope
 
 from mmyolox.config.load import load_config
 from mmyolox.errors import UserError
-from mmyolox.projects.yolox_pose.skeleton import Skeleton, read_skeleton
-from mmyolox.projects.yolox_pose.skeleton_defaults import COCO_SIGMAS, side_pairs
+from mmyolox.projects.yolox_pose.skeleton import COCO_SIGMAS, Skeleton, read_skeleton, side_pairs
 from mmyolox.registry import DATASETS, METRICS, MODELS, VISUALIZERS
 
 CONFIGS = Path(__file__).parents[1] / 'configs'

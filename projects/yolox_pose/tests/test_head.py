@@ -9,7 +9,7 @@ from torch._dynamo.testing import CompileCounter
 
 from mmyolox.errors import UserError
 from mmyolox.projects.yolox_pose.head import YOLOXPoseHead
-from mmyolox.projects.yolox_pose.skeleton_defaults import COCO_SIGMAS
+from mmyolox.projects.yolox_pose.skeleton import COCO_SIGMAS
 from mmyolox.projects.yolox_pose.tests.cases import (
     COCO_SKELETON,
     TEST_CFG,

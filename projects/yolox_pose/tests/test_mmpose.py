@@ -19,9 +19,7 @@ from mmengine.structures import InstanceData
 
 from mmyolox.config.check import check_config
 from mmyolox.errors import UserError
-from mmyolox.projects.yolox_pose.extended_coco import COCO, COCOeval
 from mmyolox.projects.yolox_pose.instances import PoseInstances
-from mmyolox.projects.yolox_pose.mmpose_compat import INSTALL, support_mmpose
 from mmyolox.projects.yolox_pose.skeleton import Skeleton, mmpose_metainfo
 from mmyolox.projects.yolox_pose.tests.eval_cases import (
     CATEGORIES,
@@ -32,6 +30,7 @@ from mmyolox.projects.yolox_pose.tests.eval_cases import (
     reference,
     results_of,
 )
+from mmyolox.projects.yolox_pose.xtcocotools import COCO, INSTALL, COCOeval, support_mmpose
 
 ANIMAL = ('animal',)
 ANIMAL_SKELETON = dict(
@@ -140,7 +139,7 @@ def test_an_installed_xtcocotools_stays(tmp_path):
     (tmp_path / 'xtcocotools/coco.py').write_text('COCO = "the installed one"')
     code = (
         f'import sys; sys.path.insert(0, {str(tmp_path)!r})\n'
-        'from mmyolox.projects.yolox_pose.mmpose_compat import support_mmpose\n'
+        'from mmyolox.projects.yolox_pose.xtcocotools import support_mmpose\n'
         'support_mmpose()\n'
         'from xtcocotools.coco import COCO; print(COCO)'
     )

@@ -12,7 +12,7 @@ from benchmarks.parity import layout_file
 from mmyolox.checkpoints.convert import convert
 from mmyolox.errors import UserError
 from mmyolox.projects.yolox_pose.mmpose_checkpoints import rename_key
-from mmyolox.projects.yolox_pose.skeleton_defaults import COCO_SIGMAS
+from mmyolox.projects.yolox_pose.skeleton import COCO_SIGMAS
 from tests.checkpoints.layouts import assert_all_used, published
 
 LAYOUTS = layout_file.read(Path(__file__).with_name('mmpose_pose_keys.json'))

@@ -9,7 +9,7 @@ from pycocotools.cocoeval import COCOeval
 
 from mmyolox.errors import UserError
 from mmyolox.projects.yolox_pose.oks import FORMS, OksLoss, compute_oks, keypoint_spreads
-from mmyolox.projects.yolox_pose.skeleton_defaults import COCO_SIGMAS
+from mmyolox.projects.yolox_pose.skeleton import COCO_SIGMAS
 from mmyolox.projects.yolox_pose.tests.cases import random_people
 
 SIGMAS = tuple(COCO_SIGMAS.values())

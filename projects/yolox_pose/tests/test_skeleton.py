@@ -4,8 +4,13 @@ import numpy as np
 import pytest
 
 from mmyolox.errors import UserError
-from mmyolox.projects.yolox_pose.skeleton import Skeleton, mmpose_metainfo
-from mmyolox.projects.yolox_pose.skeleton_defaults import COCO_SIGMAS, default_sigma, side_pairs
+from mmyolox.projects.yolox_pose.skeleton import (
+    COCO_SIGMAS,
+    Skeleton,
+    default_sigma,
+    mmpose_metainfo,
+    side_pairs,
+)
 
 SPEC = dict(
     keypoints=['head', 'left', 'right', 'tail'],

@@ -5,9 +5,7 @@ import json
 import pytest
 
 from mmyolox.errors import UserError
-from mmyolox.projects.yolox_pose.mmpose_file import read_metainfo
-from mmyolox.projects.yolox_pose.skeleton import Skeleton, read_skeleton
-from mmyolox.projects.yolox_pose.skeleton_defaults import default_sigma
+from mmyolox.projects.yolox_pose.skeleton import Skeleton, default_sigma, read_metainfo, read_skeleton
 
 METAINFO = """
 dataset_info = dict(
