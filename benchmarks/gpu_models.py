@@ -75,7 +75,7 @@ def our_config(size: str, args: argparse.Namespace) -> tuple[Any, str, Any]:
     """Our config, completed as ``tools/train.py --amp`` does, its scope and its moving average."""
     from mmengine.registry import init_default_scope
 
-    from mmyolox.config.load import load_config
+    from mmyolox.config import load_config
     from mmyolox.engine.launch import enable_amp
 
     init_default_scope('mmyolox')

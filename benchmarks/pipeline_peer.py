@@ -33,7 +33,7 @@ def our_cfg(case: str, data_root: str, side: int, configs: dict[str, str]) -> Co
     """Our config, whose ``train_dataloader`` is that of the case."""
     from mmengine.registry import init_default_scope
 
-    from mmyolox.config.load import load_config
+    from mmyolox.config import load_config
 
     init_default_scope('mmyolox')
     name = configs['cached' if case.startswith('cached') else 'plain']

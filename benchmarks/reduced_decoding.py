@@ -31,7 +31,7 @@ def make_dataset(config: str, data_root: str, max_shrink: int) -> Any:
     """The training data of a config, geometry only."""
     from mmengine.registry import init_default_scope
 
-    from mmyolox.config.load import load_config
+    from mmyolox.config import load_config
     from mmyolox.registry import DATASETS
 
     cfg = load_config(config, dict(data_root=data_root, max_shrink=max_shrink))

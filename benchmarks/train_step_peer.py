@@ -25,7 +25,7 @@ def load_ours(name: str, amp: bool) -> Config:
     """Our config, completed as ``tools/train.py`` does."""
     from mmengine.registry import init_default_scope
 
-    from mmyolox.config.load import load_config
+    from mmyolox.config import load_config
     from mmyolox.engine.launch import enable_amp
 
     init_default_scope('mmyolox')

@@ -1,4 +1,8 @@
-"""Errors that are the user's to mend: their message is all that a tool prints."""
+"""Errors that are the user's to mend (their message is all that a tool prints), and what messages share."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from itertools import islice
 
 
 class UserError(Exception):
@@ -6,3 +10,26 @@ class UserError(Exception):
 
     The message is one line that names the file, key or value at fault and says what to do.
     """
+
+
+def did_you_mean(word: str, known: Iterable[str], prefix: str = '', cutoff: float = 0.6) -> str:
+    """The end of a message about an unknown word: ``; did you mean person or parson?``.
+
+    Args:
+        word: The unknown word.
+        known: The words that could be meant; upper and lower case count as the same.
+        prefix: Stands before each suggestion in the message.
+        cutoff: The least likeness of a suggestion, from 0 to 1.
+
+    Returns:
+        The text with one suggestion or two, the nearest first; ``''`` where no word is near.
+    """
+    by_lower_case = {name.lower(): name for name in sorted(known)}
+    close = get_close_matches(word.lower(), by_lower_case, n=2, cutoff=cutoff)
+    return f'; did you mean {" or ".join(prefix + by_lower_case[name] for name in close)}?' if close else ''
+
+
+def first_few(names: Iterable[object], shown: int = 3) -> str:
+    """The first names, comma-separated, and ``...`` where there are more."""
+    texts = [str(name) for name in islice(names, shown + 1)]
+    return ', '.join(texts[:shown]) + ', ...' * (len(texts) > shown)

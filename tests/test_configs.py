@@ -7,7 +7,7 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from mmyolox.config.load import load_config
+from mmyolox.config import load_config
 from mmyolox.registry import MODELS
 
 CONFIGS = Path(__file__).parents[1] / 'configs'

@@ -149,7 +149,7 @@ def test_installed_pose_configs_are_found_by_name_and_load(unpacked: Path, tmp_p
     assert [path.parent for path in found] == [unpacked / 'mmyolox/.mim/projects/yolox_pose/configs']
     code = (
         f'import sys; sys.path.insert(0, {str(unpacked)!r});'
-        'from mmyolox.config.load import load_config;'
+        'from mmyolox.config import load_config;'
         f'cfg = load_config({name!r}); print(cfg.filename);'
         'import mmyolox.projects.yolox_pose as pose; print(pose.__file__);'
         'print(cfg.model.bbox_head.type, cfg.model.backbone.type)'

@@ -26,7 +26,7 @@ def parse_args() -> argparse.Namespace:
 
 def use_tta(cfg: 'Config') -> None:
     """Puts the model and the data into test-time augmentation, in place."""
-    from mmyolox.config.load import require
+    from mmyolox.config import require
 
     require(cfg, 'tta_model', 'tta_pipeline')
     cfg.model = dict(cfg.tta_model, module=cfg.model)
@@ -67,7 +67,7 @@ def draw_detections(cfg: 'Config', folder: str) -> None:
 def main() -> None:
     """Reads the config, checks it, evaluates."""
     args = parse_args()
-    from mmyolox.config.load import load_config, require
+    from mmyolox.config import load_config, require
     from mmyolox.engine.launch import build_runner, prepare
 
     cfg = load_config(args.config, args.cfg_options)

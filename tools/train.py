@@ -35,7 +35,7 @@ def main() -> None:
     """Reads the config, checks it, trains."""
     args = parse_args()
     from mmyolox.checkpoints.load import latest_checkpoint
-    from mmyolox.config.load import load_config, require
+    from mmyolox.config import load_config, require
     from mmyolox.engine.launch import build_runner, enable_amp, prepare
 
     cfg = load_config(args.config, args.cfg_options)

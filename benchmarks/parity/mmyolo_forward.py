@@ -26,7 +26,7 @@ from torch import Tensor
 import mmyolox  # noqa: F401
 from mmyolox.checkpoints.convert import convert
 from mmyolox.checkpoints.files import read_weights
-from mmyolox.config.load import load_config
+from mmyolox.config import load_config
 from mmyolox.errors import UserError
 from mmyolox.models import YOLODetector
 from mmyolox.registry import MODELS

@@ -28,8 +28,8 @@ from mmyolox.checkpoints.files import recorded_data
 from mmyolox.checkpoints.load import download_checkpoint, load_checkpoint
 from mmyolox.checkpoints.match import match_weights, state_dict_of
 from mmyolox.checkpoints.recognise import recognise
-from mmyolox.config.classes import read_class_names
-from mmyolox.config.load import load_config, require
+from mmyolox.config import load_config, require
+from mmyolox.config.values import read_class_names
 from mmyolox.datasets import DetectionDataset, yolox_collate
 from mmyolox.datasets.transforms import (
     LoadAnnotations,
@@ -67,7 +67,7 @@ def init_detector(
         checkpoint: A file or a web address, of ours or of any other framework that
             :mod:`mmyolox.convert` knows.
         device: As PyTorch names it; None for the machine's accelerator, else the CPU.
-        cfg_options: Values of the config to change, as for :func:`~mmyolox.config.load.load_config`.
+        cfg_options: Values of the config to change, as for :func:`~mmyolox.config.load_config`.
         allow_unsafe: Read whatever the checkpoint contains, which may run code.
         fuse: Fold the batch norms into the convolutions: faster, and equal to float32 rounding. False keeps
             the layers and the state dict of the checkpoint.

@@ -18,7 +18,7 @@ def config_for(
 
     Args:
         architecture: The model.
-        recorded: What is recorded of its data, as for :func:`mmyolox.config.load.load_config`.
+        recorded: What is recorded of its data, as for :func:`mmyolox.config.load_config`.
 
     Returns:
         The name of a config, and ``cfg_options`` for it; none for a published model for COCO.

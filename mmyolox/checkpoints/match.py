@@ -9,7 +9,7 @@ from typing import Any
 from mmengine.model import BaseTTAModel, is_model_wrapper
 from torch import Tensor, nn
 
-from mmyolox.errors import UserError
+from mmyolox.errors import UserError, first_few
 
 CLASS_LAYERS = 'multi_level_conv_cls'
 """In the names of the layers whose size is the number of classes."""
@@ -62,9 +62,8 @@ class LoadSummary:
             if names:
                 parts.append(f'{len(names)} {what}: {_grouped(names)}')
         if self.absent_parts:
-            shown = ', '.join(self.absent_parts[:_SHOWN_GROUPS])
-            more = ', ...' if len(self.absent_parts) > _SHOWN_GROUPS else ''
-            parts.append(f'the file is of another kind of model, without {shown}{more}')
+            absent = first_few(self.absent_parts, _SHOWN_GROUPS)
+            parts.append(f'the file is of another kind of model, without {absent}')
         return '; '.join(parts)
 
 
@@ -199,8 +198,8 @@ def _grouped(names: list[str]) -> str:
     if len(names) <= _SHOWN_GROUPS:
         return ', '.join(names)
     groups = Counter(map(_group, names)).most_common()
-    shown = ', '.join(f'{count} in {group}' for group, count in groups[:_SHOWN_GROUPS])
-    return f'{shown}{", ..." if len(groups) > _SHOWN_GROUPS else ""} (e.g. {names[0]})'
+    shown = first_few((f'{count} in {group}' for group, count in groups), _SHOWN_GROUPS)
+    return f'{shown} (e.g. {names[0]})'
 
 
 def _group(name: str) -> str:

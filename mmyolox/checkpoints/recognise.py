@@ -47,7 +47,7 @@ class Family:
         sizes: Those that have a config for COCO.
         num_classes: Of these configs.
         config: For a model, the one of ``sizes`` to start from, and what is recorded of its data (as in
-            :func:`~mmyolox.config.load.load_config`): the config's name, and the options that it takes
+            :func:`~mmyolox.config.load_config`): the config's name, and the options that it takes
             for its data and its ``fields``.
     """
 

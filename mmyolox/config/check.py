@@ -8,10 +8,9 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
-from mmyolox.errors import UserError
+from mmyolox.errors import UserError, did_you_mean, first_few
 
-from .components import find_component, suggestion
-from .signatures import accepted_parameters
+from .components import accepted_parameters, find_component
 
 TOOL_KEYS = frozenset(
     ('custom_imports', 'data_variables', 'model_wrapper_cfg', 'runner_type', 'tta_model', 'tta_pipeline')
@@ -47,7 +46,7 @@ _POPPED = {
 
 
 def check_config(cfg: Config) -> None:
-    """Check all that can be told from a config alone.
+    """Checks all that can be told from a config alone.
 
     Every dict with a ``type`` under the names that are used (not under mere variables) must name a component
     that exists, and hold only keys that the component takes. Components that take any key, and dicts
@@ -67,7 +66,7 @@ def check_config(cfg: Config) -> None:
 
 
 def check_classes(cfg: Config) -> None:
-    """Check that the head has as many outputs as the data sets have classes, where both are given.
+    """Checks that the head has as many outputs as the data sets have classes, where both are given.
 
     Raises:
         UserError: They disagree.
@@ -87,7 +86,7 @@ def check_classes(cfg: Config) -> None:
             if isinstance(classes, list | tuple) and isinstance(count, int) and len(classes) != count:
                 raise UserError(
                     f'config key {path}.num_classes={count}, but {source} names {len(classes)} classes '
-                    f'({", ".join(map(str, classes[:5]))}{", ..." if len(classes) > 5 else ""})'
+                    f'({first_few(classes, 5)})'
                 )
 
 
@@ -109,7 +108,7 @@ def _children(value: Any) -> list[tuple[str, Any]]:
 
 
 def _check(value: Any, path: str, scope: str) -> None:
-    """Check a value and what stands in it.
+    """Checks a value and what stands in it.
 
     The parts of other projects' components are left alone: there, a ``type`` may also be a name that only
     the component itself understands.
@@ -117,32 +116,29 @@ def _check(value: Any, path: str, scope: str) -> None:
     if isinstance(value, dict):
         scope = value.get('_scope_') or scope
         component = _check_dict(value, path, scope)
-        if component and not _is_transparent(component):
+        if component and str(component.__module__).split('.')[0] not in ('mmyolox', 'mmengine', 'mmcv'):
             return
     for key, child in _children(value):
         _check(child, f'{path}.{key}', scope)
 
 
-def _is_transparent(component: Any) -> bool:
-    return str(component.__module__).split('.')[0] in ('mmyolox', 'mmengine', 'mmcv')
-
-
 def _check_dict(node: dict[str, Any], path: str, scope: str) -> Any:
-    """Check one dict against the component that it describes, and return that; None if it describes none."""
+    """Checks one dict against the component that it describes; returns that, or None if it describes none."""
     if path.endswith('_dataloader'):
         _check_keys(node, path, 'DataLoader', _LOADER_KEYS)
         return None
-    kind = node.get('type', _default_type(path, node))
-    if kind is None:
+    component_type = node.get('type', _default_type(path, node))
+    if component_type is None:
         if path.startswith(('default_hooks.', 'custom_hooks.')) and path.count('.') == 1:
             raise UserError(f'config key {path}: a hook needs a type; has its name a typing error?')
         return None
-    component = find_component(kind, scope, path) if isinstance(kind, str) else kind
+    component = component_type
+    if isinstance(component_type, str):
+        component = find_component(component_type, scope, path)
     accepted = accepted_parameters(component)
     if accepted is not None and node.get('constructor', OWN_CONSTRUCTOR) == OWN_CONSTRUCTOR:
-        places = (path.split('.')[0], path.split('.')[-1])
-        popped = [name for place in places for name in _POPPED.get(place, ())]
-        _check_keys(node, path, getattr(component, '__name__', str(kind)), [*accepted, *popped])
+        popped = [*_POPPED.get(path.split('.')[0], ()), *_POPPED.get(path.split('.')[-1], ())]
+        _check_keys(node, path, getattr(component, '__name__', str(component_type)), [*accepted, *popped])
     return component
 
 
@@ -157,5 +153,5 @@ def _check_keys(node: dict[str, Any], path: str, owner: str, accepted: Collectio
     for key in node:
         if key not in accepted and key not in ('type', '_scope_', '_delete_'):
             raise UserError(
-                f'config key {path}.{key}: {owner} takes no such parameter{suggestion(key, accepted)}'
+                f'config key {path}.{key}: {owner} takes no such parameter{did_you_mean(key, accepted)}'
             )

@@ -1,7 +1,10 @@
-"""Finding the class or function that a ``type`` in a config names, without building anything."""
+"""The class or function that a ``type`` in a config names, and the keywords it takes; nothing is built."""
 
-import difflib
+import ast
+import inspect
+import textwrap
 from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
@@ -10,15 +13,19 @@ from mmengine import registry as mmengine_registry
 from mmengine.registry import Registry
 from mmengine.utils import get_object_from_string
 
-from mmyolox.errors import UserError
+from mmyolox.errors import UserError, did_you_mean
 
-_KINDS = tuple(name for name, value in vars(mmengine_registry).items() if isinstance(value, Registry))
+_REGISTRY_NAMES = tuple(
+    name for name, value in vars(mmengine_registry).items() if isinstance(value, Registry)
+)
 
 INSTALL_COMMANDS: dict[str, str] = {}
 """How to install the packages that configs may name, for who lacks them; projects add what they work with."""
 
+_NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+
 _DATA = ('DATASETS', 'TRANSFORMS', 'DATA_SAMPLERS', 'FUNCTIONS')
-_KINDS_OF = {
+_REGISTRIES_OF = {
     'model': ('MODELS', 'TASK_UTILS', 'WEIGHT_INITIALIZERS'),
     'tta_model': ('MODELS',),
     'tta_pipeline': ('TRANSFORMS',),
@@ -37,7 +44,7 @@ _KINDS_OF = {
 
 
 def find_component(name: str, scope: str, path: str) -> Callable[..., Any]:
-    """Find what a ``type`` names.
+    """Finds what a ``type`` names.
 
     Args:
         name: ``YOLOXHead``, ``mmdet.YOLOXHead``, or a full path as ``mmengine.model.BaseModel``.
@@ -55,37 +62,94 @@ def find_component(name: str, scope: str, path: str) -> Callable[..., Any]:
     if not dot:
         package, bare = scope, name
     with_root = not dot or package == 'mmengine'
-    first = _KINDS_OF.get(path.split('.')[0], ('LOOPS',))
-    for registry in _registries(package, [*first, *_KINDS], path, with_root):
+    first = _REGISTRIES_OF.get(path.split('.')[0], ('LOOPS',))
+    for registry in _registries(package, [*first, *_REGISTRY_NAMES], path, with_root):
         if bare in registry.module_dict:
             return registry.module_dict[bare]
     component: Callable[..., Any] | None = get_object_from_string(name) if dot else None
     if component is None:
         known = [key for one in _registries(package, first, path, with_root) for key in one.module_dict]
         prefix = name.removesuffix(bare)
-        raise UserError(f'config key {path}.type: there is no {name}{suggestion(bare, known, prefix)}')
+        raise UserError(f'config key {path}.type: there is no {name}{did_you_mean(bare, known, prefix)}')
     return component
 
 
-def suggestion(word: str, known: Iterable[str], prefix: str = '', cutoff: float = 0.6) -> str:
-    """The end of an error message: the known words nearest to one that is not, or nothing."""
-    close = difflib.get_close_matches(word, sorted(set(known)), n=2, cutoff=cutoff)
-    return f'; did you mean {" or ".join(prefix + one for one in close)}?' if close else ''
-
-
-def _registries(package: str, kinds: Iterable[str], path: str, with_root: bool) -> Iterator[Registry]:
-    """The package's registries of these kinds, each followed by MMEngine's, with their modules imported."""
+def _registries(package: str, names: Iterable[str], path: str, with_root: bool) -> Iterator[Registry]:
+    """The package's registries of these names, each followed by MMEngine's, with their modules imported."""
     if find_spec(package) is None:
         command = f' ({INSTALL_COMMANDS[package]})' if package in INSTALL_COMMANDS else ''
         raise UserError(f'config key {path}.type: the package {package} is not installed{command}')
     try:
         if find_spec(f'{package}.registry'):
             import_module(f'{package}.registry')
-        for kind in dict.fromkeys(kinds):
-            root = getattr(mmengine_registry, kind)
-            own = [child for name, child in root.children.items() if name == package]
+        for name in dict.fromkeys(names):
+            root = getattr(mmengine_registry, name)
+            own = [child for scope, child in root.children.items() if scope == package]
             for registry in own + [root] * with_root:
                 registry.import_from_location()
                 yield registry
     except (ImportError, AssertionError) as error:  # OpenMMLab's packages assert each other's versions
         raise UserError(f'config key {path}.type: {package} cannot be imported: {error}') from error
+
+
+@cache
+def accepted_parameters(component: Callable[..., Any]) -> frozenset[str] | None:
+    """The names of all keyword arguments that a component takes.
+
+    ``**kwargs`` of a class are followed up its bases, if ``__init__`` hands them to the next one.
+
+    Args:
+        component: A class, or a function.
+
+    Returns:
+        The names; None if it takes any name, or if that cannot be told.
+    """
+    if not inspect.isclass(component):
+        names, keywords = _parameters(component)
+        return None if keywords else frozenset(names)
+    names = set()
+    for base in component.__mro__:
+        initializer = base.__dict__.get('__init__')
+        if initializer is None:
+            continue
+        own, keywords = _parameters(initializer)
+        names |= own
+        if keywords is None:
+            return frozenset(names - {'self'})
+        popped, forwarded = _uses_of(initializer, keywords)
+        names |= popped
+        if not forwarded:
+            return None
+    return None
+
+
+def _parameters(function: Callable[..., Any]) -> tuple[set[str], str | None]:
+    """The names of a function's parameters, and that of its ``**kwargs`` (any, if it cannot be told)."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return set(), 'kwargs'
+    keywords = [one.name for one in parameters if one.kind is inspect.Parameter.VAR_KEYWORD]
+    return {one.name for one in parameters if one.kind in _NAMED}, keywords[0] if keywords else None
+
+
+def _uses_of(initializer: Callable[..., Any], keywords: str) -> tuple[set[str], bool]:
+    """The names that ``__init__`` takes out of its ``**kwargs``, and whether the rest goes to a base."""
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(initializer)))
+    except (OSError, TypeError, SyntaxError):
+        return set(), False
+    popped: set[str] = set()
+    forwarded = False
+    for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+        if not isinstance(call.func, ast.Attribute):
+            continue
+        if call.func.attr == '__init__':
+            forwarded |= any(one.arg is None and _is_name(one.value, keywords) for one in call.keywords)
+        elif call.func.attr in ('pop', 'get') and _is_name(call.func.value, keywords):
+            popped |= {str(one.value) for one in call.args[:1] if isinstance(one, ast.Constant)}
+    return popped, forwarded
+
+
+def _is_name(node: ast.expr, name: str) -> bool:
+    return isinstance(node, ast.Name) and node.id == name

@@ -8,20 +8,20 @@ from typing import Any
 
 from mmengine.config import Config
 
-from mmyolox.errors import UserError
+from mmyolox.errors import UserError, did_you_mean
 
 from .check import check_config
-from .classes import class_sources, class_values
-from .data import data_sources, data_values, recorded_values
-from .files import find_base, find_config
 from .options import check_names, check_options
+from .values import class_values, data_values, recorded_values, value_sources
 from .variables import ConfigFile, read_chain, write_chain
+
+_SUFFIXES = ('.py', '.json', '.yaml', '.yml')
 
 
 def load_config(
     path: str | Path, cfg_options: dict[str, Any] | None = None, recorded: dict[str, Any] | None = None
 ) -> Config:
-    """Load a config file, apply the user's options, and check the result.
+    """Loads a config file, applies the user's options, and checks the result.
 
     Beside what MMEngine's ``Config.fromfile`` and ``merge_from_dict`` do:
 
@@ -56,7 +56,7 @@ def load_config(
     """
     options = dict(cfg_options or {})
     chain = read_chain(find_config(str(path)), find_base)
-    read = chain.read() | class_sources(chain) | data_sources(chain)
+    read = chain.read() | value_sources(chain)
     variables = {
         name: value for name, value in options.items() if name in read and not isinstance(value, dict)
     }
@@ -67,10 +67,15 @@ def load_config(
         cfg = _evaluate(chain, variables)
     check_names(cfg, read)
     check_options(cfg, options, read)
-    found = class_values(cfg, chain, options | known) | data_values(cfg)
-    if found:
-        cfg = _evaluate(chain, variables | found)
-    _merge(cfg, options | {name: found[name] for name in found if name in options})
+    plain = cfg.to_dict()
+    from_data = class_values(plain, chain, options | known) | data_values(plain)
+    if from_data:
+        cfg = _evaluate(chain, variables | from_data)
+    for key, value in (options | {name: from_data[name] for name in from_data if name in options}).items():
+        try:
+            cfg.merge_from_dict({key: copy.deepcopy(value)})
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise UserError(f'config option {key}={value!r} does not fit {cfg.filename}: {error}') from error
     check_config(cfg)
     return cfg
 
@@ -82,8 +87,71 @@ def require(cfg: Config, *keys: str) -> None:
         raise UserError(f'config {cfg.filename} has no {" and no ".join(missing)}')
 
 
+def find_config(name: str) -> Path:
+    """Finds a config by its path, or one of ours by its name.
+
+    Args:
+        name: The path of a file; or, for the configs that come with mmyolox, a file name or the end of a
+            path (``yolox_s_fast_8xb8-300e_coco``, ``yolox/yolox_s_fast_8xb8-300e_coco.py``).
+
+    Returns:
+        The absolute path.
+
+    Raises:
+        UserError: There is no such file, or several of ours have the name.
+    """
+    path = Path(name).expanduser()
+    if path.is_file():
+        if path.suffix not in _SUFFIXES:
+            raise UserError(f'config {name} must end in one of {", ".join(_SUFFIXES)}')
+        return path.resolve()
+    ending = path.parts if path.suffix in _SUFFIXES else (*path.parts[:-1], f'{path.name}.py')
+    ours = _own_configs()
+    matching = [config for config in ours if config.parts[-len(ending) :] == ending]
+    if len(matching) > 1:
+        raise UserError(
+            f'config {name} could be any of {", ".join(map(str, matching))}; give one of these paths'
+        )
+    if not matching:
+        hint = did_you_mean(path.stem, {config.stem for config in ours if '_base_' not in config.parts})
+        raise UserError(f'config {name} does not exist, as a file or as a config of mmyolox{hint}')
+    return matching[0]
+
+
+def find_base(entry: str, child: Path) -> tuple[Path, str | None]:
+    """Finds the file that an entry of ``_base_`` means.
+
+    Args:
+        entry: A path relative to the child, or ``package::path``.
+        child: The file that the entry stands in.
+
+    Returns:
+        The absolute path and the package it was named with, if any.
+
+    Raises:
+        UserError: The package is unknown, is not installed, or has no such config.
+    """
+    package, separator, name = entry.partition('::')
+    if separator and package == 'mmyolox':  # MMEngine knows only the packages of OpenMMLab by name
+        return find_config(name), package
+    try:
+        path, scope = Config._get_cfg_path(entry, str(child))
+    except (ImportError, AssertionError, ValueError, FileNotFoundError) as error:
+        raise UserError(f'config {child}: base {entry!r} cannot be found: {error}') from error
+    return Path(path).resolve(), scope
+
+
+def _own_configs() -> list[Path]:
+    """All configs that come with mmyolox: in the installed package, else in the repository."""
+    package = Path(__file__).resolve().parents[1]
+    installed = package / '.mim'
+    root = installed if (installed / 'configs').is_dir() else package.parent
+    folders = [root / 'configs', *root.glob('projects/*/configs')]
+    return sorted({file.resolve() for folder in folders for file in folder.rglob('*.py')})
+
+
 def _evaluate(chain: ConfigFile, variables: dict[str, Any]) -> Config:
-    """Evaluate a chain with new values for variables."""
+    """Evaluates a chain with new values for variables."""
     with tempfile.TemporaryDirectory() as folder:
         top = write_chain(chain, variables, Path(folder) / 'config')
         try:
@@ -106,16 +174,8 @@ def _root(error: BaseException) -> BaseException:
 
 
 def _place(error: Exception, chain: ConfigFile, folder: str) -> str:
-    """Name the file, and if the error came from a file's own code, the line."""
+    """Names the file, and if the error came from a file's own code, the line."""
     frames = [frame for frame in extract_tb(error.__traceback__) if frame.filename.startswith(folder)]
     if not frames:
         return f'config {chain.path}'
     return f'config {chain.path} ({Path(frames[-1].filename).name}, line {frames[-1].lineno})'
-
-
-def _merge(cfg: Config, options: dict[str, Any]) -> None:
-    for key, value in options.items():
-        try:
-            cfg.merge_from_dict({key: copy.deepcopy(value)})
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise UserError(f'config option {key}={value!r} does not fit {cfg.filename}: {error}') from error

@@ -5,17 +5,16 @@ from typing import Any
 
 from mmengine.config import Config
 
-from mmyolox.errors import UserError
+from mmyolox.errors import UserError, did_you_mean
 
 from .check import RUNNER_KEYS, TOOL_KEYS
-from .components import suggestion
 
 _ALIKE = 0.85
 """A variable that nothing reads and whose name is this much like one of MMEngine's is a typing error."""
 
 
 def check_options(cfg: Config, options: dict[str, Any], read: set[str]) -> None:
-    """Check that each option changes something that is there.
+    """Checks that each option changes something that is there.
 
     Args:
         cfg: The evaluated config, before dotted options are merged into it.
@@ -30,7 +29,7 @@ def check_options(cfg: Config, options: dict[str, Any], read: set[str]) -> None:
         head, _, rest = key.partition('.')
         if head not in RUNNER_KEYS and head not in cfg:
             raise UserError(
-                f'config option {key}: there is no {head}{suggestion(head, RUNNER_KEYS | set(cfg))}'
+                f'config option {key}: there is no {head}{did_you_mean(head, RUNNER_KEYS | set(cfg))}'
             )
         if head not in RUNNER_KEYS:
             _check_effect(cfg, key, options[key], read)
@@ -39,42 +38,37 @@ def check_options(cfg: Config, options: dict[str, Any], read: set[str]) -> None:
 
 
 def check_names(cfg: Config, read: set[str]) -> None:
-    """Check that no variable is one of MMEngine's names with a typing error.
+    """Checks that no variable is one of MMEngine's names with a typing error.
 
     Raises:
         UserError: One is.
     """
     for name in sorted(set(cfg) - RUNNER_KEYS - read):
-        hint = suggestion(name, RUNNER_KEYS - TOOL_KEYS, cutoff=_ALIKE)
+        hint = did_you_mean(name, RUNNER_KEYS - TOOL_KEYS, cutoff=_ALIKE)
         if hint:
             raise UserError(f'config {cfg.filename}: nothing reads {name}{hint}')
 
 
 def _check_effect(cfg: Config, key: str, value: Any, read: set[str]) -> None:
-    """Refuse to change a variable when nothing would follow.
+    """Refuses to change a variable when nothing would follow.
 
     A variable is replaced at its source, so that a reader follows. A part of one (``train_pipeline.3.prob``)
     is changed when the readers have their copies already; in a dumped config there are copies only.
     """
     head, _, rest = key.partition('.')
-    places = _uses(cfg, head)
+    uses = [
+        path
+        for name in sorted(RUNNER_KEYS & set(cfg))
+        for path, part in _values(cfg[name], name)
+        if part == cfg[head] and (path.endswith(f'.{head}') or isinstance(part, dict | list))
+    ]
     if rest or isinstance(cfg[head], dict):
-        useless, why = bool(head in read or places), 'is copied before it is changed'
+        useless, why = bool(head in read or uses), 'is copied before it is changed'
     else:
         useless, why = head not in read and cfg[head] != value, 'is used by nothing'
     if useless:
-        hint = f'; change {" and ".join(places[:4])} instead' if places else ''
+        hint = f'; change {" and ".join(uses[:4])} instead' if uses else ''
         raise UserError(f'config option {key} has no effect: the variable {head} {why}{hint}')
-
-
-def _uses(cfg: Config, name: str) -> list[str]:
-    """Where the value of a variable seems to stand under the names that are used."""
-    return [
-        path
-        for key in sorted(RUNNER_KEYS & set(cfg))
-        for path, value in _values(cfg[key], key)
-        if value == cfg[name] and (path.endswith(f'.{name}') or isinstance(value, dict | list))
-    ]
 
 
 def _values(value: Any, path: str) -> Iterator[tuple[str, Any]]:
@@ -89,7 +83,7 @@ def _values(value: Any, path: str) -> Iterator[tuple[str, Any]]:
 
 
 def _check_way(node: Any, path: str, steps: list[str], key: str) -> None:
-    """Check that a dotted option's way through the config exists, up to its last step.
+    """Checks that a dotted option's way through the config exists, up to its last step.
 
     A new key of a dict that describes a component is left to the check of components.
     """
@@ -103,7 +97,7 @@ def _check_way(node: Any, path: str, steps: list[str], key: str) -> None:
     else:
         known = []
     if step not in known:
-        raise UserError(f'config option {key}: {path} has no {step}{suggestion(step, known)}')
+        raise UserError(f'config option {key}: {path} has no {step}{did_you_mean(step, known)}')
     if rest:
         _check_way(
             node[int(step)] if isinstance(node, list | tuple) else node[step], f'{path}.{step}', rest, key

@@ -63,15 +63,17 @@ class ConfigFile:
 
     def constants(self) -> dict[str, Any]:
         """The names whose last binding in this file is an expression of constants, with their values."""
-        found: dict[str, Any] = {}
+        constants: dict[str, Any] = {}
         for node in self.tree.body:
             names = _bound_names(node)
             for name in names:
-                found.pop(name, None)
-            if isinstance(node, ast.Assign) and _is_constant(node):
+                constants.pop(name, None)
+            if not isinstance(node, ast.Assign) or not all(isinstance(to, ast.Name) for to in node.targets):
+                continue
+            if _is_constant(node.value):
                 value = eval(compile(ast.Expression(node.value), str(self.path), 'eval'), {})
-                found |= dict.fromkeys(names, value)
-        return found
+                constants |= dict.fromkeys(names, value)
+        return constants
 
     def read(self) -> set[str]:
         """The variables read here and in the files below, by name or as ``_base_.name``."""
@@ -97,7 +99,7 @@ class ConfigFile:
 
 
 def read_chain(path: Path, find_base: FindBase, above: tuple[Path, ...] = ()) -> ConfigFile:
-    """Read a config file and all that it inherits from.
+    """Reads a config file and all that it inherits from.
 
     Args:
         path: The file, absolute.
@@ -112,17 +114,22 @@ def read_chain(path: Path, find_base: FindBase, above: tuple[Path, ...] = ()) ->
     if not path.is_file():
         raise UserError(f'config {path} does not exist' + (f' (a base of {above[-1]})' if above else ''))
     text = re.sub(r'\{\{\s*fileDirname\s*\}\}', path.parent.as_posix(), path.read_text(encoding='utf-8'))
-    if not _has_variables(path):
+    try:
+        has_variables = path.suffix == '.py' and not Config._is_lazy_import(str(path))
+    except SyntaxError as error:
+        raise UserError(f'config {path}, line {error.lineno}: {error.msg}') from error
+    if not has_variables:
         return ConfigFile(path, text, ast.Module([], []), [])
     file = ConfigFile(path, text, ast.parse(text), [])
-    for entry in _base_entries(file):
+    entries = file.constants().get(BASE_KEY, [])
+    for entry in [entries] if isinstance(entries, str) else entries:
         base, scope = find_base(entry, path)
         file.bases.append((read_chain(base, find_base, (*above, path)), scope))
     return file
 
 
 def write_chain(file: ConfigFile, values: dict[str, Any], folder: Path) -> Path:
-    """Write a copy of a chain in which the given variables have other values.
+    """Writes a copy of a chain in which the given variables have other values.
 
     ``values`` reach every file that binds the names at top level; beside them, a constant that a file
     assigns reaches the files below it. A dict replaces None alone: over anything else MMEngine merges it.
@@ -153,20 +160,8 @@ def write_chain(file: ConfigFile, values: dict[str, Any], folder: Path) -> Path:
     return copy
 
 
-def _has_variables(path: Path) -> bool:
-    try:
-        return path.suffix == '.py' and not Config._is_lazy_import(str(path))
-    except SyntaxError as error:
-        raise UserError(f'config {path}, line {error.lineno}: {error.msg}') from error
-
-
-def _base_entries(file: ConfigFile) -> list[str]:
-    entries = file.constants().get(BASE_KEY, [])
-    return [entries] if isinstance(entries, str) else list(entries)
-
-
 def _write_scope(copy: Path, scope: str | None) -> Path:
-    """Put a file between a base of another package and its child that gives it the package's scope.
+    """Puts a file between a base of another package and its child that gives it the package's scope.
 
     MMEngine does this when it reads ``mmdet::...``; the copy is a plain path, where it does not.
     """
@@ -183,10 +178,12 @@ def _edits(node: ast.stmt, values: dict[str, Any], bases: list[Path], offsets: l
         start = offsets[node.value.lineno - 1] + node.value.col_offset
         end = offsets[(node.value.end_lineno or 0) - 1] + (node.value.end_col_offset or 0)
         return [(start, end, repr([str(base) for base in bases]))]
+    value = getattr(node, 'value', None)
+    is_none = isinstance(value, ast.Constant) and value.value is None
     names = [
         name
         for name in sorted(_bound_names(node) & values.keys())
-        if (_is_none(node) if isinstance(values[name], dict) else not _is_dict(node))
+        if (is_none if isinstance(values[name], dict) else not _is_dict(node))
     ]
     if not names:
         return []
@@ -208,20 +205,11 @@ def _is_dict_call(node: ast.AST | None) -> TypeGuard[ast.Call]:
     return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == 'dict'
 
 
-def _is_none(node: ast.stmt) -> bool:
-    """Whether a statement assigns None."""
-    value = getattr(node, 'value', None)
-    return isinstance(value, ast.Constant) and value.value is None
-
-
-def _is_constant(node: ast.Assign) -> bool:
-    return all(isinstance(target, ast.Name) for target in node.targets) and _is_constant_value(node.value)
-
-
-def _is_constant_value(node: ast.AST) -> bool:
+def _is_constant(node: ast.AST) -> bool:
+    """Whether an expression is one of constants alone."""
     if _is_dict_call(node):
-        return all(_is_constant_value(part) for part in node.keywords) and not node.args
-    return isinstance(node, _CONSTANT_NODES) and all(map(_is_constant_value, ast.iter_child_nodes(node)))
+        return all(map(_is_constant, node.keywords)) and not node.args
+    return isinstance(node, _CONSTANT_NODES) and all(map(_is_constant, ast.iter_child_nodes(node)))
 
 
 def _bound_names(node: ast.AST) -> set[str]:

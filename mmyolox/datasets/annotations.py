@@ -3,16 +3,15 @@
 import logging
 import os
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
 from mmengine.logging import print_log
 from numpy.typing import NDArray
 
-from mmyolox.errors import UserError
+from mmyolox.errors import UserError, did_you_mean, first_few
 
 MIN_SIDE = 1e-3
 """A box with a side below this, in pixels, is no box: float32 cannot hold one at the far end of an image."""
@@ -25,7 +24,7 @@ _SHOWN = 3
 
 @dataclass
 class Finding:
-    """How often one thing was found, with the first few names of where."""
+    """How often one thing was found, with the first names of where: one more than are shown."""
 
     count: int = 0
     examples: list[str] = field(default_factory=list)
@@ -34,14 +33,14 @@ class Finding:
         """Adds one occurrence for every name."""
         self.count += len(names)
         for name in names:
-            if len(self.examples) == _SHOWN:
+            if len(self.examples) > _SHOWN:
                 return
             if str(name) not in self.examples:
                 self.examples.append(str(name))
 
     def where(self) -> str:
         """The first names, comma-separated."""
-        return ', '.join(self.examples) + ', ...' * (self.count > len(self.examples) == _SHOWN)
+        return first_few(self.examples, _SHOWN)
 
 
 @dataclass(frozen=True)
@@ -141,19 +140,6 @@ def _shortest_side(bboxes: NDArray[np.floating]) -> NDArray[np.floating]:
     return np.minimum(bboxes[:, 2] - bboxes[:, 0], bboxes[:, 3] - bboxes[:, 1])
 
 
-def first_few(names: Iterable[object], shown: int = _SHOWN) -> str:
-    """The first names, comma-separated, and ``...`` where there are more."""
-    texts = [str(name) for name in names]
-    return ', '.join(texts[:shown]) + (f', ... ({len(texts)} in all)' if len(texts) > shown else '')
-
-
-def nearest(name: str, names: Collection[str]) -> str:
-    """A hint like ``; did you mean 'person'?``, ``''`` where no name is near."""
-    by_lower_case = {known.lower(): known for known in names}
-    close = get_close_matches(name.lower(), by_lower_case, n=1)
-    return f'; did you mean {by_lower_case[close[0]]!r}?' if close else ''
-
-
 def configured_classes(metainfo: Mapping[str, Any]) -> tuple[str, ...] | None:
     """The class names of a data set's ``metainfo``, None where it leaves them to the annotation file.
 
@@ -228,7 +214,9 @@ def filter_entries(
     unknown = sorted(set(filter_cfg or {}) - {'filter_empty_gt', 'min_size'})
     if unknown:
         known = ('filter_empty_gt', 'min_size')
-        raise UserError(f'filter_cfg has no key {unknown[0]!r}{nearest(unknown[0], known)} (known: {known})')
+        raise UserError(
+            f'filter_cfg has no key {unknown[0]!r}{did_you_mean(unknown[0], known)} (known: {known})'
+        )
     options = dict(filter_empty_gt=False, min_size=0) | dict(filter_cfg or {})
     empty = [options['filter_empty_gt'] and bool(entry['is_crowd'].all()) for entry in entries]
     small = [min(entry['width'], entry['height']) < options['min_size'] for entry in entries]

@@ -8,9 +8,7 @@ from typing import Any
 
 from mmengine.fileio import get
 
-from mmyolox.errors import UserError
-
-from .annotations import first_few, nearest
+from mmyolox.errors import UserError, did_you_mean, first_few
 
 Entry = dict[str, Any]
 
@@ -46,10 +44,10 @@ class CocoAnnotations:
         ids = self.category_ids
         for name in classes:
             if name not in ids:
-                found = first_few(ids, 20) or 'none'
+                known = first_few(ids, 20) or 'none'
                 raise UserError(
-                    f'{self.path} has no class {name!r}{nearest(name, ids)} (its classes: {found}), which '
-                    'the model or the config has'
+                    f'{self.path} has no class {name!r}{did_you_mean(name, ids)} (its classes: {known}), '
+                    'which the model or the config has'
                 )
         return [ids[name] for name in classes]
 

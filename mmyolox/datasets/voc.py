@@ -9,18 +9,10 @@ import numpy as np
 from mmengine.fileio import get_local_path, get_text
 from mmengine.logging import print_log
 
-from mmyolox.errors import UserError
+from mmyolox.errors import UserError, did_you_mean, first_few
 from mmyolox.registry import DATASETS
 
-from .annotations import (
-    AnnotationReport,
-    check_boxes,
-    check_files_exist,
-    configured_classes,
-    first_few,
-    list_folder,
-    nearest,
-)
+from .annotations import AnnotationReport, check_boxes, check_files_exist, configured_classes, list_folder
 from .base import DetectionDataset
 from .canvas.images import UndecodableImageError
 from .transforms.loading import read_image
@@ -176,5 +168,5 @@ class YOLOXVOCDataset(DetectionDataset):
             )
         used = {label for entry in data_list for label in entry['labels'].tolist()}
         for name, label in self._labels.items():
-            if label not in used and (hint := nearest(name, others)):
+            if label not in used and (hint := did_you_mean(name, others)):
                 print_log(f'{self.ann_file}: no box of class {name!r}{hint}', 'current', logging.WARNING)

@@ -11,9 +11,8 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 from numpy.typing import NDArray
 
-from mmyolox.datasets.annotations import nearest
 from mmyolox.datasets.coco_file import read_coco
-from mmyolox.errors import UserError
+from mmyolox.errors import UserError, did_you_mean
 from mmyolox.registry import METRICS
 from mmyolox.utils.files import atomic_write
 
@@ -229,4 +228,4 @@ class YOLOXCocoMetric(BaseMetric):
 def _check_choice(option: str, value: str, choices: list[str]) -> None:
     if value not in choices:
         known = ', '.join(choices)
-        raise UserError(f'{option}: there is no {value!r}{nearest(value, choices)} (there are {known})')
+        raise UserError(f'{option}: there is no {value!r}{did_you_mean(value, choices)} (there are {known})')

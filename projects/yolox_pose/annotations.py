@@ -10,9 +10,8 @@ import numpy as np
 from mmengine.logging import print_log
 from numpy.typing import NDArray
 
-from mmyolox.datasets.annotations import first_few
 from mmyolox.datasets.coco_file import CocoAnnotations, Entry
-from mmyolox.errors import UserError
+from mmyolox.errors import UserError, first_few
 
 from .keypoints import without_outliers
 from .skeleton import Skeleton

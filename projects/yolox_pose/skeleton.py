@@ -20,8 +20,8 @@ import numpy as np
 from mmengine.config import Config
 from mmengine.logging import print_log
 
-from mmyolox.config.classes import brief, read_categories
-from mmyolox.errors import UserError
+from mmyolox.config.values import read_categories
+from mmyolox.errors import UserError, first_few
 
 COCO_SIGMAS = {
     'nose': 0.026, 'left_eye': 0.025, 'right_eye': 0.025, 'left_ear': 0.035, 'right_ear': 0.035,
@@ -78,6 +78,11 @@ class Skeleton:
         Raises:
             UserError: The parts contradict each other, or the file is of no use.
         """
+        if spec is None:  # a plain Config.fromfile of a config that takes it from the data
+            raise UserError(
+                'skeleton is None: this config takes it from the data: load it by '
+                'mmyolox.config.load_config, as the tools do, or set skeleton'
+            )
         if not isinstance(spec, Mapping):
             raise UserError(
                 f'skeleton={spec!r}: needed is a dict with keypoints (a list of names) or from_file'
@@ -324,7 +329,9 @@ def _indices(pair: Sequence[str], names: Names, key: str) -> tuple[int, int]:
         raise UserError(f'skeleton: {key} has {pair!r}; needed is a pair of two different keypoints')
     for name in pair:
         if name not in names:
-            raise UserError(f'skeleton: {key} names {name!r}, which is none of the keypoints {brief(names)}')
+            raise UserError(
+                f'skeleton: {key} names {name!r}, which is none of the keypoints {first_few(names, 5)}'
+            )
     return names.index(pair[0]), names.index(pair[1])
 
 

@@ -9,7 +9,7 @@ from mmengine.config import ConfigDict
 from mmengine.registry import init_default_scope
 
 from mmyolox.apis.evaluate import average_precision, coco_data, image_dataset
-from mmyolox.config.load import load_config
+from mmyolox.config import load_config
 from mmyolox.deploy import Detections, ModelInfo
 from mmyolox.errors import UserError
 

@@ -11,7 +11,7 @@ from mmengine.registry import init_default_scope
 
 from mmyolox.apis import inference
 from mmyolox.apis.inference import detect, init_detector
-from mmyolox.config.load import load_config
+from mmyolox.config import load_config
 from mmyolox.datasets import yolox_collate
 from mmyolox.errors import UserError
 from mmyolox.registry import DATASETS, MODELS

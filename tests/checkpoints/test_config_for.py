@@ -11,7 +11,7 @@ from mmyolox.apis.inference import detect, init_detector
 from mmyolox.checkpoints.configs import config_for
 from mmyolox.checkpoints.recognise import PUBLISHED, Architecture
 from mmyolox.checkpoints.sources.megvii import to_megvii
-from mmyolox.config.load import load_config
+from mmyolox.config import load_config
 from mmyolox.errors import UserError
 from mmyolox.registry import MODELS
 from tests.checkpoints.layouts import our_weights, published

@@ -9,9 +9,9 @@ from mmengine.hooks import Hook
 from mmengine.model import BaseModule
 from torch import nn
 
+from mmyolox.config import load_config
 from mmyolox.config.check import check_config
-from mmyolox.config.load import load_config
-from mmyolox.config.signatures import accepted_parameters
+from mmyolox.config.components import accepted_parameters
 from mmyolox.errors import UserError
 from mmyolox.registry import DATASETS, HOOKS, MODELS
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from mmyolox.config.files import find_config
-from mmyolox.config.load import load_config
+from mmyolox.config import load_config
+from mmyolox.config.load import find_config
 from mmyolox.errors import UserError
 
 BASE = """

@@ -238,7 +238,7 @@ def test_without_data_prefix_images_are_in_the_data_root(tmp_path):
     [
         (
             ('dog', 'kat'),
-            r"ann\.json has no class 'kat'; did you mean 'cat'\? \(its classes: dog, cat, bird\)",
+            r"ann\.json has no class 'kat'; did you mean cat\? \(its classes: dog, cat, bird\)",
         ),
         (('zebra',), r"has no class 'zebra' \(its classes"),
     ],

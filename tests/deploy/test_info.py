@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from mmyolox.config.load import load_config
+from mmyolox.config import load_config
 from mmyolox.deploy import DeployError, ModelInfo
 
 SMALL = dict(classes=['cat', 'dog'], input_size=[416, 640])

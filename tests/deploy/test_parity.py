@@ -8,7 +8,7 @@ import torch
 from mmengine.registry import init_default_scope
 
 from mmyolox.apis.inference import detect, init_detector
-from mmyolox.config.load import load_config
+from mmyolox.config import load_config
 from mmyolox.deploy import Detections, ExportedModel
 from mmyolox.export.options import ExportOptions
 from mmyolox.registry import MODELS

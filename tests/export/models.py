@@ -7,7 +7,7 @@ import onnxruntime
 import torch
 from mmengine.config import Config
 
-from mmyolox.config.load import load_config
+from mmyolox.config import load_config
 from mmyolox.export.onnx_file import build_onnx, save_onnx
 from mmyolox.export.options import ExportOptions
 from mmyolox.registry import MODELS

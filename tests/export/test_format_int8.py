@@ -9,7 +9,7 @@ import openvino
 import pytest
 from onnx import numpy_helper
 
-from mmyolox.config.load import load_config
+from mmyolox.config import load_config
 from mmyolox.deploy import ExportedModel
 from mmyolox.errors import UserError
 from mmyolox.export import onnx_graph

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmyolox.config.load import load_config
+from mmyolox.config import load_config
 from mmyolox.errors import UserError
 from mmyolox.export.network import CandidateNetwork, ExportNetwork, input_channels
 from mmyolox.models.networks.blocks import BN, SILU, ConvBuilder

@@ -11,7 +11,7 @@ import pytest
 from onnx import numpy_helper
 
 from mmyolox.apis.evaluate import average_precision, coco_data, image_dataset
-from mmyolox.config.load import load_config
+from mmyolox.config import load_config
 from mmyolox.deploy import Detections, ExportedModel
 from mmyolox.errors import UserError
 from mmyolox.export.differences import clear_score_of, match, row_differences

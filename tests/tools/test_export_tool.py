@@ -11,7 +11,7 @@ import pytest
 import torch
 from mmengine.registry import init_default_scope
 
-from mmyolox.config.load import load_config
+from mmyolox.config import load_config
 from mmyolox.deploy import ExportedModel
 from mmyolox.errors import UserError
 from mmyolox.export.formats import FORMATS

@@ -9,7 +9,7 @@ import torch
 from mmengine.registry import init_default_scope
 
 from mmyolox.apis.inference import detect, init_detector
-from mmyolox.config.load import load_config
+from mmyolox.config import load_config
 from mmyolox.errors import UserError
 from mmyolox.evaluation import YOLOXCocoMetric
 from mmyolox.export.options import ExportOptions

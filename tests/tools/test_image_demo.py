@@ -18,7 +18,7 @@ from pycocotools.coco import COCO
 
 from mmyolox.apis.drawing import YOLOXVisualizer
 from mmyolox.apis.inference import detect, init_detector
-from mmyolox.config.load import load_config
+from mmyolox.config import load_config
 from mmyolox.errors import UserError
 from mmyolox.registry import MODELS, VISUALIZERS
 from tests.tools.tool_loading import TOOLS, load_tool

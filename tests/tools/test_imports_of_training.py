@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from mmyolox.config import load_config
 from mmyolox.config.check import check_config
-from mmyolox.config.load import load_config
 from tests.tools.tool_loading import load_tool
 
 ROOT = Path(__file__).parents[2]
@@ -25,7 +25,7 @@ def test_a_checked_config_and_its_model_are_there_without_mmdet():
 import sys
 from mmengine.registry import init_default_scope
 from mmyolox.registry import MODELS
-from mmyolox.config.load import load_config
+from mmyolox.config import load_config
 cfg = load_config('yolox_nano_fast_8xb8-300e_coco')
 init_default_scope(cfg.default_scope)
 MODELS.build(cfg.model)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mmyolox.config.load import load_config
+from mmyolox.config import load_config
 from mmyolox.errors import UserError
 from tests.tools.tool_loading import load_tool
 

@@ -9,7 +9,7 @@ import torch
 from mmengine.registry import init_default_scope
 from torch import nn
 
-from mmyolox.config.load import load_config
+from mmyolox.config import load_config
 from mmyolox.errors import UserError
 from mmyolox.models import YOLODetector
 from mmyolox.registry import MODELS

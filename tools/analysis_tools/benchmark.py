@@ -106,7 +106,7 @@ def random_checkpoint(args: argparse.Namespace, folder: Path) -> Path:
     from mmengine.registry import init_default_scope
     from torch.nn.modules.batchnorm import _BatchNorm
 
-    from mmyolox.config.load import load_config
+    from mmyolox.config import load_config
     from mmyolox.registry import MODELS
 
     cfg = load_config(args.config, args.cfg_options)

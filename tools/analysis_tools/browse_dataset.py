@@ -93,7 +93,7 @@ def main() -> None:
 
     from mmyolox.apis.draw import contact_sheet
     from mmyolox.apis.drawing import build_visualizer
-    from mmyolox.config.load import load_config
+    from mmyolox.config import load_config
     from mmyolox.datasets import detection_datasets
     from mmyolox.errors import UserError
     from mmyolox.registry import DATASETS

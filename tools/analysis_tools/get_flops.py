@@ -33,7 +33,7 @@ def main() -> None:
     args = parse_args()
     from mmengine.registry import init_default_scope
 
-    from mmyolox.config.load import load_config
+    from mmyolox.config import load_config
     from mmyolox.errors import UserError
     from mmyolox.registry import MODELS
 

@@ -41,7 +41,7 @@ def parse_args() -> argparse.Namespace:
 def evaluation_data(args: argparse.Namespace, info: 'ModelInfo') -> 'tuple[ConfigDict, ConfigDict]':
     """The configs of the data set and of its metric, for a model."""
     from mmyolox.apis.evaluate import coco_data
-    from mmyolox.config.load import load_config, require
+    from mmyolox.config import load_config, require
 
     if args.config:
         cfg = load_config(args.config, args.cfg_options, dict(classes=info.classes))

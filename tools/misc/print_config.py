@@ -16,7 +16,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Print the config in the form of a config file."""
     args = parse_args()
-    from mmyolox.config.load import load_config  # after the arguments: `-h` answers at once
+    from mmyolox.config import load_config  # after the arguments: `-h` answers at once
 
     print(load_config(args.config, args.cfg_options).pretty_text)
 

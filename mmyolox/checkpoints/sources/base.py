@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from torch import Tensor
 
 from mmyolox.checkpoints.extensions import load_projects
-from mmyolox.errors import UserError
+from mmyolox.errors import UserError, first_few
 
 _MODULES = ('megvii', 'mmyolo', 'mmdet', 'super_gradients', 'mindspore', 'onnx')
 
@@ -98,8 +98,8 @@ def find_source(keys: Collection[str], forced: str | None = None) -> Source:
             raise UserError(f'source {forced!r} is unknown; known are {names}')
         return _forced(forced, found)
     if not found:
-        shown = ', '.join(list(keys)[:3]) or 'none at all'
-        raise UserError(f'no weights of a YOLOX that is known here ({names}); its tensors: {shown}, ...')
+        shown = first_few(keys) or 'none at all'
+        raise UserError(f'no weights of a YOLOX that is known here ({names}); its tensors: {shown}')
     if len(found) > 1:
         several = ' or '.join(source.name for source in found)
         raise UserError(f'these weights could be of {several}: convert them with --from NAME')

@@ -6,6 +6,7 @@ from itertools import pairwise
 from mmengine.model import BaseModule, bias_init_with_prob
 from torch import Tensor, nn
 
+from mmyolox.errors import UserError
 from mmyolox.registry import MODELS
 
 from .blocks import BN, KAIMING_UNIFORM, SILU, Config, ConvBuilder, scale_channels
@@ -30,6 +31,9 @@ class YOLOXHeadModule(BaseModule):
         act_cfg: Activation layer.
         init_cfg: Weight initialisation; the classification and objectness biases always start at the
             logit of 0.01.
+
+    Raises:
+        UserError: ``num_classes`` is None.
     """
 
     def __init__(
@@ -45,6 +49,11 @@ class YOLOXHeadModule(BaseModule):
         act_cfg: Config = SILU,
         init_cfg: Config | None = KAIMING_UNIFORM,
     ) -> None:
+        if num_classes is None:  # a plain Config.fromfile of a config that takes it from the data
+            raise UserError(
+                'num_classes is None: this config takes it from the data: load it by '
+                'mmyolox.config.load_config, as the tools do, or set num_classes'
+            )
         super().__init__(init_cfg)
         self.num_classes = num_classes
         self.featmap_strides = tuple(featmap_strides)

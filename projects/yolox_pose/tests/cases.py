@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from mmyolox.config.load import load_config
+from mmyolox.config import load_config
 from mmyolox.models.boxes import encode_bboxes, grid_priors
 from mmyolox.projects.yolox_pose.head import YOLOXPoseHead
 from mmyolox.projects.yolox_pose.head_module import YOLOXPoseHeadModule

@@ -13,7 +13,7 @@ from mmyolox.checkpoints.configs import config_for
 from mmyolox.checkpoints.convert import convert
 from mmyolox.checkpoints.recognise import PUBLISHED, Architecture, recognise
 from mmyolox.checkpoints.sources.megvii import to_megvii
-from mmyolox.config.load import load_config
+from mmyolox.config import load_config
 from mmyolox.errors import UserError
 from mmyolox.projects.yolox_pose.skeleton import Skeleton
 from mmyolox.projects.yolox_pose.tests.cases import COCO_SKELETON

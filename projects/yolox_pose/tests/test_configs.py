@@ -8,7 +8,7 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from mmyolox.config.load import load_config
+from mmyolox.config import load_config
 from mmyolox.errors import UserError
 from mmyolox.projects.yolox_pose.skeleton import COCO_SIGMAS, Skeleton, read_skeleton, side_pairs
 from mmyolox.registry import DATASETS, METRICS, MODELS, VISUALIZERS

@@ -16,7 +16,7 @@ from pycocotools.coco import COCO
 
 from mmyolox.apis.drawing import YOLOXVisualizer, build_visualizer
 from mmyolox.apis.inference import detect, init_detector
-from mmyolox.config.load import load_config
+from mmyolox.config import load_config
 from mmyolox.export.options import ExportOptions
 from mmyolox.registry import DATASETS, MODELS
 from tests.export.models import export_onnx

@@ -2,7 +2,10 @@
 
 import numpy as np
 import pytest
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
 
+from mmyolox.config.load import find_config
 from mmyolox.errors import UserError
 from mmyolox.projects.yolox_pose.skeleton import (
     COCO_SIGMAS,
@@ -11,6 +14,7 @@ from mmyolox.projects.yolox_pose.skeleton import (
     mmpose_metainfo,
     side_pairs,
 )
+from mmyolox.registry import MODELS
 
 SPEC = dict(
     keypoints=['head', 'left', 'right', 'tail'],
@@ -111,10 +115,17 @@ def test_contradictions_are_refused(change, message):
     assert '\n' not in str(caught.value)
 
 
-@pytest.mark.parametrize('spec', [None, ['head'], 'coco'])
+@pytest.mark.parametrize('spec', [['head'], 'coco'])
 def test_something_else_than_a_dict_is_refused(spec):
     with pytest.raises(UserError, match=r'skeleton=.*: needed is a dict with keypoints'):
         Skeleton.of(spec)
+
+
+def test_a_model_that_waits_for_the_data_says_so():
+    cfg = Config.fromfile(find_config('yolox-pose_nano_1xb8-50e_custom'))
+    init_default_scope('mmyolox')
+    with pytest.raises(UserError, match=r'skeleton is None: this config takes it from the data: load it by'):
+        MODELS.build(cfg.model)
 
 
 def test_metainfo_as_mmpose_parses_it(notices):

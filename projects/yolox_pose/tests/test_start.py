@@ -14,7 +14,7 @@ from mmengine.registry import init_default_scope
 
 from mmyolox.apis.inference import init_detector
 from mmyolox.checkpoints.match import match_weights
-from mmyolox.config.load import load_config
+from mmyolox.config import load_config
 from mmyolox.errors import UserError
 from mmyolox.projects.yolox_pose.skeleton import Skeleton
 from mmyolox.registry import MODELS

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from mmyolox.config.load import load_config
+from mmyolox.config import load_config
 from mmyolox.errors import UserError
 
 BASE = """

@@ -1,0 +1,154 @@
+"""Variables of a config whose values come from the training annotations: the classes, and others."""
+
+import json
+import os.path as osp
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.utils import get_object_from_string
+
+from mmyolox.errors import UserError, first_few
+
+from .variables import ConfigFile
+
+DATA_VARIABLES = 'data_variables'
+"""The dict of further such variables: by name, the import path of a function of an annotation file's path."""
+
+
+def value_sources(chain: ConfigFile) -> set[str]:
+    """The variables that values from the data are computed from, beside those that the files read."""
+    takes_classes = chain.assigns('classes') and chain.depth_of('classes') == float('inf')
+    return {'data_root', 'train_ann_file'} if takes_classes or chain.binds(DATA_VARIABLES) else set()
+
+
+def class_values(cfg: dict[str, Any], chain: ConfigFile, options: dict[str, Any]) -> dict[str, Any]:
+    """Works out what the variables ``classes`` and ``num_classes`` have to be.
+
+    A config takes part when it has a variable ``classes``. If it is None, the names are those of the
+    training annotations. ``num_classes`` follows their number, unless the file that gives the names, or one
+    that inherits from it, or an option gives it too: then both must agree.
+
+    Args:
+        cfg: The evaluated config.
+        chain: Its files.
+        options: The user's options.
+
+    Returns:
+        The new values of the two variables; empty when nothing is to change.
+
+    Raises:
+        UserError: The names cannot be read, or the two disagree.
+    """
+    if 'classes' not in cfg:
+        return {}
+    path = _annotation_path(cfg)
+    if cfg['classes'] is not None:
+        # `classes=cat` is one class, and a name may look like a number.
+        given = (cfg['classes'],) if isinstance(cfg['classes'], str) else cfg['classes']
+        names, source = _checked(tuple(map(str, given)), 'classes'), 'classes'
+    elif path is not None:
+        names, source = read_class_names(path), path
+    else:
+        return {}
+    given_at = {
+        name: -1 if options.get(name) is not None else chain.depth_of(name)
+        for name in ('classes', 'num_classes')
+    }
+    follows = cfg.get('num_classes') is None or given_at['num_classes'] > given_at['classes']
+    if not follows and cfg['num_classes'] != len(names):
+        raise UserError(
+            f'num_classes={cfg["num_classes"]}, but {source} has {len(names)} classes '
+            f'({first_few(names, 5)}); leave num_classes out or mend it'
+        )
+    values = {'classes': names, 'num_classes': len(names)}
+    return {name: value for name, value in values.items() if cfg.get(name, value) != value}
+
+
+def data_values(cfg: dict[str, Any]) -> dict[str, Any]:
+    """Works out what the variables that are named under ``data_variables`` have to be.
+
+    Args:
+        cfg: The evaluated config.
+
+    Returns:
+        The given values, which have to reach the files below the one that gives them, and for those that are
+        None what their functions make of the file that ``train_ann_file`` names, if it is set.
+
+    Raises:
+        UserError: There is no such function, or it can do nothing with the file.
+    """
+    path = _annotation_path(cfg)
+    values = {}
+    for name, import_path in cfg.get(DATA_VARIABLES, {}).items():
+        value = cfg.get(name)
+        if value is None and path is not None:
+            key = f'config key {DATA_VARIABLES}.{name}'
+            try:
+                function = get_object_from_string(import_path)
+            except ImportError as error:
+                raise UserError(f'{key}: {import_path} cannot be imported: {error}') from error
+            if not callable(function):
+                raise UserError(f'{key}: there is no function {import_path}')
+            value = function(path)
+        if value is not None:
+            values[name] = value
+    return values
+
+
+def recorded_values(cfg: Config, recorded: dict[str, Any]) -> dict[str, Any]:
+    """Those of the recorded values that the config would read from the training annotations."""
+    names = ['classes', *cfg.get(DATA_VARIABLES, ())]
+    return {
+        name: recorded[name] for name in names if name in cfg and cfg[name] is None and recorded.get(name)
+    }
+
+
+def read_class_names(path: str) -> tuple[str, ...]:
+    """Reads the category names of a COCO annotation file, in the file's order.
+
+    Args:
+        path: A JSON file with a list ``categories`` of ``{"id": int, "name": str}``.
+
+    Raises:
+        UserError: The file is absent, is no JSON, or has no usable categories.
+    """
+    names = tuple(category['name'] for category in read_categories(path))
+    if not names:
+        raise UserError(f'annotation file {path} names no categories')
+    return _checked(names, path)
+
+
+def read_categories(path: str) -> list[dict[str, Any]]:
+    """Reads the categories of a COCO annotation file, each with a ``name``.
+
+    Raises:
+        UserError: The file is absent, is no JSON, or has no such list.
+    """
+    try:
+        with open(path, encoding='utf-8') as file:
+            categories = json.load(file)['categories']
+        if all('name' in category for category in categories):
+            return list(categories)
+    except OSError as error:
+        raise UserError(
+            f'annotation file {path}: {error.strerror}; set data_root and train_ann_file '
+            '(or name the classes: --cfg-options classes=cat,dog)'
+        ) from error
+    except ValueError as error:
+        raise UserError(f'annotation file {path} is not valid JSON: {error}') from error
+    except (KeyError, TypeError):
+        pass
+    raise UserError(f'annotation file {path} has no COCO categories with names')
+
+
+def _annotation_path(cfg: dict[str, Any]) -> str | None:
+    """The file that the variables ``data_root`` and ``train_ann_file`` name; None without the latter."""
+    file = cfg.get('train_ann_file')
+    return None if file is None else osp.join(cfg.get('data_root') or '', file)
+
+
+def _checked(names: tuple[str, ...], source: str) -> tuple[str, ...]:
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise UserError(f'{source} names a class more than once: {", ".join(twice)}')
+    return names
