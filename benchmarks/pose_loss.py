@@ -133,7 +133,7 @@ def main() -> None:
     import torch
     from mmengine.registry import init_default_scope
 
-    from mmyolox.utils.malloc import keep_freed_memory
+    from mmyolox.utils.cli import keep_freed_memory
 
     keep_freed_memory()
     torch.set_num_threads(args.threads)

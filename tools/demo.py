@@ -137,7 +137,7 @@ def draw(config: str, checkpoint: Path, images: Path, out_dir: Path, count: int)
     import cv2
 
     from mmyolox.apis.draw import contact_sheet
-    from mmyolox.utils.dataset_files import list_images
+    from mmyolox.utils.files import list_images
 
     for line in run('tools/image_demo.py', images, config, checkpoint, '--out-dir', out_dir):
         if 'objects in' in line:

@@ -86,7 +86,7 @@ def find_images(source: Path, out_dir: Path) -> dict[Path, Path]:
     Raises:
         UserError: There is no image, or a picture would overwrite an image.
     """
-    from mmyolox.utils.dataset_files import IMAGE_SUFFIXES, list_images
+    from mmyolox.utils.files import IMAGE_SUFFIXES, list_images
 
     if not source.exists():
         raise UserError(f'{source}: there is no such image or folder')

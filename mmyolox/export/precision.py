@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mmyolox.errors import UserError
-from mmyolox.utils.dataset_files import list_images
+from mmyolox.utils.files import list_images
 
 PRECISIONS = ('fp32', 'fp16', 'int8')
 """Floats of 32 or 16 bits, or whole numbers of 8 with a scale."""

@@ -1,9 +1,10 @@
-"""What every command-line tool does alike: report errors in one line, and take ``--cfg-options``.
+"""What every command-line tool does alike: errors in one line, memory that is kept, ``--cfg-options``.
 
 Nothing heavy is imported here, so that ``tool.py -h`` answers at once.
 """
 
 import argparse
+import ctypes
 import os
 import sys
 import time
@@ -12,17 +13,18 @@ from typing import Any
 
 from mmyolox.errors import UserError
 
-from .malloc import keep_freed_memory
-
 STARTED = time.monotonic()
 """When this module was imported: the start of a tool, in seconds of ``time.monotonic``."""
 
 INTERRUPTED = 130
 """Exit status of a process stopped by Ctrl-C, as shells report it (128 + SIGINT)."""
 
+# Parameters of mallopt, from glibc's malloc.h.
+_TRIM_THRESHOLD, _MMAP_MAX = -1, -4
+
 
 def run_tool(main: Callable[[], int | None]) -> None:
-    """Run a tool's ``main`` and exit with its status; never returns.
+    """Runs a tool's ``main`` and exits with its status; never returns.
 
     A :class:`UserError` is printed as one line ``error: ...`` on stderr and gives status 1; Ctrl-C gives
     status 130. Any other exception is a fault of ours and keeps its traceback.
@@ -47,8 +49,32 @@ def run_tool(main: Callable[[], int | None]) -> None:
     sys.exit(status)
 
 
+def keep_freed_memory() -> bool:
+    """Tells glibc to keep what is freed for the next allocation.
+
+    By default glibc takes large blocks from the kernel and returns them when freed. Every temporary of a
+    training step then costs a page fault for each of its 4 kB. With this, a process keeps the most that
+    it ever used until it ends. Forked data workers inherit it, programs started anew find it in their
+    environment.
+
+    Nothing is done on systems without glibc, under another allocator (``LD_PRELOAD``), or when the user has
+    set ``MALLOC_...`` or ``GLIBC_TUNABLES`` variables.
+
+    Returns:
+        Whether it was done.
+    """
+    is_glibc = 'CS_GNU_LIBC_VERSION' in getattr(os, 'confstr_names', {})
+    is_chosen = any(name.startswith('MALLOC_') and name.endswith('_') for name in os.environ)
+    is_tuned = 'malloc' in os.environ.get('GLIBC_TUNABLES', '') + os.environ.get('LD_PRELOAD', '')
+    if not is_glibc or is_chosen or is_tuned:
+        return False
+    os.environ.update(MALLOC_MMAP_MAX_='0', MALLOC_TRIM_THRESHOLD_='-1')
+    libc = ctypes.CDLL(None)
+    return bool(libc.mallopt(_MMAP_MAX, 0) and libc.mallopt(_TRIM_THRESHOLD, -1))
+
+
 class CfgOptionsAction(argparse.Action):
-    """Collect ``KEY=VALUE`` arguments in a dict, as MMEngine's ``DictAction`` does.
+    """Collects ``KEY=VALUE`` arguments in a dict, as MMEngine's ``DictAction`` does.
 
     The option may be given several times; later values of a key win.
     """
@@ -60,7 +86,7 @@ class CfgOptionsAction(argparse.Action):
         values: str | Sequence[Any] | None,
         option_string: str | None = None,
     ) -> None:
-        """Store the parsed pairs under ``dest``; a malformed part ends in argparse's usage error."""
+        """Stores the parsed pairs under ``dest``; a malformed part ends in argparse's usage error."""
         options = dict(getattr(namespace, self.dest) or {})
         for argument in values or []:
             key, equals, text = argument.partition('=')
@@ -74,7 +100,7 @@ class CfgOptionsAction(argparse.Action):
 
 
 def add_cfg_options(parser: argparse.ArgumentParser) -> None:
-    """Add ``--cfg-options KEY=VALUE [KEY=VALUE ...]`` to a parser: ``args.cfg_options``, a dict or None."""
+    """Adds ``--cfg-options KEY=VALUE [KEY=VALUE ...]`` to a parser: ``args.cfg_options``, a dict or None."""
     parser.add_argument(
         '--cfg-options',
         nargs='+',
@@ -108,7 +134,7 @@ def add_launch_options(parser: argparse.ArgumentParser) -> None:
 
 
 def parse_option_value(text: str) -> Any:
-    """Read the value of one option by the rules of MMEngine's ``DictAction``.
+    """Reads the value of one option by the rules of MMEngine's ``DictAction``, whose import takes its time.
 
     ``1``, ``0.5``, ``true`` and ``None`` become what they look like; ``a,b`` and ``[a,b]`` a list;
     ``(a,b)`` a tuple; brackets nest; quotes around a value are dropped. There are two differences: spaces
@@ -141,7 +167,7 @@ def _parse_elements(text: str) -> list[Any]:
 
 
 def _split_at_commas(text: str) -> list[str]:
-    """Split at the commas outside all brackets."""
+    """Splits at the commas outside all brackets."""
     parts = ['']
     depth = 0
     for char in text:

@@ -1,4 +1,4 @@
-"""Files that are either the old ones or the new ones, never half of one, also after a kill."""
+"""Files: images in a folder, and writing that leaves the old file or the new one, never half of one."""
 
 import os
 from collections.abc import Iterator
@@ -8,10 +8,17 @@ from uuid import uuid4
 
 from mmengine.fileio import LocalBackend, register_backend
 
+IMAGE_SUFFIXES = frozenset({'.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff'})
+
+
+def list_images(folder: str | Path) -> list[Path]:
+    """All image files under a folder, subfolders included, sorted by path."""
+    return sorted(path for path in Path(folder).rglob('*') if path.suffix.lower() in IMAGE_SUFFIXES)
+
 
 @contextmanager
 def atomic_write(path: str | Path) -> Iterator[Path]:
-    """Give a temporary path to write to, which replaces ``path`` when the block ends well.
+    """Gives a temporary path to write to, which replaces ``path`` when the block ends well.
 
     The temporary file lies in the same folder (made if absent), so that the replacement is one step of the
     file system; its content is on the disk before. If the block raises, it is removed and ``path`` stays as
@@ -44,11 +51,11 @@ class AtomicLocalBackend(LocalBackend):
     """
 
     def put(self, obj: bytes, filepath: str | Path) -> None:
-        """Write bytes; see :func:`atomic_write`."""
+        """Writes bytes; see :func:`atomic_write`."""
         with atomic_write(filepath) as part:
             part.write_bytes(obj)
 
     def put_text(self, obj: str, filepath: str | Path, encoding: str = 'utf-8') -> None:
-        """Write text; see :func:`atomic_write`."""
+        """Writes text; see :func:`atomic_write`."""
         with atomic_write(filepath) as part:
             part.write_text(obj, encoding=encoding)

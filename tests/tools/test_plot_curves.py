@@ -1,11 +1,126 @@
+"""tools/analysis_tools/plot_curves.py: what it reads of a work dir, and the picture."""
+
 import json
 
+import cv2
 import pytest
 
 from mmyolox.errors import UserError
 from tests.tools.tool_loading import load_tool
 
-plot_curves = load_tool('analysis_tools/plot_curves.py')
+tool = load_tool('analysis_tools/plot_curves.py')
+Curves, plot_curves, read_curves = tool.Curves, tool.plot_curves, tool.read_curves
+
+
+def train(step, loss, **parts):
+    """A line that MMEngine's LoggerHook writes while training; its window's means."""
+    return dict(lr=0.01, loss=loss, **parts, grad_norm=2.0, epoch=1, iter=step, memory=1, time=0.1, step=step)
+
+
+def val(step, ap, **more):
+    """A line that it writes after a validation."""
+    return {'coco/bbox_mAP': ap, 'coco/bbox_mAP_s': 0.5, 'data_time': 0.1, 'time': 0.2, 'step': step} | more
+
+
+def write(work_dir, run, *lines):
+    folder = work_dir / run / 'vis_data'
+    folder.mkdir(parents=True)
+    texts = [line if isinstance(line, str) else json.dumps(line) for line in lines]
+    (folder / 'scalars.json').write_text(''.join(f'{text}\n' for text in texts))
+
+
+def test_losses_by_iteration_and_aps_by_epoch(tmp_path):
+    write(
+        tmp_path, '20250101_000000', train(10, 9.0, loss_cls=4.0), val(1, 0.1), train(20, 5.0, loss_cls=2.0)
+    )
+    curves = read_curves(tmp_path)
+    assert curves.losses == dict(loss={10: 9.0, 20: 5.0}, loss_cls={10: 4.0, 20: 2.0})
+    assert list(curves.losses) == ['loss', 'loss_cls']
+    assert curves.metrics == dict(bbox_mAP={1: 0.1})
+
+
+def test_a_loss_part_that_begins_later(tmp_path):
+    write(tmp_path, '20250101_000000', train(10, 9.0), train(20, 5.0, loss_l1=1.5))
+    assert read_curves(tmp_path).losses == dict(loss={10: 9.0, 20: 5.0}, loss_l1={20: 1.5})
+
+
+def test_runs_are_joined_in_time_and_what_was_done_twice_counts_once(tmp_path):
+    # Written first, to show that the names decide: the second run resumed from iteration 20, epoch 2.
+    write(tmp_path, '20250102_000000', train(30, 3.0), val(3, 0.3), train(40, 2.0), val(4, 0.4))
+    write(
+        tmp_path, '20250101_000000', train(10, 9.0), val(1, 0.1), train(20, 8.0), val(2, 0.2), train(30, 7.0)
+    )
+    curves = read_curves(tmp_path)
+    assert curves.losses == dict(loss={10: 9.0, 20: 8.0, 30: 3.0, 40: 2.0})
+    assert curves.metrics == dict(bbox_mAP={1: 0.1, 2: 0.2, 3: 0.3, 4: 0.4})
+
+
+def test_steps_of_a_killed_run_beyond_the_checkpoint_are_forgotten(tmp_path):
+    write(
+        tmp_path, '20250101_000000', train(10, 9.0), train(25, 8.0, loss_l1=4.0), train(45, 1.0, loss_l1=2.0)
+    )
+    write(tmp_path, '20250102_000000', train(20, 7.0))
+    assert read_curves(tmp_path).losses == dict(loss={10: 9.0, 20: 7.0})
+
+
+@pytest.mark.parametrize('last', ['{"loss": 5.0, "lo', ''])
+def test_a_line_that_was_cut_off(tmp_path, last):
+    write(tmp_path, '20250101_000000', train(10, 9.0), last)
+    assert read_curves(tmp_path).losses == dict(loss={10: 9.0})
+
+
+@pytest.mark.parametrize(
+    ('key', 'name'),
+    [
+        ('coco/bbox_mAP_50', 'bbox_mAP_50'),
+        ('pascal_voc/mAP', 'mAP'),
+        ('pascal_voc/AP50', 'AP50'),
+        ('coco/AP .75', 'AP .75'),
+        ('coco/bbox_mAP_m', None),
+        ('coco/AP (M)', None),
+        ('coco/cat_precision', None),
+        ('coco/MAP_time', None),
+    ],
+)
+def test_overall_aps_of_several_metrics(tmp_path, key, name):
+    write(tmp_path, '20250101_000000', val(1, 0.1, **{key: 0.7}))
+    assert read_curves(tmp_path).metrics == dict(bbox_mAP={1: 0.1}) | ({name: {1: 0.7}} if name else {})
+
+
+def test_an_ap_without_ground_truth_is_none(tmp_path):
+    write(tmp_path, '20250101_000000', val(1, 0.1, **{'coco/bbox_mAP_75': -1}))
+    assert read_curves(tmp_path).metrics == dict(bbox_mAP={1: 0.1})
+
+
+def test_runs_without_records(tmp_path):
+    with pytest.raises(UserError, match=r'has no <timestamp>/vis_data/scalars.json; give the work dir'):
+        read_curves(tmp_path)
+    write(tmp_path, '20250101_000000', dict(step=1, lr=0.1))
+    with pytest.raises(UserError, match='neither losses nor APs'):
+        read_curves(tmp_path)
+
+
+LOSSES = dict(loss={1: 9.0, 2: 5.0}, loss_l1={2: 1.0})
+
+
+@pytest.mark.parametrize('curves', [Curves(LOSSES, dict(AP={1: 0.5})), Curves(LOSSES), Curves()])
+def test_the_picture(tmp_path, curves):
+    plot_curves(curves, tmp_path / 'a.png', title='t')
+    image = cv2.imread(str(tmp_path / 'a.png'))
+    assert image.shape == (600, 1320, 3)
+    assert image.std() > 5
+
+
+def test_the_picture_shows_the_curves(tmp_path):
+    plot_curves(Curves(LOSSES), tmp_path / 'one.png')
+    plot_curves(Curves(dict(LOSSES, loss={1: 5.0, 2: 9.0})), tmp_path / 'other.png')
+    assert (tmp_path / 'one.png').read_bytes() != (tmp_path / 'other.png').read_bytes()
+
+
+@pytest.mark.parametrize('name', ['absent/a.png', 'a.tiffany'])
+def test_a_picture_that_cannot_be_written(tmp_path, name):
+    with pytest.raises(UserError, match=f'{name} cannot be written'):
+        plot_curves(Curves(LOSSES), tmp_path / name)
 
 
 @pytest.mark.parametrize('out', [None, 'other.png'])
@@ -13,7 +128,7 @@ def test_writes_a_picture(run, tmp_path, out):
     folder = tmp_path / '20250101_000000' / 'vis_data'
     folder.mkdir(parents=True)
     folder.joinpath('scalars.json').write_text(json.dumps(dict(loss=1.0, loss_cls=0.5, step=10)))
-    printed = run(plot_curves, tmp_path, *(['--out', tmp_path / out] if out else []))
+    printed = run(tool, tmp_path, *(['--out', tmp_path / out] if out else []))
     picture = tmp_path / (out or 'curves.png')
     assert printed == f'2 losses and 0 APs: {picture}\n'
     assert picture.read_bytes().startswith(b'\x89PNG')
@@ -21,4 +136,4 @@ def test_writes_a_picture(run, tmp_path, out):
 
 def test_no_work_dir(run, tmp_path):
     with pytest.raises(UserError, match='absent: has no'):
-        run(plot_curves, tmp_path / 'absent')
+        run(tool, tmp_path / 'absent')

@@ -75,7 +75,7 @@ def check_args(args: argparse.Namespace) -> None:
 
 def find_images(folder: Path) -> list[Path]:
     """The images under a folder."""
-    from mmyolox.utils.dataset_files import list_images
+    from mmyolox.utils.files import list_images
 
     images = list_images(folder) if folder.is_dir() else []
     if not images:

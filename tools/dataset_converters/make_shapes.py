@@ -23,10 +23,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from coco_json import CocoFile, ConversionReport
+
+from mmyolox.errors import UserError
+from mmyolox.utils.cli import run_tool
+
 if TYPE_CHECKING:
     from shape_scenes import Settings
-
-    from mmyolox.utils.coco_json import CocoFile
 
 SPLITS = ('train', 'val')
 
@@ -63,8 +66,6 @@ def make_settings(args: argparse.Namespace) -> 'Settings':
     """Turns the arguments into settings; raises UserError for a size or range that makes no sense."""
     from shape_scenes import Settings
 
-    from mmyolox.errors import UserError
-
     if len(args.size) > 2 or min(args.size) < 32:
         raise UserError(f'--size {args.size}: one or two numbers are needed, 32 or more each')
     if not 0 <= args.shapes[0] <= args.shapes[1]:
@@ -81,13 +82,11 @@ def make_settings(args: argparse.Namespace) -> 'Settings':
     )
 
 
-def write_split(out_dir: Path, split: str, count: int, seed: int, settings: 'Settings') -> 'CocoFile':
+def write_split(out_dir: Path, split: str, count: int, seed: int, settings: 'Settings') -> CocoFile:
     """Makes the images of a split and its annotation file, and returns what the file holds."""
     import cv2
     import numpy as np
     from shape_scenes import CATEGORY_FIELDS, CLASS_NAMES, make_scene
-
-    from mmyolox.utils.coco_json import CocoFile
 
     coco = CocoFile(CLASS_NAMES, CATEGORY_FIELDS)
     (out_dir / 'images' / split).mkdir(parents=True, exist_ok=True)
@@ -104,7 +103,6 @@ def write_split(out_dir: Path, split: str, count: int, seed: int, settings: 'Set
 
 def main() -> None:
     args = parse_args()
-    from mmyolox.utils.coco_json import ConversionReport
 
     settings = make_settings(args)
     counts = dict(train=args.train, val=args.val)
@@ -113,6 +111,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    from mmyolox.utils.cli import run_tool
-
     run_tool(main)

@@ -14,10 +14,13 @@ import argparse
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-if TYPE_CHECKING:
-    from mmyolox.utils.coco_json import Box, CocoFile, ConversionReport
+from coco_json import Box, CocoFile, ConversionReport
+from dataset_files import place_images, read_image_size, read_lines
+
+from mmyolox.errors import UserError
+from mmyolox.utils.cli import run_tool
 
 _FURTHER_SPLITS = ('trainval', 'test')
 
@@ -26,7 +29,7 @@ class Object(NamedTuple):
     """A usable object: its box is xyxy in pixels, inside the image."""
 
     name: str
-    box: 'Box'
+    box: Box
     difficult: bool
 
 
@@ -77,8 +80,6 @@ def choose_splits(folder: Path, train: str, val: str, further: Sequence[str] | N
     Raises:
         UserError: A split has no file, or two splits want the same file name.
     """
-    from mmyolox.errors import UserError
-
     chosen = {'train': train, 'val': val}
     if further is None:
         exists = (name for name in _FURTHER_SPLITS if (folder / f'{name}.txt').is_file())
@@ -93,10 +94,8 @@ def choose_splits(folder: Path, train: str, val: str, further: Sequence[str] | N
     return chosen
 
 
-def read_split(path: Path, report: 'ConversionReport') -> list[str]:
+def read_split(path: Path, report: ConversionReport) -> list[str]:
     """The image ids of a split file, one a line; repeated ones are noted and dropped."""
-    from mmyolox.utils.dataset_files import read_lines
-
     ids = read_lines(path)
     repeated = [name for name, count in Counter(ids).items() if count > 1]
     report.note(f'images listed more than once in {path}', repeated)
@@ -104,7 +103,7 @@ def read_split(path: Path, report: 'ConversionReport') -> list[str]:
 
 
 def read_record(
-    root: Path, image_id: str, file_name: str | None, one_based: bool, report: 'ConversionReport'
+    root: Path, image_id: str, file_name: str | None, one_based: bool, report: ConversionReport
 ) -> Record | None:
     """Reads one listed image.
 
@@ -119,8 +118,6 @@ def read_record(
         None, and a line in the report, if the XML or the image is missing or broken.
     """
     from mmyolox.datasets.voc_xml import read_voc_xml
-    from mmyolox.errors import UserError
-    from mmyolox.utils.dataset_files import read_image_size
 
     xml = root / 'Annotations' / f'{image_id}.xml'
     if file_name is None:
@@ -145,10 +142,10 @@ def read_record(
 
 
 def read_records(
-    root: Path, image_ids: Iterable[str], one_based: bool, report: 'ConversionReport'
+    root: Path, image_ids: Iterable[str], one_based: bool, report: ConversionReport
 ) -> dict[str, Record]:
     """Reads the listed images, each once; one that cannot be used is in the report, not in the result."""
-    from mmyolox.utils.dataset_files import list_images
+    from mmyolox.utils.files import list_images
 
     folder = root / 'JPEGImages'
     names = [path.relative_to(folder) for path in list_images(folder)]
@@ -160,14 +157,12 @@ def read_records(
 
 def listed_anywhere(root: Path) -> set[str]:
     """Everything that the split files name; Pascal VOC's lists of one class have a flag after the image."""
-    from mmyolox.utils.dataset_files import read_lines
-
     lines = [line for path in (root / 'ImageSets' / 'Main').glob('*.txt') for line in read_lines(path)]
     return {*lines, *(line.split(' ')[0] for line in lines)}
 
 
 def choose_classes(
-    records: Iterable[Record], wanted: Sequence[str] | None, report: 'ConversionReport'
+    records: Iterable[Record], wanted: Sequence[str] | None, report: ConversionReport
 ) -> list[str]:
     """The classes in the order of their ids: those wanted, or all in the data, sorted.
 
@@ -181,7 +176,7 @@ def choose_classes(
     return classes
 
 
-def convert_split(records: Iterable[Record], classes: Sequence[str], difficult: str) -> 'CocoFile':
+def convert_split(records: Iterable[Record], classes: Sequence[str], difficult: str) -> CocoFile:
     """Builds the COCO file of a split.
 
     Args:
@@ -189,8 +184,6 @@ def convert_split(records: Iterable[Record], classes: Sequence[str], difficult: 
         classes: Objects of other classes are left out.
         difficult: What becomes of difficult objects: ``'ignore'`` (``iscrowd``), ``'keep'`` or ``'drop'``.
     """
-    from mmyolox.utils.coco_json import CocoFile
-
     coco = CocoFile(classes)
     labels = {name: label for label, name in enumerate(classes)}
     for record in records:
@@ -204,8 +197,6 @@ def convert_split(records: Iterable[Record], classes: Sequence[str], difficult: 
 
 def check_root(root: Path) -> None:
     """Raises UserError unless the folder has the three parts of a Pascal VOC data set."""
-    from mmyolox.errors import UserError
-
     for part in ('Annotations', 'JPEGImages', 'ImageSets/Main'):
         if not (root / part).is_dir():
             inner = sorted(path.parent for path in root.glob('*/Annotations'))
@@ -213,7 +204,7 @@ def check_root(root: Path) -> None:
             raise UserError(f'{root}: no folder {part}, so this is not a Pascal VOC data set{hint}')
 
 
-def convert(args: argparse.Namespace, report: 'ConversionReport') -> tuple[dict[str, 'CocoFile'], list[str]]:
+def convert(args: argparse.Namespace, report: ConversionReport) -> tuple[dict[str, CocoFile], list[str]]:
     """Reads the data set and builds all its COCO files.
 
     Returns:
@@ -222,8 +213,6 @@ def convert(args: argparse.Namespace, report: 'ConversionReport') -> tuple[dict[
     Raises:
         UserError: Nothing of the data set can be used, or a split does not exist.
     """
-    from mmyolox.errors import UserError
-
     root: Path = args.voc_root
     check_root(root)
     lists = root / 'ImageSets' / 'Main'
@@ -246,8 +235,6 @@ def convert(args: argparse.Namespace, report: 'ConversionReport') -> tuple[dict[
 
 def main() -> None:
     args = parse_args()
-    from mmyolox.utils.coco_json import ConversionReport
-    from mmyolox.utils.dataset_files import place_images
 
     report = ConversionReport()
     files, images = convert(args, report)
@@ -258,6 +245,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    from mmyolox.utils.cli import run_tool
-
     run_tool(main)

@@ -17,10 +17,13 @@ import argparse
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from mmyolox.utils.coco_json import CocoFile, ConversionReport
+from coco_json import CocoFile, ConversionReport
+from dataset_files import place_images, read_image_size, read_lines
+
+from mmyolox.errors import UserError
+from mmyolox.utils.cli import run_tool
 
 _SPLITS = {'train': ('train',), 'val': ('val', 'valid', 'validation'), 'test': ('test',)}
 _CLASS_FILES = ('classes.txt', 'labels/classes.txt', 'obj.names')
@@ -41,8 +44,6 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def read_yaml(path: Path) -> dict[str, Any]:
     """Reads ``data.yaml``; raises UserError unless it holds a mapping."""
     import yaml
-
-    from mmyolox.errors import UserError
 
     try:
         content = yaml.safe_load(path.read_text(encoding='utf-8'))
@@ -66,9 +67,6 @@ def class_names(root: Path, data: dict[str, Any], given: Sequence[str] | None) -
     Raises:
         UserError: No names anywhere, indices with gaps, or a count that contradicts ``nc``.
     """
-    from mmyolox.errors import UserError
-    from mmyolox.utils.dataset_files import read_lines
-
     if given:
         return list(given)
     names = data.get('names')
@@ -96,8 +94,6 @@ def find_splits(root: Path, data: dict[str, Any], given: dict[str, str | None]) 
     Raises:
         UserError: A path that was given does not exist, or no split has an image.
     """
-    from mmyolox.errors import UserError
-
     splits = {}
     for split, aliases in _SPLITS.items():
         wanted = given[split] or next((data[alias] for alias in aliases if data.get(alias)), None)
@@ -119,8 +115,6 @@ def resolve(name: str, folders: Sequence[Path]) -> Path:
 
     Some exports write ``../train/images`` for what is ``train/images`` beside the file: this is tried too.
     """
-    from mmyolox.errors import UserError
-
     candidates = [folder / form for form in (name, name.removeprefix('../')) for folder in folders]
     for candidate in candidates:
         if candidate.exists():
@@ -130,7 +124,7 @@ def resolve(name: str, folders: Sequence[Path]) -> Path:
 
 def images_of(source: Path, root: Path) -> list[Path]:
     """The images in a folder, or those that a list names, relative to the root or to the list's folder."""
-    from mmyolox.utils.dataset_files import list_images, read_lines
+    from mmyolox.utils.files import list_images
 
     if source.is_dir():
         return list_images(source)
@@ -171,8 +165,8 @@ def parse_line(line: str, num_classes: int) -> tuple[int, list[float]]:
 
 
 def convert_split(
-    images: Sequence[Path], base: Path, names: Sequence[str], report: 'ConversionReport'
-) -> 'CocoFile':
+    images: Sequence[Path], base: Path, names: Sequence[str], report: ConversionReport
+) -> CocoFile:
     """Builds the COCO file of a split.
 
     Args:
@@ -181,10 +175,6 @@ def convert_split(
         names: The class names.
         report: Gets a line for each image, line and box that cannot be used.
     """
-    from mmyolox.errors import UserError
-    from mmyolox.utils.coco_json import CocoFile
-    from mmyolox.utils.dataset_files import read_image_size
-
     coco = CocoFile(names)
     for image in images:
         try:
@@ -198,7 +188,7 @@ def convert_split(
 
 
 def add_objects(
-    coco: 'CocoFile', image_id: int, size: tuple[int, int], path: Path, report: 'ConversionReport'
+    coco: CocoFile, image_id: int, size: tuple[int, int], path: Path, report: ConversionReport
 ) -> None:
     """Adds the objects of a label file, none if there is no such file."""
     if not path.is_file():
@@ -221,14 +211,12 @@ def add_objects(
             coco.add_annotation(image_id, label, box)
 
 
-def note_labels(images: Iterable[Path], report: 'ConversionReport') -> None:
+def note_labels(images: Iterable[Path], report: ConversionReport) -> None:
     """Notes images without a label file and label files without an image.
 
     Raises:
         UserError: Not one image has a label file.
     """
-    from mmyolox.errors import UserError
-
     paths = {label_path(image) for image in images}
     missing = [path for path in sorted(paths) if not path.is_file()]
     if len(missing) == len(paths):
@@ -245,7 +233,7 @@ def image_base(root: Path, images: Iterable[Path]) -> Path:
     return root / 'images' if common.is_relative_to(root / 'images') else common
 
 
-def convert(args: argparse.Namespace, report: 'ConversionReport') -> tuple[dict[str, 'CocoFile'], Path]:
+def convert(args: argparse.Namespace, report: ConversionReport) -> tuple[dict[str, CocoFile], Path]:
     """Reads the data set and builds all its COCO files.
 
     Returns:
@@ -254,8 +242,6 @@ def convert(args: argparse.Namespace, report: 'ConversionReport') -> tuple[dict[
     Raises:
         UserError: The classes or images cannot be found, or there is no usable object at all.
     """
-    from mmyolox.errors import UserError
-
     root = Path(os.path.abspath(args.yolo_root))
     if not root.is_dir():
         raise UserError(f'{root}: no such folder')
@@ -281,8 +267,6 @@ def convert(args: argparse.Namespace, report: 'ConversionReport') -> tuple[dict[
 
 def main() -> None:
     args = parse_args()
-    from mmyolox.utils.coco_json import ConversionReport
-    from mmyolox.utils.dataset_files import place_images
 
     report = ConversionReport()
     files, base = convert(args, report)
@@ -294,6 +278,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    from mmyolox.utils.cli import run_tool
-
     run_tool(main)

@@ -1,4 +1,4 @@
-"""Print a config as it is used: with its bases, the given options, and what is read from the data set."""
+"""Prints a config as it is used: with its bases, the given options, and what is read from the data set."""
 
 import argparse
 
@@ -6,7 +6,7 @@ from mmyolox.utils.cli import add_cfg_options, run_tool
 
 
 def parse_args() -> argparse.Namespace:
-    """Read the command line."""
+    """Reads the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', help='a config file, or the name of a config of mmyolox')
     add_cfg_options(parser)
@@ -14,7 +14,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Print the config in the form of a config file."""
+    """Prints the config in the form of a config file."""
     args = parse_args()
     from mmyolox.config import load_config  # after the arguments: `-h` answers at once
 

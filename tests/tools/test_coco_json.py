@@ -1,13 +1,17 @@
+"""Building and writing COCO annotation files, and the report of a conversion."""
+
 import json
 
 import pytest
 
-from mmyolox.utils.coco_json import CocoFile, ConversionReport
+from tests.tools.tool_loading import load_tool
+
+coco_json = load_tool('dataset_converters/coco_json.py')
 
 
 @pytest.fixture
 def coco():
-    coco = CocoFile(['cat', 'dog'], dict(keypoints=['nose']))
+    coco = coco_json.CocoFile(['cat', 'dog'], dict(keypoints=['nose']))
     image_id = coco.add_image('a/b.jpg', 40, 30)
     coco.add_annotation(image_id, 1, (1.0, 2.0, 4.00049, 8.0))
     coco.add_annotation(image_id, 1, (0.0, 0.0, 2.0, 2.0), area=3, iscrowd=1, keypoints=[1, 1, 2])
@@ -58,14 +62,14 @@ def test_a_failed_write_leaves_the_old_file(coco, tmp_path, bad):
     ],
 )
 def test_checked_box(bbox, expected, clipped):
-    report = ConversionReport()
+    report = coco_json.ConversionReport()
     assert report.checked_box(bbox, (40, 30), 'x.txt:7') == expected
     assert report.clipped == clipped
     assert [line.split(': ')[0] for line in report.skipped] == ['x.txt:7'] * (expected is None)
 
 
 def test_summary(coco):
-    report = ConversionReport(clipped=2)
+    report = coco_json.ConversionReport(clipped=2)
     report.skip('a.txt', 'is odd')
     report.note('things', [])
     report.note('others', 'abcdef')

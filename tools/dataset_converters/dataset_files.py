@@ -7,14 +7,8 @@ from pathlib import Path
 
 from mmyolox.errors import UserError
 
-IMAGE_SUFFIXES = frozenset({'.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff'})
 _EXIF_ORIENTATION = 0x0112
 _TRANSPOSED = frozenset({5, 6, 7, 8})
-
-
-def list_images(folder: str | Path) -> list[Path]:
-    """All image files under a folder, subfolders included, sorted by path."""
-    return sorted(path for path in Path(folder).rglob('*') if path.suffix.lower() in IMAGE_SUFFIXES)
 
 
 def read_lines(path: str | Path) -> list[str]:
@@ -45,16 +39,14 @@ def read_image_size(path: str | Path) -> tuple[int, int]:
         raise UserError(f'{path}: image not found') from None
     except (OSError, SyntaxError, ValueError):
         raise UserError(f'{path}: not an image that can be read') from None
-    return _decoded_size(path) if transposed else (width, height)
-
-
-def _decoded_size(path: str | Path) -> tuple[int, int]:
+    if not transposed:
+        return width, height
     import cv2
 
-    image = cv2.imread(str(path))
-    if image is None:
+    pixels = cv2.imread(str(path))
+    if pixels is None:
         raise UserError(f'{path}: not an image that OpenCV can read')
-    height, width = image.shape[:2]
+    height, width = pixels.shape[:2]
     return width, height
 
 
@@ -79,16 +71,12 @@ def place_images(how: str, source: str | Path, target: str | Path, names: Iterab
             f'{target}: already exists and is not a link to {source}; remove it or choose another folder'
         )
     if how == 'link':
-        _link(source, target)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            target.symlink_to(os.path.abspath(source), target_is_directory=True)
+        except OSError as error:
+            raise UserError(f'{target}: cannot make a link ({error.strerror}); use --images copy') from None
         return
     for name in names:
         (target / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source / name, target / name)
-
-
-def _link(source: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        target.symlink_to(os.path.abspath(source), target_is_directory=True)
-    except OSError as error:
-        raise UserError(f'{target}: cannot make a link ({error.strerror}); use --images copy') from None

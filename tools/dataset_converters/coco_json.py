@@ -7,11 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .files import atomic_write
+from mmyolox.errors import first_few
 
 Box = tuple[float, float, float, float]
-
-_SHOWN = 5
 
 
 @dataclass
@@ -81,6 +79,9 @@ class CocoFile:
 
     def write(self, path: str | Path) -> None:
         """Writes the file, making its folder: the whole file or, on any failure, none of it."""
+        # Not at the top, as it imports MMEngine: `-h` of a converter answers at once.
+        from mmyolox.utils.files import atomic_write
+
         with atomic_write(path) as part, part.open('w', encoding='utf-8') as file:
             json.dump(self.to_dict(), file, ensure_ascii=False, allow_nan=False)
 
@@ -105,9 +106,9 @@ class ConversionReport:
 
     def note(self, what: str, places: Iterable[object]) -> None:
         """Notes something that was found at some places; nothing if there are none."""
-        found = [str(place) for place in places]
-        if found:
-            self.notes.setdefault(what, []).extend(found)
+        names = [str(place) for place in places]
+        if names:
+            self.notes.setdefault(what, []).extend(names)
 
     def checked_box(self, bbox: Sequence[float], size: tuple[int, int], place: str | Path) -> Box | None:
         """Clips a box to its image.
@@ -142,8 +143,7 @@ class ConversionReport:
         """
         lines = [f'skipped: {line}' for line in self.skipped]
         for what, places in self.notes.items():
-            more = ', ...' if len(places) > _SHOWN else ''
-            lines.append(f'note: {what}: {len(places)} ({", ".join(places[:_SHOWN])}{more})')
+            lines.append(f'note: {what}: {len(places)} ({first_few(places, 5)})')
         if self.clipped:
             lines.append(f'note: boxes that reached outside their image, clipped to it: {self.clipped}')
         for name, file in files.items():
