@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from mmyolox.checkpoints.convert import convert
-from mmyolox.checkpoints.files import read_weights
+from mmyolox.checkpoints.load import read_weights
 
 TOLERANCE = 1e-4
 

@@ -17,7 +17,7 @@ import torch
 from converted import compare, converted, logits
 
 from mmyolox.checkpoints.convert import convert
-from mmyolox.checkpoints.files import read_weights
+from mmyolox.checkpoints.load import read_weights
 
 HERE = Path(__file__).parent
 SIZES = ('nano', 'tiny', 's', 'm', 'l', 'x', 'darknet53')

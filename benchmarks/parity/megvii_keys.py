@@ -2,7 +2,7 @@
 
     .venv-parity/megvii/bin/python benchmarks/parity/megvii_keys.py tests/data/megvii_yolox_keys.json
 
-The converter's tests read them (``tests/checkpoints/test_megvii.py``).
+The converter's tests read them (``tests/checkpoints/test_megvii_source.py``).
 """
 
 import sys

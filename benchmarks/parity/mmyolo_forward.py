@@ -25,7 +25,7 @@ from torch import Tensor
 
 import mmyolox  # noqa: F401
 from mmyolox.checkpoints.convert import convert
-from mmyolox.checkpoints.files import read_weights
+from mmyolox.checkpoints.load import read_weights
 from mmyolox.config import load_config
 from mmyolox.errors import UserError
 from mmyolox.models import YOLODetector

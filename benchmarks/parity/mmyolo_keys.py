@@ -4,7 +4,7 @@
     python benchmarks/parity/mmyolo_keys.py [--write tests/data/mmyolo_yolox_keys.json]
 
 ``--write`` keeps MMYOLO's layout for the quick test of the same
-(``tests/checkpoints/test_architecture_recognition.py``).
+(``tests/checkpoints/test_recognise.py``).
 """
 
 import argparse

@@ -22,12 +22,10 @@ from mmengine.logging import print_log
 from mmengine.registry import init_default_scope
 from numpy.typing import NDArray
 
-from mmyolox.checkpoints.configs import config_for
-from mmyolox.checkpoints.convert import without_wrapper
-from mmyolox.checkpoints.files import recorded_data
-from mmyolox.checkpoints.load import download_checkpoint, load_checkpoint
-from mmyolox.checkpoints.match import match_weights, state_dict_of
-from mmyolox.checkpoints.recognise import recognise
+from mmyolox.checkpoints.convert import state_dict_of, without_wrapper
+from mmyolox.checkpoints.load import download_checkpoint, load_checkpoint, recorded_data
+from mmyolox.checkpoints.match import match_weights
+from mmyolox.checkpoints.recognise import config_for, recognise
 from mmyolox.config import load_config, require
 from mmyolox.config.values import read_class_names
 from mmyolox.datasets import DetectionDataset, yolox_collate
@@ -63,7 +61,7 @@ def init_detector(
         config: A config file, or the name of one of ours. Where it reads the classes (and what its
             ``data_variables`` name) from a data set's annotations, those recorded in the checkpoint are
             taken, and the data set is not needed. None for the config of ours that fits the weights, which
-            is told (see :func:`~mmyolox.checkpoints.configs.config_for`).
+            is told (see :func:`~mmyolox.checkpoints.recognise.config_for`).
         checkpoint: A file or a web address, of ours or of any other framework that
             :mod:`mmyolox.convert` knows.
         device: As PyTorch names it; None for the machine's accelerator, else the CPU.

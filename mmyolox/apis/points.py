@@ -8,8 +8,8 @@ import torch
 from mmengine.structures import InstanceData
 from torch import Tensor
 
-from mmyolox.checkpoints.extensions import load_projects
 from mmyolox.deploy import DeployError, Detections, ModelInfo
+from mmyolox.extensions import load_extensions
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,8 @@ _POINT_KINDS: list[PointKind] = []
 
 
 def register_points(kind: PointKind) -> None:
-    """Says what points are; a project does it in its module ``checkpoints``."""
+    """Says what points are; a project does it in the module of its :mod:`extension
+    <mmyolox.extensions>`."""
     _POINT_KINDS.append(kind)
 
 
@@ -50,7 +51,7 @@ def point_kind(info: ModelInfo) -> PointKind | None:
     """
     if not info.points:
         return None
-    load_projects()
+    load_extensions()
     if not _POINT_KINDS:
         raise DeployError('the model predicts points, which no installed project knows')
     return _POINT_KINDS[0]

@@ -1,6 +1,6 @@
 """Bringing weights into our layout, and accounting for every tensor."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,9 +10,10 @@ from torch import Tensor
 
 from mmyolox.errors import UserError
 
-from .files import weights_in
+from .load import weights_in
 from .recognise import Architecture, recognise
 from .sources.base import Source, Translation, find_source, matching_sources
+from .sources.openmmlab import is_ours
 
 _COUNTER = '.num_batches_tracked'
 
@@ -42,7 +43,7 @@ class Conversion:
     @property
     def used_names(self) -> tuple[str, ...]:
         """The file's names of the tensors that are used, each once."""
-        return tuple(dict.fromkeys(name for origin in self.used.values() for name in origin.split(', ')))
+        return _file_names(self.used.values())
 
 
 def convert(tensors: Mapping[str, Tensor], source: str | None = None) -> Conversion:
@@ -64,18 +65,46 @@ def convert(tensors: Mapping[str, Tensor], source: str | None = None) -> Convers
     architecture = recognise(translation.tensors)
     shapes = architecture.shapes()
     misfits = _misfits(origin, translation, shapes)
-    found = {name: tensor for name, tensor in translation.tensors.items() if name not in misfits}
-    found |= {name: torch.tensor(0) for name in shapes if name.endswith(_COUNTER) and name not in found}
-    origins = {name: file_name for name, file_name in translation.origins.items() if name not in misfits}
+    fitting = {name: tensor for name, tensor in translation.tensors.items() if name not in misfits}
+    fitting |= {name: torch.tensor(0) for name in shapes if name.endswith(_COUNTER) and name not in fitting}
+    used = {name: file_name for name, file_name in translation.origins.items() if name not in misfits}
+    accounted = {*_file_names(used.values()), *translation.dropped}
+    reasons = translation.unused | {
+        file_name: reason
+        for name, reason in misfits.items()
+        for file_name in _file_names([translation.origins.get(name, name)])
+    }
     return Conversion(
         source=origin,
         architecture=architecture,
-        state_dict={name: found[name] for name in shapes if name in found},
-        used=origins,
-        unused=_unused(given, translation, misfits, origins),
+        state_dict={name: fitting[name] for name in shapes if name in fitting},
+        used=used,
+        unused={
+            name: reasons.get(name, 'the source says nothing of it')
+            for name in given
+            if name not in accounted
+        },
         dropped=translation.dropped,
-        missing=tuple(name for name in shapes if name not in found),
+        missing=tuple(name for name in shapes if name not in fitting),
     )
+
+
+def state_dict_of(checkpoint: dict[str, Any], source: str) -> dict[str, Tensor]:
+    """The weights in a checkpoint, in our layout.
+
+    Those of another framework (see :mod:`.sources`) are translated, and that is said; what has no place in a
+    YOLOX keeps its name.
+
+    Args:
+        checkpoint: What the file holds: the weights under ``state_dict``, or where other frameworks have
+            them, or by themselves.
+        source: The file's name, for messages.
+
+    Raises:
+        UserError: As of :func:`translated`.
+    """
+    weights: dict[str, Tensor] = checkpoint.get('state_dict', checkpoint)
+    return weights if is_ours(weights) else translated(checkpoint, source)
 
 
 def translated(content: Mapping[str, Any], file: str) -> dict[str, Tensor]:
@@ -126,8 +155,12 @@ def _misfits(
     Raises:
         UserError: There is one, of a source that tells tensors by their place.
     """
-    reasons = {name: _misfit(name, tensor, shapes) for name, tensor in translation.tensors.items()}
-    misfits = {name: reason for name, reason in reasons.items() if reason}
+    misfits: dict[str, str] = {}
+    for name, tensor in translation.tensors.items():
+        if name not in shapes:
+            misfits[name] = 'the model has no such tensor'
+        elif tensor.shape != shapes[name]:
+            misfits[name] = f'shape {tuple(tensor.shape)}, the model has {shapes[name]}'
     if source.by_place and misfits:
         name, reason = next(iter(misfits.items()))
         raise UserError(
@@ -137,23 +170,6 @@ def _misfits(
     return misfits
 
 
-def _misfit(name: str, tensor: Tensor, shapes: Mapping[str, tuple[int, ...]]) -> str:
-    """Why a tensor has no place in the model, or an empty string."""
-    if name not in shapes:
-        return 'the model has no such tensor'
-    if tensor.shape != shapes[name]:
-        return f'shape {tuple(tensor.shape)}, the model has {shapes[name]}'
-    return ''
-
-
-def _unused(
-    given: Mapping[str, Tensor], translation: Translation, misfits: dict[str, str], used: dict[str, str]
-) -> dict[str, str]:
-    """Every name of the file that no used tensor was made of, in the file's order, and why."""
-    reasons = translation.unused | {
-        name: reason
-        for ours, reason in misfits.items()
-        for name in translation.origins.get(ours, ours).split(', ')
-    }
-    taken = {name for origin in used.values() for name in origin.split(', ')} | {*translation.dropped}
-    return {name: reasons.get(name, 'the source says nothing of it') for name in given if name not in taken}
+def _file_names(origins: Iterable[str]) -> tuple[str, ...]:
+    """The names in a file, each once, that tensors were made of."""
+    return tuple(dict.fromkeys(name for origin in origins for name in origin.split(', ')))

@@ -1,4 +1,4 @@
-"""Loading checkpoints without running what they contain.
+"""Reading weights out of files of any kind, without running what these contain.
 
 A ``.pth`` file is a pickle, and a pickle can name any function to be called while it is read. PyTorch's
 ``weights_only=True`` admits tensors and plain containers; the little more that MMEngine's checkpoints hold
@@ -8,7 +8,7 @@ then reads everything after all.)
 
 import re
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from pickle import UnpicklingError
@@ -20,8 +20,26 @@ import torch
 from mmengine.dist import barrier, get_rank
 from mmengine.logging import HistoryBuffer
 from mmengine.runner import CheckpointLoader
+from torch import Tensor
 
 from mmyolox.errors import UserError
+
+from .sources.mindspore_file import read_checkpoint
+from .sources.onnx import read_model
+
+_AVERAGES = ('ema_model', 'ema_net', 'ema')
+_ENTRIES = (*_AVERAGES, 'state_dict', 'model', 'net')
+"""Where checkpoints keep their weights, the moving average first.
+
+MMEngine's average is under ``state_dict``: its hook swaps both when it saves, so that ``ema_state_dict``
+holds the raw weights.
+"""
+
+_ONNX_START = b'\x08'  # ModelProto's first field, the number ir_version
+_MINDSPORE_STARTS = (
+    b'\x0a',
+    b'\xd8\x5e\x3a\x7f',
+)  # Checkpoint's first field, or the mark of an encrypted one
 
 _HISTORY_STATISTICS = ('min', 'max', 'mean', 'current')
 _NUMBER_TYPES = re.compile(r'[?biufc]\d*')
@@ -31,12 +49,13 @@ _NUMBERS = '?bhilqBHILQefdgFD'
 def load_checkpoint(
     path: str | Path, map_location: Any = 'cpu', allow_unsafe: bool = False
 ) -> dict[str, Any]:
-    """Load a checkpoint file: PyTorch's, or another that :mod:`mmyolox.convert` reads.
+    """Loads a checkpoint file: PyTorch's, or MindSpore's ``.ckpt``, or an ONNX model of Megvii's.
 
     Args:
         path: The file.
         map_location: Where its tensors go, as for ``torch.load``.
-        allow_unsafe: Read whatever the file contains, which may run code: for a file of trusted origin.
+        allow_unsafe: Whether to read whatever the file contains, which may run code: for a file of trusted
+            origin.
 
     Returns:
         What the file holds, without ``meta['config']``: MMEngine runs that text as Python on resuming. Of a
@@ -52,8 +71,6 @@ def load_checkpoint(
         raise UserError(f'checkpoint {path} does not exist')
     from mmyolox.export.formats import FORMATS
 
-    from .files import read_protobuf  # which imports this module
-
     # An ONNX file is one that weights are read from.
     exported = {entry.suffix for entry in FORMATS.values()} - {'.onnx'}
     if path.suffix in exported or (path.suffix == '.bin' and path.with_suffix('.xml').is_file()):
@@ -61,14 +78,17 @@ def load_checkpoint(
             f'checkpoint {path}: this is an exported file, which cannot be trained or exported again; '
             'tools/image_demo.py and tools/deployment/test.py run .onnx and .xml'
         )
-    tensors = read_protobuf(path)
-    if tensors is not None:
-        return dict(state_dict=tensors)
+    with path.open('rb') as file:
+        start = file.read(4)
+    if start.startswith(_ONNX_START):
+        return dict(state_dict=read_model(path))
+    if start.startswith(_MINDSPORE_STARTS):
+        return dict(state_dict=read_checkpoint(path))
     return _checked(partial(torch.load, path, map_location), str(path), allow_unsafe)
 
 
 def download_checkpoint(url: str, map_location: Any = 'cpu', allow_unsafe: bool = False) -> dict[str, Any]:
-    """Load a checkpoint from a web address, through PyTorch's download cache.
+    """Loads a checkpoint from a web address, through PyTorch's download cache.
 
     Only the first process downloads; the others wait and read its copy.
 
@@ -92,13 +112,13 @@ def download_checkpoint(url: str, map_location: Any = 'cpu', allow_unsafe: bool 
 
 
 def use_safe_loading(allow_unsafe: bool = False) -> None:
-    """Make MMEngine load local files and web addresses through this module.
+    """Makes MMEngine load local files and web addresses through this module.
 
     This reaches ``Runner.load_checkpoint``, ``Runner.resume``, ``init_cfg`` and all else that goes through
     MMEngine's ``CheckpointLoader``. Its other schemes (``torchvision://``, ``s3://``...) stay its own.
 
     Args:
-        allow_unsafe: The user's explicit ``--allow-unsafe-checkpoint``.
+        allow_unsafe: Whether the user said ``--allow-unsafe-checkpoint``.
     """
 
     def load_from_local(filename: str, map_location: Any) -> dict[str, Any]:
@@ -112,7 +132,7 @@ def use_safe_loading(allow_unsafe: bool = False) -> None:
 
 
 def latest_checkpoint(work_dir: str | Path) -> Path | None:
-    """Find the checkpoint to resume from: the complete one that was written last.
+    """Finds the checkpoint to resume from: the complete one that was written last.
 
     MMEngine believes the file ``last_checkpoint``, which after a kill may be empty or name a checkpoint that
     is gone, and names the old place of a folder that was moved. Here it is one candidate beside all
@@ -132,12 +152,75 @@ def latest_checkpoint(work_dir: str | Path) -> Path | None:
     return max(complete, key=lambda file: file.stat().st_mtime, default=None)
 
 
+def read_weights(path: str | Path, allow_unsafe: bool = False) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+    """Reads the weights of a file: a PyTorch checkpoint, MindSpore's ``.ckpt``, or an ONNX model.
+
+    Args:
+        path: The file.
+        allow_unsafe: As in :func:`load_checkpoint`.
+
+    Returns:
+        The tensors by the file's names; and what else the file holds (optimizer, epoch, ...), with a remark
+        where raw weights are left for their moving average.
+
+    Raises:
+        UserError: The file is absent, damaged, of another kind, holds no weights, or would run code.
+    """
+    return weights_in(load_checkpoint(path, allow_unsafe=allow_unsafe), str(path))
+
+
+def weights_in(content: Mapping[str, Any], source: str) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+    """Finds the weights in what a PyTorch checkpoint holds.
+
+    Args:
+        content: ``{'state_dict': ...}`` (OpenMMLab), ``{'model': ...}`` (Megvii), ``{'net': ..., 'ema_net':
+            ...}`` (SuperGradients), or a state dict by itself.
+        source: The file's name, for messages.
+
+    Returns:
+        As :func:`read_weights`.
+
+    Raises:
+        UserError: There is no state dict.
+    """
+    entry = next((entry for entry in _ENTRIES if isinstance(content.get(entry), dict)), None)
+    state_dict = content if entry is None else content[entry]
+    tensors = {name: value for name, value in state_dict.items() if isinstance(value, Tensor)}
+    if not tensors or not all(isinstance(name, str) for name in tensors):
+        raise UserError(f'{source} holds no weights, neither by themselves nor under {", ".join(_ENTRIES)}')
+    others = [str(name) for name in state_dict if name not in tensors]
+    for name in content if entry is not None else ():
+        if name == 'ema_state_dict':
+            others.append(f'{name} (the raw weights; {entry} holds their moving average)')
+        elif name in _ENTRIES and entry in _AVERAGES and name != entry:
+            others.append(f'{name} (the raw weights; their moving average {entry} is taken)')
+        elif name != entry:
+            others.append(str(name))
+    return tensors, tuple(others)
+
+
+def recorded_data(content: Mapping[str, Any]) -> dict[str, Any]:
+    """What a checkpoint of OpenMMLab's says of the data set of its training; empty if it says nothing.
+
+    Args:
+        content: What the file holds.
+
+    Returns:
+        Its ``dataset_meta``; of files from before MMEngine, ``classes`` alone.
+    """
+    meta = content.get('meta')
+    if not isinstance(meta, dict):
+        return {}
+    classes = meta.get('CLASSES')
+    return meta.get('dataset_meta') or (dict(classes=tuple(classes)) if classes else {})
+
+
 def _checked(load: Callable[..., Any], name: str, allow_unsafe: bool) -> dict[str, Any]:
     try:
         if allow_unsafe:
             checkpoint = load(weights_only=False)
         else:
-            with torch.serialization.safe_globals(_allowed()):
+            with torch.serialization.safe_globals(_ALLOWED):
                 checkpoint = load(weights_only=True)
     except UnpicklingError as error:
         raise _refusal(name, str(error.__context__ or error)) from error
@@ -154,7 +237,7 @@ def _checked(load: Callable[..., Any], name: str, allow_unsafe: bool) -> dict[st
 
 
 def _refusal(name: str, reason: str) -> UserError:
-    """Say in one line what the unpickler did not like; PyTorch wraps its reason in a page of advice."""
+    """Says in one line what the unpickler did not like; PyTorch wraps its reason in a page of advice."""
     content = re.search(r'GLOBAL (\S+)|unrecognized function (.*)', reason)
     if not content:
         return UserError(f'checkpoint {name} is damaged or no checkpoint ({reason})')
@@ -164,37 +247,10 @@ def _refusal(name: str, reason: str) -> UserError:
     )
 
 
-def _allowed() -> list[Any]:
-    """What a checkpoint may name beside PyTorch's own list: classes, and functions with the name they have.
-
-    NumPy 1 and 2 call the same functions by different names. ``getattr`` and ``numpy.dtype`` can do too
-    much, so that their names mean functions here which only do what a checkpoint needs; so does ``bytes``,
-    the content of an array without elements. PyTorch fills no dicts but its own, and MMEngine up to 0.7
-    pickled its ``ConfigDict`` empty, with the items to follow.
-    """
-    core = np.array(0).__reduce__()[0]
-    scalar = np.float64(0).__reduce__()[0]
-    return [
-        HistoryBuffer,
-        (OrderedDict, 'mmengine.config.config.ConfigDict'),
-        np.ndarray,
-        (_number_type, 'numpy.dtype'),
-        (_history_statistic, 'builtins.getattr'),
-        (_no_bytes, 'builtins.bytes'),
-        *((core, f'numpy.{package}.multiarray._reconstruct') for package in ('core', '_core')),
-        *((scalar, f'numpy.{package}.multiarray.scalar') for package in ('core', '_core')),
-        *{type(np.dtype(code)) for code in _NUMBERS},
-    ]
-
-
 def _number_type(code: str, align: bool = False, copy: bool = True) -> np.dtype[Any]:
     if not _NUMBER_TYPES.fullmatch(code):
         raise UnpicklingError(f'GLOBAL numpy.dtype({code!r})')
     return np.dtype(code, align, copy)
-
-
-def _no_bytes() -> bytes:
-    return b''
 
 
 def _history_statistic(owner: Any, name: str) -> Callable[..., Any]:
@@ -202,3 +258,23 @@ def _history_statistic(owner: Any, name: str) -> Callable[..., Any]:
         raise UnpicklingError('GLOBAL builtins.getattr')
     statistic: Callable[..., Any] = getattr(HistoryBuffer, name)
     return statistic
+
+
+_ALLOWED: list[Any] = [
+    HistoryBuffer,
+    (OrderedDict, 'mmengine.config.config.ConfigDict'),
+    np.ndarray,
+    (_number_type, 'numpy.dtype'),
+    (_history_statistic, 'builtins.getattr'),
+    (lambda: b'', 'builtins.bytes'),
+    *((np.array(0).__reduce__()[0], f'numpy.{core}.multiarray._reconstruct') for core in ('core', '_core')),
+    *((np.float64(0).__reduce__()[0], f'numpy.{core}.multiarray.scalar') for core in ('core', '_core')),
+    *{type(np.dtype(code)) for code in _NUMBERS},
+]
+"""What a checkpoint may name beside PyTorch's own list: classes, and functions with the name they have.
+
+NumPy 1 and 2 call the same functions by different names. ``getattr`` and ``numpy.dtype`` can do too much, so
+that their names mean functions here which only do what a checkpoint needs; so does ``bytes``, the content of
+an array without elements. PyTorch fills no dicts but its own, and MMEngine up to 0.7 pickled its
+``ConfigDict`` empty, with the items to follow.
+"""

@@ -1,15 +1,17 @@
-"""Loading weights into a model, and saying in a few lines what was used and what was not."""
+"""Fitting weights to a model, and saying in a line what was used and what was not."""
 
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import accumulate, takewhile
-from typing import Any
 
 from mmengine.model import BaseTTAModel, is_model_wrapper
 from torch import Tensor, nn
 
 from mmyolox.errors import UserError, first_few
+
+from .recognise import recognise
+from .sources.openmmlab import is_ours
 
 CLASS_LAYERS = 'multi_level_conv_cls'
 """In the names of the layers whose size is the number of classes."""
@@ -67,34 +69,14 @@ class LoadSummary:
         return '; '.join(parts)
 
 
-def load_weights(model: nn.Module, state_dict: dict[str, Tensor], source: str) -> LoadSummary:
-    """Load what fits from a state dict into a model, and print a summary.
+def match_weights(
+    model: nn.Module, state_dict: dict[str, Tensor], source: str
+) -> tuple[dict[str, Tensor], LoadSummary]:
+    """Completes a state dict to one that fits a model exactly.
 
     Args:
         model: The model; may be wrapped for several devices or for test-time augmentation.
         state_dict: Tensors by name; a leading ``module.`` is dropped.
-        source: The file's name, for messages.
-
-    Returns:
-        What was loaded and what not.
-
-    Raises:
-        UserError: As in :func:`match_weights`.
-    """
-    matched, summary = match_weights(model, state_dict, source)
-    bare_model(model).load_state_dict(matched)
-    print(f'checkpoint {source}: {summary.describe()}')
-    return summary
-
-
-def match_weights(
-    model: nn.Module, state_dict: dict[str, Tensor], source: str
-) -> tuple[dict[str, Tensor], LoadSummary]:
-    """Complete a state dict to one that fits a model exactly.
-
-    Args:
-        model: As in :func:`load_weights`.
-        state_dict: As in :func:`load_weights`.
         source: The file's name, for messages.
 
     Returns:
@@ -113,35 +95,22 @@ def match_weights(
     summary = LoadSummary(unexpected=[name for name in state_dict if name.removeprefix('module.') not in own])
     matched = dict(own)
     for name, tensor in own.items():
-        _match(name, tensor, given, matched, summary)
+        if name not in given:
+            if not name.endswith('num_batches_tracked'):
+                summary.missing.append(name)
+        elif given[name].shape == tensor.shape:
+            matched[name] = given[name]
+            summary.used.append(name)
+        elif CLASS_LAYERS in name and given[name].shape[1:] == tensor.shape[1:]:
+            summary.other_classes.append(name)
+        else:
+            summary.mismatched.append(f'{name} ({_shape(given[name])} -> {_shape(tensor)})')
     summary.absent_parts = _absent_parts(summary.missing, given)
     summary.held = _held_model(given) if summary.mismatched or summary.missing else ''
     left = len(summary.missing) + len(summary.mismatched)
     if left > MOST * (left + len(summary.used) + len(summary.other_classes)):
         raise UserError(f'checkpoint {source} does not fit the model: {summary.describe()}')
     return matched, summary
-
-
-def state_dict_of(checkpoint: dict[str, Any], source: str) -> dict[str, Tensor]:
-    """The weights in a checkpoint, in our layout.
-
-    Those of another framework (see :mod:`mmyolox.convert`) are translated, and that is said; what has no
-    place in a YOLOX keeps its name.
-
-    Args:
-        checkpoint: What the file holds: the weights under ``state_dict``, or where other frameworks have
-            them, or by themselves.
-        source: The file's name, for messages.
-
-    Raises:
-        UserError: The names could be those of several frameworks.
-    """
-    # These modules import this one's package.
-    from .convert import translated
-    from .sources.mmyolo import is_ours
-
-    weights: dict[str, Tensor] = checkpoint.get('state_dict', checkpoint)
-    return weights if is_ours(weights) else translated(checkpoint, source)
 
 
 def bare_model(model: nn.Module) -> nn.Module:
@@ -151,28 +120,8 @@ def bare_model(model: nn.Module) -> nn.Module:
     return model
 
 
-def _match(
-    name: str, own: Tensor, given: dict[str, Tensor], matched: dict[str, Tensor], summary: LoadSummary
-) -> None:
-    """Decide about one tensor of the model: enter it in ``matched`` and in the summary."""
-    if name not in given:
-        if not name.endswith('num_batches_tracked'):
-            summary.missing.append(name)
-    elif given[name].shape == own.shape:
-        matched[name] = given[name]
-        summary.used.append(name)
-    elif CLASS_LAYERS in name and given[name].shape[1:] == own.shape[1:]:
-        summary.other_classes.append(name)
-    else:
-        summary.mismatched.append(f'{name} ({_shape(given[name])} -> {_shape(own)})')
-
-
 def _held_model(given: dict[str, Tensor]) -> str:
     """Which YOLOX whole weights in our layout are of; empty for anything else."""
-    # These modules import this one's package.
-    from .recognise import recognise
-    from .sources.mmyolo import is_ours
-
     if not is_ours(given):
         return ''
     try:
@@ -183,29 +132,26 @@ def _held_model(given: dict[str, Tensor]) -> str:
 
 def _absent_parts(missing: list[str], given: Iterable[str]) -> list[str]:
     """The outermost modules, among those with missing tensors, that no given name is in."""
-    known = {module for name in given for module in _modules(name)}
-    outermost = (next((module for module in _modules(name) if module not in known), None) for name in missing)
+
+    def modules(name: str) -> list[str]:
+        return list(accumulate(name.split('.')[:-1], '{}.{}'.format))  # outermost first
+
+    known = {module for name in given for module in modules(name)}
+    outermost = (next((module for module in modules(name) if module not in known), None) for name in missing)
     return list(filter(None, dict.fromkeys(outermost)))
-
-
-def _modules(name: str) -> list[str]:
-    """The modules that a tensor is in, outermost first."""
-    return list(accumulate(name.split('.')[:-1], '{}.{}'.format))
 
 
 def _grouped(names: list[str]) -> str:
     """The parts of the model that the names are in, with their number, biggest first."""
     if len(names) <= _SHOWN_GROUPS:
         return ', '.join(names)
-    groups = Counter(map(_group, names)).most_common()
+    # The module that a name is in, three levels deep at most, or the list of modules.
+    modules = (
+        takewhile(lambda part: not part.isdigit(), name.split(' ')[0].split('.')[:-1]) for name in names
+    )
+    groups = Counter('.'.join(list(module)[:_GROUP_DEPTH]) for module in modules).most_common()
     shown = first_few((f'{count} in {group}' for group, count in groups), _SHOWN_GROUPS)
     return f'{shown} (e.g. {names[0]})'
-
-
-def _group(name: str) -> str:
-    """The module that a name is in, three levels deep at most, or the list of modules."""
-    path = name.split(' ')[0].split('.')[:-1]
-    return '.'.join(list(takewhile(lambda part: not part.isdigit(), path))[:_GROUP_DEPTH])
 
 
 def _shape(tensor: Tensor) -> str:

@@ -1,6 +1,7 @@
-"""Which YOLOX a state dict belongs to, by the names and shapes of its tensors in our layout."""
+"""Which YOLOX a state dict in our layout belongs to, by names and shapes, and which config that model has."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,14 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from mmyolox.errors import UserError
+from mmyolox.extensions import load_extensions
 from mmyolox.models.networks.blocks import LEAKY_RELU, scale_channels, scale_depth
 from mmyolox.models.networks.csp_darknet import YOLOXCSPDarknet
 from mmyolox.models.networks.darknet53 import YOLOXDarknet53
 from mmyolox.models.networks.head_module import YOLOXHeadModule
 from mmyolox.models.networks.pafpn import YOLOXPAFPN
 from mmyolox.models.networks.yolo_fpn import YOLOXFPN
-
-from .extensions import load_projects
 
 PUBLISHED: dict[str, tuple[float, float, bool]] = {
     'nano': (0.33, 0.25, True),
@@ -34,45 +34,90 @@ CLASS_WEIGHT = f'{HEAD}multi_level_conv_cls.0.weight'
 State = Mapping[str, Tensor]
 
 
-@dataclass(frozen=True)
-class Family:
-    """Models that differ in the head alone.
+class Family(ABC):
+    """Models that differ in the head alone; a project derives one for its head.
 
     Attributes:
         name: What it is called before the size: ``YOLOX``.
-        head: Makes the ``bbox_head`` of a model, of which only the state dict matters, from ``num_classes``,
-            the model's ``fields``, and keyword arguments of :class:`~mmyolox.models.YOLOXHeadModule`.
-        fields: Finds in a state dict what ``head`` takes beside these, by name; None for a state dict of
-            another family.
         sizes: Those that have a config for COCO.
         num_classes: Of these configs.
-        config: For a model, the one of ``sizes`` to start from, and what is recorded of its data (as in
-            :func:`~mmyolox.config.load_config`): the config's name, and the options that it takes
-            for its data and its ``fields``.
     """
 
     name: str
-    head: Callable[..., nn.Module]
-    fields: Callable[[State], dict[str, int] | None]
     sizes: Collection[str]
     num_classes: int
-    config: Callable[['Architecture', str, Mapping[str, Any]], tuple[str, dict[str, Any]]]
+
+    @abstractmethod
+    def head(self, **kwargs: Any) -> nn.Module:
+        """Makes the ``bbox_head`` of a model, of which only the state dict matters.
+
+        Args:
+            kwargs: The model's ``fields``, and arguments of :class:`~mmyolox.models.YOLOXHeadModule`.
+        """
+
+    @abstractmethod
+    def fields(self, state_dict: State) -> dict[str, int] | None:
+        """Finds by name what ``head`` takes of its own; None for a state dict of another family."""
+
+    @abstractmethod
+    def config(
+        self, architecture: 'Architecture', size: str, recorded: Mapping[str, Any]
+    ) -> tuple[str, dict[str, Any]]:
+        """Finds the config to start from.
+
+        Args:
+            architecture: The model.
+            size: The one of ``sizes`` whose config is meant.
+            recorded: As for :func:`config_for`.
+
+        Returns:
+            The config's name, and the options that it takes for the model's data and ``fields``.
+        """
+
+    def nearest_size(self, architecture: 'Architecture') -> str:
+        """The size with a config: the model's own, else the nearest in width with the same convolutions.
+
+        Raises:
+            UserError: None is like the model.
+        """
+        if architecture.name in self.sizes:
+            return architecture.name
+        if architecture.name == 'darknet53':
+            raise UserError(f'there is no config of {self.name} on DarkNet53; write one and name it')
+        alike = [
+            size
+            for size in self.sizes
+            if size != 'darknet53' and PUBLISHED[size][2] == architecture.use_depthwise
+        ]
+        return min(alike, key=lambda size: abs(PUBLISHED[size][1] - architecture.widen_factor))
 
 
-DETECTOR = Family(
-    'YOLOX',
-    head=lambda **kwargs: nn.ModuleDict(dict(head_module=YOLOXHeadModule(**kwargs))),
-    fields=lambda _state_dict: {},
-    sizes=PUBLISHED,
-    num_classes=80,
-    config=lambda _architecture, size, _recorded: (f'yolox_{size}_fast_8xb8-300e_coco', {}),
-)
-FAMILIES: dict[str, Family] = {DETECTOR.name: DETECTOR}
-"""By name; a project adds its own by :func:`register_family`, in its module ``checkpoints``."""
+class DetectorFamily(Family):
+    """The plain detectors, which any state dict may be of."""
+
+    name = 'YOLOX'
+    sizes = tuple(PUBLISHED)
+    num_classes = 80
+
+    def head(self, **kwargs: Any) -> nn.Module:
+        return nn.ModuleDict(dict(head_module=YOLOXHeadModule(**kwargs)))
+
+    def fields(self, state_dict: State) -> dict[str, int]:
+        return {}
+
+    def config(
+        self, architecture: 'Architecture', size: str, recorded: Mapping[str, Any]
+    ) -> tuple[str, dict[str, Any]]:
+        return f'yolox_{size}_fast_8xb8-300e_coco', {}
+
+
+FAMILIES: dict[str, Family] = {DetectorFamily.name: DetectorFamily()}
+"""By name; a project adds its own by :func:`register_family`, in the module of its :mod:`extension
+<mmyolox.extensions>`."""
 
 
 def register_family(family: Family) -> None:
-    """Adds a family to those that are recognised."""
+    """Adds a family to those that are recognised; the one that was added last is asked first."""
     FAMILIES[family.name] = family
 
 
@@ -98,7 +143,7 @@ class Architecture:
     use_depthwise: bool
     num_classes: int = 80
     input_channels: int = 3
-    family: str = DETECTOR.name
+    family: str = DetectorFamily.name
     fields: dict[str, int] = field(default_factory=dict)
     spp_zero_padding: bool = False
 
@@ -150,8 +195,12 @@ def recognise(state_dict: State) -> Architecture:
     Raises:
         UserError: A tensor that tells these is absent or has no such shape; or it is MMYOLO's own nano.
     """
-    load_projects()
-    family, fields = _family(state_dict)
+    load_extensions()
+    family, fields = next(  # the plain detectors, the first of all, take any state dict
+        (family.name, fields)
+        for family in reversed(FAMILIES.values())
+        if (fields := family.fields(state_dict)) is not None
+    )
     is_padded = any(name.endswith('.border') for name in state_dict)
     common: dict[str, Any] = dict(family=family, fields=fields, spp_zero_padding=is_padded)
     num_classes = weight_shape(state_dict, CLASS_WEIGHT)[0]
@@ -160,6 +209,44 @@ def recognise(state_dict: State) -> Architecture:
         return Architecture('darknet53', *PUBLISHED['darknet53'], num_classes, channels, **common)
     channels = weight_shape(state_dict, 'backbone.stem.conv.conv.weight')[1] // 4
     return Architecture(*_size(state_dict), num_classes, channels, **common)
+
+
+def config_for(
+    architecture: Architecture, recorded: Mapping[str, Any] | None = None
+) -> tuple[str, dict[str, Any]]:
+    """Finds the config of ours, and what is to be changed in it, for a model.
+
+    A model of factors that no published one has gets the config of the published size nearest in width, from
+    which it also takes the size of its input.
+
+    Args:
+        architecture: The model.
+        recorded: What is recorded of its data, as for :func:`mmyolox.config.load_config`.
+
+    Returns:
+        The name of a config, and ``cfg_options`` for it; none for a published model for COCO.
+
+    Raises:
+        UserError: There is no config of such a model.
+    """
+    family = FAMILIES[architecture.family]
+    size = family.nearest_size(architecture)
+    name, options = family.config(architecture, size, recorded or {})
+    if size != architecture.name:
+        for part in ('backbone', 'neck', 'bbox_head.head_module'):
+            options[f'model.{part}.widen_factor'] = architecture.widen_factor
+            options[f'model.{part}.use_depthwise'] = architecture.use_depthwise
+        for part in ('backbone', 'neck'):
+            options[f'model.{part}.deepen_factor'] = architecture.deepen_factor
+    if architecture.num_classes != family.num_classes:
+        options['model.bbox_head.head_module.num_classes'] = architecture.num_classes
+    if architecture.input_channels != 3:
+        options['model.backbone.input_channels'] = architecture.input_channels
+    if architecture.spp_zero_padding:
+        options['model.backbone.spp_zero_padding'] = True
+    if architecture.input_channels == 1:
+        options['test_dataloader.dataset.pipeline.0.color_type'] = 'grayscale'
+    return name, options
 
 
 def weight_shape(state_dict: State, name: str) -> torch.Size:
@@ -172,15 +259,6 @@ def weight_shape(state_dict: State, name: str) -> torch.Size:
     if weight is None or weight.ndim != 4:
         raise UserError(f'not the weights of a YOLOX: there is no convolution weight {name}')
     return weight.shape
-
-
-def _family(state_dict: State) -> tuple[str, dict[str, int]]:
-    """The family that was registered last of those that a state dict may be of, and its fields."""
-    for family in reversed(FAMILIES.values()):
-        fields = family.fields(state_dict)
-        if fields is not None:
-            return family.name, fields
-    raise AssertionError('DETECTOR takes any')
 
 
 def _size(state_dict: State) -> tuple[str, float, float, bool]:
@@ -197,7 +275,11 @@ def _size(state_dict: State) -> tuple[str, float, float, bool]:
         size = (_depths(deepen_factor), scale_channels(1024, widen_factor) / 1024, separable)
         if name != 'darknet53' and size == (depths, widen, depthwise):
             return name, *PUBLISHED[name]
-    return 'custom', _deepen_factor(depths), widen, depthwise
+    # The roundest factor, in hundredths, that gives these depths: nearest to what the second stage says.
+    exact = depths[1] / 9
+    factors = (step / 100 for step in range(1, 100 * (depths[1] + 1) // 9 + 1))
+    fitting = [factor for factor in factors if _depths(factor) == depths]
+    return 'custom', min(fitting, key=lambda factor: abs(factor - exact), default=exact), widen, depthwise
 
 
 def _depth(state_dict: State, layer: str) -> int:
@@ -210,11 +292,3 @@ def _depth(state_dict: State, layer: str) -> int:
 def _depths(deepen_factor: float) -> tuple[int, int]:
     """Numbers of bottlenecks of the first and the second stage."""
     return scale_depth(3, deepen_factor), scale_depth(9, deepen_factor)
-
-
-def _deepen_factor(depths: tuple[int, int]) -> float:
-    """The roundest factor, in hundredths, that gives these depths: nearest to what the second stage says."""
-    exact = depths[1] / 9
-    candidates: Iterable[float] = (step / 100 for step in range(1, 100 * (depths[1] + 1) // 9 + 1))
-    fitting = [factor for factor in candidates if _depths(factor) == depths]
-    return min(fitting, key=lambda factor: abs(factor - exact), default=exact)

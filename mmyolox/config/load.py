@@ -9,6 +9,7 @@ from typing import Any
 from mmengine.config import Config
 
 from mmyolox.errors import UserError, did_you_mean
+from mmyolox.extensions import config_folders
 
 from .check import check_config
 from .options import check_names, check_options
@@ -142,11 +143,11 @@ def find_base(entry: str, child: Path) -> tuple[Path, str | None]:
 
 
 def _own_configs() -> list[Path]:
-    """All configs that come with mmyolox: in the installed package, else in the repository."""
+    """All configs of mmyolox, in the installed package or else in the repository, and of its extensions."""
     package = Path(__file__).resolve().parents[1]
     installed = package / '.mim'
     root = installed if (installed / 'configs').is_dir() else package.parent
-    folders = [root / 'configs', *root.glob('projects/*/configs')]
+    folders = [root / 'configs', *config_folders()]
     return sorted({file.resolve() for folder in folders for file in folder.rglob('*.py')})
 
 

@@ -1,6 +1,6 @@
-"""What the weights of a pose model tell, for :mod:`mmyolox.convert`, which imports this module.
+"""What this project adds to the core, which imports this module as its :mod:`extension <mmyolox.extensions>`.
 
-And what the points of an exported one are, for :mod:`mmyolox.apis.points`, which does so too.
+These are what the weights of a pose model tell, and what the points of an exported one are.
 
 MMYOLO's YOLOX-Pose has our layout, so that it needs no translation; for MMPose's see
 :mod:`.mmpose_checkpoints`.
@@ -24,47 +24,43 @@ _VISIBILITY = f'{HEAD}multi_level_conv_vis.0.bias'
 _DATASETS = tuple(f'{split}_dataloader.dataset' for split in ('train', 'val', 'test'))
 
 
-def _head(num_keypoints: int, **kwargs: Any) -> nn.Module:
-    """The parts of the head that are in its state dict."""
-    oks = OksLoss([default_sigma('')] * num_keypoints)
-    module = YOLOXPoseHeadModule(num_keypoints, **kwargs)
-    return nn.ModuleDict(dict(head_module=module, loss_pose=oks, assigner_oks_calculator=oks))
+class PoseFamily(Family):
+    """The pose models, which are known by their prediction of visibility."""
+
+    name = 'YOLOX-Pose'
+    sizes = ('nano', 'tiny', 's', 'm', 'l')
+    num_classes = 1
+
+    def head(self, num_keypoints: int, **kwargs: Any) -> nn.Module:
+        oks = OksLoss([default_sigma('')] * num_keypoints)
+        module = YOLOXPoseHeadModule(num_keypoints, **kwargs)
+        return nn.ModuleDict(dict(head_module=module, loss_pose=oks, assigner_oks_calculator=oks))
+
+    def fields(self, state_dict: Mapping[str, Tensor]) -> dict[str, int] | None:
+        return dict(num_keypoints=len(state_dict[_VISIBILITY])) if _VISIBILITY in state_dict else None
+
+    def config(
+        self, architecture: Architecture, size: str, recorded: Mapping[str, Any]
+    ) -> tuple[str, dict[str, Any]]:
+        """The size's config for COCO, with the recorded keypoints, or nameless ones of another number."""
+        num_keypoints = architecture.fields['num_keypoints']
+        options: dict[str, Any] = {}
+        if recorded.get('skeleton') or num_keypoints != len(COCO_SIGMAS):
+            names = [f'keypoint {index}' for index in range(num_keypoints)]
+            sigmas = [default_sigma(name) for name in names]
+            nameless = dict(keypoints=names, flip_pairs=[], links=[], sigmas=sigmas)
+            # Complete, as its parts are merged with those of COCO's.
+            skeleton = Skeleton.of(recorded.get('skeleton') or nameless).spec()
+            options['model.bbox_head.skeleton'] = skeleton
+            options |= {f'{loader}.metainfo.skeleton': skeleton for loader in _DATASETS}
+        if architecture.num_classes != 1:
+            classes = recorded.get('classes') or [
+                f'class {label}' for label in range(architecture.num_classes)
+            ]
+            options |= {f'{loader}.metainfo.classes': classes for loader in _DATASETS}
+        return f'yolox-pose_{size}_8xb32-300e-rtmdet-hyp_coco', options
 
 
-def _fields(state_dict: Mapping[str, Tensor]) -> dict[str, int] | None:
-    return dict(num_keypoints=len(state_dict[_VISIBILITY])) if _VISIBILITY in state_dict else None
-
-
-def _config(architecture: Architecture, size: str, recorded: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-    """The size's config for COCO, with the recorded keypoints, or nameless ones of another number."""
-    num_keypoints = architecture.fields['num_keypoints']
-    options: dict[str, Any] = {}
-    if recorded.get('skeleton') or num_keypoints != len(COCO_SIGMAS):
-        # Complete, as its parts are merged with those of COCO's.
-        skeleton = Skeleton.of(recorded.get('skeleton') or _nameless(num_keypoints)).spec()
-        options['model.bbox_head.skeleton'] = skeleton
-        options |= {f'{loader}.metainfo.skeleton': skeleton for loader in _DATASETS}
-    if architecture.num_classes != 1:
-        classes = recorded.get('classes') or [f'class {label}' for label in range(architecture.num_classes)]
-        options |= {f'{loader}.metainfo.classes': classes for loader in _DATASETS}
-    return f'yolox-pose_{size}_8xb32-300e-rtmdet-hyp_coco', options
-
-
-def _nameless(num_keypoints: int) -> dict[str, Any]:
-    """What :meth:`Skeleton.of` takes for keypoints of which only the number is known."""
-    names = [f'keypoint {index}' for index in range(num_keypoints)]
-    return dict(keypoints=names, flip_pairs=[], links=[], sigmas=[default_sigma(name) for name in names])
-
-
-register_family(
-    Family(
-        'YOLOX-Pose',
-        head=_head,
-        fields=_fields,
-        sizes=('nano', 'tiny', 's', 'm', 'l'),
-        num_classes=1,
-        config=_config,
-    )
-)
+register_family(PoseFamily())
 register_source(mmpose_checkpoints.SOURCE)
 register_points(exported.KEYPOINTS)

@@ -4,12 +4,12 @@ Backbone and neck are MMDetection's; the head has other names and the same layer
 Offsets and visibility mean the same too (``YOLOXPoseHead.decode_kpt_reg``, MMPose 1.3.2).
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 
 from torch import Tensor
 
-from mmyolox.checkpoints.sources import mmdet
-from mmyolox.checkpoints.sources.base import Source, Translation, rename_all
+from mmyolox.checkpoints.sources.base import Source, Translation, recognised_by, rename_all
+from mmyolox.checkpoints.sources.openmmlab import rename_mmdet_key
 from mmyolox.errors import UserError
 
 _THEIRS = 'head.head_module.'
@@ -33,22 +33,23 @@ def rename_key(name: str) -> str:
     layer, _, rest = name.removeprefix(_THEIRS).partition('.')
     if name.startswith(_THEIRS) and layer in _LAYERS:
         return f'{_OURS}{_LAYERS[layer]}.{rest}'
-    return mmdet.rename_key(name)
-
-
-def _recognises(names: Collection[str]) -> bool:
-    """Whether names are of a head of MMPose's that finds people and their keypoints at once."""
-    return any(name.startswith(f'{_THEIRS}conv_pose.') for name in names)
+    return rename_mmdet_key(name)
 
 
 def _translate(state_dict: Mapping[str, Tensor]) -> Translation:
     if not any(name.startswith(f'{_THEIRS}conv_reg.') for name in state_dict):
         raise UserError("these are weights of MMPose's RTMO, another network than YOLOX-Pose")
-    translation = rename_all({name: state_dict[name] for name in state_dict if name != _SIGMAS}, rename_key)
+    rest = {name: tensor for name, tensor in state_dict.items() if name != _SIGMAS}
+    translation = rename_all(rest, rename_key)
     if _SIGMAS in state_dict:  # MMPose's assigner has its own elsewhere
         translation.tensors |= dict.fromkeys(_OUR_SIGMAS, state_dict[_SIGMAS])
         translation.origins |= dict.fromkeys(_OUR_SIGMAS, _SIGMAS)
     return translation
 
 
-SOURCE = Source('mmpose', 'MMPose YOLOXPose (1.2 - 1.3)', _recognises, _translate)
+SOURCE = Source(
+    'mmpose',
+    'MMPose YOLOXPose (1.2 - 1.3)',
+    recognised_by(f'{_THEIRS}conv_pose.'),  # a head that finds people and their keypoints at once
+    _translate,
+)

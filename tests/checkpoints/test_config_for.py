@@ -8,8 +8,7 @@ from mmengine.registry import init_default_scope
 
 from mmyolox.apis import inference
 from mmyolox.apis.inference import detect, init_detector
-from mmyolox.checkpoints.configs import config_for
-from mmyolox.checkpoints.recognise import PUBLISHED, Architecture
+from mmyolox.checkpoints.recognise import PUBLISHED, Architecture, config_for
 from mmyolox.checkpoints.sources.megvii import to_megvii
 from mmyolox.config import load_config
 from mmyolox.errors import UserError

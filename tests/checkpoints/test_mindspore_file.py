@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmyolox.checkpoints.files import read_weights
+from mmyolox.checkpoints.load import read_weights
 from mmyolox.checkpoints.sources import mindspore_file
 from mmyolox.checkpoints.sources.mindspore_file import read_checkpoint
 from mmyolox.errors import UserError
@@ -96,7 +96,7 @@ def test_a_file_that_ends_early_is_refused_or_lacks_tensors(tmp_path, end):
 
 
 def test_protobuf_may_be_absent(monkeypatch):
-    mindspore_file._value_parser.cache_clear()
+    mindspore_file._value_message.cache_clear()
     monkeypatch.setitem(sys.modules, 'google.protobuf', None)
     with pytest.raises(UserError, match='needs the package protobuf'):
         read_checkpoint(REAL_FILE)

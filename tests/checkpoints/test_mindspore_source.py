@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from mmyolox.checkpoints.convert import convert
-from mmyolox.checkpoints.files import read_weights
+from mmyolox.checkpoints.load import read_weights
 from mmyolox.checkpoints.sources.mindspore import SOURCE
 from tests.checkpoints.layouts import published, read_layouts
 from tests.checkpoints.mindspore_writer import checkpoint

@@ -7,7 +7,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from mmyolox.checkpoints.convert import convert
-from mmyolox.checkpoints.files import read_weights
+from mmyolox.checkpoints.load import read_weights
 from mmyolox.checkpoints.sources.onnx import SOURCE, read_model
 from mmyolox.errors import UserError
 

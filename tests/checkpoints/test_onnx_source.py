@@ -19,7 +19,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 from mmyolox.checkpoints.convert import convert
-from mmyolox.checkpoints.files import read_weights
+from mmyolox.checkpoints.load import read_weights
 from mmyolox.checkpoints.recognise import PUBLISHED, Architecture
 from mmyolox.checkpoints.sources.onnx import SOURCE, read_model
 from mmyolox.errors import UserError

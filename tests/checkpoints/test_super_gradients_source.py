@@ -5,14 +5,11 @@ That outputs stay is for ``benchmarks/parity/super_gradients_forward.py``, which
 
 import pytest
 import torch
-import torch.nn.functional as F
 
 from mmyolox.checkpoints.convert import convert
-from mmyolox.checkpoints.files import read_weights
-from mmyolox.checkpoints.sources.super_gradients import focus_weight, rename_key
+from mmyolox.checkpoints.load import read_weights
+from mmyolox.checkpoints.sources.super_gradients import rename_key
 from mmyolox.errors import UserError
-from mmyolox.models.networks.blocks import BN, SILU, ConvBuilder
-from mmyolox.models.networks.focus import Focus
 from tests.checkpoints.layouts import assert_all_used, published, read_layouts
 
 LAYOUTS = read_layouts('super_gradients_yolox_keys.json')
@@ -78,17 +75,6 @@ def test_every_tensor_of_a_published_model_is_used(size):
 )
 def test_names(theirs, ours):
     assert rename_key(theirs) == ours
-
-
-@torch.no_grad()
-@pytest.mark.parametrize('channels', [1, 3, 4])
-def test_stem_is_the_same_function(channels):
-    torch.manual_seed(0)
-    weight, images = torch.randn(8, channels, 6, 6).double(), torch.rand(2, channels, 10, 14).double()
-    focus = Focus(channels, 8, ConvBuilder(BN, SILU))
-    focus.conv = torch.nn.Conv2d(4 * channels, 8, 3, padding=1, bias=False).double()
-    focus.conv.weight.copy_(focus_weight(weight))
-    torch.testing.assert_close(focus(images), F.conv2d(images, weight, stride=2, padding=2))
 
 
 def test_other_image_channels_and_classes_are_recognised():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmyolox.checkpoints.files import read_weights, recorded_data
+from mmyolox.checkpoints.load import read_weights, recorded_data
 from mmyolox.errors import UserError
 
 WEIGHTS = {'a': torch.zeros(2)}

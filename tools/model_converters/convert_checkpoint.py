@@ -58,8 +58,7 @@ def main() -> None:
     args = parse_args()
     check_destination(args.src, args.dst)
     from mmyolox.checkpoints.convert import convert
-    from mmyolox.checkpoints.files import recorded_data, weights_in
-    from mmyolox.checkpoints.load import load_checkpoint
+    from mmyolox.checkpoints.load import load_checkpoint, recorded_data, weights_in
 
     old = load_checkpoint(args.src, allow_unsafe=args.allow_unsafe_checkpoint)
     tensors, others = weights_in(old, str(args.src))

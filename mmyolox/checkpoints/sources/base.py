@@ -1,20 +1,16 @@
 """Where weights may come from: one :class:`Source` for each framework, told apart by the names of tensors.
 
-A project adds its own by :func:`register_source` in its module ``checkpoints``, which is imported when
-sources are asked for.
+A project adds its own by :func:`register_source` in the module of its :mod:`extension <mmyolox.extensions>`,
+which is imported when sources are asked for.
 """
 
-import functools
-import importlib
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from mmyolox.checkpoints.extensions import load_projects
 from mmyolox.errors import UserError, first_few
-
-_MODULES = ('megvii', 'mmyolo', 'mmdet', 'super_gradients', 'mindspore', 'onnx')
+from mmyolox.extensions import load_extensions
 
 
 @dataclass
@@ -71,12 +67,9 @@ def register_source(source: Source) -> None:
     SOURCES[source.name] = source
 
 
-@functools.cache
 def known_sources() -> tuple[Source, ...]:
-    """Returns our sources and those of all projects that are installed."""
-    for name in _MODULES:
-        register_source(importlib.import_module(f'{__package__}.{name}').SOURCE)
-    load_projects()
+    """Returns our sources and those of all extensions that are installed."""
+    load_extensions()
     return tuple(SOURCES.values())
 
 
@@ -96,7 +89,10 @@ def find_source(keys: Collection[str], forced: str | None = None) -> Source:
     if forced is not None:
         if forced not in SOURCES:
             raise UserError(f'source {forced!r} is unknown; known are {names}')
-        return _forced(forced, found)
+        if found and forced not in {source.name for source in found}:
+            others = ' or '.join(source.name for source in found)
+            raise UserError(f'these are weights of {others}, not of {forced}, by the names of their tensors')
+        return SOURCES[forced]
     if not found:
         shown = first_few(keys) or 'none at all'
         raise UserError(f'no weights of a YOLOX that is known here ({names}); its tensors: {shown}')
@@ -106,27 +102,32 @@ def find_source(keys: Collection[str], forced: str | None = None) -> Source:
     return found[0]
 
 
-def _forced(name: str, found: list[Source]) -> Source:
-    """The source of a name, unless others alone know the weights."""
-    if found and name not in {source.name for source in found}:
-        others = ' or '.join(source.name for source in found)
-        raise UserError(f'these are weights of {others}, not of {name}, by the names of their tensors')
-    return SOURCES[name]
-
-
 def matching_sources(keys: Collection[str]) -> list[Source]:
     """Returns the sources, one if all is well, that weights with these names may come from."""
     return [source for source in known_sources() if source.recognises(keys)]
 
 
-def rename_all(state_dict: Mapping[str, Tensor], rename: Callable[[str], str]) -> Translation:
+def recognised_by(*prefixes: str) -> Callable[[Collection[str]], bool]:
+    """Makes a ``recognises`` for tensors among whose names each of these prefixes occurs."""
+
+    def recognises(names: Collection[str]) -> bool:
+        return all(any(name.startswith(prefix) for name in names) for prefix in prefixes)
+
+    return recognises
+
+
+def rename_all(
+    state_dict: Mapping[str, Tensor], rename: Callable[[str], str], dropped: Mapping[str, str] | None = None
+) -> Translation:
     """The translation for a source that differs in names alone.
 
     Args:
         state_dict: The file's tensors.
         rename: Our name of one of its names.
+        dropped: What of them is left out, and why.
     """
-    translation = Translation()
+    translation = Translation(dropped=dict(dropped or {}))
     for name, tensor in state_dict.items():
-        translation.add(name, rename(name), tensor)
+        if name not in translation.dropped:
+            translation.add(name, rename(name), tensor)
     return translation

@@ -21,9 +21,6 @@ from mmyolox.models.networks.blocks import BN
 
 from .base import Source, Translation
 from .megvii import rename_key
-from .mindspore_file import read_checkpoint
-
-__all__ = ['SOURCE', 'read_checkpoint']
 
 _EPS: float = BN['eps']
 _ZOO_EPS = 1e-5
@@ -74,11 +71,8 @@ _TRAINING = re.compile(r'[^.]+$|(?:moments|accum|stat|moment1|moment2)\.')
 
 
 def _recognises(names: Collection[str]) -> bool:
-    return _is_zoo(names) or _backbone(names) is not None
-
-
-def _is_zoo(names: Collection[str]) -> bool:
-    return any(re.search(r'\bhead_l\.obj_preds\.weight$', name) for name in names)
+    is_zoo = any(re.search(r'\bhead_l\.obj_preds\.weight$', name) for name in names)
+    return is_zoo or _backbone(names) is not None
 
 
 def _backbone(names: Collection[str]) -> str | None:
@@ -91,38 +85,29 @@ def _backbone(names: Collection[str]) -> str | None:
 
 
 def _translate(state_dict: Mapping[str, Tensor]) -> Translation:
+    """Translates the weights, averaged ones where there are both, and drops the rest."""
     backbone = _backbone(state_dict)
     translation = Translation()
-    chosen = _choose(state_dict, translation)
-    for name, plain_name in chosen.items():
-        theirs = _zoo_name(plain_name) if backbone is None else _mindyolo_name(plain_name, backbone)
-        translation.add(name, rename_key(_norm_name(theirs)), state_dict[name])
-    if backbone is None:
-        _change_epsilon(translation.tensors)
-        is_csp = 'backbone.stem.conv.conv.weight' in translation.tensors
-        translation.tensors[_SPP_BORDER['csp' if is_csp else 'darknet53']] = torch.zeros(())
-    else:
-        _change_images(translation.tensors, 'backbone.stem.' + ('conv' if backbone == 'csp' else '0'))
-    return translation
-
-
-def _choose(state_dict: Mapping[str, Tensor], translation: Translation) -> dict[str, str]:
-    """Picks the weights, averaged ones where there are both, and puts the rest under ``dropped``.
-
-    Returns:
-        The file's name -> the same without the names of wrappers.
-    """
     plain_names = {name: _WRAPPERS.sub('', name) for name in state_dict}
     averaged = {plain_name for name, plain_name in plain_names.items() if name.startswith(_AVERAGED)}
-    chosen: dict[str, str] = {}
     for name, plain_name in plain_names.items():
         if _TRAINING.match(plain_name):
             translation.dropped[name] = 'a state of the training'
         elif plain_name in averaged and not name.startswith(_AVERAGED):
             translation.dropped[name] = 'the raw weights; their moving average is taken'
         else:
-            chosen[name] = plain_name
-    return chosen
+            theirs = _zoo_name(plain_name) if backbone is None else _mindyolo_name(plain_name, backbone)
+            module, _, part = theirs.rpartition('.')
+            translation.add(name, rename_key(f'{module}.{_NORM.get(part, part)}'), state_dict[name])
+    tensors = translation.tensors
+    if backbone is None:
+        for name in [name for name in tensors if name.endswith('.running_var')]:
+            _change_epsilon(tensors, name.removesuffix('.running_var'), _ZOO_EPS)
+        is_csp = 'backbone.stem.conv.conv.weight' in tensors
+        tensors[_SPP_BORDER['csp' if is_csp else 'darknet53']] = torch.zeros(())
+    else:
+        _change_images(tensors, 'backbone.stem.' + ('conv' if backbone == 'csp' else '0'))
+    return translation
 
 
 def _mindyolo_name(name: str, backbone: str) -> str:
@@ -153,22 +138,6 @@ def _zoo_name(name: str) -> str:
     return name
 
 
-def _norm_name(name: str) -> str:
-    """A name with PyTorch's word for one of batch norm's tensors."""
-    module, _, kind = name.rpartition('.')
-    return f'{module}.{_NORM[kind]}' if kind in _NORM else name
-
-
-def _change_epsilon(tensors: dict[str, Tensor]) -> None:
-    """Makes every batch norm with the zoo's epsilon one with ours: the same function in prediction."""
-    for name in [name for name in tensors if name.endswith('.running_var')]:
-        gamma = f'{name.removesuffix("running_var")}weight'
-        if gamma in tensors:
-            variance = tensors[name].double()
-            ratio = ((variance + _EPS) / (variance + _ZOO_EPS)).sqrt()
-            tensors[gamma] = (tensors[gamma] * ratio).to(tensors[gamma].dtype)
-
-
 def _change_images(tensors: dict[str, Tensor], stem: str) -> None:
     """Makes a stem for RGB images from 0 to 1 one for BGR images from 0 to 255.
 
@@ -176,19 +145,25 @@ def _change_images(tensors: dict[str, Tensor], stem: str) -> None:
         tensors: In our layout; those of the stem are replaced, if it is complete.
         stem: Name of its convolution and batch norm.
     """
-    weight = f'{stem}.conv.weight'
-    gamma, mean, variance = (f'{stem}.bn.{kind}' for kind in ('weight', 'running_mean', 'running_var'))
-    if not {weight, gamma, mean, variance} <= tensors.keys():
+    weight, mean, variance = f'{stem}.conv.weight', f'{stem}.bn.running_mean', f'{stem}.bn.running_var'
+    if not {weight, f'{stem}.bn.weight', mean, variance} <= tensors.keys():
         return
     patches = 4 if stem.endswith('conv') else 1  # Focus makes 4 patches of a pixel block, one after the other
     shape = tensors[weight].shape
     tensors[weight] = tensors[weight].reshape(shape[0], patches, -1, *shape[2:]).flip(2).reshape(shape)
-    old = tensors[variance].double()
-    new = old * _PIXEL_RANGE**2
-    ratio = ((new + _EPS) / (new + _EPS * _PIXEL_RANGE**2)).sqrt()
-    tensors[gamma] = (tensors[gamma] * ratio).to(tensors[gamma].dtype)
+    dtype = tensors[variance].dtype
     tensors[mean] = tensors[mean] * _PIXEL_RANGE
-    tensors[variance] = new.to(tensors[variance].dtype)
+    tensors[variance] = tensors[variance].double() * _PIXEL_RANGE**2
+    _change_epsilon(tensors, f'{stem}.bn', _EPS * _PIXEL_RANGE**2)
+    tensors[variance] = tensors[variance].to(dtype)
+
+
+def _change_epsilon(tensors: dict[str, Tensor], norm: str, old: float) -> None:
+    """Makes a batch norm with another epsilon one with ours: the same function in prediction."""
+    gamma, variance = tensors.get(f'{norm}.weight'), tensors[f'{norm}.running_var'].double()
+    if gamma is not None:
+        ratio = ((variance + _EPS) / (variance + old)).sqrt()
+        tensors[f'{norm}.weight'] = (gamma * ratio).to(gamma.dtype)
 
 
 SOURCE = Source('mindspore', "MindSpore: MindYOLO, or the model zoo's YOLOX", _recognises, _translate)

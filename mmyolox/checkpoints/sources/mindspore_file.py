@@ -56,10 +56,20 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
     """
     chunks: dict[str, list[bytes]] = {}
     headers: dict[str, tuple[str, list[int]]] = {}
-    for value in _values(path):
-        if value.HasField('tensor') and value.tensor.tensor_type != 'str':
-            headers[value.tag] = value.tensor.tensor_type, list(value.tensor.dims)
-            chunks.setdefault(value.tag, []).append(value.tensor.tensor_content)
+    value_type, decode_error = _value_message()
+    try:
+        with path.open('rb') as file:
+            for content in _contents(path, file):
+                value = value_type.FromString(content)
+                if not value.IsInitialized():  # a required field is absent
+                    raise decode_error
+                if value.HasField('tensor') and value.tensor.tensor_type != 'str':
+                    headers[value.tag] = value.tensor.tensor_type, list(value.tensor.dims)
+                    chunks.setdefault(value.tag, []).append(value.tensor.tensor_content)
+    except decode_error as error:
+        raise UserError(f'{path} is damaged or no MindSpore checkpoint') from error
+    except OSError as error:
+        raise UserError(f'{path} cannot be read: {error.strerror}') from error
     if not headers:
         raise UserError(f'{path} is a MindSpore checkpoint without tensors')
     return {name: _tensor(path, name, *headers[name], chunks.pop(name)) for name in headers}
@@ -79,30 +89,18 @@ def _tensor(path: Path, name: str, kind: str, dims: list[int], chunks: list[byte
     return torch.frombuffer(content, dtype=_DTYPES[kind]).reshape(dims)
 
 
-def _values(path: Path) -> Iterator[Any]:
-    """Yields the messages ``Value`` of a file one by one."""
-    from_string, error = _value_parser()
-    try:
-        with path.open('rb') as file:
-            for content in _contents(path, file):
-                value = from_string(content)
-                if not value.IsInitialized():  # a required field is absent
-                    raise error
-                yield value
-    except error as fault:
-        raise UserError(f'{path} is damaged or no MindSpore checkpoint') from fault
-    except OSError as fault:
-        raise UserError(f'{path} cannot be read: {fault.strerror}') from fault
-
-
 def _contents(path: Path, file: BinaryIO) -> Iterator[bytes]:
     """Yields the serialised values of an open file, and verifies the checksum where there is one."""
     if file.read(len(_ENCRYPTED_START)) == _ENCRYPTED_START:
         raise UserError(
             f'{path} is encrypted; save it again from what mindspore.load_checkpoint(..., dec_key=...) gives'
         )
-    end, expected = _end_and_checksum(file)
-    checksum = 0
+    end, checksum, expected = file.seek(0, 2), 0, None
+    file.seek(max(end - _CHECKSUM_LENGTH, 0))
+    tail = file.read()
+    if tail.startswith(_CHECKSUM_START):
+        end -= _CHECKSUM_LENGTH
+        expected = int.from_bytes(tail[len(_CHECKSUM_START) :], 'big')
     file.seek(0)
     while file.tell() < end:
         start = file.tell()
@@ -122,16 +120,6 @@ def _contents(path: Path, file: BinaryIO) -> Iterator[bytes]:
         raise UserError(f'{path} is damaged: its checksum is wrong')
 
 
-def _end_and_checksum(file: BinaryIO) -> tuple[int, int | None]:
-    """Where the values end, and the CRC-32 that follows them."""
-    size = file.seek(0, 2)
-    file.seek(max(size - _CHECKSUM_LENGTH, 0))
-    tail = file.read()
-    if not tail.startswith(_CHECKSUM_START):
-        return size, None
-    return size - _CHECKSUM_LENGTH, int.from_bytes(tail[len(_CHECKSUM_START) :], 'big')
-
-
 def _read_varint(file: BinaryIO) -> int:
     """Reads protobuf's number of variable length; a cut-off one ends."""
     number = 0
@@ -144,8 +132,8 @@ def _read_varint(file: BinaryIO) -> int:
 
 
 @functools.cache
-def _value_parser() -> tuple[Any, type[Exception]]:
-    """Returns the function bytes -> ``Value``, and the exception that it raises."""
+def _value_message() -> tuple[Any, type[Exception]]:
+    """Returns the class of the message ``Value``, and the exception that its parser raises."""
     try:
         from google.protobuf import descriptor_pb2, descriptor_pool, message, message_factory
     except ImportError as error:
@@ -165,5 +153,5 @@ def _value_parser() -> tuple[Any, type[Exception]]:
                 field.type = getattr(field_type, f'TYPE_{kind.upper()}')
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
-    value = message_factory.GetMessageClass(pool.FindMessageTypeByName('mmyolox.Value'))
-    return value.FromString, message.DecodeError
+    descriptor = pool.FindMessageTypeByName('mmyolox.Value')
+    return message_factory.GetMessageClass(descriptor), message.DecodeError

@@ -7,7 +7,7 @@ through the inputs of every node in their order, and the convolutions come in th
 whatever their names.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,15 @@ def read_model(path: Path) -> dict[str, Tensor]:
         UserError: The file is damaged or no ONNX model, is of our own exporter or quantised, or has batch
             norm that is not folded; or onnx is not installed.
     """
-    model = _load(path)
+    try:
+        import onnx
+        from google.protobuf.message import DecodeError
+    except ImportError as error:
+        raise UserError('reading ONNX files needs the package onnx: install it') from error
+    try:
+        model = onnx.load(path, format='protobuf')
+    except (DecodeError, onnx.checker.ValidationError, OSError) as error:
+        raise UserError(f'{path} is damaged or no ONNX model ({str(error).splitlines()[0]})') from error
     if METADATA_KEY in {entry.key for entry in model.metadata_props}:
         raise UserError(f'{path} is an export of mmyolox: take the checkpoint that it was made of')
     graph = model.graph
@@ -56,19 +64,6 @@ def read_model(path: Path) -> dict[str, Tensor]:
     if not tensors:
         raise UserError(f'{path} is an ONNX model without convolutions')
     return tensors
-
-
-def _load(path: Path) -> Any:
-    """Returns the ``ModelProto``."""
-    try:
-        import onnx
-        from google.protobuf.message import DecodeError
-    except ImportError as error:
-        raise UserError('reading ONNX files needs the package onnx: install it') from error
-    try:
-        return onnx.load(path, format='protobuf')
-    except (DecodeError, onnx.checker.ValidationError, OSError) as error:
-        raise UserError(f'{path} is damaged or no ONNX model ({str(error).splitlines()[0]})') from error
 
 
 def _walk(outputs: list[str], producers: Mapping[str, Any]) -> Iterator[Any]:
@@ -109,10 +104,6 @@ def _constant(path: Path, name: str, producers: Mapping[str, Any], constants: Ma
         raise UserError(f'{path} is damaged: tensor {name} is not as large as it should be') from error
 
 
-def _recognises(names: Collection[str]) -> bool:
-    return bool(names) and all(name.startswith(_PREFIX) for name in names)
-
-
 def _translate(state_dict: Mapping[str, Tensor]) -> Translation:
     """Gives the convolutions the names of our modules, and batch norms that change nothing."""
     names = [name for name in state_dict if name.endswith('.weight')]
@@ -126,15 +117,11 @@ def _translate(state_dict: Mapping[str, Tensor]) -> Translation:
         translation.tensors |= {ours: state_dict[theirs] for theirs, ours in parts.items()}
         translation.origins |= {ours: theirs for theirs, ours in parts.items()}
         if not is_predictor:
-            _add_identity(translation, f'{module}.bn', name, len(state_dict[name]))
+            # The rest of a batch norm that adds its bias and is the identity else, exactly so in float32.
+            for kind, value in (('weight', 1.0), ('running_mean', 0.0), ('running_var', 1 - BN['eps'])):
+                translation.tensors[f'{module}.bn.{kind}'] = torch.full((len(state_dict[name]),), value)
+                translation.origins[f'{module}.bn.{kind}'] = name
     return translation
-
-
-def _add_identity(translation: Translation, norm: str, origin: str, channels: int) -> None:
-    """Adds the rest of a batch norm that adds its bias and is the identity else, exactly so in float32."""
-    kinds = dict(weight=1.0, running_mean=0.0, running_var=1 - BN['eps'])
-    translation.tensors |= {f'{norm}.{kind}': torch.full((channels,), value) for kind, value in kinds.items()}
-    translation.origins |= dict.fromkeys((f'{norm}.{kind}' for kind in kinds), origin)
 
 
 def _modules(count: int) -> list[str]:
@@ -208,4 +195,10 @@ def _spatial(name: str, separable: bool) -> list[str]:
     return [f'{name}.depthwise_conv', f'{name}.pointwise_conv'] if separable else [name]
 
 
-SOURCE = Source('onnx', "ONNX of Megvii's export tool", _recognises, _translate, by_place=True)
+SOURCE = Source(
+    'onnx',
+    "ONNX of Megvii's export tool",
+    lambda names: bool(names) and all(name.startswith(_PREFIX) for name in names),
+    _translate,
+    by_place=True,
+)

@@ -10,13 +10,14 @@ Batch norm has our epsilon: SuperGradients sets 1e-3 when it has built the model
 """
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 
 from torch import Tensor
 
 from mmyolox.errors import UserError
+from mmyolox.models.networks.focus import focus_weight
 
-from .base import Source, Translation, rename_all
+from .base import Source, Translation, recognised_by, rename_all
 
 _BACKBONE = r'^_backbone\._modules_list\.'
 _HEAD = r'^_head\._modules_list\.'
@@ -61,42 +62,21 @@ def rename_key(name: str) -> str:
     return name
 
 
-def focus_weight(weight: Tensor) -> Tensor:
-    """The weight of Focus' 3x3 convolution that equals a 6x6 convolution of stride 2 and padding 2.
-
-    Focus moves each 2x2 block of pixels into channels: left column before right column, in each from top to
-    bottom. A 6x6 window is 3x3 of these blocks.
-
-    Args:
-        weight: (O, C, 6, 6).
-
-    Returns:
-        (O, 4C, 3, 3).
-
-    Raises:
-        UserError: It has another shape.
-    """
-    if weight.ndim != 4 or weight.shape[2:] != (6, 6):
-        raise UserError(f"SuperGradients' stem has shape {tuple(weight.shape)}: (O, C, 6, 6) is expected")
-    out_channels, in_channels = weight.shape[:2]
-    blocks = weight.reshape(out_channels, in_channels, 3, 2, 3, 2).permute(0, 5, 3, 1, 2, 4)
-    return blocks.reshape(out_channels, 4 * in_channels, 3, 3)
-
-
-def _recognises(names: Collection[str]) -> bool:
-    """Whether names are of CSP-Darknet's SPP, the backbone's layer 8, and of YOLOX's head."""
-    parts = ('_backbone._modules_list.8.cv1.', '_head._modules_list.14.cls_preds.')
-    return all(any(name.startswith(part) for name in names) for part in parts)
-
-
 def _translate(state_dict: Mapping[str, Tensor]) -> Translation:
     constants = {name: _WHY_DROPPED for name in state_dict if _CONSTANT.fullmatch(name)}
-    named = {name: state_dict[name] for name in state_dict if name not in constants}
-    translation = rename_all(named, rename_key)
-    translation.dropped = constants
-    if _STEM in translation.tensors:
-        translation.tensors[_STEM] = focus_weight(translation.tensors[_STEM])
+    translation = rename_all(state_dict, rename_key, constants)
+    stem = translation.tensors.get(_STEM)
+    if stem is not None:
+        if stem.ndim != 4 or stem.shape[2:] != (6, 6):
+            raise UserError(f"SuperGradients' stem has shape {tuple(stem.shape)}: (O, C, 6, 6) is expected")
+        translation.tensors[_STEM] = focus_weight(stem)
     return translation
 
 
-SOURCE = Source('super-gradients', 'SuperGradients YOLOX (3.0 - 3.7)', _recognises, _translate)
+SOURCE = Source(
+    'super-gradients',
+    'SuperGradients YOLOX (3.0 - 3.7)',
+    # CSP-Darknet's SPP, the backbone's layer 8, and YOLOX's head
+    recognised_by('_backbone._modules_list.8.cv1.', '_head._modules_list.14.cls_preds.'),
+    _translate,
+)

@@ -5,7 +5,8 @@ from typing import Any
 from mmengine.hooks import EMAHook, Hook
 from mmengine.runner import BaseLoop, Runner
 
-from mmyolox.checkpoints.match import match_weights, state_dict_of
+from mmyolox.checkpoints.convert import state_dict_of
+from mmyolox.checkpoints.match import match_weights
 from mmyolox.errors import UserError
 from mmyolox.registry import HOOKS
 
@@ -29,7 +30,7 @@ class CheckpointCheckHook(Hook):
     priority = 'VERY_HIGH'
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
-        """Check the checkpoint and complete its ``state_dict`` in place.
+        """Checks the checkpoint and completes its ``state_dict`` in place.
 
         Raises:
             UserError: The checkpoint does not fit, for one of the reasons above.
@@ -47,7 +48,7 @@ class CheckpointCheckHook(Hook):
 
 
 def _check_resume(runner: Runner, checkpoint: dict[str, Any], source: str) -> None:
-    """Refuse to resume from what cannot continue the same training."""
+    """Refuses to resume from what cannot continue the same training."""
     absent = [
         key for key in ('meta', 'optimizer', 'param_schedulers', 'message_hub') if key not in checkpoint
     ]

@@ -1,4 +1,9 @@
-"""The Focus stem, and the same as one 6x6 convolution."""
+"""The Focus stem and the one convolution that equals it.
+
+Focus moves each 2x2 block of pixels into channels: left column before right column, in each from top to
+bottom. A window of 3x3 blocks is one of 6x6 pixels, so that its 3x3 convolution and a 6x6 convolution of
+stride 2 and padding 2 have the same numbers in other places.
+"""
 
 import copy
 from typing import cast
@@ -30,9 +35,6 @@ class Focus(nn.Module):
 def focus_as_convolution(focus: Focus) -> nn.Module:
     """A convolution that equals a Focus stem, for runtimes without strided slices or slow in them.
 
-    The 3x3 convolution of 2x2 pixel blocks is one of 6x6 pixels with stride 2: its weights are the same
-    numbers, placed where the block's pixel comes from.
-
     Args:
         focus: Maps (B, in, H, W) to (B, out, H/2, W/2). Not changed.
 
@@ -41,12 +43,24 @@ def focus_as_convolution(focus: Focus) -> nn.Module:
     """
     stem = copy.deepcopy(focus.conv)
     blocks = cast(nn.Conv2d, stem.conv)
-    weight = blocks.weight
-    # The order of a block's pixels is top left, bottom left, top right, bottom right: column, then row.
-    taps = weight.reshape(weight.shape[0], 2, 2, -1, 3, 3).permute(0, 3, 4, 2, 5, 1)
+    weight = pixel_weight(blocks.weight)
     merged = nn.Conv2d(
-        taps.shape[1], weight.shape[0], 6, stride=2, padding=2, bias=blocks.bias is not None
+        weight.shape[1], weight.shape[0], 6, stride=2, padding=2, bias=blocks.bias is not None
     ).to(weight)
-    merged.load_state_dict(blocks.state_dict() | dict(weight=taps.flatten(4, 5).flatten(2, 3)))
+    merged.load_state_dict(blocks.state_dict() | dict(weight=weight))
     stem.conv = merged
     return stem
+
+
+def pixel_weight(weight: Tensor) -> Tensor:
+    """The weight (O, C, 6, 6) for pixels that equals a weight (O, 4C, 3, 3) of Focus' convolution."""
+    # (O, column, row, C, 3, 3) -> (O, C, 3, row, 3, column)
+    blocks = weight.reshape(weight.shape[0], 2, 2, -1, 3, 3).permute(0, 3, 4, 2, 5, 1)
+    return blocks.reshape(weight.shape[0], -1, 6, 6)
+
+
+def focus_weight(weight: Tensor) -> Tensor:
+    """The weight (O, 4C, 3, 3) of Focus' convolution that equals a weight (O, C, 6, 6) for pixels."""
+    # (O, C, 3, row, 3, column) -> (O, column, row, C, 3, 3)
+    blocks = weight.reshape(weight.shape[0], -1, 3, 2, 3, 2).permute(0, 5, 3, 1, 2, 4)
+    return blocks.reshape(weight.shape[0], -1, 3, 3)

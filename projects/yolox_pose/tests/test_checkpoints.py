@@ -9,9 +9,8 @@ from mmengine.registry import init_default_scope
 from benchmarks.parity import layout_file
 from mmyolox.apis.drawing import build_visualizer
 from mmyolox.apis.inference import detect, init_detector
-from mmyolox.checkpoints.configs import config_for
 from mmyolox.checkpoints.convert import convert
-from mmyolox.checkpoints.recognise import PUBLISHED, Architecture, recognise
+from mmyolox.checkpoints.recognise import PUBLISHED, Architecture, config_for, recognise
 from mmyolox.checkpoints.sources.megvii import to_megvii
 from mmyolox.config import load_config
 from mmyolox.errors import UserError

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from mmyolox.checkpoints import convert as conversion_module
-from mmyolox.checkpoints.convert import convert, translated
+from mmyolox.checkpoints.convert import convert, state_dict_of, translated
 from mmyolox.checkpoints.sources.base import Source, Translation
 from mmyolox.errors import UserError
 from tests.checkpoints.layouts import megvii_weights, our_weights, published
@@ -172,3 +172,18 @@ def test_weights_that_no_source_knows_keep_their_names(told):
     assert list(ours) == ['conv.weight', 'fc.bias']
     assert all(isinstance(tensor, Tensor) for tensor in ours.values())
     assert not told
+
+
+def test_weights_of_others_are_translated():
+    theirs = {'head.stems.0.conv.weight': torch.ones(1), 'head.stems.0.bn.running_mean': torch.ones(2)}
+    weights = state_dict_of(dict(model=theirs, start_epoch=3), 'm.pth')
+    assert weights == {
+        'neck.out_layers.0.conv.weight': theirs['head.stems.0.conv.weight'],
+        'neck.out_layers.0.bn.running_mean': theirs['head.stems.0.bn.running_mean'],
+    }
+
+
+def test_weights_are_found_in_both_forms():
+    state = {'conv.weight': torch.zeros(1)}
+    assert state_dict_of(dict(state_dict=state, meta={}), 'a.pth') == dict(state)
+    assert state_dict_of(state, 'a.pth') == dict(state)

@@ -14,7 +14,7 @@ from torch import nn
 
 from mmyolox.checkpoints.convert import convert
 from mmyolox.checkpoints.sources.base import find_source
-from mmyolox.checkpoints.sources.mmdet import rename_key
+from mmyolox.checkpoints.sources.openmmlab import rename_mmdet_key
 from mmyolox.errors import UserError
 from tests.checkpoints.layouts import assert_all_used, published
 
@@ -63,7 +63,7 @@ def test_every_tensor_of_a_published_model_is_used(size):
     ],
 )
 def test_names(theirs, ours):
-    assert rename_key(theirs) == ours
+    assert rename_mmdet_key(theirs) == ours
 
 
 def randomise_norms(network, images):
