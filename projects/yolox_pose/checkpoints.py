@@ -31,9 +31,9 @@ class PoseFamily(Family):
     sizes = ('nano', 'tiny', 's', 'm', 'l')
     num_classes = 1
 
-    def head(self, num_keypoints: int, **kwargs: Any) -> nn.Module:
-        oks = OksLoss([default_sigma('')] * num_keypoints)
-        module = YOLOXPoseHeadModule(num_keypoints, **kwargs)
+    def head(self, **kwargs: Any) -> nn.Module:
+        oks = OksLoss([default_sigma('')] * kwargs['num_keypoints'])
+        module = YOLOXPoseHeadModule(**kwargs)
         return nn.ModuleDict(dict(head_module=module, loss_pose=oks, assigner_oks_calculator=oks))
 
     def fields(self, state_dict: Mapping[str, Tensor]) -> dict[str, int] | None:
