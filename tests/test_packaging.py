@@ -69,6 +69,9 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, text in PLANTED.items() | dict.fromkeys(JUNK, '').items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
+    config = folder / 'setup.cfg'
+    group = 'mmyolox.extensions =\n'
+    config.write_text(config.read_text().replace(group, f'{group}    planted = mmyolox.projects.planted.head\n'))
     (folder / 'mmyolox/__init__.py').write_text('')  # importable without the dependencies
     return folder
 
@@ -127,6 +130,17 @@ def test_installed_project_imports(unpacked: Path) -> None:
     assert run_python('-ES', '-c', code, cwd=unpacked) == 'mmyolox.projects.planted.head'
 
 
+LIST_CONFIGS = (
+    'from mmyolox.extensions import config_folders; '
+    'print(*(path for folder in config_folders() for path in folder.glob("planted*.py")))'
+)
+
+
+def test_configs_of_an_installed_project_are_found(unpacked: Path) -> None:
+    config = unpacked / 'mmyolox/.mim/projects/planted/configs/planted_config.py'
+    assert run_python('-ES', '-c', LIST_CONFIGS, cwd=unpacked) == str(config)
+
+
 def test_pose_is_packed_as_a_package_with_its_configs(wheel: Path) -> None:
     names = {name for name in names_in(wheel) if 'yolox_pose' in name}
     modules = {path.name for path in (ROOT / 'projects/yolox_pose').glob('*.py')}
@@ -183,6 +197,9 @@ def test_editable_install_uses_the_source_tree(source: Path, tmp_path: Path) -> 
         'from mmyolox.projects.planted import head; print(head.__file__)'
     )
     assert Path(run_python('-ES', '-c', code, cwd=tmp_path)) == source / 'projects/planted/head.py'
+    code = f'import site; site.addsitedir({str(tmp_path / "site")!r}); {LIST_CONFIGS}'
+    config = source / 'projects/planted/configs/planted_config.py'
+    assert Path(run_python('-ES', '-c', code, cwd=tmp_path)) == config
     assert not (source / 'mmyolox/.mim').exists()  # mim would find every config twice
 
 
@@ -194,6 +211,8 @@ def test_metadata(unpacked: Path) -> None:
     requirements = [Requirement(text) for text in metadata.get_all('Requires-Dist')]
     assert {item.name for item in requirements if not item.marker} == {'numpy', 'torch'}
     assert set(metadata.get_all('Provides-Extra')) >= {'mmlab', 'dev'}
+    entry_points = next(unpacked.glob('*.dist-info/entry_points.txt')).read_text()
+    assert 'yolox_pose = mmyolox.projects.yolox_pose.checkpoints' in entry_points
     assert not [item for item in requirements if '<' in str(item.specifier)], 'upper caps'
 
 
