@@ -12,9 +12,10 @@ from mmyolox.errors import UserError
 from mmyolox.extensions import config_folders, load_extensions
 
 SOURCE = """
-from mmyolox.checkpoints.sources.base import Source, recognised_by, rename_all, register_source
+from mmyolox.checkpoints.sources.base import Source, recognised_by, register_source, rename_all
 
-register_source(Source('stranger', 'A stranger', recognised_by('strange.'), lambda weights: rename_all(weights, str)))
+recognises = recognised_by('strange.')
+register_source(Source('stranger', 'A stranger', recognises, lambda weights: rename_all(weights, str)))
 """
 
 

@@ -71,7 +71,9 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / name).write_text(text)
     config = folder / 'setup.cfg'
     group = 'mmyolox.extensions =\n'
-    config.write_text(config.read_text().replace(group, f'{group}    planted = mmyolox.projects.planted.head\n'))
+    config.write_text(
+        config.read_text().replace(group, f'{group}    planted = mmyolox.projects.planted.head\n')
+    )
     (folder / 'mmyolox/__init__.py').write_text('')  # importable without the dependencies
     return folder
 
