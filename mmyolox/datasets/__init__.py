@@ -1,10 +1,9 @@
 """Data sets, their samplers, pipelines and batches."""
 
 from . import transforms
-from .base import DetectionDataset
+from .base import DetectionDataset, SeededSampler, detection_datasets
 from .coco import YOLOXCocoDataset
-from .collate import tta_collate, yolox_collate
-from .sampler import SeededSampler, detection_datasets
+from .transforms.packing import tta_collate, yolox_collate
 from .voc import YOLOXVOCDataset
 
 __all__ = [

@@ -175,16 +175,17 @@ def check_files_exist(ann_file: str, what: str, folder: str, paths: Sequence[str
     by_folder: defaultdict[str, list[str]] = defaultdict(list)
     for path in paths:
         by_folder[os.path.dirname(path)].append(path)
-    absent = [path for parent, inside in by_folder.items() for path in _absent(parent, inside)]
+    listed = {parent: list_folder(parent) for parent in by_folder}
+    # `exists` has the last word: a file system may ignore case or normalise names.
+    absent = [
+        path
+        for parent, inside in by_folder.items()
+        for path in inside
+        if os.path.basename(path) not in listed[parent] and not os.path.exists(path)
+    ]
     if absent:
         names = first_few(os.path.relpath(path, folder or '.') for path in absent)
         raise UserError(f'{ann_file}: {len(absent)} of {len(paths)} {what} are not in {folder}: {names}')
-
-
-def _absent(folder: str, paths: Sequence[str]) -> list[str]:
-    listed = list_folder(folder)
-    # `exists` has the last word: a file system may ignore case or normalise names.
-    return [path for path in paths if os.path.basename(path) not in listed and not os.path.exists(path)]
 
 
 def list_folder(folder: str) -> set[str]:
@@ -220,23 +221,16 @@ def filter_entries(
     options = dict(filter_empty_gt=False, min_size=0) | dict(filter_cfg or {})
     empty = [options['filter_empty_gt'] and bool(entry['is_crowd'].all()) for entry in entries]
     small = [min(entry['width'], entry['height']) < options['min_size'] for entry in entries]
-    kept = [entry for entry, *reasons in zip(entries, empty, small, strict=True) if not any(reasons)]
+    kept = [entry for entry, *left_out in zip(entries, empty, small, strict=True) if not any(left_out)]
     report.filtered = {'without a box': sum(empty), f'smaller than {options["min_size"]} px': sum(small)}
-    _check_something_left(kept, report)
-    if len(kept) < len(entries):
-        print_log(f'{report.path}: {len(kept)} of {report.images} images used; {_reasons(report)}', 'current')
-    return kept
-
-
-def _reasons(report: AnnotationReport) -> str:
-    return ', '.join(f'{count} {reason}' for reason, count in report.filtered.items() if count)
-
-
-def _check_something_left(kept: Sequence[dict[str, Any]], report: AnnotationReport) -> None:
     # A file of background images only, beside others, is no mistake: it has no losses.
     if not report.boxes and (losses := report.losses()):
         raise UserError(f'{report.path}: no box is left to train on: {losses}')
+    reasons = ', '.join(f'{count} {reason}' for reason, count in report.filtered.items() if count)
     if not kept:
         raise UserError(
-            f'{report.path}: filter_cfg leaves none of {report.images} images to train on: {_reasons(report)}'
+            f'{report.path}: filter_cfg leaves none of {report.images} images to train on: {reasons}'
         )
+    if len(kept) < len(entries):
+        print_log(f'{report.path}: {len(kept)} of {report.images} images used; {reasons}', 'current')
+    return kept

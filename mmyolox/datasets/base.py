@@ -1,22 +1,28 @@
-"""What every detection data set of ours has: reproducible draws and patience with broken files."""
+"""What every detection data set of ours has: reproducible draws and patience with broken files.
+
+The sampler tells the data set which draws come next.
+"""
 
 import logging
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from mmengine.dataset import BaseDataset
+from mmengine.dataset import BaseDataset, DefaultSampler
 from mmengine.logging import print_log
 from numpy.typing import NDArray
 
+from mmyolox.deploy.letterbox import Size
 from mmyolox.errors import UserError
+from mmyolox.registry import DATA_SAMPLERS
 
 from .annotations import AnnotationReport, filter_entries
 from .canvas.images import UndecodableImageError
 from .canvas.scene import Sample
 from .image_cache import ImageCache
 from .shared_bytes import SharedBytes
+from .transforms.loading import LoadImage
 
 
 class DetectionDataset(BaseDataset):
@@ -24,25 +30,26 @@ class DetectionDataset(BaseDataset):
 
     Augmentations of a sample draw from ``results['rng']``, a generator keyed by the run's seed, the epoch and
     the sample's index. Results therefore depend neither on the number of workers or processes nor on where
-    a run was resumed. :class:`mmyolox.datasets.SeededSampler` says seed and epoch; without it the draws come
+    a run was resumed. :class:`SeededSampler` says seed and epoch; without it the draws come
     from NumPy's global state, which MMEngine seeds per worker.
 
     An image that does not decode during training is named once, and another sample takes its place.
 
     Args:
-        *args: of :class:`mmengine.dataset.BaseDataset`.
-        img_scale: the network's input (w, h) in pixels, which the pipeline's steps read; need not be square.
-        max_undecodable_ratio: share of the files that may turn out undecodable before training aborts.
-        backend_args: of :mod:`mmengine.fileio`, for annotation files.
+        *args: Of :class:`mmengine.dataset.BaseDataset`.
+        img_scale: The network's input (w, h) in pixels, which the pipeline's steps read as a
+            :class:`~mmyolox.deploy.letterbox.Size`. Need not be square.
+        max_undecodable_ratio: Share of the files that may turn out undecodable before training aborts.
+        backend_args: Of :mod:`mmengine.fileio`, for annotation files.
         image_cache: ``'ram'`` or ``'disk'`` keeps all decoded images, so that each is decoded once in a whole
             training (``--cfg-options train_dataloader.dataset.image_cache=ram``); for small data sets, see
             :class:`mmyolox.datasets.image_cache.ImageCache`.
-        image_cache_dir: folder for ``'disk'``; by default the system's for temporary files.
-        **kwargs: of :class:`mmengine.dataset.BaseDataset`.
+        image_cache_dir: Folder for ``'disk'``; by default the system's for temporary files.
+        **kwargs: Of :class:`mmengine.dataset.BaseDataset`.
 
     Attributes:
-        report: what the annotations held and what was left out; set by ``load_data_list``.
-        image_cache: the decoded images by ``sample_idx``, or None; there once the annotations are loaded.
+        report: What the annotations held and what was left out; set by ``load_data_list``.
+        image_cache: The decoded images by ``sample_idx``, or None; there once the annotations are loaded.
     """
 
     report: AnnotationReport
@@ -60,7 +67,10 @@ class DetectionDataset(BaseDataset):
         image_cache_dir: str | None = None,
         **kwargs: Any,
     ) -> None:
-        self.img_scale = _check_img_scale(img_scale)
+        sides = tuple(img_scale) if isinstance(img_scale, Sequence) else ()
+        if len(sides) != 2 or any(not isinstance(side, int) or side < 1 for side in sides):
+            raise UserError(f'img_scale={img_scale!r} must be (width, height), two whole numbers above 0')
+        self.img_scale = Size(*sides)
         self.max_undecodable_ratio = max_undecodable_ratio
         self.backend_args = backend_args
         if image_cache_dir is not None and image_cache != 'disk':
@@ -77,11 +87,16 @@ class DetectionDataset(BaseDataset):
         super().full_init()
         self._share_annotations()
         self._undecodable = SharedBytes(len(self))
-        kind, folder = self._image_cache
-        if kind is not None:
+        steps = self.pipeline.transforms
+        channels = next((step.channels for step in steps if isinstance(step, LoadImage)), None)
+        for step in steps:
+            if channels and hasattr(step, 'check_channels'):
+                step.check_channels(channels)
+        medium, folder = self._image_cache
+        if medium is not None:
             entries = (self.get_data_info(idx) for idx in range(len(self)))
-            sizes = [(entry['height'], entry['width']) for entry in entries]
-            self.image_cache = ImageCache(sizes, kind, folder)
+            sizes = [Size(entry['width'], entry['height']) for entry in entries]
+            self.image_cache = ImageCache(sizes, medium, folder, channels or 3)
 
     def filter_data(self) -> list[dict[str, Any]]:
         """Applies ``filter_cfg``, except in test mode."""
@@ -187,8 +202,26 @@ class DetectionDataset(BaseDataset):
             )
 
 
-def _check_img_scale(img_scale: Sequence[int]) -> tuple[int, int]:
-    scale = tuple(img_scale) if isinstance(img_scale, Sequence) else ()
-    if len(scale) != 2 or any(not isinstance(side, int) or side < 1 or side % 32 for side in scale):
-        raise UserError(f'img_scale={img_scale!r} must be (width, height), two positive multiples of 32')
-    return scale
+@DATA_SAMPLERS.register_module()
+class SeededSampler(DefaultSampler):
+    """MMEngine's ``DefaultSampler`` that also tells the data set the seed and the epoch.
+
+    With it, order and augmentations are functions of (seed, epoch) alone. Samples that
+    ``mmengine.dataset.RepeatDataset`` repeats within an epoch are repeated as they are: train for more
+    epochs instead.
+    """
+
+    def set_epoch(self, epoch: int) -> None:
+        """Says which epoch comes next; MMEngine's ``DistSamplerSeedHook`` calls it."""
+        super().set_epoch(epoch)
+        for dataset in detection_datasets(self.dataset):
+            dataset.set_draw_key(self.seed, epoch)
+
+
+def detection_datasets(dataset: Any) -> Iterator[DetectionDataset]:
+    """The data sets of ours inside a wrapper (``ConcatDataset``, ``ClassBalancedDataset``, ...)."""
+    if isinstance(dataset, DetectionDataset):
+        yield dataset
+    for inner in [*getattr(dataset, 'datasets', []), getattr(dataset, 'dataset', None)]:
+        if inner is not None:
+            yield from detection_datasets(inner)

@@ -1,24 +1,109 @@
 """Data sets annotated in Pascal VOC's format."""
 
 import logging
+import math
 import os.path as osp
+import xml.etree.ElementTree as ElementTree
 from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from mmengine.fileio import get_local_path, get_text
 from mmengine.logging import print_log
+from numpy.typing import NDArray
 
+from mmyolox.deploy.letterbox import Size
 from mmyolox.errors import UserError, did_you_mean, first_few
 from mmyolox.registry import DATASETS
 
 from .annotations import AnnotationReport, check_boxes, check_files_exist, configured_classes, list_folder
 from .base import DetectionDataset
-from .canvas.images import UndecodableImageError
-from .transforms.loading import read_image
-from .voc_xml import VocImage, read_voc_xml
+from .canvas.images import UndecodableImageError, read_image
 
-_IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.JPG', '.JPEG', '.png', '.PNG', '.bmp')
+_CORNERS = ('xmin', 'ymin', 'xmax', 'ymax')
+_IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.JPG', '.JPEG', '.png', '.PNG', '.bmp', '.npy')
+
+
+@dataclass(frozen=True)
+class VocImage:
+    """What a Pascal VOC annotation file says about its image, M objects.
+
+    Attributes:
+        filename: The ``<filename>`` entry, ``''`` where the file has none.
+        width: Pixels, 0 where the file does not say.
+        height: Pixels, 0 where the file does not say.
+        names: M class names, in the file's order.
+        bboxes: (M, 4) float32 xyxy in pixels of the image, as written: degenerate boxes are kept.
+        difficult: (M,) bool, the objects flagged ``difficult``.
+    """
+
+    filename: str
+    width: int
+    height: int
+    names: tuple[str, ...]
+    bboxes: NDArray[np.float32]
+    difficult: NDArray[np.bool_]
+
+
+def read_voc_xml(path: str | Path, *, one_based: bool = True) -> VocImage:
+    """Reads one Pascal VOC annotation file.
+
+    Args:
+        path: The XML file.
+        one_based: Subtract 1 from every coordinate. Pascal VOC counts pixels from 1; mmdet's
+            ``XMLDataset`` (3.x) subtracts 1 from all four corners too, so that boxes agree with it.
+
+    Returns:
+        The objects of the image. Coordinates keep their fraction if they have one (mmdet cuts it off).
+
+    Raises:
+        UserError: The file is missing, is not XML, or an object lacks its name or a corner, or holds
+            something that is no number.
+    """
+    root = _parse(Path(path))
+    objects = root.findall('object')
+    names = tuple((obj.findtext('name') or '').strip() for obj in objects)
+    if not all(names):
+        raise UserError(f'{path}: an <object> has no <name>')
+    boxes = [[_number(obj, f'bndbox/{corner}', path) for corner in _CORNERS] for obj in objects]
+    return VocImage(
+        filename=(root.findtext('filename') or '').strip(),
+        width=_pixels(root, 'size/width', path),
+        height=_pixels(root, 'size/height', path),
+        names=names,
+        bboxes=np.array(boxes, np.float32).reshape(-1, 4) - np.float32(one_based),
+        difficult=np.array([_number(obj, 'difficult', path, default=0) != 0 for obj in objects], np.bool_),
+    )
+
+
+def _parse(path: Path) -> ElementTree.Element:
+    try:
+        return ElementTree.parse(path).getroot()
+    except FileNotFoundError:
+        raise UserError(f'{path}: annotation file not found') from None
+    except OSError as error:
+        raise UserError(f'{path}: cannot be read ({error.strerror})') from None
+    except (ElementTree.ParseError, LookupError, ValueError) as error:  # the latter two: an odd encoding
+        raise UserError(f'{path}: not a valid XML file ({error})') from None
+
+
+def _pixels(root: ElementTree.Element, tag: str, path: str | Path) -> int:
+    value = _number(root, tag, path, default=0)
+    if not math.isfinite(value):
+        raise UserError(f'{path}: <{tag}> holds {value}, a number of pixels is needed')
+    return int(value)
+
+
+def _number(element: ElementTree.Element, tag: str, path: str | Path, default: float | None = None) -> float:
+    text = (element.findtext(tag) or '').strip()
+    if not text and default is not None:
+        return default
+    try:
+        return float(text)
+    except ValueError:
+        raise UserError(f'{path}: <{tag}> of <{element.tag}> holds {text!r}, a number is needed') from None
 
 
 @DATASETS.register_module()
@@ -70,23 +155,6 @@ class YOLOXVOCDataset(DetectionDataset):
 
     def load_data_list(self) -> list[dict[str, Any]]:
         """Reads the split file and the annotation of each of its images; see the class for the entries."""
-        self._set_metainfo()
-        names = self._read_split()
-        self.report = AnnotationReport(self.ann_file, images=len(names))
-        paths = self._image_paths(names)
-        if not self.backend_args:
-            xml_paths = [self._xml_path(name) for name in names]
-            check_files_exist(self.ann_file, 'images', self._folder(self.img_subdir), paths)
-            check_files_exist(self.ann_file, 'annotations', self._folder(self.ann_subdir), xml_paths)
-        data_list = [self._entry(name, path) for name, path in zip(names, paths, strict=True)]
-        self._check_classes(data_list)
-        self.report.log()
-        return data_list
-
-    def _folder(self, subdir: str) -> str:
-        return osp.join(self.data_prefix.get('sub_data_root', self.data_root or ''), subdir)
-
-    def _set_metainfo(self) -> None:
         standard: tuple[str, ...] = self.METAINFO['classes']
         classes = configured_classes(self._metainfo) or standard
         root = self.data_prefix.get('sub_data_root', '')
@@ -94,6 +162,25 @@ class YOLOXVOCDataset(DetectionDataset):
         # mmdet prints the 20 standard names for a set of this type, whatever `classes` says.
         self._metainfo.update(classes=classes, dataset_type=year if classes == standard else None)
         self._labels = {name: label for label, name in enumerate(classes)}
+        names = self._read_split()
+        self.report = AnnotationReport(self.ann_file, images=len(names))
+        img_folder, ann_folder = self._folder(self.img_subdir), self._folder(self.ann_subdir)
+        listed = set() if self.backend_args else list_folder(img_folder)
+        suffixes = [
+            next((suffix for suffix in _IMAGE_SUFFIXES if name + suffix in listed), '.jpg') for name in names
+        ]
+        paths = [osp.join(img_folder, name + suffix) for name, suffix in zip(names, suffixes, strict=True)]
+        xml_paths = [osp.join(ann_folder, f'{name}.xml') for name in names]
+        if not self.backend_args:
+            check_files_exist(self.ann_file, 'images', img_folder, paths)
+            check_files_exist(self.ann_file, 'annotations', ann_folder, xml_paths)
+        data_list = [self._entry(*files) for files in zip(names, paths, xml_paths, strict=True)]
+        self._check_classes(data_list)
+        self.report.log()
+        return data_list
+
+    def _folder(self, subdir: str) -> str:
+        return osp.join(self.data_prefix.get('sub_data_root', self.data_root or ''), subdir)
 
     def _read_split(self) -> list[str]:
         """The image names in the split file."""
@@ -118,45 +205,29 @@ class YOLOXVOCDataset(DetectionDataset):
             raise UserError(f'{path}: images listed more than once: {first_few(repeated)}')
         return names
 
-    def _image_paths(self, names: list[str]) -> list[str]:
-        folder = self._folder(self.img_subdir)
-        listed = set() if self.backend_args else list_folder(folder)
-        suffixes = [
-            next((suffix for suffix in _IMAGE_SUFFIXES if name + suffix in listed), '.jpg') for name in names
-        ]
-        return [osp.join(folder, name + suffix) for name, suffix in zip(names, suffixes, strict=True)]
-
-    def _xml_path(self, name: str) -> str:
-        return osp.join(self._folder(self.ann_subdir), f'{name}.xml')
-
-    def _entry(self, name: str, img_path: str) -> dict[str, Any]:
-        with get_local_path(self._xml_path(name), backend_args=self.backend_args) as path:
+    def _entry(self, name: str, img_path: str, xml_path: str) -> dict[str, Any]:
+        with get_local_path(xml_path, backend_args=self.backend_args) as path:
             voc = read_voc_xml(path, one_based=self.one_based)
-        width, height = self._size(voc, img_path)
+        size = Size(voc.width, voc.height)
+        if min(size) <= 0:
+            try:
+                size = Size.of_shape(read_image(img_path, backend_args=self.backend_args).shape)
+            except UndecodableImageError as error:
+                raise UserError(f'{error}, and its annotation does not give its size') from None
         known = np.array([label in self._labels for label in voc.names], np.bool_)
         self.report.other_classes.update(label for label in voc.names if label not in self._labels)
-        check = check_boxes(voc.bboxes[known], np.array([width, height]))
+        check = check_boxes(voc.bboxes[known], np.array(size))
         keep = self.report.record(check, [name] * int(known.sum()))
         labels = np.array([self._labels[label] for label in voc.names if label in self._labels], np.int64)
         return dict(
             img_id=name,
             img_path=img_path,
-            height=height,
-            width=width,
+            height=size.height,
+            width=size.width,
             bboxes=check.bboxes[keep],
             labels=labels[keep],
             is_crowd=voc.difficult[known][keep],
         )
-
-    def _size(self, voc: VocImage, img_path: str) -> tuple[int, int]:
-        """Width and height, pixels; the image is decoded where the XML does not say."""
-        if voc.width > 0 and voc.height > 0:
-            return voc.width, voc.height
-        try:
-            height, width = read_image(img_path, backend_args=self.backend_args).shape[:2]
-        except UndecodableImageError as error:
-            raise UserError(f'{error}, and its annotation does not give its size') from None
-        return width, height
 
     def _check_classes(self, data_list: list[dict[str, Any]]) -> None:
         """Looks for misspelt classes, since a VOC folder has no list of its own."""

@@ -19,7 +19,7 @@ import numpy as np
 from mmengine.logging import print_log
 from numpy.typing import NDArray
 
-from mmyolox.datasets.coco_file import CocoAnnotations
+from mmyolox.datasets.coco import CocoAnnotations
 
 Entry = dict[str, Any]
 

@@ -11,7 +11,7 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 from numpy.typing import NDArray
 
-from mmyolox.datasets.coco_file import read_coco
+from mmyolox.datasets.coco import read_coco
 from mmyolox.errors import UserError, did_you_mean
 from mmyolox.registry import METRICS
 from mmyolox.utils.files import atomic_write

@@ -39,7 +39,9 @@ class YOLOXBatchHSV(nn.Module):
         """Shifts images (B, 3, H, W) float32, BGR 0-255."""
         if inputs.shape[1] != 3:
             raise UserError(f'YOLOXBatchHSV needs images in colour; these have {inputs.shape[1]} channel(s)')
-        return shift_hsv(inputs, _to_device(self.draw_gains(len(inputs)), inputs.device)), data_samples
+        return shift_hsv_of_batch(
+            inputs, _to_device(self.draw_gains(len(inputs)), inputs.device)
+        ), data_samples
 
     def draw_gains(self, batch_size: int) -> NDArray[np.float32]:
         """Whole shifts (B, 3) of hue, saturation and value for this iteration."""
@@ -49,8 +51,8 @@ class YOLOXBatchHSV(nn.Module):
         )
 
 
-def shift_hsv(images: Tensor, gains: Tensor) -> Tensor:
-    """Shifts images as :func:`mmyolox.datasets.transforms.color.shift_hsv`, each by its own gains.
+def shift_hsv_of_batch(images: Tensor, gains: Tensor) -> Tensor:
+    """Shifts images as :func:`mmyolox.datasets.transforms.augmentations.shift_hsv`, each by its own gains.
 
     Args:
         images: (B, 3, H, W) float32 BGR, whole grey levels 0-255.

@@ -10,11 +10,11 @@ import numpy as np
 from mmengine.logging import print_log
 from numpy.typing import NDArray
 
-from mmyolox.datasets.coco_file import CocoAnnotations, Entry
+from mmyolox.datasets.coco import CocoAnnotations, Entry
 from mmyolox.errors import UserError, first_few
 
-from .keypoints import without_outliers
 from .skeleton import Skeleton
+from .transforms import without_outliers
 
 _REMEDY = "this is a detection file; take the data set's keypoint file (COCO's person_keypoints_*.json)"
 

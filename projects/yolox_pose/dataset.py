@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmyolox.datasets import YOLOXCocoDataset
-from mmyolox.datasets.coco_file import CocoAnnotations, Entry
+from mmyolox.datasets.coco import CocoAnnotations, Entry
 from mmyolox.registry import DATASETS
 
 from .annotations import class_keypoints, read_keypoints
@@ -33,7 +33,7 @@ class YOLOXPoseCocoDataset(YOLOXCocoDataset):
     error; see :mod:`.annotations`.
 
     Attributes:
-        skeleton: set by the loading.
+        skeleton: Set by the loading.
 
     Raises:
         UserError: The annotation file or images are missing or at fault, keypoints cannot be read, or the
@@ -42,8 +42,9 @@ class YOLOXPoseCocoDataset(YOLOXCocoDataset):
 
     skeleton: Skeleton
 
-    def _set_classes(self, file: CocoAnnotations, classes: Sequence[str]) -> None:
-        super()._set_classes(file, classes)
+    def set_classes(self, file: CocoAnnotations, classes: Sequence[str]) -> None:
+        """Completes ``metainfo`` for ``classes`` and the skeleton."""
+        super().set_classes(file, classes)
         self.skeleton = Skeleton.of(self._metainfo.get('skeleton') or read_skeleton(file.path))
         name = self._metainfo.get('dataset_name', Path(file.path).stem)
         self._metainfo.update(
@@ -52,25 +53,21 @@ class YOLOXPoseCocoDataset(YOLOXCocoDataset):
             class_keypoints=class_keypoints(file, classes, self.skeleton),
         )
 
-    def _configured(self, file: CocoAnnotations) -> list[Entry]:
+    def select_annotations(self, file: CocoAnnotations) -> list[Entry]:
         """The annotations of the configured classes, ``keypoints`` as arrays (K, 3) float32."""
-        annotations = super()._configured(file)
+        annotations = super().select_annotations(file)
         keypoints_of = dict(zip(self._metainfo['cat_ids'], self._metainfo['class_keypoints'], strict=True))
         keypoints = read_keypoints(file, annotations, keypoints_of, len(self.skeleton.names))
-        return [a | dict(keypoints=points) for a, points in zip(annotations, keypoints, strict=True)]
+        return [a | dict(keypoints=array) for a, array in zip(annotations, keypoints, strict=True)]
 
-    def _instances(self, annotations: Sequence[Entry], bboxes: NDArray[np.float32]) -> dict[str, Any]:
+    def instance_arrays(self, annotations: Sequence[Entry], bboxes: NDArray[np.float32]) -> dict[str, Any]:
         """The arrays of one image's M instances; see the class."""
         shape = (len(annotations), len(self.skeleton.names), 3)
-        return super()._instances(annotations, bboxes) | dict(
+        annotated = [a['area'] if isinstance(a.get('area'), int | float) else 0 for a in annotations]
+        areas = np.array(annotated, np.float32)
+        is_usable = np.isfinite(areas) & (areas > 0)
+        return super().instance_arrays(annotations, bboxes) | dict(
             keypoints=np.array([a['keypoints'] for a in annotations], np.float32).reshape(shape),
-            areas=_areas(annotations, bboxes),
+            areas=np.where(is_usable, areas, (bboxes[:, 2:] - bboxes[:, :2]).prod(axis=1)),
             id=[a['id'] for a in annotations],
         )
-
-
-def _areas(annotations: Sequence[Entry], bboxes: NDArray[np.float32]) -> NDArray[np.float32]:
-    given = [a['area'] if isinstance(a.get('area'), int | float) else 0 for a in annotations]
-    areas = np.array(given, np.float32)
-    is_usable = np.isfinite(areas) & (areas > 0)
-    return np.where(is_usable, areas, (bboxes[:, 2:] - bboxes[:, :2]).prod(axis=1))

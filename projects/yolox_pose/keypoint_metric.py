@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mmyolox.datasets.coco_file import CocoAnnotations
+from mmyolox.datasets.coco import CocoAnnotations
 from mmyolox.errors import UserError
 from mmyolox.evaluation.coco_curves import Comparison, Entry
 from mmyolox.evaluation.coco_metric import YOLOXCocoMetric

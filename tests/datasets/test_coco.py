@@ -186,8 +186,8 @@ def test_indices_and_class_balancing(make):
 
 def test_more_arrays_can_be_added_per_image(make):
     class WithAreas(YOLOXCocoDataset):
-        def _instances(self, annotations, bboxes):
-            return super()._instances(annotations, bboxes) | dict(
+        def instance_arrays(self, annotations, bboxes):
+            return super().instance_arrays(annotations, bboxes) | dict(
                 area=np.array([ann['area'] for ann in annotations])
             )
 

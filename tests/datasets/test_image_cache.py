@@ -24,15 +24,16 @@ from mmyolox.datasets.transforms import (
     YOLOXHSVRandomAug,
     YOLOXMixUp,
 )
+from mmyolox.deploy.letterbox import Size
 from mmyolox.errors import UserError
 from tests.datasets.small_sets import open_coco, write_coco
 
-SIZES = [(4, 6), (1, 1), (3, 3)]
+SIZES = [Size(6, 4), Size(1, 1), Size(3, 3)]
 
 
 def pictures(sizes=SIZES):
     rng = np.random.default_rng(0)
-    return [rng.integers(0, 256, (*size, 3), dtype=np.uint8) for size in sizes]
+    return [rng.integers(0, 256, (*size.shape_hw, 3), dtype=np.uint8) for size in sizes]
 
 
 def recipe():
@@ -155,7 +156,7 @@ def test_pixels_need_not_be_contiguous():
     ],
 )
 def test_other_shapes_are_not_kept_but_counted(log, pixels, said):
-    cache, images = ImageCache([(4, 6), *SIZES], 'ram'), pictures()
+    cache, images = ImageCache([Size(6, 4), *SIZES], 'ram'), pictures()
     cache.put(0, pixels)
     cache.put(0, pixels)
     # Also nothing that fits any more: all processes see the same of an image.
@@ -216,10 +217,10 @@ def test_no_images_at_all():
 
 def test_what_does_not_fit_in_memory_is_refused(monkeypatch):
     monkeypatch.setattr('mmyolox.datasets.image_cache.available_memory', lambda: 10_000_000_000)
-    ImageCache([(1000, 1000)] * 2600, 'ram')
+    ImageCache([Size(1000, 1000)] * 2600, 'ram')
     gc.collect()
     with pytest.raises(UserError) as caught:
-        ImageCache([(1000, 1000)] * 2700, 'ram')
+        ImageCache([Size(1000, 1000)] * 2700, 'ram')
     assert str(caught.value) == (
         "image_cache='ram' needs 8.1 GB for 2700 images, but may take 80% of the 10.0 GB free of memory; "
         "set image_cache='disk' or None"
@@ -229,10 +230,10 @@ def test_what_does_not_fit_in_memory_is_refused(monkeypatch):
 def test_what_does_not_fit_on_the_disk_is_refused(monkeypatch, tmp_path):
     usage = type('Usage', (), dict(free=10_000_000_000))
     monkeypatch.setattr('mmyolox.datasets.image_cache.shutil.disk_usage', lambda folder: usage)
-    ImageCache([(1000, 1000)] * 2600, 'disk', str(tmp_path))
+    ImageCache([Size(1000, 1000)] * 2600, 'disk', str(tmp_path))
     gc.collect()
     with pytest.raises(UserError) as caught:
-        ImageCache([(1000, 1000)] * 2700, 'disk', str(tmp_path))
+        ImageCache([Size(1000, 1000)] * 2700, 'disk', str(tmp_path))
     assert str(caught.value) == (
         "image_cache='disk' needs 8.1 GB for 2700 images, but may take 80% of the 10.0 GB free in "
         f'{tmp_path}; set image_cache_dir to a folder with more space, or image_cache=None'
@@ -242,22 +243,22 @@ def test_what_does_not_fit_on_the_disk_is_refused(monkeypatch, tmp_path):
 def test_every_process_of_the_machine_counts(monkeypatch):
     monkeypatch.setattr('mmyolox.datasets.image_cache.available_memory', lambda: 10_000_000_000)
     monkeypatch.setenv('LOCAL_WORLD_SIZE', '4')
-    ImageCache([(1000, 1000)] * 600, 'ram')
+    ImageCache([Size(1000, 1000)] * 600, 'ram')
     gc.collect()
     with pytest.raises(UserError, match=r'needs 8\.4 GB for 700 images in each of 4 processes, but'):
-        ImageCache([(1000, 1000)] * 700, 'ram')
+        ImageCache([Size(1000, 1000)] * 700, 'ram')
 
 
 def test_caches_that_will_fill_count(monkeypatch):
     monkeypatch.setattr('mmyolox.datasets.image_cache.available_memory', lambda: 10_000_000_000)
-    first = ImageCache([(1000, 1000)] * 2000, 'ram')
+    first = ImageCache([Size(1000, 1000)] * 2000, 'ram')
     # A cache on the disk takes nothing of the memory.
-    on_disk = ImageCache([(1000, 1000)] * 100, 'disk')
+    on_disk = ImageCache([Size(1000, 1000)] * 100, 'disk')
     with pytest.raises(UserError, match=r'needs 9\.0 GB for 1000 images, 6\.0 GB for other caches, but'):
-        ImageCache([(1000, 1000)] * 1000, 'ram')
+        ImageCache([Size(1000, 1000)] * 1000, 'ram')
     del first, on_disk
     gc.collect()
-    ImageCache([(1000, 1000)] * 1000, 'ram')
+    ImageCache([Size(1000, 1000)] * 1000, 'ram')
 
 
 @pytest.mark.parametrize(

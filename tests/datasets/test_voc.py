@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from mmyolox.datasets import YOLOXVOCDataset
-from mmyolox.datasets.voc_xml import read_voc_xml
+from mmyolox.datasets.voc import read_voc_xml
 from mmyolox.errors import UserError
 from mmyolox.registry import DATASETS
 

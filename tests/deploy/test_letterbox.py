@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from mmyolox.datasets.transforms import Letterbox, Sample, begin_scene
-from mmyolox.deploy.letterbox import fitted_size, letterbox, resize
+from mmyolox.deploy.letterbox import Size, fitted_size, letterbox, resize
 
 
 def by_transform(image: np.ndarray, size: tuple[int, int]) -> dict:
     """The sample after our own transform."""
-    return Letterbox().transform(begin_scene(Sample(img_scale=size[::-1]), image))
+    return Letterbox().transform(begin_scene(Sample(img_scale=Size.of_shape(size)), image))
 
 
 @pytest.mark.parametrize('seed', range(8))

@@ -8,6 +8,7 @@ import pytest
 from mmyolox.datasets.canvas.geometry import fit_matrix
 from mmyolox.datasets.transforms import Letterbox, Sample, begin_scene
 from mmyolox.deploy import ModelInfo
+from mmyolox.deploy.letterbox import Size
 from mmyolox.export.preprocess import letterbox_graph
 from tests.export.models import (
     assert_agree,
@@ -32,7 +33,7 @@ def photographs(count, height, width, channels=3, seed=0):
 
 def letterboxed(image, size):
     """What the test pipeline makes of an image for an input ``size`` (h, w): (h, w, channels) uint8."""
-    return Letterbox()(begin_scene(Sample(img_scale=size[::-1]), image))['img']
+    return Letterbox()(begin_scene(Sample(img_scale=Size.of_shape(size)), image))['img']
 
 
 def apply(images, size, channels=3, batch='batch', opset=17):
@@ -54,7 +55,9 @@ def test_equals_the_transform(shape, size, opset):
     apart = np.abs(inputs.transpose(0, 2, 3, 1) - wanted)
     assert apart.max() <= 1
     assert (apart > 0).mean() < 0.2
-    np.testing.assert_allclose(scale, fit_matrix(shape[::-1], size[::-1]).diagonal()[:2], rtol=1e-6)
+    np.testing.assert_allclose(
+        scale, fit_matrix(Size.of_shape(shape), Size.of_shape(size)).diagonal()[:2], rtol=1e-6
+    )
     assert limit.tolist() == [shape[1], shape[0]]
 
 
@@ -63,7 +66,7 @@ def test_sides_for_all_shapes():
     for height in range(1, 700, 23):
         for width in (1, 2, 5, 77, 416, 600, 640):
             scale = apply(np.zeros((1, height, width, 1), np.uint8), (416, 320), channels=1)[1]
-            matrix = fit_matrix((width, height), (320, 416))
+            matrix = fit_matrix(Size(width, height), Size(320, 416))
             np.testing.assert_allclose(scale, matrix.diagonal()[:2], rtol=1e-6)
 
 
@@ -93,7 +96,7 @@ def test_detections_in_pixels_of_the_images(tmp_path):
         images = photographs(count, height // 8, width // 8).repeat(8, axis=1).repeat(8, axis=2)
         found = run(path, images)
         inputs = apply(images, (96, 64))[0]
-        matrix = fit_matrix((width, height), (64, 96))
+        matrix = fit_matrix(Size(width, height), Size(64, 96))
         wanted = expected_detections(model, inputs, matrix, (height, width))
         assert found['num'].min() > 0
         assert_agree(found, wanted)

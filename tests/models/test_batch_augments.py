@@ -9,10 +9,10 @@ import torch
 import torch.nn.functional as F
 
 from mmyolox.datasets.transforms import YOLOXHSVRandomAug
-from mmyolox.datasets.transforms.color import shift_hsv as shift_hsv_by_opencv
+from mmyolox.datasets.transforms.augmentations import shift_hsv
 from mmyolox.errors import UserError
 from mmyolox.models import YOLOXBatchFlip, YOLOXBatchHSV, YOLOXBatchSyncRandomResize
-from mmyolox.models.batch_augments import shift_hsv
+from mmyolox.models.batch_augments import shift_hsv_of_batch
 from mmyolox.registry import MODELS
 from tests.models.batches import make_batch, set_run
 
@@ -54,8 +54,8 @@ def as_pixels(batch):
 
 def test_hsv_is_opencvs():
     images = pictures(len(GAINS))
-    found = as_pixels(shift_hsv(as_batch(images), torch.tensor(GAINS).float()))
-    wanted = np.stack([shift_hsv_by_opencv(*pair) for pair in zip(images, *np.array(GAINS).T, strict=True)])
+    found = as_pixels(shift_hsv_of_batch(as_batch(images), torch.tensor(GAINS).float()))
+    wanted = np.stack([shift_hsv(*pair) for pair in zip(images, *np.array(GAINS).T, strict=True)])
     differences = np.abs(found - wanted)
     # OpenCV cuts decimals off: where the exact level is whole, a float's last bit decides.
     assert differences.max() <= 1
@@ -65,15 +65,15 @@ def test_hsv_is_opencvs():
 def test_every_colour_with_some_steps():
     levels = np.arange(0, 256, 5, dtype=np.uint8)
     image = np.stack(np.meshgrid(levels, levels, levels), axis=-1).reshape(1, 52, -1, 3)
-    found = as_pixels(shift_hsv(as_batch(image), torch.tensor([[4.0, 17.0, -9.0]])))
-    differences = np.abs(found[0] - shift_hsv_by_opencv(image[0], 4, 17, -9))
+    found = as_pixels(shift_hsv_of_batch(as_batch(image), torch.tensor([[4.0, 17.0, -9.0]])))
+    differences = np.abs(found[0] - shift_hsv(image[0], 4, 17, -9))
     assert differences.max() <= 1
     assert differences.mean() < 0.01
 
 
 def test_images_without_a_shift_are_the_same():
     images = as_batch(pictures(3))
-    found = shift_hsv(images, torch.tensor([[0.0, 0, 0], [1, 0, 0], [0, 0, 0]]))
+    found = shift_hsv_of_batch(images, torch.tensor([[0.0, 0, 0], [1, 0, 0], [0, 0, 0]]))
     assert torch.equal(found[0], images[0])
     assert torch.equal(found[2], images[2])
     assert not torch.equal(found[1], images[1])
@@ -83,15 +83,15 @@ def test_images_without_a_shift_are_the_same():
 def test_hsv_keeps_strides_and_leaves_its_input_alone(memory_format):
     images = as_batch(pictures(2)).contiguous(memory_format=memory_format)
     before = images.clone()
-    found = shift_hsv(images, torch.tensor([[3.0, -20.0, 10.0]] * 2))
+    found = shift_hsv_of_batch(images, torch.tensor([[3.0, -20.0, 10.0]] * 2))
     assert found.is_contiguous(memory_format=memory_format)
     assert torch.equal(images, before)
 
 
 def test_hsv_compiles_without_a_break():
     images, gains = as_batch(pictures(3)), torch.tensor(GAINS[:3]).float()
-    compiled = torch.compile(shift_hsv, fullgraph=True, backend='aot_eager')
-    assert torch.equal(compiled(images, gains), shift_hsv(images, gains))
+    compiled = torch.compile(shift_hsv_of_batch, fullgraph=True, backend='aot_eager')
+    assert torch.equal(compiled(images, gains), shift_hsv_of_batch(images, gains))
 
 
 @pytest.mark.parametrize('deltas', [(5, 30, 30), (0, 0, 0), (18, 70, 40)])
@@ -127,7 +127,7 @@ def test_annotations_are_passed_through():
     inputs = as_batch(pictures(2))
     images, found = YOLOXBatchHSV()(inputs, samples)
     assert found is samples
-    assert torch.equal(images, shift_hsv(inputs, torch.from_numpy(YOLOXBatchHSV().draw_gains(2))))
+    assert torch.equal(images, shift_hsv_of_batch(inputs, torch.from_numpy(YOLOXBatchHSV().draw_gains(2))))
 
 
 # Flip

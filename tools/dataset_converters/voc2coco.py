@@ -117,7 +117,7 @@ def read_record(
     Returns:
         None, and a line in the report, if the XML or the image is missing or broken.
     """
-    from mmyolox.datasets.voc_xml import read_voc_xml
+    from mmyolox.datasets.voc import read_voc_xml
 
     xml = root / 'Annotations' / f'{image_id}.xml'
     if file_name is None:

@@ -1,14 +1,19 @@
 """The steps of a pipeline: ordinary registered MMCV-style transforms that share one lazy picture."""
 
-from mmyolox.datasets.canvas.images import UndecodableImageError
+from mmyolox.datasets.canvas.images import UndecodableImageError, read_image
 from mmyolox.datasets.canvas.scene import Sample, Scene
 
-from .color import YOLOXHSVRandomAug
-from .formatting import FilterAnnotations, PackDetInputs
-from .geometric import Letterbox, RandomAffine, RandomFlip
-from .loading import LoadAnnotations, LoadImage, begin_scene, read_image
-from .mixing import Mosaic, YOLOXMixUp
-from .recent import RecentSamples
+from .augmentations import (
+    Letterbox,
+    Mosaic,
+    RandomAffine,
+    RandomFlip,
+    RecentSamples,
+    YOLOXHSVRandomAug,
+    YOLOXMixUp,
+)
+from .loading import LoadAnnotations, LoadImage, begin_scene
+from .packing import FilterAnnotations, PackDetInputs
 
 __all__ = [
     'FilterAnnotations',

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from mmyolox.datasets.transforms import Sample, begin_scene
+from mmyolox.deploy.letterbox import Size
 from mmyolox.projects.yolox_pose.dataset import YOLOXPoseCocoDataset
 from mmyolox.projects.yolox_pose.skeleton import Skeleton
 from mmyolox.projects.yolox_pose.transforms import LoadPoseAnnotations
@@ -146,5 +147,5 @@ def load_pose(results, ignore_crowd=False):
 
 def pose_sample(album, idx=0, rng=None, img_scale=(96, 64), ignore_crowd=False):
     """Sample ``idx`` of an album after loading."""
-    sample = Sample(album.get_data_info(idx), dataset=album, rng=rng, img_scale=img_scale)
+    sample = Sample(album.get_data_info(idx), dataset=album, rng=rng, img_scale=Size(*img_scale))
     return load_pose(sample, ignore_crowd)

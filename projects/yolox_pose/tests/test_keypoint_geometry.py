@@ -14,11 +14,12 @@ from mmyolox.datasets.canvas.geometry import (
     transform_bboxes,
     translation,
 )
+from mmyolox.deploy.letterbox import Size
 from mmyolox.projects.yolox_pose.batch_augments import flip_keypoints, scale_keypoints
-from mmyolox.projects.yolox_pose.keypoints import map_areas, map_keypoints, without_outliers
 from mmyolox.projects.yolox_pose.tests.files import SWAPPED, people_in
+from mmyolox.projects.yolox_pose.transforms import map_areas, map_keypoints, without_outliers
 
-SIZE = (80, 60)
+SIZE = Size(80, 60)
 TRANSPOSE = np.array([[0.0, 1, 0], [1, 0, 0], [0, 0, 1]])
 
 

@@ -14,6 +14,7 @@ from mmyolox.datasets.transforms import (
     RandomFlip,
     YOLOXMixUp,
 )
+from mmyolox.deploy.letterbox import Size
 from mmyolox.projects.yolox_pose.tests.files import (
     SWAPPED,
     PoseAlbum,
@@ -25,7 +26,7 @@ from mmyolox.projects.yolox_pose.tests.files import (
 from mmyolox.projects.yolox_pose.transforms import LoadPoseAnnotations, PackPoseInputs
 from mmyolox.registry import TRANSFORMS
 
-SCALE = (96, 64)
+SCALE = Size(96, 64)
 SIZES = ((70, 40), (30, 90), (64, 64), (120, 50))
 COUNTS = (4, 3, 0, 5)
 

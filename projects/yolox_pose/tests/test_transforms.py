@@ -13,12 +13,13 @@ from mmyolox.datasets.transforms import (
     RecentSamples,
     YOLOXMixUp,
 )
-from mmyolox.datasets.transforms.geometric import move_sample
+from mmyolox.datasets.transforms.augmentations import move_sample
+from mmyolox.deploy.letterbox import Size
 from mmyolox.projects.yolox_pose.tests import reference
 from mmyolox.projects.yolox_pose.tests.files import NAMES, PoseAlbum, load_pose, pose_sample
 from mmyolox.projects.yolox_pose.transforms import PackPoseInputs
 
-SCALE = (96, 64)
+SCALE = Size(96, 64)
 SIZES = ((70, 40), (30, 90), (64, 64), (120, 50), (20, 20), (41, 97))
 COUNTS = (4, 3, 0, 5, 1, 6)
 
@@ -175,7 +176,7 @@ def test_what_a_tile_of_a_mosaic_lost_does_not_come_back():
     first = [[0, 0, 0], [0, 0, 0], [42, 28, 2], [12, 8, 1], [0, 0, 0]]
     assert results['gt_keypoints'][0].tolist() == first
     # All four pictures' canvases were cut; a look beyond shows grey.
-    results = move_sample(results, translation(60, 40), (300, 200))
+    results = move_sample(results, translation(60, 40), Size(300, 200))
     first = [[0, 0, 0], [0, 0, 0], [102, 68, 2], [72, 48, 1], [0, 0, 0]]
     assert results['gt_keypoints'][0].tolist() == first
 

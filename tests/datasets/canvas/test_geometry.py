@@ -19,6 +19,7 @@ from mmyolox.datasets.canvas.geometry import (
     transform_points,
     translation,
 )
+from mmyolox.deploy.letterbox import Size
 
 
 @pytest.mark.parametrize(
@@ -150,8 +151,10 @@ def test_axis_aligned(matrix, wanted):
     ],
 )
 def test_fit(source, target, wanted):
-    np.testing.assert_allclose(fit_matrix(source, target) @ [*source, 1], [*wanted, 1], atol=1e-9)
-    assert (fit_matrix(source, target) @ [0, 0, 1]).tolist() == [0, 0, 1]
+    np.testing.assert_allclose(
+        fit_matrix(Size(*source), Size(*target)) @ [*source, 1], [*wanted, 1], atol=1e-9
+    )
+    assert (fit_matrix(Size(*source), Size(*target)) @ [0, 0, 1]).tolist() == [0, 0, 1]
 
 
 def test_fit_rounds_like_megvii():
@@ -161,4 +164,6 @@ def test_fit_rounds_like_megvii():
         ratio = min(target[0] / source[0], target[1] / source[1])
         # Rounded first to where float error does not decide between a whole number and the one below.
         wanted = [int(round(side * ratio, 6)) for side in source]
-        np.testing.assert_allclose(fit_matrix(source, target) @ [*source, 1], [*wanted, 1], atol=1e-9)
+        np.testing.assert_allclose(
+            fit_matrix(Size(*source), Size(*target)) @ [*source, 1], [*wanted, 1], atol=1e-9
+        )

@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 
 from mmyolox.datasets.canvas.geometry import horizontal_flip, rotation, scaling, translation
-from mmyolox.datasets.canvas.images import EncodedJpeg, Pixels
-from mmyolox.datasets.canvas.jpeg import read_jpeg_header
+from mmyolox.datasets.canvas.images import EncodedJpeg, Pixels, read_jpeg_header
 from mmyolox.datasets.transforms import Scene, UndecodableImageError
+from mmyolox.deploy.letterbox import Size
 from tests.datasets.transforms.pictures import smooth
 
-SIZE = (203, 150)
+SIZE = Size(203, 150)
 
 
 def encode(pixels=None, quality=95):
@@ -45,21 +45,23 @@ def test_pixels_are_the_decoders(channels, flag):
 
 def test_nothing_is_decoded_before_it_is_drawn(decodes):
     source = open_jpeg()
-    scene = Scene.showing(source).moved(translation(500, 0), (400, 300))
+    scene = Scene.showing(source).moved(translation(500, 0), Size(400, 300))
     assert (scene.render() == 114).all()
     assert source.size == SIZE
     assert decodes == []
-    scene = Scene.showing(source).moved(scaling(2, 2), (400, 300))
+    scene = Scene.showing(source).moved(scaling(2, 2), Size(400, 300))
     scene.render()
-    scene.moved(horizontal_flip(400), (400, 300)).render()
+    scene.moved(horizontal_flip(400), Size(400, 300)).render()
     assert decodes == [cv2.IMREAD_COLOR]
 
 
 def test_what_a_canvas_cut_off_is_not_decoded(decodes):
     tile = (
-        Scene.showing(open_jpeg()).moved(translation(300, 0), (400, 300)).moved(translation(-450, 0), (9, 9))
+        Scene.showing(open_jpeg())
+        .moved(translation(300, 0), Size(400, 300))
+        .moved(translation(-450, 0), Size(9, 9))
     )
-    tile.moved(translation(20, 0), (400, 300)).render()
+    tile.moved(translation(20, 0), Size(400, 300)).render()
     assert decodes == []
 
 
@@ -116,7 +118,7 @@ def test_shrunk_lands_where_the_whole_does(matrix):
     x, y = np.meshgrid(np.arange(203), np.arange(150))
     content = encode(np.stack([x, y, (x + y) // 2], -1).astype(np.uint8), 100)
     drawn = [
-        Scene.showing(open_jpeg(content, max_shrink=n)).moved(matrix, (90, 70)).render().astype(int)
+        Scene.showing(open_jpeg(content, max_shrink=n)).moved(matrix, Size(90, 70)).render().astype(int)
         for n in (1, 8)
     ]
     inside = cv2.erode((drawn[0] != 114).any(-1).astype(np.uint8), np.ones((7, 7))).astype(bool)

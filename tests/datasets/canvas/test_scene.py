@@ -6,9 +6,9 @@ import pytest
 
 from mmyolox.datasets.canvas.geometry import horizontal_flip, rotation, scaling, transform_points, translation
 from mmyolox.datasets.canvas.images import Pixels
-from mmyolox.datasets.canvas.layer import Layer
-from mmyolox.datasets.canvas.scene import FILL, _average_down
+from mmyolox.datasets.canvas.scene import FILL, Layer
 from mmyolox.datasets.transforms import Scene
+from mmyolox.deploy.letterbox import Size
 from tests.datasets.transforms.pictures import edges, smooth
 
 UPRIGHT = translation(3.3, -2.6) @ scaling(0.8, 0.9)
@@ -43,7 +43,7 @@ def interpolation_error(rendered, wanted):
 @pytest.mark.parametrize('matrix', [UPRIGHT, TILTED, horizontal_flip(70) @ TILTED, scaling(0.31, 0.31)])
 def test_layer_equals_bilinear_sampling(matrix):
     image = smooth((70, 50), channels=3)
-    rendered = Scene((80, 60), (Layer.of(Pixels(image), matrix),)).render()
+    rendered = Scene(Size(80, 60), (Layer.of(Pixels(image), matrix),)).render()
     wanted = warped(image, matrix, (80, 60))
     # OpenCV places samples to 1/32 of a pixel and rounds to a level: 1.5 levels on a picture this smooth.
     assert interpolation_error(rendered, wanted) <= 1.5
@@ -56,7 +56,7 @@ def test_layer_is_not_shifted(matrix):
     for ramp in np.mgrid[:50, :70] * 3:
         image = ramp.astype(np.uint8)[..., None].repeat(3, -1)
         wanted = warped(image, matrix, (80, 60))
-        bias = np.nanmean(Scene((80, 60), (Layer.of(Pixels(image), matrix),)).render() - wanted)
+        bias = np.nanmean(Scene(Size(80, 60), (Layer.of(Pixels(image), matrix),)).render() - wanted)
         # In levels, 3 a pixel: a quarter of a pixel would be 0.75. Rounding does not quite average out.
         assert abs(bias) < 0.2
 
@@ -64,7 +64,7 @@ def test_layer_is_not_shifted(matrix):
 def test_upright_layer_covers_the_pixels_whose_centres_it_covers():
     # 30.3 to 30.3 + 2 * 20: columns 30 to 69, half a source pixel from the border included.
     rendered = Scene(
-        (100, 100),
+        Size(100, 100),
         (Layer.of(Pixels(np.full((2, 2, 3), 200, np.uint8)), translation(30.3, 9.7) @ scaling(20, 20)),),
     ).render()
     wanted = np.full((100, 100, 3), FILL)
@@ -77,7 +77,7 @@ def test_upright_layer_covers_the_pixels_whose_centres_it_covers():
 def test_tiny_pictures_do_not_vanish(size, degrees):
     image = np.full((size[1], size[0], 3), 200, np.uint8)
     matrix = translation(20.4, 20.4) @ rotation(degrees) @ scaling(3, 3)
-    shown = (Scene((64, 64), (Layer.of(Pixels(image), matrix),)).render() == 200).all(-1).sum()
+    shown = (Scene(Size(64, 64), (Layer.of(Pixels(image), matrix),)).render() == 200).all(-1).sum()
     # The area, to within the pixels along the outline.
     assert abs(shown - 9 * size[0] * size[1]) <= 6 * (size[0] + size[1])
     assert shown > 0
@@ -93,7 +93,7 @@ def test_no_seam_between_neighbours(scale, move):
         for x in (0, side)
         for y in (0, side)
     ]
-    canvas = (round(2 * side), round(2 * side))
+    canvas = Size(round(2 * side), round(2 * side))
     rendered = Scene(canvas, tuple(tiles)).moved(move, canvas).render()
     centre = transform_points(np.array([side, side]), move).astype(int)
     reach = int(side / 2)
@@ -106,7 +106,7 @@ def test_no_seam_between_neighbours(scale, move):
 def test_upright_layer_at_a_whole_pixel(scale, anchor):
     image = smooth((70, 50))
     matrix = translation(*anchor) @ scaling(*scale)
-    rendered = Scene((80, 60), (Layer.of(Pixels(image), matrix),)).render()
+    rendered = Scene(Size(80, 60), (Layer.of(Pixels(image), matrix),)).render()
     wanted = warped(image, matrix, (80, 60))
     is_shown = np.isfinite(wanted[..., 0])
     assert ((rendered == FILL).all(-1) >= ~is_shown).all()
@@ -119,9 +119,9 @@ def test_upright_layer_at_a_whole_pixel(scale, anchor):
 def test_whole_pixel_placement_is_cv2_resize():
     image = np.random.default_rng(0).integers(0, 256, (31, 45, 3), dtype=np.uint8)
     matrix = translation(5, 7) @ scaling(60 / 45, 20 / 31)
-    rendered = Scene((90, 40), (Layer.of(Pixels(image), matrix),)).render()
+    rendered = Scene(Size(90, 40), (Layer.of(Pixels(image), matrix),)).render()
     np.testing.assert_array_equal(rendered[7:27, 5:65], cv2.resize(image, (60, 20)))
-    mirrored = Scene((90, 40), (Layer.of(Pixels(image), horizontal_flip(90) @ matrix),)).render()
+    mirrored = Scene(Size(90, 40), (Layer.of(Pixels(image), horizontal_flip(90) @ matrix),)).render()
     np.testing.assert_array_equal(mirrored, rendered[:, ::-1])
 
 
@@ -132,8 +132,8 @@ def test_whole_pixel_placement_is_cv2_resize():
 def test_layer_outside_draws_nothing(matrix):
     image = smooth((40, 30))
     below = Layer.of(Pixels(np.full((64, 64, 3), 7, np.uint8)), np.eye(3))
-    assert (Scene((64, 64), (Layer.of(Pixels(image), matrix),)).render() == FILL).all()
-    assert (Scene((64, 64), (below, Layer.of(Pixels(image), matrix))).render() == 7).all()
+    assert (Scene(Size(64, 64), (Layer.of(Pixels(image), matrix),)).render() == FILL).all()
+    assert (Scene(Size(64, 64), (below, Layer.of(Pixels(image), matrix))).render() == 7).all()
 
 
 def test_later_layers_are_on_top():
@@ -141,7 +141,7 @@ def test_later_layers_are_on_top():
         Layer.of(Pixels(np.full((10, 10, 3), level, np.uint8)), translation(5 * level, 0))
         for level in (0, 1, 2)
     ]
-    row = Scene((25, 10), tuple(layers)).render()[0, :, 0].tolist()
+    row = Scene(Size(25, 10), tuple(layers)).render()[0, :, 0].tolist()
     assert row == [0] * 5 + [1] * 5 + [2] * 10 + [FILL] * 5
 
 
@@ -149,8 +149,8 @@ def test_later_layers_are_on_top():
 @pytest.mark.parametrize('matrix', [UPRIGHT, TILTED, scaling(2, 2)])
 def test_any_number_of_channels(channels, matrix):
     image = smooth((40, 30), channels=channels)
-    scene = Scene.of(image).moved(matrix, (80, 60)).blended_with(Scene.of(smooth((80, 60), 1, channels)))
-    rendered = scene.moved(horizontal_flip(80), (80, 60)).render()
+    scene = Scene.of(image).moved(matrix, Size(80, 60)).blended_with(Scene.of(smooth((80, 60), 1, channels)))
+    rendered = scene.moved(horizontal_flip(80), Size(80, 60)).render()
     assert rendered.shape == (60, 80, channels)
     assert rendered.flags.c_contiguous
     for channel in range(channels):
@@ -160,7 +160,7 @@ def test_any_number_of_channels(channels, matrix):
             for la in s.layers
         ]
         colour = Scene(scene.size, (Layer.of(Pixels(flat[0]), scene.layers[0].matrix),), Scene.of(flat[1]))
-        wanted = colour.moved(horizontal_flip(80), (80, 60)).render()
+        wanted = colour.moved(horizontal_flip(80), Size(80, 60)).render()
         np.testing.assert_array_equal(rendered[..., channel], wanted[..., 0])
 
 
@@ -170,18 +170,20 @@ def test_any_number_of_channels(channels, matrix):
 def test_identity_returns_the_pixels():
     image = smooth((40, 30))
     assert Scene.of(image).render() is image
-    assert Scene.of(image).moved(np.eye(3), (40, 30)).render() is image
+    assert Scene.of(image).moved(np.eye(3), Size(40, 30)).render() is image
 
 
 @pytest.mark.parametrize('first', [UPRIGHT, TILTED])
 @pytest.mark.parametrize('second', [UPRIGHT, TILTED])
 def test_composed_equals_drawn_in_between(first, second):
     image = smooth((70, 50))
-    once = Scene.of(image).moved(first, (90, 64)).moved(second, (80, 60)).render()
-    drawn = Scene.of(image).moved(first, (90, 64)).render()
-    twice = Scene.of(drawn).moved(second, (80, 60)).render()
+    once = Scene.of(image).moved(first, Size(90, 64)).moved(second, Size(80, 60)).render()
+    drawn = Scene.of(image).moved(first, Size(90, 64)).render()
+    twice = Scene.of(drawn).moved(second, Size(80, 60)).render()
     white = np.full_like(image, 255)
-    outline = Scene.of(Scene.of(white).moved(first, (90, 64)).render()).moved(second, (80, 60)).render()
+    outline = (
+        Scene.of(Scene.of(white).moved(first, Size(90, 64)).render()).moved(second, Size(80, 60)).render()
+    )
     inside = ~edges(outline, 3)
     # Two interpolations instead of one: a level, on a smooth picture and away from its outline.
     assert np.abs(once.astype(int) - twice)[inside].max() <= 2
@@ -199,11 +201,11 @@ def test_composed_equals_drawn_in_between(first, second):
 )
 @pytest.mark.parametrize('blended', [False, True])
 def test_what_the_canvas_cut_off_stays_cut_off(matrix, slack, blended):
-    scene = Scene.of(np.full((50, 70, 3), 200, np.uint8)).moved(matrix, (70, 50))
+    scene = Scene.of(np.full((50, 70, 3), 200, np.uint8)).moved(matrix, Size(70, 50))
     if blended:
         scene = scene.blended_with(Scene.of(np.full((50, 70, 3), 200, np.uint8)))
     before = scene.render()
-    after = scene.moved(translation(100, 100), (300, 250)).render()
+    after = scene.moved(translation(100, 100), Size(300, 250)).render()
     assert (after[100:150, 100:170] != FILL).any()
     assert np.abs(after[100:150, 100:170].astype(int) - before)[~edges(before, 2)].max() == 0
     after[100 - slack : 150 + slack, 100 - slack : 170 + slack] = FILL
@@ -214,9 +216,9 @@ def test_cropped_keeps_what_shows():
     image = np.random.default_rng(0).integers(0, 256, (30, 40, 3), dtype=np.uint8)
     for matrix in (translation(-7.5, -3.2), translation(12, 25) @ scaling(-0.7, 1.3), translation(300, 0)):
         layer = Layer.of(Pixels(image), matrix)
-        shown = Scene((30, 20), (layer,)).render()
-        np.testing.assert_array_equal(Scene((30, 20), (layer.cropped((30, 20)),)).render(), shown)
-        left, top, right, bottom = layer.cropped((30, 20)).region
+        shown = Scene(Size(30, 20), (layer,)).render()
+        np.testing.assert_array_equal(Scene(Size(30, 20), (layer.cropped(Size(30, 20)),)).render(), shown)
+        left, top, right, bottom = layer.cropped(Size(30, 20)).region
         assert max(0, right - left) * max(0, bottom - top) < 30 * 40
 
 
@@ -232,7 +234,7 @@ def test_cropped_keeps_what_shows():
     ],
 )
 def test_fits(matrix, wanted):
-    assert Layer.of(Pixels(np.zeros((30, 40, 3), np.uint8)), matrix).fits((40, 30)) is wanted
+    assert Layer.of(Pixels(np.zeros((30, 40, 3), np.uint8)), matrix).fits(Size(40, 30)) is wanted
 
 
 # Blending
@@ -240,27 +242,27 @@ def test_fits(matrix, wanted):
 
 def test_average_rounds_down():
     a, b = (grid.astype(np.uint8)[..., None] for grid in np.mgrid[:256, :256])
-    average = _average_down(a.repeat(3, -1), b.repeat(3, -1))
+    average = Scene.of(a.repeat(3, -1)).blended_with(Scene.of(b.repeat(3, -1))).render()
     wanted = (0.5 * a.astype(np.float32) + 0.5 * b.astype(np.float32)).astype(np.uint8)
     np.testing.assert_array_equal(average, wanted.repeat(3, -1))
 
 
 @pytest.mark.parametrize('matrix', [UPRIGHT, TILTED])
 def test_blended_is_moved_as_a_whole(matrix):
-    lazy = Scene.of(smooth((70, 50))).moved(TILTED, (70, 50)).blended_with(Scene.of(smooth((70, 50), 1)))
+    lazy = Scene.of(smooth((70, 50))).moved(TILTED, Size(70, 50)).blended_with(Scene.of(smooth((70, 50), 1)))
     drawn = Scene.of(lazy.render())
     np.testing.assert_array_equal(
-        lazy.moved(matrix, (70, 50)).render(), drawn.moved(matrix, (70, 50)).render()
+        lazy.moved(matrix, Size(70, 50)).render(), drawn.moved(matrix, Size(70, 50)).render()
     )
 
 
 def test_flip_of_blended_is_not_drawn_in_between():
-    lazy = Scene.of(smooth((70, 50))).moved(TILTED, (70, 50)).blended_with(Scene.of(smooth((70, 50), 1)))
-    flipped = lazy.moved(horizontal_flip(70), (70, 50))
+    lazy = Scene.of(smooth((70, 50))).moved(TILTED, Size(70, 50)).blended_with(Scene.of(smooth((70, 50), 1)))
+    flipped = lazy.moved(horizontal_flip(70), Size(70, 50))
     assert flipped.layers[0].source is lazy.layers[0].source
     difference = np.abs(flipped.render()[:, ::-1].astype(int) - lazy.render())
     # The other way round half a level is rounded, and half a pixel of the outline is drawn, differently.
-    white = Scene.of(np.full((50, 70, 3), 255, np.uint8)).moved(TILTED, (70, 50)).render()
+    white = Scene.of(np.full((50, 70, 3), 255, np.uint8)).moved(TILTED, Size(70, 50)).render()
     assert difference[~edges(white, 2)].max() <= 1
 
 
@@ -275,6 +277,6 @@ def test_blended_twice_halves_twice():
 def test_rendering_leaves_sources_alone():
     image, other = smooth((40, 30)), smooth((40, 30), 1)
     before = image.copy(), other.copy()
-    Scene.of(image).blended_with(Scene.of(other)).moved(TILTED, (50, 50)).render()
+    Scene.of(image).blended_with(Scene.of(other)).moved(TILTED, Size(50, 50)).render()
     np.testing.assert_array_equal(image, before[0])
     np.testing.assert_array_equal(other, before[1])

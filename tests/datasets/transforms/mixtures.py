@@ -3,9 +3,10 @@
 import numpy as np
 from mmdet.datasets.transforms import MixUp, Mosaic
 
+from mmyolox.deploy.letterbox import Size
 from tests.datasets.transforms.pictures import Album, Draws, edges, for_peer, peer, smooth
 
-SCALE = (96, 64)
+SCALE = Size(96, 64)
 SIZES = ((50, 90), (130, 70), (80, 60), (33, 21))
 PARTNERS = (0.25, 0.5, 0.75)
 """Draws that choose the second, third and fourth of an album of four."""

@@ -10,6 +10,7 @@ from mmdet.structures.bbox import HorizontalBoxes
 
 import mmyolox  # noqa: F401
 from mmyolox.datasets.transforms import LoadAnnotations, Sample, begin_scene
+from mmyolox.deploy.letterbox import Size
 
 __all__ = ['Album', 'Draws', 'boxes_in', 'edges', 'for_peer', 'load', 'make_sample', 'peer', 'smooth']
 
@@ -80,7 +81,7 @@ class Album(list):
 def make_sample(album, idx, draws, img_scale):
     """Sample ``idx`` of an album after loading."""
     rng = Draws(draws) if isinstance(draws, Sequence) else draws
-    return load(Sample(album.get_data_info(idx), dataset=album, rng=rng, img_scale=img_scale))
+    return load(Sample(album.get_data_info(idx), dataset=album, rng=rng, img_scale=Size(*img_scale)))
 
 
 def for_peer(entry):

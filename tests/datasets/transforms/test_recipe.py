@@ -7,7 +7,8 @@ from mmengine.dataset import Compose
 
 from mmyolox.datasets.canvas.geometry import scaling, translation
 from mmyolox.datasets.transforms import Letterbox, Mosaic, RandomAffine, RandomFlip, YOLOXMixUp
-from mmyolox.datasets.transforms.geometric import move_sample
+from mmyolox.datasets.transforms.augmentations import move_sample
+from mmyolox.deploy.letterbox import Size
 from tests.datasets.transforms.mixtures import (
     PARTNERS,
     SCALE,
@@ -26,7 +27,7 @@ COUNTS = (6, 5, 4, 7)
 
 def look_beyond(results):
     """Shows more than the canvas, where nothing may come back that it cut off."""
-    return move_sample(results, translation(25, 15) @ scaling(0.9, 0.9), (150, 100))
+    return move_sample(results, translation(25, 15) @ scaling(0.9, 0.9), Size(150, 100))
 
 
 def recipe(between=()):

@@ -20,11 +20,12 @@ from mmyolox.datasets.transforms import (
     YOLOXHSVRandomAug,
     begin_scene,
 )
+from mmyolox.deploy.letterbox import Size
 from tests.datasets.transforms.pictures import smooth
 
 
 def begin(size=(70, 50), **extra):
-    values = dict(img_scale=(64, 64), rng=np.random.default_rng(0)) | extra
+    values = dict(img_scale=Size(64, 64), rng=np.random.default_rng(0)) | extra
     values |= dict(gt_bboxes=np.array([[10, 10, 40, 30]], np.float32), gt_bboxes_labels=np.array([2]))
     return begin_scene(Sample(**values), smooth(size))
 

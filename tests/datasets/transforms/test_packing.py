@@ -13,6 +13,7 @@ from mmyolox.datasets.transforms import (
     Sample,
     begin_scene,
 )
+from mmyolox.deploy.letterbox import Size
 from tests.datasets.transforms.pictures import boxes_in, for_peer, smooth
 
 
@@ -114,7 +115,7 @@ def test_meta_leads_back_to_the_original(flip, size):
     boxes = boxes_in(size, 6)
     untouched = dict(bboxes=boxes, labels=np.arange(6), is_crowd=np.arange(6) == 2)
     rng = np.random.default_rng(0)
-    results = make(boxes, range(6), size, img_scale=(96, 64), rng=rng, **untouched)
+    results = make(boxes, range(6), size, img_scale=Size(96, 64), rng=rng, **untouched)
     packed = PackDetInputs()(RandomFlip(flip)(Letterbox()(results)))
     meta = packed['data_samples']['meta']
     assert meta['ori_shape'] == size[::-1]

@@ -8,7 +8,8 @@ from mmdet.datasets.transforms import Pad, RandomAffine as PeerAffine, RandomFli
 from mmyolox.datasets.canvas.geometry import scaling, transform_bboxes, translation
 from mmyolox.datasets.canvas.scene import FILL
 from mmyolox.datasets.transforms import Letterbox, RandomAffine, RandomFlip
-from mmyolox.datasets.transforms.geometric import move_sample
+from mmyolox.datasets.transforms.augmentations import move_sample
+from mmyolox.deploy.letterbox import Size
 from mmyolox.errors import UserError
 from tests.datasets.transforms.mixtures import BOX_TOLERANCE, assert_same_boxes
 from tests.datasets.transforms.pictures import Album, Draws, edges, for_peer, make_sample, peer, smooth
@@ -197,7 +198,7 @@ def test_ignored_regions_move_too():
         bboxes=np.array([[0, 0, 10, 10], [20, 20, 40, 60]], np.float32), labels=np.array([3, -1])
     )
     results = make_sample(source, 0, [0.5] * 9, (64, 64))
-    results = RandomFlip(1.0)(move_sample(results, scaling(0.5, 0.5), (64, 64)))
+    results = RandomFlip(1.0)(move_sample(results, scaling(0.5, 0.5), Size(64, 64)))
     assert results['gt_bboxes'].tolist() == [[59, 0, 64, 5], [44, 10, 54, 30]]
     assert results['gt_bboxes_labels'].tolist() == [3, -1]
 
@@ -207,7 +208,7 @@ def test_instances_outside_are_dropped_with_all_their_arrays():
     source[0]['bboxes'] = np.array([[0, 0, 10, 10], [20, 0, 40, 9], [50, 50, 60, 60]], np.float32)
     results = make_sample(source, 0, [], (64, 64))
     results['gt_colours'] = np.array(['red', 'green', 'blue'])
-    move_sample(results, translation(-30, 0), (64, 64))
+    move_sample(results, translation(-30, 0), Size(64, 64))
     assert results['gt_bboxes'].tolist() == [[0, 0, 10, 9], [20, 50, 30, 60]]
     assert results['gt_colours'].tolist() == ['green', 'blue']
     assert results['gt_bboxes_labels'].tolist() == [1, 2]

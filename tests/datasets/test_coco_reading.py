@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from mmyolox.datasets.coco_file import read_coco
+from mmyolox.datasets.coco import read_coco
 from mmyolox.errors import UserError
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmyolox.datasets.canvas.jpeg import JpegHeader, read_jpeg_header
+from mmyolox.datasets.canvas.images import JpegHeader, read_jpeg_header
 from tests.datasets.transforms.pictures import smooth
 
 PICTURE = Image.fromarray(smooth((45, 31))[..., ::-1])

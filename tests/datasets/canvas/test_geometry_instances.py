@@ -3,8 +3,14 @@
 import numpy as np
 import pytest
 
-from mmyolox.datasets.canvas.geometry import clip_bboxes, scaling, transform_bboxes
-from mmyolox.datasets.canvas.instances import add_instances, keep_instances, map_instances
+from mmyolox.datasets.canvas.geometry import (
+    add_instances,
+    clip_bboxes,
+    keep_instances,
+    map_instances,
+    scaling,
+    transform_bboxes,
+)
 from mmyolox.datasets.transforms import (
     FilterAnnotations,
     Letterbox,

@@ -8,6 +8,7 @@ from mmengine.registry import FUNCTIONS
 
 from mmyolox.datasets import tta_collate, yolox_collate
 from mmyolox.datasets.transforms import Letterbox, PackDetInputs, RandomFlip, Sample, begin_scene
+from mmyolox.deploy.letterbox import Size
 
 
 def packed(size, objects, ignored=0, seed=0, channels=3):
@@ -135,7 +136,7 @@ def test_test_time_augmentation():
         pixels = rng.integers(0, 256, (40 + 30 * seed, 80, 3), dtype=np.uint8)
         sample = Sample(
             img_id=seed,
-            img_scale=(64, 64),
+            img_scale=Size(64, 64),
             rng=rng,
             gt_bboxes=rng.uniform(0, 40, (seed, 4)).astype(np.float32),
             gt_bboxes_labels=np.zeros(seed, np.int64),

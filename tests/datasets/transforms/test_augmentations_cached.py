@@ -1,4 +1,4 @@
-"""Partners that come from memory: how many are loaded, what they are, and how long they are remembered."""
+"""Partners that come from the cache: how many are read, what they are, and how long they are kept."""
 
 import numpy as np
 import pytest
@@ -48,7 +48,7 @@ def test_one_image_a_sample_is_loaded(source):
     assert source.loaded[-16:] == list(range(4, 20))
 
 
-def test_partners_are_the_recent_ones(source):
+def test_partners_are_the_cached_ones(source):
     recent = RecentSamples(max_images=6)
     for idx in range(20):
         run(source, recent, idx)
@@ -122,10 +122,10 @@ def test_an_epoch_begins_without_memory(source, key):
 
 
 def test_a_partner_with_objects_is_looked_for():
-    recent = [dict(labels=np.zeros(count)) for count in (0, 0, 1, 0)]
+    cached = [dict(labels=np.zeros(count)) for count in (0, 0, 1, 0)]
     for seed in range(10):
         rng = np.random.default_rng(seed)
-        results = Sample(dataset=None, rng=rng, img_scale=SCALE, recent_samples=recent)
+        results = Sample(dataset=None, rng=rng, img_scale=SCALE, cached_samples=cached)
         assert len(YOLOXMixUp([]).load_partner(results, tries=50)['labels']) == 1
 
 

@@ -6,7 +6,8 @@ from mmdet.datasets.transforms import YOLOXHSVRandomAug as PeerHSV
 
 from mmyolox.datasets.canvas.geometry import scaling
 from mmyolox.datasets.transforms import Sample, Scene, YOLOXHSVRandomAug
-from mmyolox.datasets.transforms.color import shift_hsv
+from mmyolox.datasets.transforms.augmentations import shift_hsv
+from mmyolox.deploy.letterbox import Size
 from tests.datasets.transforms.pictures import Draws
 
 
@@ -54,7 +55,7 @@ def test_source_is_left_alone(noise):
 
 
 def test_draws_a_pending_scene_first(noise):
-    scene = Scene.of(noise).moved(scaling(0.5, 0.5), (48, 32))
+    scene = Scene.of(noise).moved(scaling(0.5, 0.5), Size(48, 32))
     fractions = [1.0, 0.0, 1.0, 0.9, 0.9, 0.9]
     results = YOLOXHSVRandomAug()(Sample(scene=scene, rng=Draws(fractions)))
     assert 'scene' not in results
