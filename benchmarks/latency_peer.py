@@ -86,9 +86,9 @@ def _megvii_numpy_boxes(size: tuple[int, int], outputs: np.ndarray, score_thr: f
 def our_variants(folder: Path, model: str, weights: str | None, threads: int) -> dict[str, Variant]:
     """Our PyTorch model, eager and compiled, and its exports; ``weights`` are read by Megvii's side."""
     from mmyolox.apis.inference import init_detector
-    from mmyolox.export.formats import FORMATS
-    from mmyolox.export.options import ExportOptions
-    from mmyolox.export.precision import Precision
+    from mmyolox.deploy.formats import FORMATS
+    from mmyolox.export.formats import export_model
+    from mmyolox.export.options import ExportOptions, Precision
 
     canvases = np.load(folder / 'inputs.npy')
     images, size = to_ours(canvases[:1]), canvases.shape[1:3]
@@ -107,7 +107,7 @@ def our_variants(folder: Path, model: str, weights: str | None, threads: int) ->
         ('OpenVINO int8', 'openvino', int8),
     ):
         dst = folder / f'{name}_{precision.name}{FORMATS[name].suffix}'
-        FORMATS[name].export(detector, dst, ExportOptions(size=size, form='raw', precision=precision))
+        export_model(FORMATS[name], detector, dst, ExportOptions(size=size, form='raw', precision=precision))
         variants[title] = _exported(dst, images.float().contiguous().numpy(), threads)
     return variants
 

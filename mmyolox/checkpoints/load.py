@@ -22,6 +22,7 @@ from mmengine.logging import HistoryBuffer
 from mmengine.runner import CheckpointLoader
 from torch import Tensor
 
+from mmyolox.deploy.formats import format_of
 from mmyolox.errors import UserError
 
 from .sources.mindspore_file import read_checkpoint
@@ -69,14 +70,12 @@ def load_checkpoint(
         raise UserError(f'checkpoint {path} is a folder; name the file in it')
     if not path.is_file():
         raise UserError(f'checkpoint {path} does not exist')
-    from mmyolox.export.formats import FORMATS
-
+    exported = format_of(path.with_suffix('.xml') if path.suffix == '.bin' else path)
     # An ONNX file is one that weights are read from.
-    exported = {entry.suffix for entry in FORMATS.values()} - {'.onnx'}
-    if path.suffix in exported or (path.suffix == '.bin' and path.with_suffix('.xml').is_file()):
+    if exported is not None and exported.name != 'onnx' and path.with_suffix(exported.suffix).exists():
         raise UserError(
             f'checkpoint {path}: this is an exported file, which cannot be trained or exported again; '
-            'tools/image_demo.py and tools/deployment/test.py run .onnx and .xml'
+            'tools/image_demo.py and tools/deployment/test.py run it'
         )
     with path.open('rb') as file:
         start = file.read(4)

@@ -1,10 +1,12 @@
 """What the metadata of an exported model says."""
 
+from pathlib import Path
 from typing import TypeVar
 
 from mmyolox.deploy import ModelInfo
 from mmyolox.errors import UserError
 from mmyolox.models import YOLODetector
+from mmyolox.utils.files import atomic_write
 
 from .options import ExportOptions
 
@@ -60,3 +62,9 @@ def _check_size(model: YOLODetector, size: tuple[int, int]) -> None:
 
 def _given(value: T | None, default: T) -> T:
     return default if value is None else value
+
+
+def write_sidecar(path: Path, info: ModelInfo) -> None:
+    """Writes ``NAME.json`` beside an exported file that holds no metadata of its own."""
+    with atomic_write(path.with_suffix('.json')) as part:
+        part.write_text(info.to_json(), encoding='utf-8')

@@ -6,16 +6,16 @@ from tempfile import TemporaryDirectory
 import openvino
 
 from mmyolox.deploy.info import METADATA_KEY
-from mmyolox.deploy.runtimes import OpenVINORuntime, Runtime
 from mmyolox.models import YOLODetector
 
 from .description import describe
-from .onnx_file import build_onnx, save_onnx
+from .onnx_format import build_float_onnx, save_onnx
 from .options import ExportOptions
+from .quantize import calibration_batches, quantise_openvino
 
 
-def export(model: YOLODetector, dst: Path, options: ExportOptions) -> None:
-    """Writes a detector as ``NAME.xml`` and ``NAME.bin``; see :meth:`.formats.Format.export`.
+def write_openvino(model: YOLODetector, dst: Path, options: ExportOptions) -> None:
+    """Writes a detector as ``NAME.xml`` and ``NAME.bin``; see :func:`.formats.export_model`.
 
     ``fp16`` stores weights in 16 bits; what they are computed in is the device's matter. ``int8`` is the work
     of :func:`.quantize.quantise_openvino`. The :class:`~mmyolox.deploy.ModelInfo` is in ``rt_info`` under
@@ -23,11 +23,9 @@ def export(model: YOLODetector, dst: Path, options: ExportOptions) -> None:
     """
     info = describe(model, options)
     with TemporaryDirectory() as folder:
-        graph = openvino.convert_model(save_onnx(build_onnx(model, options), Path(folder) / 'model.onnx'))
+        source = save_onnx(build_float_onnx(model, options), Path(folder) / 'model.onnx')
+        graph = openvino.convert_model(source)
         if options.precision.name == 'int8':
-            # The quantiser is a package that no other precision needs.
-            from .quantize import calibration_batches, quantise_openvino
-
             graph = quantise_openvino(graph, calibration_batches(model, info, options))
         graph.set_rt_info(info.to_json(), [METADATA_KEY])
         _save(graph, dst, is_half=options.precision.name == 'fp16')
@@ -43,8 +41,3 @@ def _save(graph: openvino.Model, dst: Path, is_half: bool) -> None:
             raise OSError(str(error).strip().splitlines()[-1]) from error
         for suffix in ('.bin', '.xml'):
             written.with_suffix(suffix).replace(dst.with_suffix(suffix))
-
-
-def load(path: Path) -> Runtime:
-    """Opens the file in OpenVINO, on the CPU."""
-    return OpenVINORuntime(path)

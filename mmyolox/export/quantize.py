@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-import nncf
 import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto
@@ -20,8 +19,7 @@ from mmyolox.models import YOLODetector
 
 from .inputs import graph_input, read_image
 from .onnx_nodes import name_nodes, nodes_after_network, nodes_before_network
-from .options import ExportOptions
-from .precision import calibration_files
+from .options import ExportOptions, calibration_files
 
 if TYPE_CHECKING:
     import openvino
@@ -60,6 +58,8 @@ def quantise_openvino(graph: openvino.Model, batches: Iterable[Batch]) -> openvi
     Returns:
         A new graph.
     """
+    import nncf
+
     nncf.set_log_level('ERROR')
     data = list(batches)
     quantised: openvino.Model = nncf.quantize(
@@ -98,6 +98,8 @@ def quantise_onnx(graph: ModelProto, batches: Iterable[Batch], symmetric: bool) 
     Returns:
         A new graph.
     """
+    import nncf
+
     nncf.set_log_level('ERROR')
     graph = name_nodes(graph)
     ignored = nodes_after_network(graph, with_last=True)

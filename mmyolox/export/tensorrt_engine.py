@@ -5,20 +5,13 @@ the ONNX says, float16 or 8 bits between pairs of quantising and dequantising no
 """
 
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import torch
-from mmengine.device import get_device
-
-from mmyolox.deploy.runtimes import Array, Runtime
 from mmyolox.errors import UserError
 from mmyolox.models import YOLODetector
 from mmyolox.utils.files import atomic_write
 
-from .description import describe
-from .loaded import LoadedGraph, read_sidecar, write_sidecar
-from .onnx_graph import build
+from .description import describe, write_sidecar
+from .onnx_format import build_onnx
 from .options import ExportOptions
 
 MOST_IMAGES = 16
@@ -32,14 +25,14 @@ Range = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
 """Smallest, usual and largest shape."""
 
 
-def export(model: YOLODetector, dst: Path, options: ExportOptions) -> None:
-    """Writes ``NAME.engine`` and ``NAME.json``; see :meth:`.formats.Format.export`.
+def write_tensorrt(model: YOLODetector, dst: Path, options: ExportOptions) -> None:
+    """Writes ``NAME.engine`` and ``NAME.json``; see :func:`.formats.export_model`.
 
     With dynamic shapes: 1 to ``MOST_IMAGES`` images, sides from the largest stride to ``MOST_TIMES`` the
     options' size, fastest at the options' batch and size.
     """
     info = describe(model, options)
-    graph = build(model, options, symmetric=True)
+    graph = build_onnx(model, options, symmetric=True)
     engine = _build(graph.SerializeToString(), options, max(info.strides))
     with atomic_write(dst) as part:
         part.write_bytes(engine)
@@ -85,44 +78,3 @@ def shape_range(shape: tuple[int, ...], options: ExportOptions, stride: int) -> 
     ]
     smallest, usual, largest = zip(*fixed, strict=True)
     return smallest, usual, largest
-
-
-def load(path: Path) -> Runtime:
-    """Opens the file in TensorRT, on the GPU; PyTorch holds the memory."""
-    import tensorrt
-
-    logger = tensorrt.Logger(tensorrt.Logger.ERROR)
-    engine = tensorrt.Runtime(logger).deserialize_cuda_engine(path.read_bytes())
-    if engine is None:
-        version = tensorrt.__version__
-        raise UserError(f'{path}: TensorRT {version} cannot load it; another version or GPU built it')
-    names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
-    kinds = {name: np.dtype(tensorrt.nptype(engine.get_tensor_dtype(name))) for name in names}
-    is_input = {name: engine.get_tensor_mode(name) == tensorrt.TensorIOMode.INPUT for name in names}
-    (images,) = (name for name in names if is_input[name])
-    outputs = tuple(name for name in names if not is_input[name])
-    context = engine.create_execution_context()
-
-    def compute(batch: Array) -> list[Array]:
-        return _run(context, images, batch, {name: kinds[name] for name in outputs})
-
-    shape = tuple(None if length == -1 else length for length in engine.get_tensor_shape(images))
-    return LoadedGraph(compute, shape, read_sidecar(path).to_json(), outputs, kinds[images], images)
-
-
-def _run(context: Any, images: str, batch: Array, outputs: dict[str, np.dtype]) -> list[Array]:
-    """The outputs, of the types that ``outputs`` says, for a batch under the name ``images``."""
-    device = get_device()
-    taken = torch.from_numpy(np.ascontiguousarray(batch)).to(device)
-    context.set_input_shape(images, tuple(taken.shape))
-    given = {
-        name: torch.from_numpy(np.empty(tuple(context.get_tensor_shape(name)), kind)).to(device)
-        for name, kind in outputs.items()
-    }
-    for name, tensor in {images: taken, **given}.items():
-        context.set_tensor_address(name, tensor.data_ptr())
-    stream = torch.cuda.current_stream()
-    if not context.execute_async_v3(stream.cuda_stream):
-        raise UserError(f'TensorRT could not run a batch of shape {batch.shape}; see its messages above')
-    stream.synchronize()
-    return [tensor.cpu().numpy() for tensor in given.values()]

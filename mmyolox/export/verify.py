@@ -9,11 +9,12 @@ import numpy as np
 import torch
 
 from mmyolox.deploy import ExportedModel
+from mmyolox.deploy.formats import Format
 from mmyolox.errors import UserError
 from mmyolox.models import YOLODetector
 
 from .differences import clear_score_of, match, row_differences
-from .formats import Format
+from .formats import remove_export
 from .inputs import Image, graph_input
 from .network import ExportNetwork
 from .options import ExportOptions
@@ -116,7 +117,7 @@ def verify(
 
     Args:
         model: The model.
-        path: Of :meth:`~mmyolox.export.formats.Format.export`.
+        path: Of :func:`.formats.export_model`.
         kind: Its format.
         options: As exported.
         images: (h, w, channels) uint8 each, BGR; photographs like those that the network was trained on say
@@ -125,11 +126,11 @@ def verify(
     Raises:
         UserError: It differs more than its precision explains, or its runtime cannot run it.
     """
-    exported = ExportedModel(path, runtime=kind.load(path))
+    exported = ExportedModel(path)
     report = compare(model, exported, options, images)
     fault = report.fault()
     if fault:
-        kind.remove(path)
+        remove_export(kind, path)
         raise UserError(f'{path} does not compute what PyTorch does and was removed: {fault}')
     return report
 

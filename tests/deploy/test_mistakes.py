@@ -82,7 +82,7 @@ def test_a_file_beside_the_model_in_another_encoding(tmp_path: Path) -> None:
         ExportedModel(path)
 
 
-@pytest.mark.parametrize('name', ['yolox.pth', 'yolox.torchscript', 'photos'])
+@pytest.mark.parametrize('name', ['yolox.pth', 'yolox.pt', 'photos'])
 def test_a_file_that_is_no_export(name: str) -> None:
     with pytest.raises(
         DeployError, match=rf'{name}: .*; tools/deployment/export\.py makes one of a checkpoint'

@@ -8,7 +8,7 @@ import torch
 from mmengine.config import Config
 
 from mmyolox.config import load_config
-from mmyolox.export.onnx_file import build_onnx, save_onnx
+from mmyolox.export.onnx_format import build_float_onnx, save_onnx
 from mmyolox.export.options import ExportOptions
 from mmyolox.registry import MODELS
 
@@ -33,7 +33,7 @@ def small_detector(num_classes=3, test_cfg=THRESHOLDS, seed=0, **options):
 
 def export_onnx(model, path, chosen):
     """Writes a detector as ONNX in float32; returns the file."""
-    return save_onnx(build_onnx(model, chosen), path)
+    return save_onnx(build_float_onnx(model, chosen), path)
 
 
 @functools.cache

@@ -10,12 +10,14 @@ import torch
 from onnx import TensorProto
 
 from mmyolox.deploy import ExportedModel, ModelInfo
+from mmyolox.deploy.formats import FORMATS
+from mmyolox.deploy.runtimes import open_runtime
 from mmyolox.errors import UserError
 from mmyolox.export.description import describe
-from mmyolox.export.formats import FORMATS
+from mmyolox.export.formats import export_model
 from mmyolox.export.onnx_half import halve
 from mmyolox.export.onnx_nodes import nodes_after_network, nodes_before_network
-from mmyolox.export.precision import Precision
+from mmyolox.export.options import Precision
 from tests.export.models import CLOSE, expected_rows, noise, options, shared_detector
 
 FP16 = Precision('fp16')
@@ -30,9 +32,9 @@ def model():
 @pytest.mark.parametrize('form', ['raw', 'decoded'])
 def test_rows_of_a_fixed_batch(model, tmp_path, name, form):
     kind, chosen = FORMATS[name], options(form=form, batch=2)
-    path = kind.export(model, tmp_path / 'new' / 'a', chosen)
+    path = export_model(kind, model, tmp_path / 'new' / 'a', chosen)
     assert path == tmp_path / 'new' / f'a{kind.suffix}'
-    runtime = kind.load(path)
+    runtime = open_runtime(path)
     assert runtime.input_shape == (2, 3, 64, 96)
     assert ModelInfo.from_json(runtime.metadata) == describe(model, chosen)
     images = noise(2, 3, 64, 96)
@@ -43,8 +45,8 @@ def test_rows_of_a_fixed_batch(model, tmp_path, name, form):
 @pytest.mark.parametrize('name', ['openvino', 'torchscript', 'torch-export'])
 def test_rows_of_any_batch_and_size(model, tmp_path, name):
     kind = FORMATS[name]
-    path = kind.export(model, tmp_path / 'a', options(dynamic_batch=True, dynamic_size=True))
-    runtime = kind.load(path)
+    path = export_model(kind, model, tmp_path / 'a', options(dynamic_batch=True, dynamic_size=True))
+    runtime = open_runtime(path)
     assert runtime.input_shape == (None, 3, None, None)
     for shape in (1, 3, 64, 96), (3, 3, 96, 64):
         images = noise(*shape)
@@ -56,14 +58,14 @@ def test_rows_of_any_batch_and_size(model, tmp_path, name):
 @pytest.mark.parametrize('asked', [dict(), dict(preprocess=True), dict(form='end2end', preprocess=True)])
 def test_half_precision_decodes_in_full(model, tmp_path, asked):
     chosen = options(precision=FP16, dynamic_batch=True, **asked)
-    path = FORMATS['onnx'].export(model, tmp_path / 'a', chosen)
+    path = export_model(FORMATS['onnx'], model, tmp_path / 'a', chosen)
     graph = onnx.load(path)
     onnx.checker.check_model(graph, full_check=True)
     weights = {weight.name: weight for weight in graph.graph.initializer}
     kernels = [node.input[1] for node in graph.graph.node if node.op_type == 'Conv']
     assert {weights[name].data_type for name in kernels} == {TensorProto.FLOAT16}
     (image,) = np.random.default_rng(0).integers(0, 256, (1, 70, 90, 3), np.uint8)
-    full = FORMATS['onnx'].export(model, tmp_path / 'b', options(dynamic_batch=True, **asked))
+    full = export_model(FORMATS['onnx'], model, tmp_path / 'b', options(dynamic_batch=True, **asked))
     halves, floats = (ExportedModel(name, score_thr=0.2)([image])[0] for name in (path, full))
     assert len(floats) > 10
     assert abs(len(halves) - len(floats)) <= len(floats) // 10
@@ -94,7 +96,7 @@ def test_half_precision_of_a_graph_with_another_reader(model, tmp_path):
 
 
 def test_what_lies_around_the_network(model, tmp_path):
-    path = FORMATS['onnx'].export(model, tmp_path / 'a', options(focus='slices', form='decoded'))
+    path = export_model(FORMATS['onnx'], model, tmp_path / 'a', options(focus='slices', form='decoded'))
     graph = onnx.load(path)
     kinds = {node.name: node.op_type for node in graph.graph.node}
     before = sorted(kinds[name] for name in nodes_before_network(graph))
@@ -110,7 +112,7 @@ def test_what_lies_around_the_network(model, tmp_path):
 def test_openvino_half_is_half_as_large(model, tmp_path):
     kind = FORMATS['openvino']
     sizes = [
-        kind.export(model, tmp_path / name, options(precision=Precision(name)))
+        export_model(kind, model, tmp_path / name, options(precision=Precision(name)))
         .with_suffix('.bin')
         .stat()
         .st_size
@@ -124,18 +126,18 @@ def test_openvino_that_cannot_be_written(model, tmp_path, monkeypatch):
         path.touch()
         raise RuntimeError('\nno space left')
 
-    path = FORMATS['openvino'].export(model, tmp_path / 'a', options())
+    path = export_model(FORMATS['openvino'], model, tmp_path / 'a', options())
     before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
     monkeypatch.setattr(openvino, 'save_model', fail)
     with pytest.raises(UserError, match=r'a\.xml cannot be written: no space left'):
-        FORMATS['openvino'].export(model, path, options(form='raw'))
+        export_model(FORMATS['openvino'], model, path, options(form='raw'))
     assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
 
 
 def test_tracing_warns_of_nothing(model, tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter('error', torch.jit.TracerWarning)
-        FORMATS['torchscript'].export(model, tmp_path / 'a', options())
+        export_model(FORMATS['torchscript'], model, tmp_path / 'a', options())
 
 
 @pytest.mark.parametrize('name', ['torchscript', 'torch-export'])
@@ -144,5 +146,5 @@ def test_a_damaged_file_stays_away(model, tmp_path, name, monkeypatch):
     monkeypatch.setattr(torch.jit, 'trace', lambda *args: 1 / 0)
     monkeypatch.setattr(torch.export, 'export', lambda *args, **kwargs: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        FORMATS[name].export(model, tmp_path / 'a', options())
+        export_model(FORMATS[name], model, tmp_path / 'a', options())
     assert not list(tmp_path.iterdir())

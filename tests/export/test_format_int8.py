@@ -11,11 +11,12 @@ from onnx import numpy_helper
 
 from mmyolox.config import load_config
 from mmyolox.deploy import ExportedModel
+from mmyolox.deploy.formats import FORMATS
 from mmyolox.errors import UserError
-from mmyolox.export import onnx_graph
-from mmyolox.export.formats import FORMATS
-from mmyolox.export.onnx_file import save_onnx
-from mmyolox.export.precision import Precision
+from mmyolox.export import onnx_format
+from mmyolox.export.formats import export_model
+from mmyolox.export.onnx_format import save_onnx
+from mmyolox.export.options import Precision
 from mmyolox.export.verify import compare
 from tests.export.calm_models import calmed, keeping_options
 from tests.export.models import noise, options, small_detector
@@ -54,7 +55,7 @@ def image():
 
 def test_openvino_keeps_the_predictions_in_float(model, precision, tmp_path):
     chosen = keeping_options(precision=precision, batch=2)
-    path = FORMATS['openvino'].export(model, tmp_path / 'a', chosen)
+    path = export_model(FORMATS['openvino'], model, tmp_path / 'a', chosen)
     assert compare(model, ExportedModel(path), chosen, [image()]).fault() is None
     graph = openvino.Core().read_model(path)
     quantised = {
@@ -82,7 +83,7 @@ def test_openvino_keeps_the_predictions_in_float(model, precision, tmp_path):
 @pytest.mark.parametrize('symmetric', [True, False])
 def test_onnx_nodes(model, precision, tmp_path, symmetric):
     path = tmp_path / 'a.onnx'
-    save_onnx(onnx_graph.build(model, options(precision=precision), symmetric), path)
+    save_onnx(onnx_format.build_onnx(model, options(precision=precision), symmetric), path)
     graph = onnx.load(path)
     weights = {weight.name: weight for weight in graph.graph.initializer}
     floats = [
@@ -103,7 +104,7 @@ def test_onnx_nodes(model, precision, tmp_path, symmetric):
 @pytest.mark.parametrize('name', ['openvino', 'onnx'])
 def test_objects_are_found_again(model, precision, tmp_path, name):
     chosen = keeping_options(precision=precision, form='end2end', preprocess=True, dynamic_batch=True)
-    path = FORMATS[name].export(model, tmp_path / 'a', chosen)
+    path = export_model(FORMATS[name], model, tmp_path / 'a', chosen)
     report = compare(model, ExportedModel(path), chosen, [image(), image()[:50, :80]])
     assert report.objects > 100
     assert report.fault() is None
@@ -112,17 +113,17 @@ def test_objects_are_found_again(model, precision, tmp_path, name):
 def test_calibration_image_that_is_none(model, tmp_path):
     (tmp_path / 'a.jpg').write_text('no image')
     with pytest.raises(UserError, match=r'a\.jpg: it cannot be read'):
-        FORMATS['onnx'].export(model, tmp_path / 'a', options(precision=Precision('int8', tmp_path)))
+        export_model(FORMATS['onnx'], model, tmp_path / 'a', options(precision=Precision('int8', tmp_path)))
 
 
 def test_opset_before_scales_had_channels(model, precision, tmp_path):
     with pytest.raises(UserError, match='opset 12: choose one from 13 to 20 for form end2end'):
-        FORMATS['onnx'].export(model, tmp_path / 'a', options(precision=precision, opset=12))
+        export_model(FORMATS['onnx'], model, tmp_path / 'a', options(precision=precision, opset=12))
 
 
 def test_a_failed_quantisation_leaves_no_file(model, precision, tmp_path, monkeypatch):
     """Above all none in float32 under the name of the one in 8 bits."""
-    monkeypatch.setattr('mmyolox.export.quantize.nncf.quantize', lambda *args, **kwargs: 1 / 0)
+    monkeypatch.setattr('nncf.quantize', lambda *args, **kwargs: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        FORMATS['onnx'].export(model, tmp_path / 'a', options(precision=precision))
+        export_model(FORMATS['onnx'], model, tmp_path / 'a', options(precision=precision))
     assert not list(tmp_path.glob('a*'))

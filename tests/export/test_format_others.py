@@ -7,13 +7,14 @@ import pytest
 import torch
 
 from mmyolox.deploy import ExportedModel, ModelInfo
+from mmyolox.deploy.formats import FORMATS
+from mmyolox.deploy.runtimes import ncnn_channels, open_runtime
 from mmyolox.errors import UserError
-from mmyolox.export.formats import FORMATS
+from mmyolox.export.formats import export_model
 from mmyolox.export.inputs import made_images
-from mmyolox.export.ncnn import _channels
 from mmyolox.export.network import ExportNetwork
-from mmyolox.export.precision import Precision
-from mmyolox.export.unit_pixels import UnitPixelNetwork
+from mmyolox.export.options import Precision
+from mmyolox.export.torch_formats import UnitPixelNetwork
 from mmyolox.export.verify import compare
 from tests.export.calm_models import calmed, keeping_options
 from tests.export.models import CLOSE, expected_rows, noise, options, shared_detector
@@ -25,13 +26,13 @@ def test_rows(tmp_path, name, form):
     kind, model = FORMATS[name], shared_detector()
     for package in kind.packages:
         pytest.importorskip(package.replace('-', '_'))
-    path = kind.export(model, tmp_path / 'a', options(form=form))
-    if kind.unverifiable():
+    path = export_model(kind, model, tmp_path / 'a', options(form=form))
+    if kind.unrunnable():
         with pytest.raises(UserError, match='only macOS'):
-            kind.load(path)
+            open_runtime(path)
         assert platform.system() != 'Darwin'
         return
-    runtime = kind.load(path)
+    runtime = open_runtime(path)
     assert ModelInfo.from_json(runtime.metadata).form == form
     assert runtime.input_shape == (1, 3, 64, 96)
     images = noise(1, 3, 64, 96)
@@ -61,11 +62,9 @@ def test_half_precision(tmp_path, name):
     for package in kind.packages:
         pytest.importorskip(package)
     chosen = keeping_options(precision=Precision('fp16'))
-    path = kind.export(model, tmp_path / 'a', chosen)
-    if kind.unverifiable() is None:
-        report = compare(
-            model, ExportedModel(path, runtime=kind.load(path)), chosen, made_images((64, 96), 3)
-        )
+    path = export_model(kind, model, tmp_path / 'a', chosen)
+    if kind.unrunnable() is None:
+        report = compare(model, ExportedModel(path), chosen, made_images((64, 96), 3))
         assert report.objects > 100
         assert report.fault() is None
 
@@ -79,10 +78,10 @@ def test_half_precision(tmp_path, name):
 )
 def test_channels_of_an_ncnn_network(tmp_path, text, channels):
     (tmp_path / 'a.param').write_text(text)
-    assert _channels(tmp_path / 'a.param') == channels
+    assert ncnn_channels(tmp_path / 'a.param') == channels
 
 
 def test_an_ncnn_network_without_convolution(tmp_path):
     (tmp_path / 'a.param').write_text('7767517\n')
     with pytest.raises(UserError, match='has no convolution'):
-        _channels(tmp_path / 'a.param')
+        ncnn_channels(tmp_path / 'a.param')

@@ -10,9 +10,10 @@ import cv2
 import numpy as np
 import pytest
 
+from mmyolox.deploy.formats import FORMATS
 from mmyolox.errors import UserError
-from mmyolox.export.formats import FORMATS
-from mmyolox.export.precision import Precision, calibration_files
+from mmyolox.export.formats import check_options, remove_export, unavailable
+from mmyolox.export.options import Precision, calibration_files
 from tests.export.models import options
 
 
@@ -27,32 +28,30 @@ def test_missing_packages_are_named(monkeypatch, kind):
     monkeypatch.setattr(importlib.util, 'find_spec', lambda name: None)
     monkeypatch.setattr(platform, 'system', lambda: 'Linux')
     if not kind.packages:
-        assert kind.unavailable() is None
+        assert unavailable(kind) is None
         return
-    assert kind.unavailable() == (
+    assert unavailable(kind) == (
         f'format {kind.name} needs packages that are not installed: pip install {" ".join(kind.packages)}'
     )
     with pytest.raises(UserError, match=f'pip install {kind.packages[0]}'):
-        kind.check(options(form='raw'))
+        check_options(kind, options(form='raw'))
 
 
 def test_the_quantiser_is_named(monkeypatch):
     monkeypatch.setattr(importlib.util, 'find_spec', lambda name: None if name == 'nncf' else name)
-    assert FORMATS['openvino'].unavailable() is None
-    assert FORMATS['openvino'].unavailable('int8').endswith('pip install openvino onnx onnxslim nncf')
+    assert unavailable(FORMATS['openvino']) is None
+    assert unavailable(FORMATS['openvino'], 'int8').endswith('pip install openvino onnx onnxslim nncf')
 
 
 def test_another_system(monkeypatch, installed):
     monkeypatch.setattr(platform, 'system', lambda: 'Windows')
-    assert (
-        FORMATS['coreml'].unavailable() == 'format coreml cannot be had on Windows, only on Linux or Darwin'
-    )
+    assert unavailable(FORMATS['coreml']) == 'format coreml cannot be had on Windows, only on Linux or Darwin'
 
 
 def test_no_gpu(monkeypatch, installed):
     monkeypatch.setattr(platform, 'system', lambda: 'Linux')
     monkeypatch.setenv('PATH', '')
-    assert FORMATS['tensorrt'].unavailable() == (
+    assert unavailable(FORMATS['tensorrt']) == (
         'format tensorrt needs an NVIDIA GPU with its driver, and there is none'
     )
 
@@ -60,7 +59,7 @@ def test_no_gpu(monkeypatch, installed):
 @pytest.mark.parametrize(('system', 'reason'), [('Linux', 'only Darwin'), ('Darwin', None)])
 def test_core_ml_runs_on_macos(monkeypatch, system, reason):
     monkeypatch.setattr(platform, 'system', lambda: system)
-    found = FORMATS['coreml'].unverifiable()
+    found = FORMATS['coreml'].unrunnable()
     assert found is None if reason is None else reason in found
 
 
@@ -82,7 +81,7 @@ def test_core_ml_runs_on_macos(monkeypatch, system, reason):
 )
 def test_what_a_format_cannot_be(installed, name, asked, line):
     with pytest.raises(UserError, match=f'^format {name}.*{line}'):
-        FORMATS[name].check(options(**asked))
+        check_options(FORMATS[name], options(**asked))
 
 
 def test_unknown_precision():
@@ -116,7 +115,7 @@ def test_calibration_images_are_spread_over_the_folder(tmp_path):
 def test_no_calibration_images(installed, tmp_path, folder, line):
     precision = Precision('int8', None if folder is None else tmp_path / folder)
     with pytest.raises(UserError, match=line):
-        FORMATS['openvino'].check(options(precision=precision))
+        check_options(FORMATS['openvino'], options(precision=precision))
     with pytest.raises(UserError, match='at least 1'):
         replace(precision, count=0)
 
@@ -125,7 +124,7 @@ def test_an_absent_quantiser_is_told_before_a_model_is_loaded(monkeypatch, tmp_p
     monkeypatch.setattr(importlib.util, 'find_spec', lambda name: None if name == 'nncf' else name)
     precision = Precision('int8', images(tmp_path, 'a.png'))
     with pytest.raises(UserError, match='pip install openvino onnx onnxslim nncf'):
-        FORMATS['openvino'].check(options(precision=precision))
+        check_options(FORMATS['openvino'], options(precision=precision))
 
 
 @pytest.mark.parametrize(
@@ -139,16 +138,16 @@ def test_an_absent_quantiser_is_told_before_a_model_is_loaded(monkeypatch, tmp_p
 def test_every_file_of_a_format_is_removed(tmp_path, name, files):
     for file in files:
         (tmp_path / file).touch()
-    FORMATS[name].remove(tmp_path / files[0])
+    remove_export(FORMATS[name], tmp_path / files[0])
     assert not list(tmp_path.iterdir())
 
 
 def test_removal_takes_companions_along(tmp_path):
     for name in ('a.param', 'a.bin', 'a.json', 'b.bin'):
         (tmp_path / name).touch()
-    FORMATS['ncnn'].remove(tmp_path / 'a.param')
+    remove_export(FORMATS['ncnn'], tmp_path / 'a.param')
     (tmp_path / 'c.mlpackage').mkdir()
-    FORMATS['coreml'].remove(tmp_path / 'c.mlpackage')
+    remove_export(FORMATS['coreml'], tmp_path / 'c.mlpackage')
     assert [path.name for path in tmp_path.iterdir()] == ['b.bin']
 
 

@@ -12,8 +12,8 @@ from mmyolox.deploy import ModelInfo
 from mmyolox.errors import UserError
 from mmyolox.export import tensorrt_engine
 from mmyolox.export.description import describe
-from mmyolox.export.onnx_file import build_onnx
-from mmyolox.export.precision import Precision
+from mmyolox.export.onnx_format import build_float_onnx
+from mmyolox.export.options import Precision
 from mmyolox.export.tensorrt_engine import shape_range
 from tests.export.models import options, shared_detector
 
@@ -74,7 +74,7 @@ def tensorrt(monkeypatch):
 def build(folder, **asked):
     """What the builder was told, and the description beside the engine."""
     path = folder / 'a.engine'
-    tensorrt_engine.export(shared_detector(), path, options(**asked))
+    tensorrt_engine.write_tensorrt(shared_detector(), path, options(**asked))
     assert path.read_bytes() == b'engine'
     return Builder.last, ModelInfo.from_json((folder / 'a.json').read_text())
 
@@ -114,9 +114,9 @@ def test_quantised_as_tensorrt_wants_it(tensorrt, tmp_path, monkeypatch):
 
     def record(model, chosen, symmetric):
         asked.append((chosen.precision.name, symmetric))
-        return build_onnx(model, chosen)
+        return build_float_onnx(model, chosen)
 
-    monkeypatch.setattr(tensorrt_engine, 'build', record)
+    monkeypatch.setattr(tensorrt_engine, 'build_onnx', record)
     build(tmp_path, precision=Precision('int8', tmp_path))
     assert asked == [('int8', True)]
 

@@ -7,9 +7,10 @@ import onnx
 import pytest
 
 from mmyolox.deploy import ModelInfo
+from mmyolox.deploy.formats import FORMATS
 from mmyolox.errors import UserError
-from mmyolox.export import onnx_file
-from mmyolox.export.formats import FORMATS
+from mmyolox.export import onnx_format
+from mmyolox.export.formats import export_model
 from tests.export.models import CLOSE, expected_rows, export_onnx, noise, options, run, shared_detector
 
 
@@ -95,29 +96,29 @@ def test_versions_that_there_are_not(model, tmp_path, kwargs, message):
 
 
 def test_an_older_onnx_package_limits_the_version(model, tmp_path, monkeypatch):
-    monkeypatch.setattr(onnx_file.onnx.defs, 'onnx_opset_version', lambda: 15)
+    monkeypatch.setattr(onnx_format.onnx.defs, 'onnx_opset_version', lambda: 15)
     with pytest.raises(UserError, match='opset 17: choose one from 11 to 15'):
         export_onnx(model, tmp_path / 'a.onnx', options(opset=17))
 
 
 def test_the_folder_is_made_or_named(model, tmp_path, monkeypatch):
-    assert FORMATS['onnx'].export(model, tmp_path / 'new' / 'deep' / 'a', options()).is_file()
+    assert export_model(FORMATS['onnx'], model, tmp_path / 'new' / 'deep' / 'a', options()).is_file()
     (tmp_path / 'file').touch()
     with pytest.raises(UserError, match=r'file/a\.onnx: the folder .*/file cannot be written to'):
-        FORMATS['onnx'].export(model, tmp_path / 'file' / 'a.onnx', options())
+        export_model(FORMATS['onnx'], model, tmp_path / 'file' / 'a.onnx', options())
 
     def full(*_):
         raise OSError(28, 'No space left on device')
 
-    monkeypatch.setattr(onnx_file.onnx, 'save', full)
+    monkeypatch.setattr(onnx_format.onnx, 'save', full)
     with pytest.raises(UserError, match=r'a\.onnx cannot be written: No space left on device'):
-        FORMATS['onnx'].export(model, tmp_path / 'a.onnx', options())
+        export_model(FORMATS['onnx'], model, tmp_path / 'a.onnx', options())
 
 
 def test_a_failing_export_leaves_the_old_file(model, tmp_path, monkeypatch):
     path = tmp_path / 'a.onnx'
     path.write_text('old')
-    monkeypatch.setattr(onnx_file.onnx, 'save', lambda *_: 1 / 0)
+    monkeypatch.setattr(onnx_format.onnx, 'save', lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         export_onnx(model, path, options())
     assert path.read_text() == 'old'

@@ -13,11 +13,12 @@ from onnx import numpy_helper
 from mmyolox.apis.evaluate import average_precision, coco_data, image_dataset
 from mmyolox.config import load_config
 from mmyolox.deploy import Detections, ExportedModel
+from mmyolox.deploy.formats import FORMATS
 from mmyolox.errors import UserError
 from mmyolox.export.differences import clear_score_of, match, row_differences
-from mmyolox.export.formats import FORMATS
+from mmyolox.export.formats import export_model
 from mmyolox.export.inputs import made_images
-from mmyolox.export.precision import Precision
+from mmyolox.export.options import Precision
 from mmyolox.export.reference import Reference
 from mmyolox.export.verify import compare, verify
 from tests.export.calm_models import calmed, keeping_options
@@ -46,7 +47,7 @@ def detections(*rows):
 )
 def test_a_right_file_passes(tmp_path, images, asked):
     chosen = options(**asked)
-    path = ONNX.export(calm_detector(), tmp_path / 'a', chosen)
+    path = export_model(ONNX, calm_detector(), tmp_path / 'a', chosen)
     report = verify(calm_detector(), path, ONNX, chosen, images)
     assert report.images == 3
     assert report.objects > 10
@@ -65,7 +66,7 @@ def calm_detector():
 )
 def test_a_nearly_right_file_passes(tmp_path, images, asked):
     chosen = keeping_options(**asked)
-    path = ONNX.export(calm_detector(), tmp_path / 'a', chosen)
+    path = export_model(ONNX, calm_detector(), tmp_path / 'a', chosen)
     report = verify(calm_detector(), path, ONNX, chosen, images)
     assert report.objects > 100
     assert report.limits.rows is None
@@ -99,7 +100,7 @@ def spoil(path, wanted, change):
 )
 def test_a_wrong_file_is_removed(tmp_path, images, asked, wanted, change, line):
     chosen = options(**asked)
-    path = ONNX.export(shared_detector(), tmp_path / 'a', chosen)
+    path = export_model(ONNX, shared_detector(), tmp_path / 'a', chosen)
     spoil(path, wanted, change)
     with pytest.raises(UserError, match=f'was removed: .*{line}'):
         verify(shared_detector(), path, ONNX, chosen, images)
@@ -159,7 +160,7 @@ def test_what_is_clear(found, wanted):
 
 def test_nothing_found_by_either_passes(tmp_path):
     chosen = options(form='end2end', score_thr=1.0)
-    path = ONNX.export(shared_detector(), tmp_path / 'a', chosen)
+    path = export_model(ONNX, shared_detector(), tmp_path / 'a', chosen)
     report = compare(shared_detector(), ExportedModel(path), chosen, made_images((64, 96), 3))
     assert (report.objects, report.found, report.fault()) == (0, 1.0, None)
 
@@ -175,7 +176,7 @@ def test_ap_of_both(tmp_path, images, capsys):
     model = calm_detector()
     model.cfg = load_config('yolox_nano_fast_8xb8-300e_coco')
     chosen = options(score_thr=0.2)
-    path = ONNX.export(model, tmp_path / 'a', chosen)
+    path = export_model(ONNX, model, tmp_path / 'a', chosen)
     exported = ExportedModel(path)
     entries = []
     truth = Reference(model, exported.info)(images)

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from mmyolox.deploy import ExportedModel
+from mmyolox.deploy.runtimes import Runtime
 from mmyolox.export.description import describe
 from mmyolox.export.inputs import made_images
-from mmyolox.export.loaded import LoadedGraph
 from mmyolox.export.network import ExportNetwork
 from mmyolox.export.verify import compare
 from tests.export.models import options, shared_detector
@@ -41,7 +41,7 @@ def test_other_shapes_are_tried_and_every_batch_counts(asked, wanted, column, ki
 
     size = (None, None) if chosen.dynamic_size else chosen.size
     shape = (None if chosen.dynamic_batch else chosen.batch, 3, *size)
-    runtime = LoadedGraph(compute, shape, describe(model, chosen).to_json())
+    runtime = Runtime(compute, shape, describe(model, chosen).to_json())
     report = compare(model, ExportedModel('a.any', runtime=runtime), chosen, made_images(MODEL_INPUT, 3, 3))
     assert shapes[: len(wanted)] == wanted
     assert getattr(report, kind) > 10

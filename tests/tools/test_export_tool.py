@@ -13,9 +13,9 @@ from mmengine.registry import init_default_scope
 
 from mmyolox.config import load_config
 from mmyolox.deploy import ExportedModel
+from mmyolox.deploy.formats import FORMATS
 from mmyolox.errors import UserError
-from mmyolox.export.formats import FORMATS
-from mmyolox.export.precision import Precision
+from mmyolox.export.options import Precision
 from mmyolox.registry import MODELS
 from tests.tools.tool_loading import TOOLS, load_tool
 
@@ -131,7 +131,7 @@ def test_ap_on_the_configs_data(run, checkpoint, tmp_path, data):
 
 
 def test_a_file_that_differs_is_no_export(run, checkpoint, tmp_path, monkeypatch):
-    monkeypatch.setattr('mmyolox.export.onnx_file.letterbox_graph', None)
+    monkeypatch.setattr('mmyolox.export.onnx_format.letterbox_graph', None)
     original = torch.onnx.export
 
     def faulty(network, *args, **kwargs):

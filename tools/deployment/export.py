@@ -16,10 +16,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mmyolox.deploy.formats import FORMATS
 from mmyolox.errors import UserError
-from mmyolox.export.formats import FORMATS
-from mmyolox.export.options import CHOICES, ExportOptions
-from mmyolox.export.precision import PRECISIONS, Precision, calibration_files, some_images
+from mmyolox.export.formats import check_options, export_model, target_path, unavailable
+from mmyolox.export.options import (
+    CHOICES,
+    PRECISIONS,
+    ExportOptions,
+    Precision,
+    calibration_files,
+    some_images,
+)
 from mmyolox.utils.cli import add_cfg_options, add_unsafe_option, run_tool
 
 if TYPE_CHECKING:
@@ -27,7 +34,7 @@ if TYPE_CHECKING:
 
     from mmyolox.datasets import DetectionDataset
     from mmyolox.deploy import ModelInfo
-    from mmyolox.export.formats import Format
+    from mmyolox.deploy.formats import Format
     from mmyolox.export.inputs import Image
     from mmyolox.models import YOLODetector
 
@@ -46,7 +53,7 @@ class ListFormats(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
         """Prints a line for each."""
         for entry in FORMATS.values():
-            print(f'{entry.name:14}{entry.unavailable() or f"{entry.title}: can be had here"}')
+            print(f'{entry.name:14}{unavailable(entry) or f"{entry.title}: can be had here"}')
         parser.exit()
 
 
@@ -224,7 +231,7 @@ def print_ap(
     from mmyolox.deploy import ExportedModel
     from mmyolox.export.reference import Reference
 
-    exported = ExportedModel(path, runtime=entry.load(path))
+    exported = ExportedModel(path)
     models = {'PyTorch': Reference(model, exported.info), entry.name: exported}
     figures = {name: average_precision(find, exported.info, *data) for name, find in models.items()}
     print(f'{"":20}{"PyTorch":>10}{entry.name:>14}{"difference":>12}')
@@ -261,8 +268,8 @@ def main() -> None:
     entry = FORMATS[args.format]
     check_data_options(args)
     # All but the size is known before the model is loaded.
-    entry.check(read_options(args, (0, 0)))
-    path = entry.target(args.out or Path(Path(args.checkpoint).stem))
+    check_options(entry, read_options(args, (0, 0)))
+    path = target_path(entry, args.out or Path(Path(args.checkpoint).stem))
     from mmyolox.apis.inference import init_detector
     from mmyolox.export.description import describe
     from mmyolox.export.verify import verify
@@ -272,13 +279,13 @@ def main() -> None:
     info = describe(model, options)
     data = evaluation_data(args, model, info) if args.eval else None
     images = images_to_check(args, model, options.size)
-    path = entry.export(model, path, options)
+    path = export_model(entry, model, path, options)
     height, width = options.size
     print(f'{path}: {entry.title}, {options.form}, {height}x{width} (height x width)')
     warn_of_few_images(options.precision)
-    reason = entry.unverifiable()
+    reason = entry.unrunnable()
     if reason:
-        print(reason)
+        print(f'not verified: {reason}')
         return
     report = verify(model, path, entry, options, images)
     print(f'checked against PyTorch: {report.describe()}')

@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from mmyolox.deploy import ModelInfo
+from mmyolox.deploy.formats import FORMATS
 from mmyolox.errors import UserError
-from mmyolox.export.formats import FORMATS
+from mmyolox.export.formats import export_model
 from mmyolox.export.network import ExportNetwork
 from mmyolox.export.verify import verify
 from mmyolox.projects.yolox_pose.tests.cases import COCO_SKELETON, TEST_CFG, pose_model
@@ -125,7 +126,7 @@ def report_of(tmp_path, form):
     model = shared_model(helpers.randomised, 4)
     chosen = helpers.options((64, 96), form=form)
     images = list(helpers.noise(2, 3, 64, 96).transpose(0, 2, 3, 1).astype(np.uint8))
-    path = FORMATS['onnx'].export(model, tmp_path / 'a', chosen)
+    path = export_model(FORMATS['onnx'], model, tmp_path / 'a', chosen)
     return verify(model, path, FORMATS['onnx'], chosen, images)
 
 

@@ -1,4 +1,4 @@
-"""From a detector to an ONNX file."""
+"""From a detector to an ONNX file, in any precision."""
 
 import warnings
 from pathlib import Path
@@ -20,14 +20,41 @@ from mmyolox.version import __version__
 from .description import describe
 from .end2end import LEAST_OPSET, suppression_graph
 from .network import CandidateNetwork, ExportNetwork, input_channels
+from .onnx_half import halve
 from .options import ExportOptions
 from .preprocess import letterbox_graph
+from .quantize import calibration_batches, quantise_onnx
 
 OPSETS = range(11, 21)
 """The versions of operators that PyTorch 2.6 to 2.13 write in TorchScript's way."""
 
 
-def build_onnx(model: YOLODetector, options: ExportOptions) -> ModelProto:
+def write_onnx(model: YOLODetector, dst: Path, options: ExportOptions) -> None:
+    """Writes a detector as ONNX in ``options.precision``; see :func:`.formats.export_model`."""
+    save_onnx(build_onnx(model, options, symmetric=False), dst)
+
+
+def build_onnx(model: YOLODetector, options: ExportOptions, symmetric: bool) -> ModelProto:
+    """A detector as ONNX whose types are those of ``options.precision``.
+
+    Inputs and outputs are the same in all precisions.
+
+    Args:
+        model: Of :func:`mmyolox.apis.inference.init_detector`.
+        options: What is to be in it.
+        symmetric: How to quantise, see :func:`~mmyolox.export.quantize.quantise_onnx`.
+    """
+    graph = build_float_onnx(model, options)
+    if options.precision.name == 'fp16':
+        return halve(graph)
+    if options.precision.name == 'int8':
+        info = describe(model, options)
+        graph = quantise_onnx(graph, calibration_batches(model, info, options), symmetric)
+        onnx.helper.set_model_props(graph, {METADATA_KEY: info.to_json()})
+    return graph
+
+
+def build_float_onnx(model: YOLODetector, options: ExportOptions) -> ModelProto:
     """A detector as ONNX in float32.
 
     The input is called ``images``. The output of the forms ``raw`` and ``decoded`` is ``output``, as of
