@@ -33,6 +33,8 @@ _DEFAULT_TYPES = {
     'test_cfg': 'TestLoop',
     'log_processor': 'LogProcessor',
 }
+"""The types that the Runner assumes for dicts without one, beside that of ``train_cfg``."""
+
 _POPPED = {
     'optim_wrapper': ('optimizer', 'paramwise_cfg', 'constructor'),
     'param_scheduler': ('convert_to_iter_based',),
@@ -71,40 +73,40 @@ def check_classes(cfg: Config) -> None:
     Raises:
         UserError: They disagree.
     """
-    heads = [
-        (path, node['num_classes'])
-        for path, node in _dicts(cfg.get('model'), 'model')
-        if path.startswith('model.bbox_head') and 'num_classes' in node
+    counts = [
+        (path, value)
+        for path, value in walk(cfg.get('model'), 'model')
+        if path.startswith('model.bbox_head.') and path.endswith('.num_classes')
     ]
     named = [('classes', cfg.get('classes'))]
     for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
-        for path, node in _dicts(cfg.get(loader), loader):
-            metainfo = node.get('metainfo')
-            named.append((f'{path}.metainfo.classes', metainfo.get('classes') if metainfo else None))
-    for path, count in heads:
+        named += [part for part in walk(cfg.get(loader), loader) if part[0].endswith('.metainfo.classes')]
+    for path, count in counts:
         for source, classes in named:
             if isinstance(classes, list | tuple) and isinstance(count, int) and len(classes) != count:
                 raise UserError(
-                    f'config key {path}.num_classes={count}, but {source} names {len(classes)} classes '
+                    f'config key {path}={count}, but {source} names {len(classes)} classes '
                     f'({first_few(classes, 5)})'
                 )
 
 
-def _dicts(value: Any, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """All dicts in a value with their key paths, outermost first."""
+def walk(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+    """A value and all values in it, with their key paths."""
+    yield path, value
     if isinstance(value, dict):
-        yield path, value
-    for key, child in _children(value):
-        yield from _dicts(child, f'{path}.{key}')
+        for key, child in value.items():
+            yield from walk(child, f'{path}.{key}')
+    elif isinstance(value, list | tuple):
+        for index, child in enumerate(value):
+            yield from walk(child, f'{path}.{index}')
 
 
 def _children(value: Any) -> list[tuple[str, Any]]:
     """What stands in a dict or a list, with the last part of its key path."""
     if isinstance(value, dict | Config):
         return [(str(key), child) for key, child in value.items() if key not in _NO_COMPONENTS]
-    return (
-        [(str(index), child) for index, child in enumerate(value)] if isinstance(value, list | tuple) else []
-    )
+    items = enumerate(value) if isinstance(value, list | tuple) else ()
+    return [(str(index), child) for index, child in items]
 
 
 def _check(value: Any, path: str, scope: str) -> None:
@@ -127,7 +129,10 @@ def _check_dict(node: dict[str, Any], path: str, scope: str) -> Any:
     if path.endswith('_dataloader'):
         _check_keys(node, path, 'DataLoader', _LOADER_KEYS)
         return None
-    component_type = node.get('type', _default_type(path, node))
+    default = _DEFAULT_TYPES.get(path)
+    if path == 'train_cfg':
+        default = 'EpochBasedTrainLoop' if node.get('by_epoch', True) else 'IterBasedTrainLoop'
+    component_type = node.get('type', default)
     if component_type is None:
         if path.startswith(('default_hooks.', 'custom_hooks.')) and path.count('.') == 1:
             raise UserError(f'config key {path}: a hook needs a type; has its name a typing error?')
@@ -140,13 +145,6 @@ def _check_dict(node: dict[str, Any], path: str, scope: str) -> Any:
         popped = [*_POPPED.get(path.split('.')[0], ()), *_POPPED.get(path.split('.')[-1], ())]
         _check_keys(node, path, getattr(component, '__name__', str(component_type)), [*accepted, *popped])
     return component
-
-
-def _default_type(path: str, node: dict[str, Any]) -> str | None:
-    """The type that the Runner assumes for a dict without one."""
-    if path == 'train_cfg':
-        return 'EpochBasedTrainLoop' if node.get('by_epoch', True) else 'IterBasedTrainLoop'
-    return _DEFAULT_TYPES.get(path)
 
 
 def _check_keys(node: dict[str, Any], path: str, owner: str, accepted: Collection[str]) -> None:

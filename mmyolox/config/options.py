@@ -1,13 +1,12 @@
 """Checking that the user's options, and the names in a config, reach something."""
 
-from collections.abc import Iterator
 from typing import Any
 
 from mmengine.config import Config
 
 from mmyolox.errors import UserError, did_you_mean
 
-from .check import RUNNER_KEYS, TOOL_KEYS
+from .check import RUNNER_KEYS, TOOL_KEYS, walk
 
 _ALIKE = 0.85
 """A variable that nothing reads and whose name is this much like one of MMEngine's is a typing error."""
@@ -59,7 +58,7 @@ def _check_effect(cfg: Config, key: str, value: Any, read: set[str]) -> None:
     uses = [
         path
         for name in sorted(RUNNER_KEYS & set(cfg))
-        for path, part in _values(cfg[name], name)
+        for path, part in walk(cfg[name], name)
         if part == cfg[head] and (path.endswith(f'.{head}') or isinstance(part, dict | list))
     ]
     if rest or isinstance(cfg[head], dict):
@@ -69,17 +68,6 @@ def _check_effect(cfg: Config, key: str, value: Any, read: set[str]) -> None:
     if useless:
         hint = f'; change {" and ".join(uses[:4])} instead' if uses else ''
         raise UserError(f'config option {key} has no effect: the variable {head} {why}{hint}')
-
-
-def _values(value: Any, path: str) -> Iterator[tuple[str, Any]]:
-    """A value and all values in it, with their key paths."""
-    yield path, value
-    if isinstance(value, dict):
-        for key, child in value.items():
-            yield from _values(child, f'{path}.{key}')
-    elif isinstance(value, list | tuple):
-        for index, child in enumerate(value):
-            yield from _values(child, f'{path}.{index}')
 
 
 def _check_way(node: Any, path: str, steps: list[str], key: str) -> None:

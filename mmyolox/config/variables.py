@@ -146,10 +146,16 @@ def write_chain(file: ConfigFile, values: dict[str, Any], folder: Path) -> Path:
         return file.path
     folder.mkdir(parents=True)
     inherited = file.constants() | values
-    bases = [
-        _write_scope(write_chain(base, inherited, folder / str(index)), scope)
-        for index, (base, scope) in enumerate(file.bases)
-    ]
+    bases = []
+    for index, (base, scope) in enumerate(file.bases):
+        base_copy = write_chain(base, inherited, folder / str(index))
+        if scope is not None:
+            # MMEngine gives what it reads as `mmdet::...` the scope of that package, but not a plain path as
+            # that of the copy: a file between the copy and its child does so.
+            shim = base_copy.parent / f'{scope}_scope.py'
+            shim.write_text(_SCOPE_SHIM.format(path=str(base_copy), scope=scope), encoding='utf-8')
+            base_copy = shim
+        bases.append(base_copy)
     source = file.text.encode()
     offsets = [0, *accumulate(len(line) for line in source.splitlines(keepends=True))]
     edits = [edit for node in file.tree.body for edit in _edits(node, values, bases, offsets)]
@@ -158,18 +164,6 @@ def write_chain(file: ConfigFile, values: dict[str, Any], folder: Path) -> Path:
     copy = folder / file.path.name
     copy.write_bytes(source)
     return copy
-
-
-def _write_scope(copy: Path, scope: str | None) -> Path:
-    """Puts a file between a base of another package and its child that gives it the package's scope.
-
-    MMEngine does this when it reads ``mmdet::...``; the copy is a plain path, where it does not.
-    """
-    if scope is None:
-        return copy
-    shim = copy.parent / f'{scope}_scope.py'
-    shim.write_text(_SCOPE_SHIM.format(path=str(copy), scope=scope), encoding='utf-8')
-    return shim
 
 
 def _edits(node: ast.stmt, values: dict[str, Any], bases: list[Path], offsets: list[int]) -> list[Edit]:

@@ -156,7 +156,14 @@ def parse_option_value(text: str) -> Any:
         return tuple(_parse_elements(text[1:-1]))
     if len(parts) == 1 and text.startswith('[') and text.endswith(']'):
         return _parse_elements(text[1:-1])
-    return _parse_elements(text) if len(parts) > 1 else _parse_scalar(text)
+    if len(parts) > 1:
+        return _parse_elements(text)
+    for number in (int, float):
+        try:
+            return number(text)
+        except ValueError:
+            continue
+    return {'true': True, 'false': False}.get(text.lower(), None if text == 'None' else text)
 
 
 def _parse_elements(text: str) -> list[Any]:
@@ -181,12 +188,3 @@ def _split_at_commas(text: str) -> list[str]:
     if depth:
         raise ValueError(f'the brackets in {text!r} do not match')
     return parts
-
-
-def _parse_scalar(text: str) -> Any:
-    for number in (int, float):
-        try:
-            return number(text)
-        except ValueError:
-            continue
-    return {'true': True, 'false': False}.get(text.lower(), None if text == 'None' else text)
