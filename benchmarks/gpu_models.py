@@ -54,7 +54,8 @@ class Trainer:
         """Turns to prediction: ours as ``init_detector`` does, MMDetection's under autocast."""
         self.model.eval()
         if self.who == 'ours':
-            from mmyolox.utils.precision import choose_dtype, prepare_network
+            from mmyolox.apis.detectors import prepare_network
+            from mmyolox.utils.precision import choose_dtype
 
             dtype = choose_dtype('auto' if args.amp else 'float32', self.model.data_preprocessor.device)
             prepare_network(self.model, fuse=True, dtype=dtype)

@@ -82,7 +82,7 @@ def spread(layer: nn.Module, _: Any, output: Tensor, logits: tuple[float, float]
 
 def build_ours(folder: Path, model: str) -> dict[str, Variant]:
     """Our detector with Megvii's converted weights, in float32 and, if the CPU has it, in bfloat16."""
-    from mmyolox.apis.inference import init_detector
+    from mmyolox.apis import init_detector
     from mmyolox.checkpoints.convert import convert
     from mmyolox.errors import UserError
 

@@ -85,7 +85,7 @@ def _megvii_numpy_boxes(size: tuple[int, int], outputs: np.ndarray, score_thr: f
 
 def our_variants(folder: Path, model: str, weights: str | None, threads: int) -> dict[str, Variant]:
     """Our PyTorch model, eager and compiled, and its exports; ``weights`` are read by Megvii's side."""
-    from mmyolox.apis.inference import init_detector
+    from mmyolox.apis import init_detector
     from mmyolox.deploy.formats import FORMATS
     from mmyolox.export.formats import export_model
     from mmyolox.export.options import ExportOptions, Precision

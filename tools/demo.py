@@ -136,7 +136,7 @@ def draw(config: str, checkpoint: Path, images: Path, out_dir: Path, count: int)
     """Draws predictions on all images of a folder, and returns a sheet with the first ``count`` of them."""
     import cv2
 
-    from mmyolox.apis.draw import contact_sheet
+    from mmyolox.apis.drawing import contact_sheet
     from mmyolox.utils.files import list_images
 
     for line in run('tools/image_demo.py', images, config, checkpoint, '--out-dir', out_dir):

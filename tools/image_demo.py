@@ -4,7 +4,7 @@
 
 Which model a checkpoint holds is seen from it; a config (``image_demo.py photos/ CONFIG yolox_s.pth``) is
 needed for what weights do not tell, such as another size of the network's input. Instead of a checkpoint it
-may be an exported file (``.onnx``, or OpenVINO's ``.xml``), which its runtime runs on the CPU.
+may be an exported file (``.onnx``, OpenVINO's ``.xml``, ...), which its runtime runs.
 
 ``outputs`` gets a picture for every image, under the image's name, with what was found drawn by the config's
 visualizer; and ``predictions.json``, a list in the form of COCO's results: ``dict(image_id, file_name, label,
@@ -29,11 +29,13 @@ if TYPE_CHECKING:
     from mmdet.structures import DetDataSample
     from mmengine.structures import InstanceData
 
-    from mmyolox.apis.drawing import Picture
-    from mmyolox.apis.inference import Image
-    from mmyolox.apis.predictor import Detect, Predictor
+    from mmyolox.apis import Detector
+    from mmyolox.apis.detectors import ImageLike
+    from mmyolox.deploy.letterbox import Image
 
 Entry = dict[str, Any]
+
+VIDEO_SUFFIXES = frozenset({'.mp4', '.avi', '.mov', '.mkv', '.webm'})
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -137,22 +139,24 @@ class ImageFiles:
         self.targets = find_images(args.input, args.out_dir)
         self.expected = len(self.targets)
 
-    def results(self, predictor: 'Predictor') -> Iterator[list[Entry]]:
+    def results(self, detector: 'Detector') -> Iterator[list[Entry]]:
         """Predicts and draws, with a progress bar; yields the entries of each image that can be decoded."""
-        from mmyolox.apis.draw import write_image
+        from mmyolox.apis.drawing import write_image
         from mmyolox.datasets.transforms import read_image
         from mmyolox.utils.threads import map_ahead
 
         def report(sample: 'DetDataSample') -> list[Entry]:
             found, target = above(sample, args.score_thr), self.targets[Path(sample.img_path)]
-            write_image(target, visualizer.draw(read_image(sample.img_path), found))
+            # What is grey for the network is drawn upon in colour.
+            pixels = detector.read(sample.img_path) if detector.channels > 3 else read_image(sample.img_path)
+            write_image(target, visualizer.draw(pixels, found))
             name = target.relative_to(args.out_dir).as_posix()
             return [
                 dict(image_id=sample.img_id, file_name=name, **entry) for entry in visualizer.entries(found)
             ]
 
-        args, visualizer = self.args, predictor.visualizer
-        samples = predictions(predictor.detect, list(self.targets), self.expected, args)
+        args, visualizer = self.args, detector.visualizer
+        samples = predictions(detector, list(self.targets), self.expected, args)
         return map_ahead(report, ((sample,) for sample in samples), args.workers, 2 * args.batch_size)
 
     def missing(self, count: int) -> str:
@@ -169,31 +173,31 @@ class VideoFile:
     noun = 'frames'
 
     def __init__(self, args: argparse.Namespace) -> None:
-        from mmyolox.apis.video import VideoReader
-
         self.args = args
         self.target = find_video(args.input, args.out_dir)
+        from mmyolox.apis.video import VideoReader
+
         self.video = VideoReader(args.input)
         self.expected = self.video.announced
 
-    def results(self, predictor: 'Predictor') -> Iterator[list[Entry]]:
+    def results(self, detector: 'Detector') -> Iterator[list[Entry]]:
         """Predicts, draws and writes, with a progress bar; yields the entries of each frame."""
         from mmyolox.apis.video import VideoWriter
         from mmyolox.utils.threads import map_ahead
 
-        def report(sample: 'DetDataSample', frame: 'Picture') -> tuple['Picture', list[Entry]]:
+        def report(sample: 'DetDataSample', frame: 'Image') -> tuple['Image', list[Entry]]:
             found, number = above(sample, args.score_thr), sample.img_id
             where = dict(image_id=number, file_name=self.target.name, frame=number)
             return visualizer.draw(frame, found), [where | entry for entry in visualizer.entries(found)]
 
-        def remembered() -> 'Iterator[Picture]':
+        def remembered() -> 'Iterator[Image]':
             for frame in self.video.frames(args.batch_size if args.workers else 0):
                 under_way.append(frame)
                 yield frame
 
-        args, visualizer, under_way = self.args, predictor.visualizer, deque()
-        frames = as_grey(remembered()) if predictor.is_grey else remembered()
-        samples = predictions(predictor.detect, frames, self.expected, args)
+        args, visualizer, under_way = self.args, detector.visualizer, deque()
+        frames = as_grey(remembered()) if detector.channels == 1 else remembered()
+        samples = predictions(detector, frames, self.expected, args)
         pairs = ((sample, under_way.popleft()) for sample in samples)
         with VideoWriter(self.target, self.video.rate) as writer:
             for picture, entries in map_ahead(report, pairs, args.workers, args.workers):
@@ -213,15 +217,16 @@ def above(sample: 'DetDataSample', score_thr: float) -> 'InstanceData':
 
 
 def predictions(
-    detect: 'Detect', inputs: 'Iterable[Image]', expected: int, args: argparse.Namespace
+    detector: 'Detector', inputs: 'Iterable[ImageLike]', expected: int, args: argparse.Namespace
 ) -> 'Iterator[DetDataSample]':
     """Predicts, with a progress bar; without its end if ``expected`` is 0."""
+    from mmyolox.apis import detect
     from mmyolox.utils.progress import with_progress
 
-    return with_progress(detect(inputs, args.batch_size, args.workers), expected)
+    return with_progress(detect(detector, inputs, args.batch_size, args.workers), expected)
 
 
-def as_grey(frames: 'Iterable[Picture]') -> 'Iterable[Picture]':
+def as_grey(frames: 'Iterable[Image]') -> 'Iterable[Image]':
     """Frames of a single channel."""
     import cv2
 
@@ -257,21 +262,19 @@ def main() -> None:
         raise UserError(f'--score-thr {args.score_thr}: a number from 0 to 1 is needed')
     if args.workers < 0:
         raise UserError(f'--workers {args.workers}: 0 or more are needed')
-    from mmyolox.apis.video import VIDEO_SUFFIXES
-
     is_video = args.input.suffix.lower() in VIDEO_SUFFIXES and not args.input.is_dir()
     source = VideoFile(args) if is_video else ImageFiles(args)
-    from mmyolox.apis.predictor import open_predictor
+    from mmyolox.apis import open_detector
 
-    predictor = open_predictor(
-        args.config,
+    detector = open_detector(
         args.checkpoint,
+        args.config,
         args.device,
         args.cfg_options,
         args.allow_unsafe_checkpoint,
-        dtype=args.dtype,
+        args.dtype,
     )
-    results = source.results(predictor)
+    results = source.results(detector)
     if not args.no_json:
         results = recorded(results, args.out_dir / 'predictions.json')
     counts = [len(entries) for entries in results]

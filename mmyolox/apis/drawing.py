@@ -1,24 +1,26 @@
-"""Pictures of objects and their entries in a result file, as a config's ``visualizer`` makes them."""
+"""Pictures of objects, and their entries in a result file, as a config's ``visualizer`` makes them."""
 
 import inspect
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from mmengine.config import Config
 from mmengine.dist import master_only
 from mmengine.logging import print_log
 from mmengine.structures import BaseDataElement, InstanceData
 from mmengine.visualization import Visualizer
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from mmyolox.deploy.draw import Colour, class_colour, ink_on, line_width
+from mmyolox.deploy.letterbox import Image
+from mmyolox.errors import UserError
 from mmyolox.registry import VISUALIZERS
 
-from .draw import draw_boxes, write_image
-
-Picture = NDArray[np.uint8]
+_FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 
 @VISUALIZERS.register_module()
@@ -30,7 +32,7 @@ class YOLOXVisualizer(Visualizer):
     :meth:`draw` and :meth:`entries`, and all tools show it.
     """
 
-    def draw(self, image: Picture, instances: InstanceData) -> Picture:
+    def draw(self, image: Image, instances: InstanceData) -> Image:
         """Draws objects on a copy of an image.
 
         Args:
@@ -45,7 +47,7 @@ class YOLOXVisualizer(Visualizer):
         names = [*self.dataset_meta['classes'], 'ignored']
         return draw_boxes(image, instances.bboxes, instances.labels, names, instances.get('scores'))
 
-    def draw_truth(self, image: Picture, truth: InstanceData, ignored_bboxes: ArrayLike) -> Picture:
+    def draw_truth(self, image: Image, truth: InstanceData, ignored_bboxes: ArrayLike) -> Image:
         """Draws annotated objects, and beneath them the regions that training ignores (crowds).
 
         Args:
@@ -89,7 +91,7 @@ class YOLOXVisualizer(Visualizer):
     def add_datasample(
         self,
         name: str,
-        image: Picture,
+        image: Image,
         data_sample: BaseDataElement | None = None,
         draw_gt: bool = True,
         draw_pred: bool = True,
@@ -158,3 +160,111 @@ def build_visualizer(cfg: Config, dataset_meta: Mapping[str, Any]) -> YOLOXVisua
     visualizer = kind(**options)
     visualizer.dataset_meta = dataset_meta
     return visualizer
+
+
+def draw_boxes(
+    image: Image,
+    bboxes: ArrayLike,
+    labels: ArrayLike,
+    class_names: Sequence[str],
+    scores: ArrayLike | None = None,
+) -> Image:
+    """Draws boxes with their class names on a copy of an image.
+
+    Boxes are drawn in the order given, but with ``scores`` the best last, so that it is on top.
+
+    Args:
+        image: (H, W, channels) uint8, BGR, or of another number of channels, see :func:`as_bgr`. Left as it
+            is.
+        bboxes: (M, 4) xyxy in pixels of the image; parts outside the image are not seen.
+        labels: (M,) whole numbers, indices into ``class_names``.
+        class_names: The names to write.
+        scores: (M,) in [0, 1], written behind the names if given.
+
+    Returns:
+        (H, W, 3) uint8, BGR.
+    """
+    canvas = as_bgr(image).copy()
+    corners = np.round(np.asarray(bboxes, np.float64).reshape(-1, 4)).astype(int).tolist()
+    classes = np.asarray(labels, int).tolist()
+    texts = [class_names[label] for label in classes]
+    order = list(range(len(classes)))
+    if scores is not None:
+        values = np.asarray(scores, np.float64)
+        texts = [f'{text} {value:.2f}' for text, value in zip(texts, values, strict=True)]
+        order = np.argsort(values, kind='stable').tolist()
+    width = line_width(canvas)
+    for i in order:
+        x1, y1, x2, y2 = corners[i]
+        colour = class_colour(classes[i])
+        # A box covers pixels x1 to x2 - 1.
+        cv2.rectangle(canvas, (x1, y1), (max(x2 - 1, x1), max(y2 - 1, y1)), colour, width)
+        draw_text(canvas, texts[i], (x1, y1), colour)
+    return canvas
+
+
+def as_bgr(image: Image) -> Image:
+    """An image of any number of channels as one of three: the first three, or the first thrice."""
+    return np.ascontiguousarray(image[..., :3] if image.shape[2] >= 3 else image[..., :1].repeat(3, axis=2))
+
+
+def draw_text(image: Image, text: str, corner: tuple[int, int], colour: Colour) -> None:
+    """Writes a line of text on a filled ground into an image, above a point, or below it at the top edge.
+
+    Args:
+        image: (H, W, 3) uint8, BGR. Drawn into.
+        text: One line. OpenCV's font has ASCII only: other characters become ``?``.
+        corner: Left end of the ground's base line, (x, y) in pixels; moved so that the text is seen.
+        colour: Of the ground, BGR; the text is black or white, whichever stands out.
+    """
+    scale = max(0.35, max(image.shape[:2]) / 1280)
+    thickness = max(1, round(scale))
+    text = text.encode('ascii', 'replace').decode()
+    (text_width, text_height), base = cv2.getTextSize(text, _FONT, scale, thickness)
+    height = text_height + base
+    x = max(0, min(corner[0], image.shape[1] - text_width - 1))
+    y = corner[1] if corner[1] >= height else max(corner[1], 0) + height
+    cv2.rectangle(image, (x, y - height), (x + text_width, y - 1), colour, cv2.FILLED)
+    cv2.putText(image, text, (x, y - base + 1), _FONT, scale, ink_on(colour), thickness, cv2.LINE_AA)
+
+
+def contact_sheet(images: Sequence[Image], cell: int = 320) -> Image:
+    """Puts images on one sheet, row by row, as nearly square as they go.
+
+    Args:
+        images: At least one; (H, W, 3) uint8 each, of any size.
+        cell: Images whose longer side is greater are shrunk to this, pixels.
+
+    Returns:
+        (H, W, 3) uint8; what no image covers is black.
+    """
+    small = []
+    for image in images:
+        scale = min(1, cell / max(image.shape[:2]))
+        small.append(cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA))
+    height, width = (max(image.shape[axis] for image in small) for axis in (0, 1))
+    columns = int(np.ceil(np.sqrt(len(small))))
+    rows = -(-len(small) // columns)
+    sheet = np.zeros((rows * height, columns * width, 3), np.uint8)
+    for index, image in enumerate(small):
+        y, x = index // columns * height, index % columns * width
+        sheet[y : y + image.shape[0], x : x + image.shape[1]] = image
+    return sheet
+
+
+def write_image(path: Path, image: Image) -> None:
+    """Writes an image, in the format of the path's suffix; the folder is made if absent.
+
+    Args:
+        path: The file to write.
+        image: (H, W, 3) uint8, BGR.
+
+    Raises:
+        UserError: OpenCV has no such format.
+    """
+    if not cv2.haveImageWriter(path.name):
+        raise UserError(
+            f'{path}: OpenCV writes no files of this name; rename the image to end in .png or .jpg'
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(cv2.imencode(path.suffix, image)[1].tobytes())

@@ -8,18 +8,14 @@ from pathlib import Path
 from types import TracebackType
 
 import cv2
-import numpy as np
-from numpy.typing import NDArray
 
+from mmyolox.deploy.letterbox import Image, Size
 from mmyolox.errors import UserError
 from mmyolox.utils.threads import map_ahead
 
-VIDEO_SUFFIXES = frozenset({'.mp4', '.avi', '.mov', '.mkv', '.webm'})
 _USUAL_RATE = 25.0
 _HIGHEST_RATE = 1000.0
 _ERRORS_ONLY = 2  # cv2::utils::logging::LOG_LEVEL_ERROR, which has no name in Python
-
-Frame = NDArray[np.uint8]
 
 
 class VideoReader:
@@ -29,7 +25,7 @@ class VideoReader:
         path: The file.
 
     Attributes:
-        rate: Frames a second; 25 if the file names no possible rate.
+        rate: Images a second; 25 if the file names no possible rate.
         announced: The number of frames that the file's header tells, for some formats an estimate; 0 if it is
             unknown.
 
@@ -39,14 +35,14 @@ class VideoReader:
 
     def __init__(self, path: Path) -> None:
         self._capture = _open(path)
-        self._first = self._read()
+        self._first: Image | None = self._capture.read()[1]
         if self._first is None:
             raise UserError(f'{path}: OpenCV can decode no frame of it; is it a whole video file?')
         rate, count = (self._capture.get(key) for key in (cv2.CAP_PROP_FPS, cv2.CAP_PROP_FRAME_COUNT))
         self.rate = rate if 0 < rate <= _HIGHEST_RATE else _USUAL_RATE
         self.announced = max(0, int(count))
 
-    def frames(self, ahead: int) -> Iterator[Frame]:
+    def frames(self, ahead: int) -> Iterator[Image]:
         """The frames (h, w, 3) uint8, BGR, once.
 
         Args:
@@ -55,12 +51,9 @@ class VideoReader:
         read = map_ahead(self._next, repeat(()), min(ahead, 1), ahead)
         yield from takewhile(lambda frame: frame is not None, read)
 
-    def _next(self) -> Frame | None:
+    def _next(self) -> Image | None:
         frame, self._first = self._first, None
-        return self._read() if frame is None else frame
-
-    def _read(self) -> Frame | None:
-        return self._capture.read()[1]
+        return self._capture.read()[1] if frame is None else frame
 
 
 def _open(path: Path) -> cv2.VideoCapture:
@@ -82,13 +75,13 @@ class VideoWriter:
 
     Args:
         path: The file; its folder is made if absent.
-        rate: Frames a second.
+        rate: Images a second.
     """
 
     def __init__(self, path: Path, rate: float) -> None:
         self.path = path
         self.rate = rate
-        self._size = (0, 0)
+        self._size = Size(0, 0)
         self._writer = cv2.VideoWriter()
 
     def __enter__(self) -> 'VideoWriter':
@@ -100,7 +93,7 @@ class VideoWriter:
         """Completes the file, also after an error: what was written can be watched."""
         self._writer.release()
 
-    def write(self, frame: Frame) -> None:
+    def write(self, frame: Image) -> None:
         """Appends a frame.
 
         Args:
@@ -110,17 +103,16 @@ class VideoWriter:
             UserError: OpenCV cannot write the file.
         """
         if not self._writer.isOpened():
-            self._open(frame)
-        height, width = self._size
-        if frame.shape[:2] != self._size:
-            frame = cv2.resize(frame, (width, height))
-        self._writer.write(cv2.copyMakeBorder(frame, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE))
-
-    def _open(self, frame: Frame) -> None:
-        height, width = frame.shape[:2]
-        self._size = height, width
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        sides = [2 * math.ceil(side / 2) for side in (width, height)]
-        codec = cv2.VideoWriter.fourcc(*'mp4v')
-        if not self._writer.open(str(self.path.resolve()), cv2.CAP_FFMPEG, codec, self.rate, sides):
-            raise UserError(f'{self.path}: OpenCV cannot write this video of {width} x {height} pixels')
+            self._size = Size.of_shape(frame.shape)
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            even = [2 * math.ceil(side / 2) for side in self._size]
+            codec = cv2.VideoWriter.fourcc(*'mp4v')
+            if not self._writer.open(str(self.path.resolve()), cv2.CAP_FFMPEG, codec, self.rate, even):
+                raise UserError(
+                    f'{self.path}: OpenCV cannot write this video of {self._size.width} x '
+                    f'{self._size.height} pixels'
+                )
+        if Size.of_shape(frame.shape) != self._size:
+            frame = cv2.resize(frame, self._size)
+        right, bottom = (side % 2 for side in self._size)
+        self._writer.write(cv2.copyMakeBorder(frame, 0, bottom, 0, right, cv2.BORDER_REPLICATE))

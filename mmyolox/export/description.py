@@ -17,7 +17,7 @@ def describe(model: YOLODetector, options: ExportOptions) -> ModelInfo:
     """Describes the export of a model, for its metadata.
 
     Args:
-        model: Of :func:`mmyolox.apis.inference.init_detector`.
+        model: Of :func:`mmyolox.apis.init_detector`.
         options: Thresholds that are None are those of the model's ``test_cfg``.
 
     Raises:

@@ -24,7 +24,7 @@ def export_model(format: Format, model: YOLODetector, dst: Path, options: Export
 
     Args:
         format: Of the file.
-        model: Of :func:`mmyolox.apis.inference.init_detector`, in float32; not changed.
+        model: Of :func:`mmyolox.apis.init_detector`, in float32; not changed.
         dst: The file, see :func:`target_path`; its folder is made.
         options: What is to be in it.
 

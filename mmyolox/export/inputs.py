@@ -1,31 +1,32 @@
-"""Images as exported graphs take them: for calibration and verification."""
+"""Images for calibration and verification, and as exported graphs take them."""
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mmyolox.apis.inference import Preparer
+from mmyolox.apis import TorchDetector
 from mmyolox.datasets.transforms import UndecodableImageError
 from mmyolox.deploy import ModelInfo
-from mmyolox.deploy.letterbox import letterbox
+from mmyolox.deploy.letterbox import Image, letterbox
 from mmyolox.errors import UserError
 from mmyolox.models import YOLODetector
 
-Image = NDArray[np.uint8]
 
-
-def read_image(model: YOLODetector, path: Path) -> Image:
-    """Reads an image as a model's test pipeline does: (h, w, channels).
+def photographs(model: YOLODetector, paths: Iterable[Path]) -> Iterator[Image]:
+    """Reads images (h, w, channels) as a model's test pipeline does.
 
     Raises:
-        UserError: The file is missing or no image.
+        UserError: A file is missing or no image.
     """
-    try:
-        return Preparer(model.cfg).decode(path)
-    except UndecodableImageError as error:
-        raise UserError(f'image {path}: it cannot be read; remove or replace it') from error
+    detector = TorchDetector(model)
+    for path in paths:
+        try:
+            yield detector.read(path)
+        except UndecodableImageError as error:
+            raise UserError(f'image {path}: it cannot be read; remove or replace it') from error
 
 
 def graph_input(image: Image, info: ModelInfo) -> NDArray[Any]:
@@ -38,25 +39,23 @@ def graph_input(image: Image, info: ModelInfo) -> NDArray[Any]:
     return np.ascontiguousarray(boxed.transpose(2, 0, 1)[None], np.float32)
 
 
-def made_images(size: tuple[int, int], channels: int, count: int = 2, seed: int = 0) -> list[Image]:
+def made_images(shape_hw: tuple[int, int], channels: int, count: int = 2, seed: int = 0) -> list[Image]:
     """Images to verify with where there are no others: rectangles on squares of random grey levels.
 
     Args:
-        size: (h, w) about which theirs are.
+        shape_hw: (h, w) about which theirs are.
         channels: Of each.
         count: How many.
         seed: Of the draws.
     """
-    rng = np.random.default_rng(seed)
-    return [_made_image(rng, size, channels) for _ in range(count)]
-
-
-def _made_image(rng: np.random.Generator, size: tuple[int, int], channels: int) -> Image:
-    height, width = (int(side * rng.uniform(0.8, 1.5)) for side in size)
-    squares = rng.integers(0, 256, (height // 16 + 1, width // 16 + 1, channels), np.uint8)
-    image = squares.repeat(16, axis=0).repeat(16, axis=1)[:height, :width].copy()
-    for _ in range(8):
-        top, left = rng.integers(height * 3 // 4), rng.integers(width * 3 // 4)
-        bottom, right = top + rng.integers(8, height // 2 + 8), left + rng.integers(8, width // 2 + 8)
-        image[top:bottom, left:right] = rng.integers(0, 256, channels, np.uint8)
-    return image
+    rng, images = np.random.default_rng(seed), []
+    for _ in range(count):
+        height, width = (int(side * rng.uniform(0.8, 1.5)) for side in shape_hw)
+        squares = rng.integers(0, 256, (height // 16 + 1, width // 16 + 1, channels), np.uint8)
+        image = squares.repeat(16, axis=0).repeat(16, axis=1)[:height, :width].copy()
+        for _ in range(8):
+            top, left = rng.integers(height * 3 // 4), rng.integers(width * 3 // 4)
+            bottom, right = top + rng.integers(8, height // 2 + 8), left + rng.integers(8, width // 2 + 8)
+            image[top:bottom, left:right] = rng.integers(0, 256, channels, np.uint8)
+        images.append(image)
+    return images

@@ -6,6 +6,7 @@ import torch
 from mmcv.cnn.utils import fuse_conv_bn
 from torch import Tensor, nn
 
+from mmyolox.apis.detectors import input_channels
 from mmyolox.errors import UserError
 from mmyolox.models import YOLODetector
 from mmyolox.models.boxes import decode_bboxes, grid_priors
@@ -111,12 +112,6 @@ class _Predictor(nn.Module):
             return outputs, self.priors
         sizes = [(level.shape[2], level.shape[3]) for level in outputs[0]]
         return outputs, grid_priors(sizes, self.strides, images.device)
-
-
-def input_channels(model: YOLODetector) -> int:
-    """Channels of the images that a detector takes."""
-    first = next(module for module in model.backbone.modules() if isinstance(module, nn.Conv2d))
-    return first.in_channels // 4 if isinstance(model.backbone.stem, Focus) else first.in_channels
 
 
 def _prepared(model: YOLODetector, focus: str) -> YOLODetector:

@@ -10,6 +10,7 @@ import torch
 from onnx import ModelProto, compose
 from torch import nn
 
+from mmyolox.apis.detectors import input_channels
 from mmyolox.deploy import ModelInfo
 from mmyolox.deploy.info import METADATA_KEY
 from mmyolox.errors import UserError
@@ -19,7 +20,7 @@ from mmyolox.version import __version__
 
 from .description import describe
 from .end2end import LEAST_OPSET, suppression_graph
-from .network import CandidateNetwork, ExportNetwork, input_channels
+from .network import CandidateNetwork, ExportNetwork
 from .onnx_half import halve
 from .options import ExportOptions
 from .preprocess import letterbox_graph
@@ -40,7 +41,7 @@ def build_onnx(model: YOLODetector, options: ExportOptions, symmetric: bool) -> 
     Inputs and outputs are the same in all precisions.
 
     Args:
-        model: Of :func:`mmyolox.apis.inference.init_detector`.
+        model: Of :func:`mmyolox.apis.init_detector`.
         options: What is to be in it.
         symmetric: How to quantise, see :func:`~mmyolox.export.quantize.quantise_onnx`.
     """

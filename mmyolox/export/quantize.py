@@ -17,7 +17,7 @@ from onnx import ModelProto
 from mmyolox.deploy import ModelInfo
 from mmyolox.models import YOLODetector
 
-from .inputs import graph_input, read_image
+from .inputs import graph_input, photographs
 from .onnx_nodes import name_nodes, nodes_after_network, nodes_before_network
 from .options import ExportOptions, calibration_files
 
@@ -41,8 +41,8 @@ def calibration_batches(model: YOLODetector, info: ModelInfo, options: ExportOpt
     Raises:
         UserError: There are no images, or one cannot be read.
     """
-    for path in calibration_files(options.precision):
-        yield np.repeat(graph_input(read_image(model, path), info), options.batch, axis=0)
+    for image in photographs(model, calibration_files(options.precision)):
+        yield np.repeat(graph_input(image, info), options.batch, axis=0)
 
 
 def quantise_openvino(graph: openvino.Model, batches: Iterable[Batch]) -> openvino.Model:

@@ -9,13 +9,14 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim
 
+from mmyolox.apis.detectors import input_channels
 from mmyolox.deploy.info import METADATA_KEY
 from mmyolox.deploy.runtimes import INPUT_SHAPE_KEY
 from mmyolox.models import YOLODetector
 from mmyolox.utils.files import atomic_write
 
 from .description import describe
-from .network import ExportNetwork, input_channels
+from .network import ExportNetwork
 from .options import ExportOptions
 
 _LEVELS = 256.0

@@ -1,5 +1,6 @@
 """Whether an exported file computes what PyTorch does: on the same images, in its own runtime."""
 
+import copy
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -7,18 +8,21 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from mmengine.config import ConfigDict
 
-from mmyolox.deploy import ExportedModel
+from mmyolox.apis import ExportedDetector, TorchDetector, detect
+from mmyolox.apis.results import as_detections, keypoint_tools
+from mmyolox.deploy import ExportedModel, ModelInfo
 from mmyolox.deploy.formats import Format
+from mmyolox.deploy.letterbox import Image, Size
 from mmyolox.errors import UserError
 from mmyolox.models import YOLODetector
 
 from .differences import clear_score_of, match, row_differences
 from .formats import remove_export
-from .inputs import Image, graph_input
+from .inputs import graph_input
 from .network import ExportNetwork
 from .options import ExportOptions
-from .reference import Reference
 
 
 @dataclass(frozen=True)
@@ -147,10 +151,16 @@ def compare(
         box_rows, score_rows = _row_differences(model, exported, options, images)
     if math.isnan(box_rows):
         limits = replace(limits, rows=None)
-    wanted = Reference(model, exported.info)(images)
+    tools = keypoint_tools(exported.info)
+    wanted, found = (
+        [as_detections(sample.pred_instances, tools) for sample in detect(detector, images, batch_size)]
+        for detector, batch_size in (
+            (reference_detector(model, exported.info), 1),
+            (ExportedDetector(exported), exported.batch_size),
+        )
+    )
     clear_score = clear_score_of(wanted)
-    pairs = zip(wanted, exported(images), strict=True)
-    matches = [match(*pair, limits.iou, clear_score) for pair in pairs]
+    matches = [match(*pair, limits.iou, clear_score) for pair in zip(wanted, found, strict=True)]
     scores = np.concatenate([one.scores for one in matches])
     points = np.concatenate([one.points for one in matches])
     clear = sum(one.clear for one in matches)
@@ -167,6 +177,25 @@ def compare(
         float(scores.max(initial=0)),
         float(np.median(points)) if len(points) else math.nan,
     )
+
+
+def reference_detector(model: YOLODetector, info: ModelInfo) -> TorchDetector:
+    """What an export is held against: the model in PyTorch, with the size and the thresholds of its export.
+
+    Args:
+        model: The model; not changed.
+        info: Of its export.
+    """
+    network = copy.deepcopy(model).cpu().float()
+    network.bbox_head.test_cfg = ConfigDict(
+        score_thr=info.score_thr,
+        multi_label=info.multi_label,
+        nms_pre=info.nms_pre,
+        nms=dict(iou_threshold=info.iou_thr),
+        max_per_img=info.max_per_img,
+    )
+    pipeline = [dict(type=name) for name in ('LoadImage', 'Letterbox', 'PackDetInputs')]
+    return TorchDetector(network, pipeline, Size.of_shape(info.input_size))
 
 
 def _row_differences(

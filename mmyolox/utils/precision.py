@@ -1,17 +1,11 @@
-"""Number formats for inference: what a device is good at, and a network in that format."""
+"""Number formats for inference: what a device is good at."""
 
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
-from mmcv.cnn.utils import fuse_conv_bn
-from torch import nn
 
 from mmyolox.errors import UserError
-
-if TYPE_CHECKING:
-    from mmyolox.models import YOLODetector
 
 DTYPES = ('float32', 'bfloat16', 'float16', 'auto')
 """What :func:`choose_dtype` takes."""
@@ -54,25 +48,3 @@ def has_bfloat16(device: torch.device) -> bool:
         return bool(supports(including_emulation=False))
     except TypeError:  # not every accelerator's function tells these apart
         return bool(supports())
-
-
-def prepare_network(model: 'YOLODetector', fuse: bool, dtype: torch.dtype) -> None:
-    """Turns a detector in evaluation mode into a form that predicts faster and trains no more, in place.
-
-    Scores, boxes and suppression stay in float32.
-
-    Args:
-        model: The detector.
-        fuse: Fold batch norms into the convolutions before them. Logits change by float32 rounding.
-        dtype: Of weights and feature maps.
-    """
-    if fuse:
-        fuse_conv_bn(model)
-    for part in (model.backbone, model.neck, model.bbox_head):
-        part.to(dtype)
-    if dtype != torch.float32:
-        model.backbone.register_forward_pre_hook(partial(_cast, dtype=dtype))
-
-
-def _cast(_: nn.Module, inputs: tuple[Any, ...], dtype: torch.dtype) -> tuple[Any, ...]:
-    return tuple(x.to(dtype) for x in inputs)

@@ -1,6 +1,6 @@
 """What this project adds to the core, which imports this module as its :mod:`extension <mmyolox.extensions>`.
 
-These are what the weights of a pose model tell, and what the points of an exported one are.
+These are what the weights of a pose model tell, and what the keypoints of an exported one are.
 
 MMYOLO's YOLOX-Pose has our layout, so that it needs no translation; for MMPose's see
 :mod:`.mmpose_checkpoints`.
@@ -11,11 +11,11 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from mmyolox.apis.points import register_points
+from mmyolox.apis.results import register_keypoints
 from mmyolox.checkpoints.recognise import HEAD, Architecture, Family, register_family
 from mmyolox.checkpoints.sources.base import register_source
 
-from . import exported, mmpose_checkpoints
+from . import mmpose_checkpoints, results
 from .head_module import YOLOXPoseHeadModule
 from .oks import OksLoss
 from .skeleton import COCO_SIGMAS, Skeleton, default_sigma
@@ -63,4 +63,4 @@ class PoseFamily(Family):
 
 register_family(PoseFamily())
 register_source(mmpose_checkpoints.SOURCE)
-register_points(exported.KEYPOINTS)
+register_keypoints(results.KEYPOINTS)

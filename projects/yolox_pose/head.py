@@ -17,8 +17,8 @@ from mmyolox.registry import MODELS
 
 from .assigner import PoseSimOTAAssigner
 from .decoding import decode_keypoints, keypoints_to_original, swap_sides
-from .instances import PoseInstances
 from .oks import PoseTargets
+from .results import PoseInstances
 from .skeleton import Skeleton
 
 

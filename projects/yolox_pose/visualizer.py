@@ -8,8 +8,9 @@ import cv2
 import numpy as np
 from mmengine.structures import InstanceData
 
-from mmyolox.apis.drawing import Picture, YOLOXVisualizer
+from mmyolox.apis.drawing import YOLOXVisualizer
 from mmyolox.deploy.draw import line_width
+from mmyolox.deploy.letterbox import Image
 from mmyolox.registry import VISUALIZERS
 
 from .skeleton import Skeleton, mmpose_metainfo
@@ -36,7 +37,7 @@ class YOLOXPoseVisualizer(YOLOXVisualizer):
         super().__init__(name, **kwargs)
         self.keypoint_score_thr = keypoint_score_thr
 
-    def draw(self, image: Picture, instances: InstanceData) -> Picture:
+    def draw(self, image: Image, instances: InstanceData) -> Image:
         """Draws objects on a copy of an image.
 
         Args:
@@ -94,7 +95,7 @@ class YOLOXPoseVisualizer(YOLOXVisualizer):
 
 
 def draw_skeleton(
-    image: Picture, points: Sequence[Sequence[int]], visibility: Sequence[int], skeleton: Skeleton
+    image: Image, points: Sequence[Sequence[int]], visibility: Sequence[int], skeleton: Skeleton
 ) -> None:
     """Draws the keypoints of one object and the lines between them into an image.
 

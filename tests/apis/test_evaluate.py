@@ -1,4 +1,4 @@
-"""The data sets that exported models are evaluated on."""
+"""The data sets that detectors are evaluated on, and their figures."""
 
 import json
 
@@ -8,10 +8,12 @@ import pytest
 from mmengine.config import ConfigDict
 from mmengine.registry import init_default_scope
 
-from mmyolox.apis.evaluate import average_precision, coco_data, image_dataset
+from mmyolox.apis.evaluate import coco_data, evaluate, image_dataset
+from mmyolox.apis.results import as_instances
 from mmyolox.config import load_config
 from mmyolox.deploy import Detections, ModelInfo
 from mmyolox.errors import UserError
+from mmyolox.models.detector import pack_prediction
 
 INFO = ModelInfo(('cat',), (64, 64))
 
@@ -29,8 +31,10 @@ def data(tmp_path):
     return coco_data(INFO, tmp_path / 'a.json', tmp_path)
 
 
-@pytest.mark.parametrize('channels', [1, 3])
-def test_images_have_the_channels_of_the_model(data, channels):
+@pytest.mark.parametrize('channels', [1, 3, 4])
+def test_images_have_the_channels_of_the_model(data, tmp_path, channels):
+    if channels == 4:
+        cv2.imwrite(str(tmp_path / 'a.png'), np.full((20, 30, 4), 9, np.uint8))
     (sample,) = image_dataset(data[0], channels)
     assert sample['inputs'].shape == (channels, 20, 30)
     assert sample['data_samples']['meta']['img_id'] == 'first'
@@ -67,12 +71,20 @@ def test_metrics_that_compare_with_the_samples_own_annotations(tmp_path, score, 
     cfg = load_config('yolox_s_fast_1xb8-50e_voc', dict(data_root=f'{tmp_path}/'))
     init_default_scope('mmyolox')
     dataset = image_dataset(cfg.test_dataloader.dataset, 3)
-    info = ModelInfo(tuple(dataset.metainfo['classes']), (64, 64))
     scores = np.float32([] if score is None else [score])
     boxes, labels = np.float32([[1, 2, 11, 14]] * len(scores)).reshape(-1, 4), np.full(len(scores), 11)
 
-    def find(images):
-        return [Detections(boxes, scores, labels) for _ in images]
+    class Finder:
+        """Finds the same in every image."""
 
-    figures = average_precision(find, info, dataset, cfg.test_evaluator)
+        def prepare(self, pixels, meta):
+            assert pixels.shape == (20, 30, 3)
+            return meta
+
+        def predict(self, samples):
+            return [
+                pack_prediction(as_instances(Detections(boxes, scores, labels), None), s) for s in samples
+            ]
+
+    figures = evaluate(Finder(), dataset, cfg.test_evaluator)
     assert figures['pascal_voc/mAP'] == pytest.approx(precision)

@@ -1,4 +1,4 @@
-"""mmyolox/video.py: what is read is what was written, whatever the file is like."""
+"""mmyolox/apis/video.py: what is read is what was written, whatever the file is like."""
 
 import struct
 import threading
@@ -7,8 +7,9 @@ import cv2
 import numpy as np
 import pytest
 
-from mmyolox.apis.video import VIDEO_SUFFIXES, VideoReader, VideoWriter
+from mmyolox.apis.video import VideoReader, VideoWriter
 from mmyolox.errors import UserError
+from tests.tools.tool_loading import load_tool
 
 CODECS = {'.mp4': 'mp4v', '.avi': 'MJPG', '.mov': 'mp4v', '.mkv': 'mp4v', '.webm': 'VP80'}
 GREYS = np.linspace(40, 200, 12).astype(int).tolist()
@@ -34,7 +35,7 @@ def greys_of(frames):
 
 
 @pytest.mark.parametrize('ahead', [0, 1, 5, 50])
-@pytest.mark.parametrize('suffix', sorted(VIDEO_SUFFIXES))
+@pytest.mark.parametrize('suffix', sorted(load_tool('image_demo.py').VIDEO_SUFFIXES))
 def test_every_frame_once_and_in_order(tmp_path, suffix, ahead):
     video = VideoReader(write_video(tmp_path / f'clip{suffix}'))
     assert (video.announced, video.rate) == (12, 25)

@@ -6,8 +6,7 @@ import pytest
 import torch
 from mmengine.registry import init_default_scope
 
-from mmyolox.apis import inference
-from mmyolox.apis.inference import detect, init_detector
+from mmyolox.apis import detect, init_detector
 from mmyolox.checkpoints.recognise import PUBLISHED, Architecture, config_for
 from mmyolox.checkpoints.sources.megvii import to_megvii
 from mmyolox.config import load_config
@@ -78,7 +77,7 @@ def image():
 @pytest.fixture
 def told(monkeypatch) -> list[str]:
     lines: list[str] = []
-    monkeypatch.setattr(inference, 'print_log', lambda line, *_: lines.append(line))
+    monkeypatch.setattr('mmyolox.apis.detectors.print_log', lambda line, *_: lines.append(line))
     return lines
 
 

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from mmyolox.apis.detectors import input_channels
 from mmyolox.config import load_config
 from mmyolox.errors import UserError
-from mmyolox.export.network import CandidateNetwork, ExportNetwork, input_channels
+from mmyolox.export.network import CandidateNetwork, ExportNetwork
 from mmyolox.models.networks.blocks import BN, SILU, ConvBuilder
 from mmyolox.models.networks.focus import Focus, focus_as_convolution
 from mmyolox.registry import MODELS

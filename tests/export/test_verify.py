@@ -10,19 +10,19 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from mmyolox.apis.evaluate import average_precision, coco_data, image_dataset
-from mmyolox.config import load_config
+from mmyolox.apis import ExportedDetector, detect
+from mmyolox.apis.evaluate import coco_data, evaluate, image_dataset
 from mmyolox.deploy import Detections, ExportedModel
 from mmyolox.deploy.formats import FORMATS
 from mmyolox.errors import UserError
+from mmyolox.export.description import describe
 from mmyolox.export.differences import clear_score_of, match, row_differences
 from mmyolox.export.formats import export_model
 from mmyolox.export.inputs import made_images
 from mmyolox.export.options import Precision
-from mmyolox.export.reference import Reference
-from mmyolox.export.verify import compare, verify
+from mmyolox.export.verify import compare, reference_detector, verify
 from tests.export.calm_models import calmed, keeping_options
-from tests.export.models import options, shared_detector
+from tests.export.models import options, shared_detector, small_detector
 
 ONNX = FORMATS['onnx']
 
@@ -174,12 +174,11 @@ def test_made_images_differ_in_size():
 def test_ap_of_both(tmp_path, images, capsys):
     """The model's own detections are the ground truth."""
     model = calm_detector()
-    model.cfg = load_config('yolox_nano_fast_8xb8-300e_coco')
     chosen = options(score_thr=0.2)
     path = export_model(ONNX, model, tmp_path / 'a', chosen)
     exported = ExportedModel(path)
     entries = []
-    truth = Reference(model, exported.info)(images)
+    truth = [sample.pred_instances for sample in detect(reference_detector(model, exported.info), images)]
     for number, (image, found) in enumerate(zip(images, truth, strict=True)):
         cv2.imwrite(str(tmp_path / f'{number}.png'), image)
         for box, label in zip(found.bboxes.tolist(), found.labels.tolist(), strict=True):
@@ -200,16 +199,15 @@ def test_ap_of_both(tmp_path, images, capsys):
     (tmp_path / 'a.json').write_text(json.dumps(content))
     data, metric = coco_data(exported.info, tmp_path / 'a.json', tmp_path)
 
-    def ap(find):
-        figures = average_precision(find, exported.info, image_dataset(data, 3), metric, batch_size=2)
-        return figures['coco/bbox_mAP']
+    def ap(detector):
+        return evaluate(detector, image_dataset(data, 3), metric, batch_size=2)['coco/bbox_mAP']
 
-    first = ap(Reference(model, exported.info))
-    assert ap(exported) == pytest.approx(first, abs=0.001)
+    first = ap(reference_detector(model, exported.info))
+    assert ap(ExportedDetector(exported)) == pytest.approx(first, abs=0.001)
     assert first > 0.4
     spoil(path, 'conv_cls.0.bias', lambda bias: bias[::-1].copy())
     worse = ExportedModel(path, info=replace(exported.info, iou_thr=0.3))
-    assert ap(worse) < first
+    assert ap(ExportedDetector(worse)) < first
 
 
 def with_points(count, shift=0.0, order=slice(None)):
@@ -242,3 +240,19 @@ def test_no_points_of_detectors_and_of_nothing():
     assert not len(match(nothing, nothing, 0.9, 0.3).points)
     plain = replace(with_points(2), points=None)
     assert not len(match(plain, plain, 0.9, 0.3).points)
+
+
+def test_the_thresholds_are_those_of_the_export_and_the_model_stays():
+    model = small_detector()
+    before = dict(model.bbox_head.test_cfg)
+    info, images = describe(model, options(score_thr=0.2, max_per_img=1000)), made_images((64, 96), 3, 1)
+
+    def found(**changes):
+        (sample,) = detect(reference_detector(model, replace(info, **changes)), images)
+        return sample.pred_instances
+
+    assert 0 < len(found(iou_thr=0.2)) < len(found(iou_thr=1.0))
+    assert 0 < len(found(score_thr=0.4)) < len(found())
+    assert len(found(max_per_img=3)) == 3
+    assert 0 < len(found(iou_thr=1.0, multi_label=False)) < len(found(iou_thr=1.0))
+    assert dict(model.bbox_head.test_cfg) == before

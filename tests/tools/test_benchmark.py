@@ -54,7 +54,7 @@ def test_medians_are_those_of_the_batches_after_the_warmup(run, tmp_path, monkey
 
 def test_stages_take_a_batch_to_its_detections(tmp_path, monkeypatch):
     """The stages together do what ``detect`` does."""
-    from mmyolox.apis.inference import Preparer, detect, init_detector
+    from mmyolox.apis import TorchDetector, detect, init_detector
     from mmyolox.models import YOLOXHead
 
     args = benchmark.parse_args([CONFIG, *SMALL, 'model.test_cfg.score_thr=0.02'])
@@ -67,7 +67,7 @@ def test_stages_take_a_batch_to_its_detections(tmp_path, monkeypatch):
     original = YOLOXHead.postprocess
     monkeypatch.setattr(YOLOXHead, 'postprocess', lambda *args: measured.extend(original(*args)) or measured)
     with torch.no_grad():
-        assert len(benchmark.time_batch(model, Preparer(model.cfg), images)) == 4
+        assert len(benchmark.time_batch(TorchDetector(model), images)) == 4
     for found, sample in zip(measured, expected, strict=True):
         assert torch.allclose(found.bboxes, sample.pred_instances.bboxes)
         assert len(found) > 0
@@ -77,7 +77,7 @@ def test_images_of_a_folder_and_a_checkpoint(run, tmp_path, monkeypatch):
     read = []
     original = benchmark.time_batch
     monkeypatch.setattr(
-        benchmark, 'time_batch', lambda *args: read.append([path.name for path in args[2]]) or original(*args)
+        benchmark, 'time_batch', lambda *args: read.append([path.name for path in args[1]]) or original(*args)
     )
     for name in 'abc':
         cv2.imwrite(str(tmp_path / f'{name}.png'), np.zeros((20, 30, 3), np.uint8))

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from mmengine.config import Config
 
-from mmyolox.apis.draw import class_colour, draw_boxes
-from mmyolox.apis.drawing import YOLOXVisualizer
+from mmyolox.apis.drawing import YOLOXVisualizer, draw_boxes
+from mmyolox.deploy.draw import class_colour
 from mmyolox.errors import UserError
 from tests.tools.tool_loading import load_tool
 

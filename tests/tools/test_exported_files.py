@@ -8,7 +8,7 @@ import pytest
 import torch
 from mmengine.registry import init_default_scope
 
-from mmyolox.apis.inference import detect, init_detector
+from mmyolox.apis import detect, init_detector
 from mmyolox.config import load_config
 from mmyolox.errors import UserError
 from mmyolox.evaluation import YOLOXCocoMetric

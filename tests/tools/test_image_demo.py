@@ -16,8 +16,8 @@ from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
 from pycocotools.coco import COCO
 
+from mmyolox.apis import detect, init_detector
 from mmyolox.apis.drawing import YOLOXVisualizer
-from mmyolox.apis.inference import detect, init_detector
 from mmyolox.config import load_config
 from mmyolox.errors import UserError
 from mmyolox.registry import MODELS, VISUALIZERS
@@ -115,7 +115,7 @@ def photos(tmp_path):
 
 
 def test_pictures_and_predictions(run, checkpoint, photos, tmp_path, monkeypatch):
-    monkeypatch.setattr('mmyolox.apis.inference.print_log', lambda *_: None)
+    monkeypatch.setattr('mmyolox.apis.detectors.print_log', lambda *_: None)
     out = tmp_path / 'out'
     printed = run(image_demo, photos, CONFIG, checkpoint, '--out-dir', out, *OPTIONS)
     results = json.loads((out / 'predictions.json').read_text())
@@ -144,7 +144,7 @@ def test_pictures_and_predictions(run, checkpoint, photos, tmp_path, monkeypatch
 
 @pytest.mark.parametrize('options', [('--workers', 0), ('--workers', 3, '--batch-size', 1)], ids=str)
 def test_threads_change_nothing(run, checkpoint, photos, tmp_path, options, monkeypatch):
-    monkeypatch.setattr('mmyolox.apis.inference.print_log', lambda *_: None)
+    monkeypatch.setattr('mmyolox.apis.detectors.print_log', lambda *_: None)
     for out, extra in (('a', ()), ('b', options)):
         run(image_demo, photos, CONFIG, checkpoint, '--out-dir', tmp_path / out, *extra, *OPTIONS)
     for name in ('wide.png', 'sub/small.png'):
@@ -207,7 +207,7 @@ def test_a_higher_threshold_and_no_file(run, checkpoint, photos, tmp_path):
 
 
 def test_no_image_that_decodes(run, checkpoint, photos, tmp_path, monkeypatch):
-    monkeypatch.setattr('mmyolox.apis.inference.print_log', lambda *_: None)
+    monkeypatch.setattr('mmyolox.apis.detectors.print_log', lambda *_: None)
     with pytest.raises(UserError, match='none of 1 images can be decoded'):
         run(image_demo, photos / 'broken.jpg', CONFIG, checkpoint, '--out-dir', tmp_path / 'out', *OPTIONS)
     assert not (tmp_path / 'out').exists()
@@ -419,25 +419,22 @@ def test_a_real_video_that_breaks_off(run, checkpoint, tmp_path):
 def test_grey_frames_for_a_network_that_takes_them(run, tmp_path, video, monkeypatch):
     shapes = []
 
-    def nothing_found(model, inputs, *_):
+    def nothing_found(detector, inputs, *_):
         for number, frame in enumerate(inputs):
             shapes.append(frame.shape)
             found = InstanceData(bboxes=np.zeros((0, 4)), scores=np.zeros(0), labels=np.zeros(0, int))
             yield SimpleNamespace(img_id=number, pred_instances=found)
 
     monkeypatch.setattr(image_demo, 'predictions', nothing_found)
-    monkeypatch.setattr('mmyolox.apis.inference.init_detector', lambda *_, **__: grey_model())
+    visualizer = YOLOXVisualizer()
+    visualizer.dataset_meta = dict(classes=('cat', 'dog'))
+    detector = SimpleNamespace(channels=1, visualizer=visualizer)
+    monkeypatch.setattr('mmyolox.apis.open_detector', lambda *_: detector)
     video(2)
     run(image_demo, tmp_path / 'clip.mkv', CONFIG, 'w.pth', '--out-dir', tmp_path / 'out')
     assert shapes == [(48, 64)] * 2
     drawn, _ = read_video(tmp_path / 'out/clip.mp4')
     assert [frame.shape for frame in drawn] == [(48, 64, 3)] * 2
-
-
-def grey_model():
-    cfg = load_config(CONFIG, dict(img_scale=(64, 64), classes=('cat', 'dog')))
-    cfg.test_dataloader.dataset.pipeline[0].color_type = 'grayscale'
-    return SimpleNamespace(cfg=cfg, dataset_meta=dict(classes=('cat', 'dog')))
 
 
 def test_an_error_on_the_way_leaves_no_half_predictions(run, checkpoint, tmp_path, video, monkeypatch):
@@ -477,7 +474,7 @@ def test_mistakes_with_videos(tmp_path, source, out_dir, message):
 
 
 def test_a_folder_with_the_name_of_a_video(run, checkpoint, photos, tmp_path, monkeypatch):
-    monkeypatch.setattr('mmyolox.apis.inference.print_log', lambda *_: None)
+    monkeypatch.setattr('mmyolox.apis.detectors.print_log', lambda *_: None)
     folder = photos.rename(tmp_path / 'photos.mp4')
     printed = run(image_demo, folder, CONFIG, checkpoint, '--out-dir', tmp_path / 'out', *OPTIONS)
     assert ' in 2 images, 1 not decoded' in printed

@@ -22,7 +22,7 @@ from mmyolox.errors import UserError
 from mmyolox.utils.cli import add_cfg_options, run_tool
 
 if TYPE_CHECKING:
-    from mmyolox.apis.inference import Preparer
+    from mmyolox.apis import TorchDetector
     from mmyolox.models import YOLODetector
 
 STAGES = ('decode', 'preprocess', 'network', 'postprocess')
@@ -124,12 +124,13 @@ def random_checkpoint(args: argparse.Namespace, folder: Path) -> Path:
     return folder / 'random.pth'
 
 
-def time_batch(model: 'YOLODetector', preparer: 'Preparer', images: Sequence[Path]) -> list[float]:
+def time_batch(detector: 'TorchDetector', images: Sequence[Path]) -> list[float]:
     """Takes images through all ``STAGES``; the seconds that each took."""
     import torch
 
     from mmyolox.datasets import yolox_collate
 
+    model = detector.model
     wait = torch.get_device_module(next(model.parameters()).device).synchronize
     times = [time.perf_counter()]
 
@@ -137,9 +138,9 @@ def time_batch(model: 'YOLODetector', preparer: 'Preparer', images: Sequence[Pat
         wait()
         times.append(time.perf_counter())
 
-    pixels = [preparer.decode(image) for image in images]
+    pixels = [detector.read(image) for image in images]
     lap()
-    samples = [preparer.pack(number, *image) for number, image in enumerate(zip(images, pixels, strict=True))]
+    samples = [detector.prepare(image, {}) for image in pixels]
     batch = model.data_preprocessor(yolox_collate(samples))
     lap()
     outputs = model(batch['inputs'])
@@ -156,16 +157,13 @@ def measure(
     import numpy as np
     import torch
 
-    from mmyolox.apis.inference import Preparer
+    from mmyolox.apis import TorchDetector
     from mmyolox.datasets.transforms import UndecodableImageError
 
-    preparer, endless = Preparer(model.cfg), cycle(images)
+    detector, endless = TorchDetector(model), cycle(images)
     try:
         with torch.no_grad():
-            runs = [
-                time_batch(model, preparer, list(islice(endless, batch_size)))
-                for _ in range(warmup + repeats)
-            ]
+            runs = [time_batch(detector, list(islice(endless, batch_size))) for _ in range(warmup + repeats)]
     except UndecodableImageError as error:
         raise UserError(str(error)) from error
     seconds = np.array(runs[warmup:])
@@ -197,7 +195,7 @@ def load_model(args: argparse.Namespace, checkpoint: str | Path) -> 'YOLODetecto
     import cv2
     import torch
 
-    from mmyolox.apis.inference import init_detector
+    from mmyolox.apis import init_detector
 
     if args.threads is not None:
         torch.set_num_threads(args.threads)

@@ -91,8 +91,7 @@ def main() -> None:
     import cv2
     from mmengine.registry import init_default_scope
 
-    from mmyolox.apis.draw import contact_sheet
-    from mmyolox.apis.drawing import build_visualizer
+    from mmyolox.apis.drawing import build_visualizer, contact_sheet
     from mmyolox.config import load_config
     from mmyolox.datasets import detection_datasets
     from mmyolox.errors import UserError

@@ -196,21 +196,21 @@ def read_size(args: argparse.Namespace, model: 'YOLODetector') -> tuple[int, int
 
 def images_to_check(args: argparse.Namespace, model: 'YOLODetector', size: tuple[int, int]) -> 'list[Image]':
     """Some of ``--images`` or of those to evaluate on, or made ones."""
-    from mmyolox.export.inputs import made_images, read_image
-    from mmyolox.export.network import input_channels
+    from mmyolox.apis.detectors import input_channels
+    from mmyolox.export.inputs import made_images, photographs
 
     folder = args.images or args.img_prefix
     if folder is None:
         return made_images(size, input_channels(model))
-    return [read_image(model, file) for file in some_images(folder, _CHECKED_IMAGES)]
+    return list(photographs(model, some_images(folder, _CHECKED_IMAGES)))
 
 
 def evaluation_data(
     args: argparse.Namespace, model: 'YOLODetector', info: 'ModelInfo'
 ) -> 'tuple[DetectionDataset, ConfigDict]':
     """The data set and the config of its metric: of the given files, else the config's for testing."""
+    from mmyolox.apis.detectors import input_channels
     from mmyolox.apis.evaluate import coco_data, image_dataset
-    from mmyolox.export.network import input_channels
 
     if args.ann_file:
         data, metric = coco_data(info, args.ann_file, args.img_prefix, model.dataset_meta)
@@ -227,17 +227,19 @@ def print_ap(
     data: 'tuple[DetectionDataset, ConfigDict]', model: 'YOLODetector', path: Path, entry: 'Format'
 ) -> None:
     """The figures of PyTorch and of the exported file, side by side: AP of boxes, and of points."""
-    from mmyolox.apis.evaluate import average_precision
+    from mmyolox.apis import ExportedDetector
+    from mmyolox.apis.evaluate import evaluate
     from mmyolox.deploy import ExportedModel
-    from mmyolox.export.reference import Reference
+    from mmyolox.export.verify import reference_detector
 
     exported = ExportedModel(path)
-    models = {'PyTorch': Reference(model, exported.info), entry.name: exported}
-    figures = {name: average_precision(find, exported.info, *data) for name, find in models.items()}
+    first, second = (
+        evaluate(detector, *data)
+        for detector in (reference_detector(model, exported.info), ExportedDetector(exported))
+    )
     print(f'{"":20}{"PyTorch":>10}{entry.name:>14}{"difference":>12}')
-    for key, first in figures['PyTorch'].items():
-        second = figures[entry.name][key]
-        print(f'{key.rpartition("/")[2]:20}{first:10.3f}{second:14.3f}{second - first:+12.3f}')
+    for key, value in first.items():
+        print(f'{key.rpartition("/")[2]:20}{value:10.3f}{second[key]:14.3f}{second[key] - value:+12.3f}')
 
 
 def warn_of_few_images(precision: Precision) -> None:
@@ -270,7 +272,7 @@ def main() -> None:
     # All but the size is known before the model is loaded.
     check_options(entry, read_options(args, (0, 0)))
     path = target_path(entry, args.out or Path(Path(args.checkpoint).stem))
-    from mmyolox.apis.inference import init_detector
+    from mmyolox.apis import init_detector
     from mmyolox.export.description import describe
     from mmyolox.export.verify import verify
 

@@ -5,11 +5,11 @@
 
 With ``--config`` the images, annotations and figures are those of the config's test data set. Keypoints are
 evaluated too; without ``--config`` with COCO's sigmas for those of COCO's names, and their mean for others.
-The file runs in its runtime (ONNX Runtime or OpenVINO) on the CPU.
+The file runs in its runtime.
 """
 
 import argparse
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mmyolox.utils.cli import add_cfg_options, run_tool
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def parse_args() -> argparse.Namespace:
     """Reads the command line; nothing heavy is imported yet."""
     parser = argparse.ArgumentParser(description='Evaluate an exported file on a data set.')
-    parser.add_argument('exported', help='an .onnx file, or an .xml file of OpenVINO')
+    parser.add_argument('exported', help='a file that tools/deployment/export.py wrote')
     parser.add_argument('--ann-file', help="annotations in COCO's format")
     parser.add_argument('--img-prefix', help='the folder of its images')
     parser.add_argument('--config', help='a config file, or the name of one of ours, for its test data set')
@@ -50,11 +50,13 @@ def evaluation_data(args: argparse.Namespace, info: 'ModelInfo') -> 'tuple[Confi
     return coco_data(info, args.ann_file, args.img_prefix)
 
 
-def evaluate(args: argparse.Namespace) -> dict[str, Any]:
-    """The figures by name; the metric also logs its tables."""
+def main() -> None:
+    """Evaluates, and prints the figures; the metric also logs its tables."""
+    args = parse_args()
     from mmengine.registry import init_default_scope
 
-    from mmyolox.apis.evaluate import average_precision, image_dataset
+    from mmyolox.apis import ExportedDetector
+    from mmyolox.apis.evaluate import evaluate, image_dataset
     from mmyolox.deploy import ExportedModel
 
     model = ExportedModel(args.exported, args.threads, batch_size=args.batch_size)
@@ -63,12 +65,8 @@ def evaluate(args: argparse.Namespace) -> dict[str, Any]:
     if args.out:
         metric.outfile_prefix = args.out
     dataset = image_dataset(data, model.channels)
-    return average_precision(model, model.info, dataset, metric, model.batch_size)
-
-
-def main() -> None:
-    """Evaluates, and prints the figures."""
-    for name, value in evaluate(parse_args()).items():
+    figures = evaluate(ExportedDetector(model), dataset, metric, model.batch_size)
+    for name, value in figures.items():
         print(f'{name}: {value:.4f}')
 
 

@@ -7,8 +7,8 @@ import torch
 from mmengine.registry import init_default_scope
 
 from benchmarks.parity import layout_file
+from mmyolox.apis import detect, init_detector
 from mmyolox.apis.drawing import build_visualizer
-from mmyolox.apis.inference import detect, init_detector
 from mmyolox.checkpoints.convert import convert
 from mmyolox.checkpoints.recognise import PUBLISHED, Architecture, config_for, recognise
 from mmyolox.checkpoints.sources.megvii import to_megvii

@@ -14,8 +14,8 @@ from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
 from pycocotools.coco import COCO
 
+from mmyolox.apis import detect, init_detector
 from mmyolox.apis.drawing import YOLOXVisualizer, build_visualizer
-from mmyolox.apis.inference import detect, init_detector
 from mmyolox.config import load_config
 from mmyolox.export.options import ExportOptions
 from mmyolox.registry import DATASETS, MODELS

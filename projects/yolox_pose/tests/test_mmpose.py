@@ -19,7 +19,7 @@ from mmengine.structures import InstanceData
 
 from mmyolox.config.check import check_config
 from mmyolox.errors import UserError
-from mmyolox.projects.yolox_pose.instances import PoseInstances
+from mmyolox.projects.yolox_pose.results import PoseInstances
 from mmyolox.projects.yolox_pose.skeleton import Skeleton, mmpose_metainfo
 from mmyolox.projects.yolox_pose.tests.eval_cases import (
     CATEGORIES,

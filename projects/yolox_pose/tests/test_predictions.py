@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from mmyolox.apis.detectors import prepare_network
 from mmyolox.projects.yolox_pose.head import YOLOXPoseHead
 from mmyolox.projects.yolox_pose.tests.cases import pose_head, pose_model, random_outputs, random_people
 from mmyolox.projects.yolox_pose.tests.plain_ota import flatten
-from mmyolox.utils.precision import prepare_network
 
 FLIPPED = pose_head().skeleton.flip_indices
 SIZE = (128, 160)

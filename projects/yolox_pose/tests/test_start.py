@@ -12,7 +12,7 @@ import pytest
 import torch
 from mmengine.registry import init_default_scope
 
-from mmyolox.apis.inference import init_detector
+from mmyolox.apis import init_detector
 from mmyolox.checkpoints.match import match_weights
 from mmyolox.config import load_config
 from mmyolox.errors import UserError

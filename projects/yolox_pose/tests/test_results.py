@@ -1,10 +1,10 @@
-"""What the points of an exported pose model are, for what draws and evaluates them."""
+"""What the keypoints of an exported pose model are, for what draws and evaluates them."""
 
 import numpy as np
 import torch
 
 from mmyolox.apis.evaluate import coco_data
-from mmyolox.apis.points import as_detections, as_instances, point_kind
+from mmyolox.apis.results import as_detections, as_instances, keypoint_tools
 from mmyolox.deploy import Detections, ModelInfo
 from mmyolox.projects.yolox_pose.skeleton import Skeleton
 
@@ -20,27 +20,27 @@ FOUND = Detections(
 
 
 def test_instances_have_the_fields_of_the_head():
-    instances = as_instances(FOUND, point_kind(INFO))
+    instances = as_instances(FOUND, keypoint_tools(INFO))
     assert instances.keypoints.tolist() == FOUND.points[..., :2].tolist()
     assert instances.keypoint_scores.tolist() == FOUND.points[..., 2].tolist()
     assert torch.equal(instances.bbox_scores, instances.scores)
-    again = as_detections(instances, point_kind(INFO))
+    again = as_detections(instances, keypoint_tools(INFO))
     for field in ('bboxes', 'scores', 'labels', 'points'):
         np.testing.assert_array_equal(getattr(again, field), getattr(FOUND, field))
 
 
 def test_the_skeleton_is_that_of_the_file():
-    meta = point_kind(INFO).dataset_meta(INFO)
+    meta = keypoint_tools(INFO).dataset_meta(INFO)
     skeleton = Skeleton.of(meta['skeleton'])
     assert skeleton.names == INFO.points
     assert meta['skeleton']['links'] == [['nose', 'paw']]
     assert meta['class_keypoints'] == ((0, 1), (2,))
 
 
-def test_a_detector_has_no_points():
+def test_a_detector_has_no_keypoints():
     plain = ModelInfo(('cat',), (64, 64))
-    assert point_kind(plain) is None
-    assert 'keypoints' not in as_instances(FOUND, point_kind(plain))
+    assert keypoint_tools(plain) is None
+    assert 'keypoints' not in as_instances(FOUND, keypoint_tools(plain))
 
 
 def test_keypoints_are_evaluated_with_the_recorded_skeleton():

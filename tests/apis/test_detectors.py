@@ -1,4 +1,4 @@
-"""mmyolox/inference.py on a small nano with random weights."""
+"""mmyolox/apis/detectors.py on a small nano with random weights."""
 
 import json
 from pathlib import Path
@@ -9,8 +9,7 @@ import pytest
 import torch
 from mmengine.registry import init_default_scope
 
-from mmyolox.apis import inference
-from mmyolox.apis.inference import detect, init_detector
+from mmyolox.apis import TorchDetector, detect, init_detector, open_detector
 from mmyolox.config import load_config
 from mmyolox.datasets import yolox_collate
 from mmyolox.errors import UserError
@@ -81,7 +80,7 @@ def model(data, checkpoint):
 @pytest.fixture
 def warnings(monkeypatch) -> list[str]:
     lines: list[str] = []
-    monkeypatch.setattr(inference, 'print_log', lambda line, *_: lines.append(line))
+    monkeypatch.setattr('mmyolox.apis.detectors.print_log', lambda line, *_: lines.append(line))
     return lines
 
 
@@ -191,18 +190,55 @@ def test_files_that_do_not_decode_are_named_and_left_out(model, data, tmp_path, 
     'image', [np.zeros((4, 4, 3)), np.zeros((4,), np.uint8), np.zeros((0, 4, 3), np.uint8)], ids=str
 )
 def test_arrays_that_are_no_images(model, image):
-    with pytest.raises(UserError, match=r'needed is \(h, w, channels\), uint8'):
+    with pytest.raises(UserError, match=r'needed is \(h, w, channels\), uint8, with 3'):
         list(detect(model, [image]))
 
 
+def model_of_channels(channels, data, folder):
+    options = OPTIONS | {'model.backbone.input_channels': channels, 'data_root': str(data)}
+    weights = save_random_weights(folder / 'w.pth', load_config(CUSTOM, options))
+    return init_detector(CUSTOM, weights, 'cpu', options)
+
+
 def test_grey_images_for_a_network_that_takes_them(data, tmp_path):
-    options = OPTIONS | {'model.backbone.input_channels': 1, 'data_root': str(data)}
-    weights = save_random_weights(tmp_path / 'w.pth', load_config(CUSTOM, options))
-    model = init_detector(CUSTOM, weights, 'cpu', options)
-    model.cfg.test_dataloader.dataset.pipeline[0].color_type = 'grayscale'
+    model = model_of_channels(1, data, tmp_path)
     arrays = [cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) for path in paths(data)]
     for one, other in zip(detect(model, arrays), detect(model, paths(data)), strict=True):
         assert_same_detections(one, other)
+
+
+def test_images_of_four_channels_for_a_network_that_takes_them(data, tmp_path):
+    model = model_of_channels(4, data, tmp_path)
+    image = np.random.default_rng(0).integers(0, 256, (60, 90, 4), np.uint8)
+    cv2.imwrite(str(tmp_path / 'a.png'), image)
+    one, other = detect(model, [image, tmp_path / 'a.png'])
+    assert_same_detections(one, other)
+    with pytest.raises(UserError, match=r'the image .*0\.png has 3 channel\(s\), 4 are needed'):
+        list(detect(model, paths(data)))
+
+
+@pytest.mark.parametrize('shape', [(20, 30), (20, 30, 1), (20, 30, 4)], ids=str)
+def test_arrays_of_another_number_of_channels_are_refused(model, shape):
+    with pytest.raises(UserError, match=r'an image of shape \(20, 30.*needed is .* with 3 channel\(s\)'):
+        list(detect(model, [np.zeros(shape, np.uint8)]))
+
+
+def test_annotations_pass_by_the_pipeline(model):
+    """What evaluations say of an image comes out beside its detections, and is not moved."""
+    detector = TorchDetector(model)
+    truth = np.float32([[1, 2, 30, 40]])
+    meta = dict(img_id='x', gt_bboxes=truth, gt_labels=np.array([1]), gt_ignored=np.array([False]))
+    (sample,) = detector.predict([detector.prepare(np.zeros((100, 60, 3), np.uint8), meta)])
+    assert sample.img_id == 'x'
+    assert sample.gt_instances.bboxes.tolist() == truth.tolist()
+
+
+def test_a_checkpoint_is_opened_with_its_config(model, data, checkpoint):
+    detector = open_detector(checkpoint, CUSTOM, 'cpu', dict(OPTIONS, data_root=str(data)))
+    assert detector.channels == 3
+    assert detector.visualizer.dataset_meta['classes'] == NAMES
+    for one, other in zip(detect(detector, paths(data)), detect(model, paths(data)), strict=True):
+        assert torch.equal(one.pred_instances.bboxes, other.pred_instances.bboxes)
 
 
 def test_a_pipeline_that_loads_in_another_way(model, monkeypatch):

@@ -1,0 +1,426 @@
+"""Detectors behind one protocol: a model in PyTorch, or an exported file in its runtime."""
+
+import logging
+import os.path as osp
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+import torch
+from mmcv.cnn.utils import fuse_conv_bn
+from mmdet.structures import DetDataSample
+from mmengine.config import Config
+from mmengine.dataset import Compose
+from mmengine.device import get_device
+from mmengine.logging import print_log
+from mmengine.registry import init_default_scope
+from torch import nn
+
+from mmyolox.checkpoints.convert import state_dict_of, without_wrapper
+from mmyolox.checkpoints.load import download_checkpoint, load_checkpoint, recorded_data
+from mmyolox.checkpoints.match import match_weights
+from mmyolox.checkpoints.recognise import config_for, recognise
+from mmyolox.config import load_config, require
+from mmyolox.config.values import read_class_names
+from mmyolox.datasets import yolox_collate
+from mmyolox.datasets.transforms import (
+    LoadAnnotations,
+    LoadImage,
+    Sample,
+    UndecodableImageError,
+    begin_scene,
+    read_image,
+)
+from mmyolox.deploy import ExportedModel
+from mmyolox.deploy.formats import format_of
+from mmyolox.deploy.letterbox import Image, Size
+from mmyolox.errors import UserError
+from mmyolox.models import YOLODetector
+from mmyolox.models.detector import pack_prediction
+from mmyolox.models.networks.focus import Focus
+from mmyolox.registry import DATASETS, MODELS, TRANSFORMS
+from mmyolox.utils.precision import choose_dtype
+from mmyolox.utils.threads import map_ahead
+
+from .drawing import YOLOXVisualizer, build_visualizer
+from .results import as_instances, keypoint_tools
+
+ImageLike = str | Path | Image
+"""A file, or an array (h, w) or (h, w, channels) uint8."""
+
+Meta = dict[str, Any]
+"""What is said of an image: ``img_id``, perhaps ``img_path``, and arrays ``gt_*`` of its annotations."""
+
+Item = TypeVar('Item')
+
+
+class Detector(Protocol):
+    """Finds objects in images, whatever runs the network.
+
+    Attributes:
+        channels: Of the images that it takes.
+        dataset_meta: With ``classes``, a name for each label, and what else is known of the data.
+        visualizer: Draws its detections and makes entries of a result file of them.
+    """
+
+    channels: int
+    dataset_meta: Mapping[str, Any]
+
+    @property
+    def visualizer(self) -> YOLOXVisualizer: ...
+
+    def read(self, image: ImageLike) -> Image:
+        """The pixels (h, w, channels) of a file or an array: BGR unless the config says otherwise.
+
+        Raises:
+            UndecodableImageError: The file is missing or no image.
+            UserError: The image has another number of channels, or the array another shape or type.
+        """
+
+    def prepare(self, pixels: Image, meta: Meta) -> Any:
+        """One sample for :meth:`predict`; threads call it."""
+
+    def predict(self, samples: Sequence[Any]) -> list[DetDataSample]:
+        """The detections in each, on the CPU, in pixels of the original image."""
+
+
+def detect(
+    detector: Detector | YOLODetector, images: Iterable[ImageLike], batch_size: int = 8, workers: int = 0
+) -> Iterator[DetDataSample]:
+    """Finds objects in images.
+
+    Args:
+        detector: Of :func:`open_detector`, or a model of :func:`init_detector`.
+        images: Paths, or (h, w, channels) uint8 arrays with the channels that the network takes: BGR unless
+            the config says otherwise.
+        batch_size: Images a forward pass.
+        workers: Threads that read and prepare the images of the next batches while the network is at work.
+            With 0 nothing is read ahead of its batch.
+
+    Yields:
+        For every image in turn, on the CPU, ``pred_instances`` with ``bboxes`` (n, 4) float32 xyxy in pixels
+        of the original image, ``scores`` (n,) and ``labels`` (n,), the best first; and ``img_id``, the
+        image's place in ``images``, with ``img_path`` for a path. A file that cannot be decoded is named in
+        a warning and left out.
+    """
+    chosen: Detector = TorchDetector(detector) if isinstance(detector, YOLODetector) else detector
+
+    def read(item: tuple[int, ImageLike]) -> tuple[Image, Meta] | None:
+        number, image = item
+        path = {} if isinstance(image, np.ndarray) else dict(img_path=str(image))
+        try:
+            return chosen.read(image), dict(img_id=number, **path)
+        except UndecodableImageError as error:
+            print_log(f'{error}; it is left out', 'current', logging.WARNING)
+            return None
+
+    return detect_loaded(chosen, read, enumerate(images), batch_size, workers)
+
+
+def detect_loaded(
+    detector: Detector,
+    load: Callable[[Item], tuple[Image, Meta] | None],
+    items: Iterable[Item],
+    batch_size: int,
+    workers: int,
+) -> Iterator[DetDataSample]:
+    """The batch loop behind :func:`detect`, for images from anywhere.
+
+    Args:
+        detector: What finds objects.
+        load: The pixels of an item, as :meth:`Detector.read` returns them, and what is said of the image;
+            None leaves it out.
+        items: What images are made of.
+        batch_size: As of :func:`detect`.
+        workers: As of :func:`detect`.
+    """
+
+    def prepare(item: Item) -> Any:
+        loaded = load(item)
+        return None if loaded is None else detector.prepare(*loaded)
+
+    prepared = map_ahead(prepare, zip(items, strict=False), workers, 2 * batch_size)
+    samples = (sample for sample in prepared if sample is not None)
+    while batch := list(islice(samples, batch_size)):
+        yield from detector.predict(batch)
+
+
+class TorchDetector:
+    """A model in PyTorch with the test pipeline of its config; see :class:`Detector`.
+
+    Args:
+        model: Of :func:`init_detector`.
+        pipeline: The configs of the steps; None for those of the model's config.
+        img_scale: What the steps fit images into; None for that of the model's config.
+
+    Raises:
+        UserError: The pipeline does not begin with ``LoadImage``.
+    """
+
+    def __init__(
+        self, model: YOLODetector, pipeline: Sequence[Any] | None = None, img_scale: Size | None = None
+    ) -> None:
+        self.model = model
+        self.channels = input_channels(model)
+        self.dataset_meta: Mapping[str, Any] = model.dataset_meta
+        if pipeline is None:
+            dataset = model.cfg.test_dataloader.dataset
+            pipeline, img_scale = dataset.pipeline, dataset.get('img_scale')
+        first, *others = (TRANSFORMS.build(step) for step in pipeline)
+        if not isinstance(first, LoadImage):
+            raise UserError(
+                f'the test pipeline begins with {type(first).__name__}; it must begin with LoadImage'
+            )
+        self._backend_args = first.backend_args
+        self._steps = Compose([step for step in others if not isinstance(step, LoadAnnotations)])
+        self._img_scale = img_scale or Size(640, 640)
+        self._largest_stride = max(model.bbox_head.head_module.featmap_strides)
+
+    @cached_property
+    def visualizer(self) -> YOLOXVisualizer:
+        """That of the model's config."""
+        return build_visualizer(self.model.cfg, self.dataset_meta)
+
+    def read(self, image: ImageLike) -> Image:
+        """The pixels of an image, from where the pipeline's first step reads."""
+        return read_pixels(image, self.channels, self._backend_args)
+
+    def prepare(self, pixels: Image, meta: Meta) -> dict[str, Any]:
+        """The packed sample of an image; annotations in ``meta`` pass by the pipeline."""
+        known = {key: value for key, value in meta.items() if not key.startswith('gt_')}
+        sample = Sample(known, img_scale=self._img_scale, rng=np.random.default_rng(0))
+        packed: dict[str, Any] = self._steps(begin_scene(sample, pixels))
+        packed['data_samples']['meta'] = meta | packed['data_samples']['meta']
+        return packed
+
+    @torch.no_grad()  # not inference_mode: no faster for such networks, and its results could not be changed
+    def predict(self, samples: Sequence[dict[str, Any]]) -> list[DetDataSample]:
+        """One forward pass."""
+        batch = yolox_collate(samples, self._largest_stride)
+        return [sample.cpu() for sample in self.model.test_step(batch)]
+
+
+class ExportedDetector:
+    """An exported model in its runtime; see :class:`Detector`.
+
+    Args:
+        model: What runs the file.
+    """
+
+    def __init__(self, model: ExportedModel) -> None:
+        self.model = model
+        self.channels = model.channels
+        self._keypoints = keypoint_tools(model.info)
+        meta = self._keypoints.dataset_meta(model.info) if self._keypoints else {}
+        self.dataset_meta: Mapping[str, Any] = dict(
+            meta, classes=model.info.classes, cat_ids=model.info.category_ids
+        )
+
+    @cached_property
+    def visualizer(self) -> YOLOXVisualizer:
+        """That of what the model predicts."""
+        init_default_scope('mmyolox')
+        name = self._keypoints.visualizer if self._keypoints else 'YOLOXVisualizer'
+        return build_visualizer(Config(dict(visualizer=dict(type=name))), self.dataset_meta)
+
+    def read(self, image: ImageLike) -> Image:
+        """The pixels of an image."""
+        return read_pixels(image, self.channels)
+
+    def prepare(self, pixels: Image, meta: Meta) -> tuple[Image, Meta]:
+        """The image as it is: the model itself letterboxes."""
+        return pixels, dict(meta, ori_shape=pixels.shape[:2])
+
+    def predict(self, samples: Sequence[tuple[Image, Meta]]) -> list[DetDataSample]:
+        """One call of the model."""
+        found = self.model([pixels for pixels, _ in samples])
+        return [
+            pack_prediction(as_instances(detections, self._keypoints), meta)
+            for detections, (_, meta) in zip(found, samples, strict=True)
+        ]
+
+
+def read_pixels(image: ImageLike, channels: int, backend_args: dict[str, Any] | None = None) -> Image:
+    """The pixels of a file or an array; see :meth:`Detector.read`.
+
+    Args:
+        image: What to read.
+        channels: What it must have.
+        backend_args: Of files, as for :func:`~mmyolox.datasets.transforms.read_image`.
+    """
+    if not isinstance(image, np.ndarray):
+        pixels: Image = read_image(str(image), color_type(channels), backend_args, channels)
+        return pixels
+    is_image = image.dtype == np.uint8 and image.ndim in (2, 3) and image.size > 0
+    if not is_image or (channels != 1 if image.ndim == 2 else image.shape[2] != channels):
+        raise UserError(
+            f'an image of shape {image.shape}, {image.dtype}: needed is (h, w, channels), uint8, with '
+            f'{channels} channel(s)'
+        )
+    return image.reshape(*image.shape[:2], channels)
+
+
+def color_type(channels: int) -> str:
+    """The ``color_type`` of :func:`~mmyolox.datasets.transforms.read_image` for so many channels."""
+    return {1: 'grayscale', 3: 'color'}.get(channels, 'unchanged')
+
+
+def input_channels(model: YOLODetector) -> int:
+    """Channels of the images that a model takes."""
+    first: nn.Conv2d = next(module for module in model.backbone.modules() if isinstance(module, nn.Conv2d))
+    return first.in_channels // 4 if isinstance(model.backbone.stem, Focus) else first.in_channels
+
+
+def open_detector(
+    checkpoint: str | Path,
+    config: str | Path | None = None,
+    device: str | None = None,
+    cfg_options: dict[str, Any] | None = None,
+    allow_unsafe: bool = False,
+    dtype: str = 'float32',
+) -> Detector:
+    """Loads a checkpoint, or an exported file, which its runtime runs.
+
+    Args:
+        checkpoint: A checkpoint, or a file that :mod:`mmyolox.deploy` runs.
+        config: As for :func:`init_detector`, as are the others; they have no meaning for an exported file.
+        device: See ``config``.
+        cfg_options: See ``config``.
+        allow_unsafe: See ``config``.
+        dtype: See ``config``.
+
+    Raises:
+        UserError: The file cannot be used, or an option means nothing for an exported file.
+    """
+    if format_of(checkpoint) is None:
+        return TorchDetector(
+            init_detector(config, checkpoint, device, cfg_options, allow_unsafe, dtype=dtype)
+        )
+    if config or cfg_options or device not in (None, 'cpu') or dtype != 'float32':
+        raise UserError(
+            f'{checkpoint} is an exported file, which says all itself and runs on the CPU: leave out the '
+            'config, --cfg-options, --device and --dtype'
+        )
+    return ExportedDetector(ExportedModel(checkpoint))
+
+
+def init_detector(
+    config: str | Path | None,
+    checkpoint: str | Path,
+    device: str | None = None,
+    cfg_options: dict[str, Any] | None = None,
+    allow_unsafe: bool = False,
+    fuse: bool = True,
+    dtype: str = 'float32',
+) -> YOLODetector:
+    """Builds a model that is ready to predict, in a form for that: it cannot be trained or saved.
+
+    Args:
+        config: A config file, or the name of one of ours. Where it reads the classes (and what its
+            ``data_variables`` name) from a data set's annotations, those recorded in the checkpoint are
+            taken, and the data set is not needed. None for the config of ours that fits the weights, which
+            is told (see :func:`~mmyolox.checkpoints.recognise.config_for`).
+        checkpoint: A file or a web address, of ours or of any other framework that
+            :mod:`mmyolox.checkpoints` knows.
+        device: As PyTorch names it; None for the machine's accelerator, else the CPU.
+        cfg_options: Values of the config to change, as for :func:`~mmyolox.config.load_config`.
+        allow_unsafe: Read whatever the checkpoint contains, which may run code.
+        fuse: Fold the batch norms into the convolutions: faster, and equal to float32 rounding. False keeps
+            the layers and the state dict of the checkpoint.
+        dtype: What the network computes in: ``float32``; ``bfloat16`` or ``float16`` for speed, at a little
+            accuracy (see the docs); ``auto`` for the fastest that the device has. Boxes, scores and
+            suppression are float32 always.
+
+    Returns:
+        The model in evaluation mode, with ``cfg``, the config, and ``dataset_meta``, what the checkpoint
+        recorded of its data, else the metainfo of the config's test data set. Its ``classes``, a name for
+        each label, are those recorded, else the config's, else those of its test annotations if they are
+        there, else COCO's for 80 classes, else numbers.
+
+    Raises:
+        UserError: The config or the checkpoint is at fault, the checkpoint does not give a value to every
+            tensor of the model, or the device is not there or has not this ``dtype``.
+    """
+    source = str(checkpoint)
+    if config is not None and str(config).endswith(('.pth', '.pt', '.ckpt')):
+        raise UserError(f'config {config}: these are weights; give the config first, then the checkpoint')
+    load = download_checkpoint if source.startswith(('http://', 'https://')) else load_checkpoint
+    content = load(source, allow_unsafe=allow_unsafe)
+    weights, recorded = state_dict_of(content, source), recorded_data(content)
+    if config is None:
+        config, options = _recognised_config(weights, recorded, source)
+        cfg_options = options | (cfg_options or {})
+    cfg = load_config(config, cfg_options, recorded)
+    require(cfg, 'model', 'test_dataloader')
+    init_default_scope(cfg.get('default_scope') or 'mmyolox')
+    model: YOLODetector = MODELS.build(cfg.model)
+    matched, summary = match_weights(model, weights, source)
+    if not summary.complete:
+        raise UserError(f'checkpoint {source} cannot be used with {config}: {summary.describe()}')
+    model.load_state_dict(matched)
+    model.cfg, model.dataset_meta = cfg, _dataset_meta(cfg, recorded, model.bbox_head.num_classes)
+    device = device or get_device()
+    try:
+        model.to(device).eval()
+    except (AssertionError, RuntimeError) as error:  # PyTorch's words for an absent or unknown device
+        raise UserError(f'device {device} cannot be used: {str(error).splitlines()[0]}') from error
+    prepare_network(model, fuse, choose_dtype(dtype, torch.device(device)))
+    return model
+
+
+def _recognised_config(
+    weights: dict[str, torch.Tensor], recorded: dict[str, Any], source: str
+) -> tuple[str, dict[str, Any]]:
+    """The name of the config that fits weights, and options for it."""
+    try:
+        architecture = recognise(without_wrapper(weights))
+        config, options = config_for(architecture, recorded)
+    except UserError as error:
+        raise UserError(f'checkpoint {source}: {error}') from error
+    print_log(f'checkpoint {source}: {architecture.describe()}; config {config}', 'current')
+    return config, options
+
+
+def _dataset_meta(cfg: Config, recorded: dict[str, Any], num_classes: int) -> dict[str, Any]:
+    """What is known of the data that a model was trained on."""
+    dataset = DATASETS.build(dict(cfg.test_dataloader.dataset, lazy_init=True))
+
+    def known_names() -> Iterator[Sequence[str]]:
+        """What the classes may be called, the surest first."""
+        yield recorded.get('classes') or ()
+        yield dataset.metainfo.get('classes') or ()
+        if dataset.ann_file.endswith('.json') and osp.isfile(dataset.ann_file):
+            yield read_class_names(dataset.ann_file)
+        # The import takes over a second, and is seldom needed.
+        from mmdet.datasets import CocoDataset
+
+        yield CocoDataset.METAINFO['classes']  # mmdet's get_classes has underscores, which no annotation has
+
+    numbers = [f'class {label}' for label in range(num_classes)]
+    names = next((names for names in known_names() if len(names) == num_classes), numbers)
+    return dict(dataset.metainfo | recorded, classes=tuple(names))
+
+
+def prepare_network(model: YOLODetector, fuse: bool, dtype: torch.dtype) -> None:
+    """Turns a model in evaluation mode into a form that predicts faster and trains no more, in place.
+
+    Scores, boxes and suppression stay in float32.
+
+    Args:
+        model: The model.
+        fuse: Fold batch norms into the convolutions before them. Logits change by float32 rounding.
+        dtype: Of weights and feature maps.
+    """
+    if fuse:
+        fuse_conv_bn(model)
+    for part in (model.backbone, model.neck, model.bbox_head):
+        part.to(dtype)
+
+    def cast(_: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+        return tuple(x.to(dtype) for x in inputs)
+
+    if dtype != torch.float32:
+        model.backbone.register_forward_pre_hook(cast)
