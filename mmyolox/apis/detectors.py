@@ -176,7 +176,7 @@ class TorchDetector:
             )
         self._backend_args = first.backend_args
         self._steps = Compose([step for step in others if not isinstance(step, LoadAnnotations)])
-        self._img_scale = img_scale or Size(640, 640)
+        self._img_scale = Size(*(img_scale or (640, 640)))
         self._largest_stride = max(model.bbox_head.head_module.featmap_strides)
 
     @cached_property
