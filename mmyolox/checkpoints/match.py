@@ -106,7 +106,11 @@ def match_weights(
         else:
             summary.mismatched.append(f'{name} ({_shape(given[name])} -> {_shape(tensor)})')
     summary.absent_parts = _absent_parts(summary.missing, given)
-    summary.held = _held_model(given) if summary.mismatched or summary.missing else ''
+    if (summary.mismatched or summary.missing) and is_ours(given):
+        try:
+            summary.held = f'the file holds {recognise(given).describe()}'
+        except UserError as error:
+            summary.held = str(error)
     left = len(summary.missing) + len(summary.mismatched)
     if left > MOST * (left + len(summary.used) + len(summary.other_classes)):
         raise UserError(f'checkpoint {source} does not fit the model: {summary.describe()}')
@@ -118,16 +122,6 @@ def bare_model(model: nn.Module) -> nn.Module:
     if is_model_wrapper(model) or isinstance(model, BaseTTAModel):
         return bare_model(model.get_submodule('module'))
     return model
-
-
-def _held_model(given: dict[str, Tensor]) -> str:
-    """Which YOLOX whole weights in our layout are of; empty for anything else."""
-    if not is_ours(given):
-        return ''
-    try:
-        return f'the file holds {recognise(given).describe()}'
-    except UserError as error:
-        return str(error)
 
 
 def _absent_parts(missing: list[str], given: Iterable[str]) -> list[str]:

@@ -8,21 +8,23 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from mmyolox.checkpoints.sources.base import Source, Translation, recognised_by, rename_all
+from mmyolox.checkpoints.sources.base import Source, Translation, recognised_by, rename_all, replace_prefix
 from mmyolox.checkpoints.sources.openmmlab import rename_mmdet_key
 from mmyolox.errors import UserError
 
 _THEIRS = 'head.head_module.'
-_OURS = 'bbox_head.head_module.multi_level_'
-_LAYERS = {
-    'conv_cls': 'cls_convs',
-    'conv_reg': 'reg_convs',
-    'conv_pose': 'pose_convs',
-    'out_cls': 'conv_cls',
-    'out_bbox': 'conv_reg',
-    'out_obj': 'conv_obj',
-    'out_kpt': 'conv_offsets',
-    'out_kpt_vis': 'conv_vis',
+_PREFIXES = {
+    f'{_THEIRS}{theirs}.': f'bbox_head.head_module.multi_level_{ours}.'
+    for theirs, ours in (
+        ('conv_cls', 'cls_convs'),
+        ('conv_reg', 'reg_convs'),
+        ('conv_pose', 'pose_convs'),
+        ('out_cls', 'conv_cls'),
+        ('out_bbox', 'conv_reg'),
+        ('out_obj', 'conv_obj'),
+        ('out_kpt', 'conv_offsets'),
+        ('out_kpt_vis', 'conv_vis'),
+    )
 }
 _SIGMAS = 'head.loss_oks.sigmas'
 _OUR_SIGMAS = ('bbox_head.loss_pose.sigmas', 'bbox_head.assigner_oks_calculator.sigmas')
@@ -30,10 +32,7 @@ _OUR_SIGMAS = ('bbox_head.loss_pose.sigmas', 'bbox_head.assigner_oks_calculator.
 
 def rename_key(name: str) -> str:
     """Returns our name of a tensor of MMPose's; an unknown name stays as it is."""
-    layer, _, rest = name.removeprefix(_THEIRS).partition('.')
-    if name.startswith(_THEIRS) and layer in _LAYERS:
-        return f'{_OURS}{_LAYERS[layer]}.{rest}'
-    return rename_mmdet_key(name)
+    return rename_mmdet_key(replace_prefix(name, _PREFIXES))
 
 
 def _translate(state_dict: Mapping[str, Tensor]) -> Translation:

@@ -116,6 +116,12 @@ def recognised_by(*prefixes: str) -> Callable[[Collection[str]], bool]:
     return recognises
 
 
+def replace_prefix(name: str, prefixes: Mapping[str, str]) -> str:
+    """A name with the longest of its known prefixes replaced; an unknown name stays as it is."""
+    prefix = max(filter(name.startswith, prefixes), key=len, default='')
+    return prefixes.get(prefix, '') + name.removeprefix(prefix)
+
+
 def rename_all(
     state_dict: Mapping[str, Tensor], rename: Callable[[str], str], dropped: Mapping[str, str] | None = None
 ) -> Translation:

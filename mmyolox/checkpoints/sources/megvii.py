@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mmyolox.errors import UserError
 
-from .base import Source, Translation, rename_all
+from .base import Source, rename_all, replace_prefix
 
 _CSP_LAYERS = {
     **{f'backbone.backbone.dark{i + 1}.1': f'backbone.stage{i}.1' for i in range(1, 4)},
@@ -89,8 +89,7 @@ def to_megvii(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def _renamed(name: str, prefixes: Mapping[str, str], parts: Mapping[str, str]) -> str:
     """A name with its longest known prefix and all known parts replaced."""
-    prefix = max(filter(name.startswith, prefixes), key=len, default='')
-    name = prefixes.get(prefix, '') + name.removeprefix(prefix)
+    name = replace_prefix(name, prefixes)
     for part, replacement in parts.items():
         name = name.replace(part, replacement)
     return name
@@ -102,8 +101,9 @@ def _recognises(names: Collection[str]) -> bool:
     return own and any(name.endswith('.bn.running_mean') for name in names)
 
 
-def _translate(state_dict: Mapping[str, Tensor]) -> Translation:
-    return rename_all(state_dict, rename_key)
-
-
-SOURCE = Source('megvii', 'Megvii YOLOX (0.1.1 - 0.3.0)', _recognises, _translate)
+SOURCE = Source(
+    'megvii',
+    'Megvii YOLOX (0.1.1 - 0.3.0)',
+    _recognises,
+    lambda state_dict: rename_all(state_dict, rename_key),
+)

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from mmyolox.models.networks.blocks import BN
 
-from .base import Source, Translation
+from .base import Source, Translation, replace_prefix
 from .megvii import rename_key
 
 _EPS: float = BN['eps']
@@ -29,11 +29,10 @@ _PIXEL_RANGE = 255
 
 _AVERAGED = 'ema.'
 _WRAPPERS = re.compile(r'^(?:ema\.|network\.)+')
-_MINDYOLO_LAYER = re.compile(r'model\.model\.(\d+)\.')
 _HEADS = {'24': 'csp', '32': 'darknet53'}
 """MindYOLO's number of the head -> the backbone before it."""
 
-_LAYERS: dict[str, dict[int, str]] = {
+_MINDYOLO_LAYERS: dict[str, dict[int, str]] = {
     'csp': {
         0: 'backbone.backbone.stem',
         **{i: f'backbone.backbone.dark{(i + 3) // 2}.{1 - i % 2}' for i in range(1, 9)},
@@ -61,11 +60,32 @@ _LAYERS: dict[str, dict[int, str]] = {
 }
 """MindYOLO's number of a layer -> Megvii's name of it."""
 
-_RESIDUALS = {4: 'dark2', 6: 'dark3', 8: 'dark4', 10: 'dark5'}
-"""Numbers of DarkNet53's chains of residual layers, of which the first one is Megvii's second."""
+_RESIDUALS = {
+    'model.model.2': 'backbone.backbone.stem.2',
+    **{
+        f'model.model.{2 * stage}.{block}': f'backbone.backbone.dark{stage}.{block + 1}'
+        for stage, depth in ((2, 2), (3, 8), (4, 8), (5, 4))
+        for block in range(depth)
+    },
+}
+_MINDYOLO_NAMES = {
+    backbone: {f'model.model.{number}.': f'{name}.' for number, name in layers.items()}
+    for backbone, layers in _MINDYOLO_LAYERS.items()
+}
+_MINDYOLO_NAMES['darknet53'] |= {
+    f'{theirs}.conv{i}.': f'{ours}.layer{i}.' for theirs, ours in _RESIDUALS.items() for i in (1, 2)
+}
+
+_ZOO_PARTS = {'stem': 'stems'} | {
+    part: part for part in ('cls_convs', 'reg_convs', 'cls_preds', 'reg_preds', 'obj_preds')
+}
+_ZOO_NAMES = {
+    f'head_{size}.{theirs}.': f'head.{ours}.{level}.'
+    for level, size in enumerate('lms')  # a head a level instead of a list a layer
+    for theirs, ours in _ZOO_PARTS.items()
+}
 
 _NORM = {'gamma': 'weight', 'beta': 'bias', 'moving_mean': 'running_mean', 'moving_variance': 'running_var'}
-_ZOO_HEADS = {'head_l.': 0, 'head_m.': 1, 'head_s.': 2}
 _TRAINING = re.compile(r'[^.]+$|(?:moments|accum|stat|moment1|moment2)\.')
 """Names of numbers (learning_rate, updates) and of the states of the optimizers."""
 
@@ -96,8 +116,8 @@ def _translate(state_dict: Mapping[str, Tensor]) -> Translation:
         elif plain_name in averaged and not name.startswith(_AVERAGED):
             translation.dropped[name] = 'the raw weights; their moving average is taken'
         else:
-            theirs = _zoo_name(plain_name) if backbone is None else _mindyolo_name(plain_name, backbone)
-            module, _, part = theirs.rpartition('.')
+            megvii_name = replace_prefix(plain_name, _MINDYOLO_NAMES[backbone] if backbone else _ZOO_NAMES)
+            module, _, part = megvii_name.rpartition('.')
             translation.add(name, rename_key(f'{module}.{_NORM.get(part, part)}'), state_dict[name])
     tensors = translation.tensors
     if backbone is None:
@@ -108,34 +128,6 @@ def _translate(state_dict: Mapping[str, Tensor]) -> Translation:
     else:
         _change_images(tensors, 'backbone.stem.' + ('conv' if backbone == 'csp' else '0'))
     return translation
-
-
-def _mindyolo_name(name: str, backbone: str) -> str:
-    """Megvii's name of a tensor of MindYOLO's; an unknown name stays as it is."""
-    layer = _MINDYOLO_LAYER.match(name)
-    if not layer:
-        return name
-    number, rest = int(layer[1]), name[layer.end() :]
-    block, _, rest_of_block = rest.partition('.')
-    if backbone == 'darknet53' and number in _RESIDUALS and block.isdigit():
-        rest = rest_of_block
-        prefix = f'backbone.backbone.{_RESIDUALS[number]}.{int(block) + 1}'
-    elif number in _LAYERS[backbone]:
-        prefix = _LAYERS[backbone][number]
-    else:
-        return name
-    if backbone == 'darknet53' and (number in _RESIDUALS or number == 2):
-        rest = rest.replace('conv1.', 'layer1.', 1).replace('conv2.', 'layer2.', 1)
-    return f'{prefix}.{rest}'
-
-
-def _zoo_name(name: str) -> str:
-    """Megvii's name of a tensor of the zoo's, which has a head a level instead of a list a layer."""
-    for head, level in _ZOO_HEADS.items():
-        if name.startswith(head):
-            part, _, rest = name.removeprefix(head).partition('.')
-            return f'head.{"stems" if part == "stem" else part}.{level}.{rest}'
-    return name
 
 
 def _change_images(tensors: dict[str, Tensor], stem: str) -> None:

@@ -107,8 +107,16 @@ def _constant(path: Path, name: str, producers: Mapping[str, Any], constants: Ma
 def _translate(state_dict: Mapping[str, Tensor]) -> Translation:
     """Gives the convolutions the names of our modules, and batch norms that change nothing."""
     names = [name for name in state_dict if name.endswith('.weight')]
+    # No two models have as many: 59 + 24 depth, depthwise ones 77 + 36 depth, and DarkNet53's 94.
+    models = [
+        _darknet53(),
+        *(_csp_darknet(depth, separable) for depth in range(1, _MAX_DEPTH) for separable in (False, True)),
+    ]
+    modules = next((modules for modules in models if len(modules) == len(names)), None)
+    if modules is None:
+        raise UserError(f'not the ONNX file of a YOLOX: no model has {len(names)} convolutions')
     translation = Translation()
-    for name, module in zip(names, _modules(len(names)), strict=True):
+    for name, module in zip(names, modules, strict=True):
         is_predictor = module.startswith(f'{_HEAD}conv_')
         parts = {name: f'{module}.weight' if is_predictor else f'{module}.conv.weight'}
         bias = f'{name.removesuffix("weight")}bias'
@@ -124,23 +132,8 @@ def _translate(state_dict: Mapping[str, Tensor]) -> Translation:
     return translation
 
 
-def _modules(count: int) -> list[str]:
-    """Our names of the convolutions of the model that has so many, in the order of the walk.
-
-    No two models have as many: 59 + 24 depth, depthwise ones 77 + 36 depth, and DarkNet53's 94.
-    """
-    candidates = [
-        _darknet53(),
-        *(_csp_darknet(depth, separable) for depth in range(1, _MAX_DEPTH) for separable in (False, True)),
-    ]
-    fitting = [modules for modules in candidates if len(modules) == count]
-    if not fitting:
-        raise UserError(f'not the ONNX file of a YOLOX: no model has {count} convolutions')
-    return fitting[0]
-
-
 def _csp_darknet(depth: int, separable: bool) -> list[str]:
-    """Nano to X, with ``depth`` bottlenecks in the first stage."""
+    """Our names of the convolutions in the order of the walk: nano to X, ``depth`` bottlenecks first."""
     modules = ['backbone.stem.conv']
     for stage, factor in ((1, 1), (2, 3), (3, 3)):
         modules += _spatial(f'backbone.stage{stage}.0', separable)

@@ -10,11 +10,7 @@ twice: under the model's names its moving average, and as ``ema_backbone_stem_..
 which the training would go on.
 """
 
-from collections.abc import Mapping
-
-from torch import Tensor
-
-from .base import Source, Translation, recognised_by, rename_all
+from .base import Source, recognised_by, rename_all, replace_prefix
 
 _MMDET_PREFIXES = {
     'neck.reduce_layers.0.': 'neck.reduce_layers.2.',
@@ -27,7 +23,6 @@ _MMDET_PREFIXES = {
     'bbox_head.multi_level_': 'bbox_head.head_module.multi_level_',
 }
 _RAW = 'ema_'
-_WHY_DROPPED = 'a raw weight; its moving average is taken'
 
 
 is_ours = recognised_by('backbone.stem.', 'neck.out_layers.', 'bbox_head.head_module.multi_level_conv_cls.')
@@ -36,13 +31,7 @@ is_ours = recognised_by('backbone.stem.', 'neck.out_layers.', 'bbox_head.head_mo
 
 def rename_mmdet_key(name: str) -> str:
     """Returns our name of a tensor of MMDetection's; an unknown name stays as it is."""
-    prefix = next(filter(name.startswith, _MMDET_PREFIXES), '')
-    return _MMDET_PREFIXES.get(prefix, '') + name.removeprefix(prefix)
-
-
-def _translate_mmdet(state_dict: Mapping[str, Tensor]) -> Translation:
-    raw = {name: _WHY_DROPPED for name in state_dict if name.startswith(_RAW)}
-    return rename_all(state_dict, rename_mmdet_key, raw)
+    return replace_prefix(name, _MMDET_PREFIXES)
 
 
 MMYOLO = Source(
@@ -53,5 +42,9 @@ MMDET = Source(
     'MMDetection YOLOX (2.15 - 3.3)',
     # MMDetection's neck, which RTMDet has too, and its YOLOX head
     recognised_by('neck.top_down_blocks.', 'bbox_head.multi_level_conv_cls.'),
-    _translate_mmdet,
+    lambda state_dict: rename_all(
+        state_dict,
+        rename_mmdet_key,
+        {name: 'a raw weight; its moving average is taken' for name in state_dict if name.startswith(_RAW)},
+    ),
 )
