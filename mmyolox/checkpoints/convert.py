@@ -89,30 +89,15 @@ def convert(tensors: Mapping[str, Tensor], source: str | None = None) -> Convers
     )
 
 
-def state_dict_of(checkpoint: dict[str, Any], source: str) -> dict[str, Tensor]:
-    """The weights in a checkpoint, in our layout.
+def state_dict_of(content: Mapping[str, Any], file: str) -> dict[str, Tensor]:
+    """The weights of a checkpoint in our layout, for a model that may differ from theirs.
 
-    Those of another framework (see :mod:`.sources`) are translated, and that is said; what has no place in a
-    YOLOX keeps its name.
-
-    Args:
-        checkpoint: What the file holds: the weights under ``state_dict``, or where other frameworks have
-            them, or by themselves.
-        source: The file's name, for messages.
-
-    Raises:
-        UserError: As of :func:`translated`.
-    """
-    weights: dict[str, Tensor] = checkpoint.get('state_dict', checkpoint)
-    return weights if is_ours(weights) else translated(checkpoint, source)
-
-
-def translated(content: Mapping[str, Any], file: str) -> dict[str, Tensor]:
-    """Returns the weights of a checkpoint in our layout, for a model that may differ from theirs.
+    Those of another framework (see :mod:`.sources`) are translated, and that is said.
 
     Args:
-        content: What the file holds.
-        file: Its name; a message says where its weights come from.
+        content: What the file holds: the weights under ``state_dict``, or where other frameworks have them,
+            or by themselves.
+        file: Its name, for messages.
 
     Returns:
         Our name -> tensor. What has no place keeps its name, and so do all of weights that no source knows.
@@ -121,6 +106,9 @@ def translated(content: Mapping[str, Any], file: str) -> dict[str, Tensor]:
         UserError: There are no weights, or they could be of several sources, or as of :func:`convert` where
             tensors are told by their place.
     """
+    own: dict[str, Tensor] = content.get('state_dict', content)
+    if is_ours(own):
+        return own
     tensors = without_wrapper(weights_in(content, file)[0])
     if not matching_sources(tensors):
         return tensors

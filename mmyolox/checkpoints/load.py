@@ -25,8 +25,7 @@ from torch import Tensor
 from mmyolox.deploy.formats import format_of
 from mmyolox.errors import UserError
 
-from .sources.mindspore_file import read_checkpoint
-from .sources.onnx import read_model
+from .sources import mindspore_file, onnx
 
 _AVERAGES = ('ema_model', 'ema_net', 'ema')
 _ENTRIES = (*_AVERAGES, 'state_dict', 'model', 'net')
@@ -35,12 +34,6 @@ _ENTRIES = (*_AVERAGES, 'state_dict', 'model', 'net')
 MMEngine's average is under ``state_dict``: its hook swaps both when it saves, so that ``ema_state_dict``
 holds the raw weights.
 """
-
-_ONNX_START = b'\x08'  # ModelProto's first field, the number ir_version
-_MINDSPORE_STARTS = (
-    b'\x0a',
-    b'\xd8\x5e\x3a\x7f',
-)  # Checkpoint's first field, or the mark of an encrypted one
 
 _HISTORY_STATISTICS = ('min', 'max', 'mean', 'current')
 _NUMBER_TYPES = re.compile(r'[?biufc]\d*')
@@ -79,10 +72,10 @@ def load_checkpoint(
         )
     with path.open('rb') as file:
         start = file.read(4)
-    if start.startswith(_ONNX_START):
-        return dict(state_dict=read_model(path))
-    if start.startswith(_MINDSPORE_STARTS):
-        return dict(state_dict=read_checkpoint(path))
+    if start.startswith(onnx.FIRST_BYTE):
+        return dict(state_dict=onnx.read_model(path))
+    if start.startswith(mindspore_file.FIRST_BYTES):
+        return dict(state_dict=mindspore_file.read_checkpoint(path))
     return _checked(partial(torch.load, path, map_location), str(path), allow_unsafe)
 
 

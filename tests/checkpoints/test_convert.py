@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from mmyolox.checkpoints import convert as conversion_module
-from mmyolox.checkpoints.convert import convert, state_dict_of, translated
+from mmyolox.checkpoints.convert import convert, state_dict_of
 from mmyolox.checkpoints.sources.base import Source, Translation
 from mmyolox.errors import UserError
 from tests.checkpoints.layouts import megvii_weights, our_weights, published
@@ -41,7 +41,7 @@ def test_of_tensors_told_by_their_place_one_misfit_condemns_all(told):
     with pytest.raises(UserError, match=r"no ONNX of Megvii's export tool: \d+ of its tensors, .*Conv \d+"):
         convert(weights)
     with pytest.raises(UserError, match=r"yolox\.onnx: no ONNX of Megvii's export tool"):
-        translated(weights, 'yolox.onnx')
+        state_dict_of(weights, 'yolox.onnx')
 
 
 def test_missing_tensors_are_named():
@@ -151,7 +151,7 @@ def told(monkeypatch) -> list[str]:
 
 def test_weights_are_translated_and_that_is_told(told):
     weights = megvii_weights('nano') | {'head.extra.weight': torch.zeros(1)}
-    ours = translated(dict(start_epoch=3, model=weights, optimizer={}), 'w.pth')
+    ours = state_dict_of(dict(start_epoch=3, model=weights, optimizer={}), 'w.pth')
     expected = convert(weights).state_dict
     assert {name: ours[name] for name in expected} == expected
     assert ours.keys() - expected.keys() == {'head.extra.weight'}
@@ -161,14 +161,14 @@ def test_weights_are_translated_and_that_is_told(told):
 def test_what_has_no_place_keeps_its_name(told):
     stem = 'backbone.backbone.stem'
     twice = {f'{stem}.dconv.x': torch.zeros(1), f'{stem}.depthwise_conv.x': torch.ones(1)}
-    ours = translated(megvii_weights('nano') | twice, 'w.pth')
+    ours = state_dict_of(megvii_weights('nano') | twice, 'w.pth')
     assert ours['backbone.stem.depthwise_conv.x'] is twice[f'{stem}.dconv.x']
     assert ours[f'{stem}.depthwise_conv.x'] is twice[f'{stem}.depthwise_conv.x']
 
 
 def test_weights_that_no_source_knows_keep_their_names(told):
     weights = {'module.conv.weight': torch.zeros(1), 'fc.bias': torch.zeros(2)}
-    ours = translated(weights, 'w.pth')
+    ours = state_dict_of(weights, 'w.pth')
     assert list(ours) == ['conv.weight', 'fc.bias']
     assert all(isinstance(tensor, Tensor) for tensor in ours.values())
     assert not told

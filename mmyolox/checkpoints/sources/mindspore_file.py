@@ -19,6 +19,7 @@ from mmyolox.errors import UserError
 
 _ENCRYPTED_START = b'\xd8\x5e\x3a\x7f'
 _VALUE_START = b'\x0a'  # field 1 of Checkpoint, a message with its length
+FIRST_BYTES = (_VALUE_START, _ENCRYPTED_START)
 _CHECKSUM_START = b'crc_num'
 _CHECKSUM_LENGTH = len(_CHECKSUM_START) + 10
 

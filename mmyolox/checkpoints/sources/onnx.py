@@ -20,6 +20,7 @@ from mmyolox.models.networks.blocks import BN
 
 from .base import Source, Translation
 
+FIRST_BYTE = b'\x08'  # of ModelProto's first field, the number ir_version
 _PREFIX = 'Conv '
 _MAX_DEPTH = 30
 _HEAD = 'bbox_head.head_module.multi_level_'

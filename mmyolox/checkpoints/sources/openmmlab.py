@@ -23,6 +23,7 @@ _MMDET_PREFIXES = {
     'bbox_head.multi_level_': 'bbox_head.head_module.multi_level_',
 }
 _RAW = 'ema_'
+_WHY_DROPPED = 'a raw weight; its moving average is taken'
 
 
 is_ours = recognised_by('backbone.stem.', 'neck.out_layers.', 'bbox_head.head_module.multi_level_conv_cls.')
@@ -45,6 +46,6 @@ MMDET = Source(
     lambda state_dict: rename_all(
         state_dict,
         rename_mmdet_key,
-        {name: 'a raw weight; its moving average is taken' for name in state_dict if name.startswith(_RAW)},
+        {name: _WHY_DROPPED for name in state_dict if name.startswith(_RAW)},
     ),
 )
