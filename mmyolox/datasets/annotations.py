@@ -119,17 +119,17 @@ class AnnotationReport:
             print_log(line, logger='current', level=logging.WARNING)
 
 
-def check_boxes(bboxes: NDArray[np.floating], sizes: NDArray[np.floating]) -> BoxCheck:
+def check_boxes(bboxes: NDArray[np.floating], sizes_wh: NDArray[np.floating]) -> BoxCheck:
     """Finds degenerate and outlying boxes and cuts the others to their images.
 
     Args:
         bboxes: (N, 4) xyxy, pixels; NaN and infinity allowed.
-        sizes: (N, 2) or (2,), width and height of the image of each box, pixels.
+        sizes_wh: (N, 2) or (2,), width and height of the image of each box, pixels.
     """
     finite = np.isfinite(bboxes).all(1)
     bboxes = np.where(finite[:, None], bboxes, 0)
     degenerate = _shortest_side(bboxes) < MIN_SIDE
-    limits = np.tile(sizes, 2)
+    limits = np.tile(sizes_wh, 2)
     cut = np.clip(bboxes, 0, limits).astype(np.float32)
     outside = ~degenerate & (_shortest_side(cut) < MIN_SIDE)
     overhang = ((bboxes < -ROUNDING) | (bboxes > limits + ROUNDING)).any(1)

@@ -87,11 +87,7 @@ class DetectionDataset(BaseDataset):
         super().full_init()
         self._share_annotations()
         self._undecodable = SharedBytes(len(self))
-        steps = self.pipeline.transforms
-        channels = next((step.channels for step in steps if isinstance(step, LoadImage)), None)
-        for step in steps:
-            if channels and hasattr(step, 'check_channels'):
-                step.check_channels(channels)
+        channels = checked_channels(self.pipeline.transforms)
         medium, folder = self._image_cache
         if medium is not None:
             entries = (self.get_data_info(idx) for idx in range(len(self)))
@@ -177,7 +173,7 @@ class DetectionDataset(BaseDataset):
         """Runs sample ``idx`` through the pipeline; None asks for another sample.
 
         Raises:
-            UserError: more files than ``max_undecodable_ratio`` do not decode.
+            UserError: More files than ``max_undecodable_ratio`` do not decode.
         """
         rng = np.random.default_rng(np.random.randint(2**31))
         sample = Sample(self.get_data_info(idx), dataset=self, rng=rng, img_scale=self.img_scale)
@@ -186,20 +182,30 @@ class DetectionDataset(BaseDataset):
         except UndecodableImageError as error:
             if self.test_mode:
                 raise
-            self._note_undecodable(error)
+            if self._undecodable.array[error.sample_idx]:
+                return None
+            self._undecodable.write(error.sample_idx, np.ones(1, np.uint8))
+            count = int(self._undecodable.array.sum())
+            print_log(f'{error}; another sample takes its place ({count} so far)', 'current', logging.WARNING)
+            if count > self.max_undecodable_ratio * len(self):
+                raise UserError(
+                    f'{count} of {len(self)} images cannot be decoded, more than '
+                    f'max_undecodable_ratio={self.max_undecodable_ratio}; the last one is {error.path}'
+                ) from None
             return None
 
-    def _note_undecodable(self, error: UndecodableImageError) -> None:
-        if self._undecodable.array[error.sample_idx]:
-            return
-        self._undecodable.write(error.sample_idx, np.ones(1, np.uint8))
-        count = int(self._undecodable.array.sum())
-        print_log(f'{error}; another sample takes its place ({count} so far)', 'current', logging.WARNING)
-        if count > self.max_undecodable_ratio * len(self):
-            raise UserError(
-                f'{count} of {len(self)} images cannot be decoded, more than '
-                f'max_undecodable_ratio={self.max_undecodable_ratio}; the last one is {error.path}'
-            )
+
+def checked_channels(steps: Sequence[Any]) -> int | None:
+    """The number of channels that the steps of a pipeline load, None where they do not say.
+
+    Raises:
+        UserError: A step with a method ``check_channels(channels)`` cannot take them.
+    """
+    channels = next((step.channels for step in steps if isinstance(step, LoadImage)), None)
+    for step in steps:
+        if channels and hasattr(step, 'check_channels'):
+            step.check_channels(channels)
+    return channels
 
 
 @DATA_SAMPLERS.register_module()

@@ -47,7 +47,13 @@ class ImageCache:
     def __init__(
         self, sizes: Sequence[Size], medium: str, folder: str | None = None, channels: int = 3
     ) -> None:
-        folder = _check_folder(medium, folder)
+        if medium not in ('ram', 'disk'):
+            raise UserError(f"image_cache={medium!r} must be 'ram', 'disk' or None")
+        if medium == 'ram' and not hasattr(os, 'memfd_create'):
+            raise UserError("image_cache='ram' needs Linux; set image_cache='disk'")
+        folder = (tempfile.gettempdir() if folder is None else folder) if medium == 'disk' else None
+        if folder is not None and not (os.path.isdir(folder) and os.access(folder, os.W_OK)):
+            raise UserError(f'image_cache_dir={folder!r} must be an existing folder that can be written to')
         self._channels = channels
         widths, heights = np.array(sizes, np.int64).reshape(-1, 2).T
         lengths = heights * widths * channels
@@ -118,20 +124,6 @@ _LIVE: weakref.WeakKeyDictionary[SharedBytes, int | None] = weakref.WeakKeyDicti
 
 def _device(folder: str | None) -> int | None:
     return None if folder is None else os.stat(folder).st_dev
-
-
-def _check_folder(medium: str, folder: str | None) -> str | None:
-    """The folder of the file, None for memory."""
-    if medium not in ('ram', 'disk'):
-        raise UserError(f"image_cache={medium!r} must be 'ram', 'disk' or None")
-    if medium == 'ram':
-        if not hasattr(os, 'memfd_create'):
-            raise UserError("image_cache='ram' needs Linux; set image_cache='disk'")
-        return None
-    folder = tempfile.gettempdir() if folder is None else folder
-    if not os.path.isdir(folder) or not os.access(folder, os.W_OK):
-        raise UserError(f'image_cache_dir={folder!r} must be an existing folder that can be written to')
-    return folder
 
 
 def _check_room(count: int, size: int, folder: str | None) -> None:

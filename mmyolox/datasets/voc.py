@@ -62,7 +62,14 @@ def read_voc_xml(path: str | Path, *, one_based: bool = True) -> VocImage:
         UserError: The file is missing, is not XML, or an object lacks its name or a corner, or holds
             something that is no number.
     """
-    root = _parse(Path(path))
+    try:
+        root = ElementTree.parse(path).getroot()
+    except FileNotFoundError:
+        raise UserError(f'{path}: annotation file not found') from None
+    except OSError as error:
+        raise UserError(f'{path}: cannot be read ({error.strerror})') from None
+    except (ElementTree.ParseError, LookupError, ValueError) as error:  # the latter two: an odd encoding
+        raise UserError(f'{path}: not a valid XML file ({error})') from None
     objects = root.findall('object')
     names = tuple((obj.findtext('name') or '').strip() for obj in objects)
     if not all(names):
@@ -76,17 +83,6 @@ def read_voc_xml(path: str | Path, *, one_based: bool = True) -> VocImage:
         bboxes=np.array(boxes, np.float32).reshape(-1, 4) - np.float32(one_based),
         difficult=np.array([_number(obj, 'difficult', path, default=0) != 0 for obj in objects], np.bool_),
     )
-
-
-def _parse(path: Path) -> ElementTree.Element:
-    try:
-        return ElementTree.parse(path).getroot()
-    except FileNotFoundError:
-        raise UserError(f'{path}: annotation file not found') from None
-    except OSError as error:
-        raise UserError(f'{path}: cannot be read ({error.strerror})') from None
-    except (ElementTree.ParseError, LookupError, ValueError) as error:  # the latter two: an odd encoding
-        raise UserError(f'{path}: not a valid XML file ({error})') from None
 
 
 def _pixels(root: ElementTree.Element, tag: str, path: str | Path) -> int:

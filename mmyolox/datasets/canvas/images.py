@@ -257,16 +257,13 @@ class EncodedJpeg:
         """
         shrink = min(shrink, self._max_shrink)
         if self._decoded is None or self._decoded[1] > shrink:
-            self._decoded = (self._decode(shrink), shrink)
+            shape_hw = (-(-self.size.height // shrink), -(-self.size.width // shrink))
+            flag = _JPEG_FLAGS[shrink][self.channels]
+            pixels = cv2.imdecode(np.frombuffer(self._content, np.uint8), flag)
+            if pixels is None or pixels.shape[:2] != shape_hw:
+                raise UndecodableImageError(self._path, self._sample_idx)
+            pixels.setflags(write=False)
+            self._decoded = (pixels.reshape(*shape_hw, self.channels), shrink)
             if self._remember and shrink == 1:
                 self._remember(self._decoded[0])
         return self._decoded
-
-    def _decode(self, shrink: int) -> np.ndarray:
-        shape_hw = (-(-self.size.height // shrink), -(-self.size.width // shrink))
-        flag = _JPEG_FLAGS[shrink][self.channels]
-        pixels = cv2.imdecode(np.frombuffer(self._content, np.uint8), flag)
-        if pixels is None or pixels.shape[:2] != shape_hw:
-            raise UndecodableImageError(self._path, self._sample_idx)
-        pixels.setflags(write=False)
-        return pixels.reshape(*shape_hw, self.channels)

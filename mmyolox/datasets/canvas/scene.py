@@ -155,17 +155,15 @@ class Layer:
         centres = translation(-0.5 - x1, -0.5 - y1) @ matrix @ translation(0.5, 0.5)
         # Replicated, because the outermost half pixel of a source would stay undrawn otherwise: a grey seam.
         warped = cv2.warpAffine(pixels, centres[:2], (x2 - x1, y2 - y1), borderMode=cv2.BORDER_REPLICATE)
-        covered = None if self.is_upright else self._coverage((x1, y1), warped.shape[:2])
+        covered = None
+        if not self.is_upright:
+            outline = rectangle_corners(np.array([self.region], dtype=np.float64))
+            # A margin of one pixel, because OpenCV is careless with what begins just above an image.
+            onto_mask = translation(0.5 - x1, 0.5 - y1) @ self.matrix
+            fixed_point = np.rint(transform_points(outline, onto_mask) * 256).astype(np.int32)
+            mask = np.zeros((y2 - y1 + 2, x2 - x1 + 2), np.uint8)
+            covered = cv2.fillConvexPoly(mask, fixed_point[0], 255, shift=8)[1:-1, 1:-1]
         cv2.copyTo(warped, covered, canvas[y1:y2, x1:x2])
-
-    def _coverage(self, corner: tuple[int, int], shape_hw: tuple[int, ...]) -> np.ndarray:
-        """Which pixels of the canvas' part at ``corner`` (x, y) a rotated layer covers: (h, w) uint8."""
-        outline = rectangle_corners(np.array([self.region], dtype=np.float64))
-        # A margin of one pixel, because OpenCV is careless with what begins just above an image.
-        shift = translation(0.5 - corner[0], 0.5 - corner[1])
-        fixed_point = np.rint(transform_points(outline, shift @ self.matrix) * 256).astype(np.int32)
-        mask = np.zeros((shape_hw[0] + 2, shape_hw[1] + 2), np.uint8)
-        return cv2.fillConvexPoly(mask, fixed_point[0], 255, shift=8)[1:-1, 1:-1]
 
 
 def _axis_on_canvas(anchor: int, scale: float, length: int, canvas: int) -> tuple[int, int, int]:
@@ -228,7 +226,15 @@ class Scene:
         Raises:
             UserError: Images with different numbers of channels are to come into one picture.
         """
-        canvas = self._render_layers()
+        first = self.layers[0]
+        if len(self.layers) == 1 and first.is_untouched and first.source.size == self.size:
+            pixels, _ = first.source.read()
+            canvas = pixels if pixels.flags.writeable else pixels.copy()
+        else:
+            canvas = np.full((*self.size.shape_hw, first.source.channels), FILL, dtype=np.uint8)
+            for layer in self.layers:
+                _check_same_channels(first.source.channels, layer.source.channels)
+                layer.draw(canvas)
         if self.blend is None:
             return canvas
         partner = self.blend.render()
@@ -236,17 +242,6 @@ class Scene:
         # A quarter less, so that rounding to the nearest rounds halves down, as the float average cast to
         # uint8 of Megvii's and MMDetection's mixup. OpenCV drops the axis of a single channel.
         return cv2.addWeighted(canvas, 0.5, partner, 0.5, -0.25).reshape(canvas.shape)
-
-    def _render_layers(self) -> np.ndarray:
-        first = self.layers[0]
-        if len(self.layers) == 1 and first.is_untouched and first.source.size == self.size:
-            pixels, _ = first.source.read()
-            return pixels if pixels.flags.writeable else pixels.copy()
-        canvas = np.full((*self.size.shape_hw, first.source.channels), FILL, dtype=np.uint8)
-        for layer in self.layers:
-            _check_same_channels(first.source.channels, layer.source.channels)
-            layer.draw(canvas)
-        return canvas
 
 
 def _check_same_channels(one: int, other: int) -> None:

@@ -302,25 +302,20 @@ class Mosaic(_PartnerTransform):
         partners = [self.load_partner(results) for _ in range(3)]
         canvas = Size(2 * img_scale.width, 2 * img_scale.height)
         layers: list[Layer] = []
+        # Top left, top right, bottom left and bottom right of the centre.
         for quadrant, tile in enumerate([results, *partners]):
-            move_sample(tile, _tile_matrix(tile, center, quadrant), canvas)
+            size, ratio = Size.of_shape(tile['img_shape']), _fit_ratio(tile)
+            x, y = center
+            if quadrant in (0, 2):
+                x -= int(size.width * ratio)
+            if quadrant in (0, 1):
+                y -= int(size.height * ratio)
+            move_sample(tile, translation(x, y) @ scaling(ratio, ratio), canvas)
             layers.extend(take_scene(tile).layers)
         add_instances(results, partners)
         results.pop('matrix', None)
         results['scene'] = Scene(canvas, tuple(layers))
         return results
-
-
-def _tile_matrix(tile: dict, center: np.ndarray, quadrant: int) -> np.ndarray:
-    """Maps a sample into its quadrant around the centre: top left, top right, bottom left, bottom right."""
-    size = Size.of_shape(tile['img_shape'])
-    ratio = _fit_ratio(tile)
-    x, y = center
-    if quadrant in (0, 2):
-        x -= int(size.width * ratio)
-    if quadrant in (0, 1):
-        y -= int(size.height * ratio)
-    return translation(x, y) @ scaling(ratio, ratio)
 
 
 def _fit_ratio(results: dict) -> float:
@@ -363,15 +358,7 @@ class YOLOXMixUp(_PartnerTransform):
         if results['rng'].random() >= self.prob:
             return results
         partner = self.load_partner(results, self.max_iters)
-        self._move(partner, Size.of_shape(results['img_shape']))
-        results['scene'] = take_scene(results).blended_with(take_scene(partner))
-        add_instances(results, [partner])
-        results.pop('matrix', None)
-        return results
-
-    def _move(self, partner: dict, size: Size) -> None:
-        """Moves the partner onto a canvas of ``size``, in place."""
-        rng: np.random.Generator = partner['rng']
+        size, rng = Size.of_shape(results['img_shape']), results['rng']
         jitter = rng.uniform(*self.ratio_range)
         is_flipped = rng.random() < self.flip_ratio
         ratio = _fit_ratio(partner) * jitter
@@ -381,3 +368,7 @@ class YOLOXMixUp(_PartnerTransform):
         if is_flipped:
             move_sample(partner, horizontal_flip(padded.width), padded)
         move_sample(partner, translation(-offset[0], -offset[1]), size)
+        results['scene'] = take_scene(results).blended_with(take_scene(partner))
+        add_instances(results, [partner])
+        results.pop('matrix', None)
+        return results
