@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mmyolox.errors import UserError
 from mmyolox.utils.cli import add_cfg_options, run_tool
 
 if TYPE_CHECKING:
@@ -52,8 +53,6 @@ def dataset_config(cfg: 'Config', split: str, stage: int) -> dict[str, Any]:
     Raises:
         UserError: The config has no such split or stage.
     """
-    from mmyolox.errors import UserError
-
     loader = cfg.get(f'{split}_dataloader')
     if not loader:
         raise UserError(f'{cfg.filename}: has no {split}_dataloader; choose another --split')
@@ -94,7 +93,6 @@ def main() -> None:
     from mmyolox.apis.drawing import build_visualizer, contact_sheet
     from mmyolox.config import load_config
     from mmyolox.datasets import detection_datasets
-    from mmyolox.errors import UserError
     from mmyolox.registry import DATASETS
 
     if args.number < 1:
