@@ -119,7 +119,9 @@ def loss_of(who: str, count: int, args: argparse.Namespace) -> Callable[[], None
 
     def losses() -> dict[str, Any]:
         if who == 'ours':
-            return head.loss(outputs, data['data_samples'])
+            from mmyolox.models import HeadOutputs
+
+            return head.loss(HeadOutputs(*outputs), data['data_samples'])
         samples = data['data_samples']
         truths, metas = [s.gt_instances for s in samples], [s.metainfo for s in samples]
         return head.loss_by_feat(*outputs, truths, metas)

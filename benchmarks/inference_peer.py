@@ -113,7 +113,7 @@ def our_outputs(detector: nn.Module, images: Tensor) -> Any:
 
 def our_boxes(detector: nn.Module, outputs: Any) -> Any:
     """Detections in pixels of the canvas."""
-    cls_logits = outputs[0][0]
+    cls_logits = outputs.cls_logits[0]
     side = cls_logits.shape[-1] * 8
     return detector.bbox_head.postprocess(
         outputs, [dict(matrix=np.eye(3), ori_shape=(side, side))] * len(cls_logits)
@@ -137,7 +137,9 @@ def decoded(outputs: Any) -> Tensor:
     cls_logits, bbox_preds, obj_logits = (
         torch.cat([level.permute(0, 2, 3, 1).flatten(1, 2) for level in levels], 1) for levels in outputs
     )
-    priors = grid_priors([tuple(level.shape[2:]) for level in outputs[0]], (8, 16, 32), cls_logits.device)
+    priors = grid_priors(
+        [tuple(level.shape[2:]) for level in outputs.cls_logits], (8, 16, 32), cls_logits.device
+    )
     low, high = decode_bboxes(bbox_preds, priors).split(2, dim=-1)
     return torch.cat([(low + high) / 2, high - low, obj_logits.sigmoid(), cls_logits.sigmoid()], -1)
 

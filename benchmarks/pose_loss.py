@@ -82,11 +82,14 @@ def make_head(num_classes: int, is_pose: bool):  # type: ignore[no-untyped-def]
 
 def make_case(batch: int, objects: int, side: int) -> dict[str, tuple[tuple, Losses]]:
     """The raw outputs and the losses of each contestant."""
+    from mmyolox.models import HeadOutputs
+    from mmyolox.projects.yolox_pose.head_module import PoseOutputs
+
     people = make_people(batch, objects, side)
     case = {}
     for who, classes, is_pose in [('pose', 1, True), ('detector, 80', 80, False), ('detector, 1', 1, False)]:
         channels = [(classes, -4.0), (4, 0.0), (1, -4.0), *[(2 * K, 0.0), (K, -4.0)] * is_pose]
-        outputs = make_outputs(batch, side, channels)
+        outputs = (PoseOutputs if is_pose else HeadOutputs)(*make_outputs(batch, side, channels))
         case[who] = outputs, partial(make_head(classes, is_pose).loss, outputs, people)
     return case
 

@@ -31,7 +31,7 @@ _ACCELERATOR_BLOCK = 2048
 
 
 def nms(bboxes: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
-    """Drop every box that overlaps a better one, whatever their classes.
+    """Drops every box that overlaps a better one, whatever their classes.
 
     Args:
         bboxes: (N, 4) as x1, y1, x2, y2 in pixels; any real dtype, computed in float32.
@@ -47,14 +47,14 @@ def nms(bboxes: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
 def batched_nms(
     bboxes: Tensor, scores: Tensor, labels: Tensor, iou_threshold: float, max_num: int = -1
 ) -> Tensor:
-    """Drop every box that overlaps a better one of its class.
+    """Drops every box that overlaps a better one of its class.
 
     Args:
         bboxes: (N, 4) as x1, y1, x2, y2 in pixels; any real dtype, computed in float32.
         scores: (N,).
         labels: (N,) integers; boxes of different labels do not see each other.
         iou_threshold: A box goes when its IoU with a kept box of its class is greater than this.
-        max_num: Return only that many of the best kept boxes; -1 for all. The result is the head of the
+        max_num: Only that many of the best kept boxes are returned; -1 for all. The result is the head of the
             full result and costs less, since boxes that score lower are not looked at.
 
     Returns:
@@ -90,7 +90,7 @@ def images_nms(
     order = scores.masked_fill(scores.isnan(), -torch.inf).argsort(descending=True, stable=True)
     order = order.index_select(0, images.index_select(0, order).argsort(stable=True))
     owners = images.index_select(0, order)
-    ranks = _places(owners)
+    ranks = _ranks(owners)
     if max_candidates >= 0:
         order, owners, ranks = (x.masked_select(ranks < max_candidates) for x in (order, owners, ranks))
     if not len(order):
@@ -108,11 +108,12 @@ def images_nms(
     while len(order):
         keep = survivors(order.masked_select(ranks < size))
         keepers = images.index_select(0, keep)
-        places = _places(keepers)
+        keeper_ranks = _ranks(keepers)
         # Images with too few kept boxes and candidates that were not looked at go round again.
-        with_more, full = owners.masked_select(ranks == size), keepers.masked_select(places == max_num - 1)
+        with_more = owners.masked_select(ranks == size)
+        full = keepers.masked_select(keeper_ranks == max_num - 1)
         open_images = with_more.masked_select(~torch.isin(with_more, full))
-        kept.append(keep.masked_select(~torch.isin(keepers, open_images) & (places < max_num)))
+        kept.append(keep.masked_select(~torch.isin(keepers, open_images) & (keeper_ranks < max_num)))
         is_open = torch.isin(owners, open_images)
         order, owners, ranks = (x.masked_select(is_open) for x in (order, owners, ranks))
         size *= 4
@@ -120,7 +121,7 @@ def images_nms(
     return keep.index_select(0, images.index_select(0, keep).argsort(stable=True))
 
 
-def _places(images: Tensor) -> Tensor:
+def _ranks(images: Tensor) -> Tensor:
     """How many entries of the same image precede each of these sorted ones: (N,) int64."""
     return torch.arange(len(images), device=images.device) - torch.searchsorted(images, images)
 
@@ -143,7 +144,7 @@ def _keep_mask(corners: Tensor, labels: Tensor, iou_threshold: float) -> Tensor:
 
 
 def _classes(labels: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-    """Group the boxes by class, and classes of similar size into one matrix.
+    """Groups the boxes by class, and classes of similar size into one matrix.
 
     Args:
         labels: (N,) of boxes sorted by falling score.

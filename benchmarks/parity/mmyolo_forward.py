@@ -21,14 +21,13 @@ import numpy as np
 import torch
 from converted import compare, converted
 from mmengine.registry import init_default_scope
-from torch import Tensor
 
 import mmyolox  # noqa: F401
 from mmyolox.checkpoints.convert import convert
 from mmyolox.checkpoints.load import read_weights
 from mmyolox.config import load_config
 from mmyolox.errors import UserError
-from mmyolox.models import YOLODetector
+from mmyolox.models import HeadOutputs, YOLODetector
 from mmyolox.registry import MODELS
 
 PEER = Path(__file__).with_name('mmyolo_peer.py')
@@ -62,7 +61,7 @@ def is_equal(command: Sequence[str], size: str, config: str, kinds: Sequence[str
     return is_same_found(size, model, outputs, peer) and all(is_close)
 
 
-def is_same_found(size: str, model: YOLODetector, outputs: tuple[list[Tensor], ...], peer: Any) -> bool:
+def is_same_found(size: str, model: YOLODetector, outputs: HeadOutputs, peer: Any) -> bool:
     """Compares predictions: the fields of each image's boxes, the best first."""
     metas = [
         dict(matrix=np.diag([*meta['scale_factor'], 1]), ori_shape=meta['ori_shape'])

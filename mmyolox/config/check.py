@@ -1,7 +1,7 @@
 """Checking a config before anything is built from it: unknown types, unknown keys, class counts."""
 
 import inspect
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from mmengine.config import Config
@@ -58,13 +58,14 @@ def check_config(cfg: Config) -> None:
         cfg: The config, complete.
 
     Raises:
-        UserError: A type or a key is unknown, or the numbers of classes disagree.
+        UserError: A type or a key is unknown, or numbers of classes, or sizes and strides, disagree.
     """
     scope = cfg.get('default_scope') or 'mmengine'
     for key, value in _children(cfg):
         if key in RUNNER_KEYS:
             _check(value, key, scope)
     check_classes(cfg)
+    check_sizes(cfg)
 
 
 def check_classes(cfg: Config) -> None:
@@ -88,6 +89,42 @@ def check_classes(cfg: Config) -> None:
                     f'config key {path}={count}, but {source} names {len(classes)} classes '
                     f'({first_few(classes, 5)})'
                 )
+
+
+def check_sizes(cfg: Config) -> None:
+    """Checks that the sides of the data sets' ``img_scale`` are multiples of the model's largest stride.
+
+    Raises:
+        UserError: A side is none.
+    """
+    strides = _strides(cfg)
+    for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader') if strides else ():
+        for path, sides in walk(cfg.get(loader), loader):
+            is_scale = path.endswith('.dataset.img_scale') and isinstance(sides, list | tuple)
+            if is_scale and any(side % max(strides) for side in sides):
+                raise UserError(
+                    f'config key {path}={tuple(sides)}: both sides must be multiples of the '
+                    f'largest stride of model.bbox_head.head_module.featmap_strides={tuple(strides)}'
+                )
+
+
+def _strides(cfg: Config) -> Sequence[int]:
+    """The strides of the head's levels, given or by default; none where that cannot be told."""
+    model = cfg.get('model') or {}
+    head = model.get('bbox_head') or {}
+    towers = head.get('head_module') or {}
+    if towers.get('featmap_strides'):
+        return towers['featmap_strides']  # type: ignore[no-any-return]
+    component = towers.get('type')
+    if isinstance(component, str):
+        scopes = [node.get('_scope_') for node in (towers, head, model)] + [cfg.get('default_scope')]
+        scope = next(filter(None, scopes), 'mmengine')
+        component = find_component(component, scope, 'model.bbox_head.head_module')
+    for initializer in (cls.__init__ for cls in getattr(component, '__mro__', ())):
+        parameter = inspect.signature(initializer).parameters.get('featmap_strides')
+        if parameter is not None and parameter.default is not parameter.empty:
+            return parameter.default  # type: ignore[no-any-return]
+    return ()
 
 
 def walk(value: Any, path: str) -> Iterator[tuple[str, Any]]:

@@ -8,9 +8,8 @@ from torch import Tensor, nn
 
 from mmyolox.apis.detectors import input_channels
 from mmyolox.errors import UserError
-from mmyolox.models import YOLODetector
-from mmyolox.models.boxes import decode_bboxes, grid_priors
-from mmyolox.models.head import Outputs, level_columns
+from mmyolox.models import HeadOutputs, YOLODetector
+from mmyolox.models.boxes import grid_priors
 from mmyolox.models.networks.focus import Focus, focus_as_convolution
 
 from .options import ExportOptions
@@ -46,15 +45,7 @@ class ExportNetwork(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """The table of a batch."""
         outputs, priors = self.predictor(images)
-        cls_logits, bbox_levels, obj_logits = outputs[:3]
-        bboxes = level_columns(bbox_levels)
-        columns = [
-            _decode_centers(bboxes, priors) if self.decode else bboxes,
-            # Before the levels are joined, so that runtimes fuse it with the convolution.
-            level_columns([level.sigmoid() for level in obj_logits]),
-            level_columns([level.sigmoid() for level in cls_logits]),
-            *self.predictor.network.bbox_head.point_columns(outputs, priors, self.decode),
-        ]
+        columns = self.predictor.network.bbox_head.export_columns(outputs, priors, self.decode)
         return torch.cat(columns, dim=1).transpose(1, 2)
 
 
@@ -76,53 +67,35 @@ class CandidateNetwork(nn.Module):
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """The candidates of a batch."""
-        outputs, priors = self.predictor(images)
-        cls_logits, bbox_levels, obj_logits = outputs[:3]
-        scores = level_columns([level.sigmoid() for level in cls_logits])
-        scores = scores * level_columns([level.sigmoid() for level in obj_logits])
-        points = self.predictor.network.bbox_head.point_columns(outputs, priors, True)
-        bboxes = decode_bboxes(level_columns(bbox_levels).transpose(1, 2), priors)
-        return bboxes, scores, *(columns.transpose(1, 2) for columns in points)
+        return tuple(self.predictor.network.bbox_head.export_candidates(*self.predictor(images)))
 
 
 class _Predictor(nn.Module):
-    """The copied network: from images to the head's raw outputs and the priors (N, 3)."""
+    """The copied network: from images to the head's raw outputs and the priors (N, 3).
+
+    The copy is in float32 on the CPU, with batch norms folded, and the stem in the wanted form.
+    """
 
     def __init__(self, model: YOLODetector, options: ExportOptions) -> None:
         super().__init__()
-        self.network = _prepared(model, options.focus)
-        self.strides = self.network.bbox_head.head_module.featmap_strides
+        self.network = fuse_conv_bn(copy.deepcopy(model)).cpu().float().eval().requires_grad_(False)
+        if options.focus == 'conv' and isinstance(self.network.backbone.stem, Focus):
+            self.network.backbone.stem = focus_as_convolution(self.network.backbone.stem)
         self.swaps_colours = options.colour == 'rgb'
         if self.swaps_colours and input_channels(model) != 3:
             raise UserError(f'colour rgb: the network takes {input_channels(model)} channels, not 3')
+        strides = self.network.bbox_head.head_module.featmap_strides
         height, width = options.size
-        sizes = [(height // stride, width // stride) for stride in self.strides]
-        priors = None if options.dynamic_size else grid_priors(sizes, self.strides, torch.device('cpu'))
+        shapes = [(height // stride, width // stride) for stride in strides]
+        priors = None if options.dynamic_size else grid_priors(shapes, strides, torch.device('cpu'))
         self.priors: Tensor | None
         self.register_buffer('priors', priors, persistent=False)
 
-    def forward(self, images: Tensor) -> tuple[Outputs, Tensor]:
+    def forward(self, images: Tensor) -> tuple[HeadOutputs, Tensor]:
         """Raw outputs and priors."""
         if self.swaps_colours:
             images = images[:, [2, 1, 0]]
         network = self.network
-        inputs = network.data_preprocessor(dict(inputs=images, data_samples=None))['inputs']
+        inputs = network.data_preprocessor.normalise(images)
         outputs = network.bbox_head(network.neck(network.backbone(inputs)))
-        if self.priors is not None:
-            return outputs, self.priors
-        sizes = [(level.shape[2], level.shape[3]) for level in outputs[0]]
-        return outputs, grid_priors(sizes, self.strides, images.device)
-
-
-def _prepared(model: YOLODetector, focus: str) -> YOLODetector:
-    """A copy in float32 on the CPU with batch norms folded, and the stem in the wanted form."""
-    network: YOLODetector = fuse_conv_bn(copy.deepcopy(model)).cpu().float().eval()
-    if focus == 'conv' and isinstance(network.backbone.stem, Focus):
-        network.backbone.stem = focus_as_convolution(network.backbone.stem)
-    return network.requires_grad_(False)
-
-
-def _decode_centers(bboxes: Tensor, priors: Tensor) -> Tensor:
-    """Turns raw boxes (B, 4, N) into centres and sizes in pixels, see :func:`decode_bboxes`."""
-    corners, strides = priors[:, :2].T, priors[:, 2]
-    return torch.cat([bboxes[:, :2] * strides + corners, bboxes[:, 2:].exp() * strides], dim=1)
+        return outputs, network.bbox_head.priors(outputs) if self.priors is None else self.priors

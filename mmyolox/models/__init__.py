@@ -4,9 +4,10 @@ from .assigner import Assignment, PairCosts, SimOTAAssigner
 from .batch_augments import YOLOXBatchFlip, YOLOXBatchHSV, YOLOXBatchSyncRandomResize
 from .detector import YOLODetector, YOLOXTTAModel
 from .head import YOLOXHead
+from .losses import MatchedBatch
 from .networks.csp_darknet import YOLOXCSPDarknet
 from .networks.darknet53 import YOLOXDarknet53
-from .networks.head_module import YOLOXHeadModule
+from .networks.head_module import HeadOutputs, YOLOXHeadModule
 from .networks.pafpn import YOLOXPAFPN
 from .networks.yolo_fpn import YOLOXFPN
 from .preprocessor import YOLOXDataPreprocessor
@@ -15,6 +16,8 @@ __all__ = [
     'YOLOXFPN',
     'YOLOXPAFPN',
     'Assignment',
+    'HeadOutputs',
+    'MatchedBatch',
     'PairCosts',
     'SimOTAAssigner',
     'YOLODetector',

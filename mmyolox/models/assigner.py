@@ -9,7 +9,7 @@ from torch import Tensor
 from mmyolox.registry import TASK_UTILS
 
 from .boxes import bbox_ious, pairwise_ious
-from .levels import gather_rows
+from .levels import batched_gather
 
 
 @dataclass(frozen=True)
@@ -20,17 +20,17 @@ class Assignment:
     prior fills one slot; the others are empty.
 
     Attributes:
-        gt_index: (B, N) int64, the row of the ground truth that a prior learns, -1 for background.
+        gt_index: (B, N) int64, the ground truth that a prior learns, -1 for background.
         slot_priors: (B, P) int64, the prior of each slot, -1 if the slot is empty.
-        slot_gts: (B, P) int64, the row of the ground truth that it learns, 0 if the slot is empty.
-        slot_scores: (B, P) float32, what the score of its class should be: the overlap of its current
-            prediction with that ground truth; 0 if the slot is empty.
+        slot_gts: (B, P) int64, the ground truth that it learns, 0 if the slot is empty.
+        slot_ious: (B, P) float32, the overlap of its current prediction with that ground truth; 0 if the slot
+            is empty.
     """
 
     gt_index: Tensor
     slot_priors: Tensor
     slot_gts: Tensor
-    slot_scores: Tensor
+    slot_ious: Tensor
 
     @property
     def is_positive(self) -> Tensor:
@@ -41,6 +41,13 @@ class Assignment:
     def is_filled(self) -> Tensor:
         """(B, P) bool, whether a slot holds a positive prior."""
         return self.slot_priors >= 0
+
+    def per_prior(self, values: Tensor) -> Tensor:
+        """Puts values of slots (B, P) where their priors are: (B, N), 0 for background."""
+        # One more column, where the empty slots go.
+        count = self.gt_index.shape[1]
+        padded = values.new_zeros(len(values), count + 1)
+        return padded.scatter(1, self.slot_priors.where(self.is_filled, count), values)[:, :count]
 
 
 @dataclass
@@ -210,7 +217,7 @@ class SimOTAAssigner:
             obj_logits: (B, N).
             priors: (N, 3) float32, see :func:`mmyolox.models.boxes.grid_priors`.
             gt_bboxes: (B, M, 4) float32 xyxy in input pixels.
-            gt_labels: (B, M) int64; rows with -1 are no objects.
+            gt_labels: (B, M) int64; -1 for padding, which is no object.
             pair_costs: added to the costs of pairs.
         """
         batch, num_priors = obj_logits.shape
@@ -220,14 +227,14 @@ class SimOTAAssigner:
         bboxes = torch.where(is_candidate[..., None], pred_bboxes, _NOWHERE)
         obj_scores = obj_logits.float().sigmoid()
         matches = Matches.empty(obj_scores, count, min(self.candidate_topk, num_priors))
-        step = self._step(num_priors * cls_logits[0].shape[1])
+        step = self.slice_length(num_priors * cls_logits[0].shape[1])
         for images in slices(batch, step):
             scores, costs = self._class_costs([level[images] for level in cls_logits], obj_scores[images])
             costs.masked_fill_(~is_candidate[images], float('inf'))
-            for gts in slices(count, self._step(min(step, batch) * num_priors)):
+            for gts in slices(count, self.slice_length(min(step, batch) * num_priors)):
                 ious = pairwise_ious(gt_bboxes[images, gts], bboxes[images])
                 dynamic_k = ious.topk(matches.topk, dim=2).values.sum(dim=2).int().clamp_(min=1)
-                cost = self._pair_costs(scores, gt_labels[images, gts], ious)
+                cost = self.class_and_iou_costs(scores, gt_labels[images, gts], ious)
                 cost += costs[:, None]
                 for cells, x_costs, y_costs in outside_costs:
                     plane = torch.maximum(x_costs[images, gts, None], y_costs[images, gts, :, None])
@@ -236,12 +243,12 @@ class SimOTAAssigner:
                     pair_costs.add_to(cost, images, gts)
                 matches.add(images, gts, cost, dynamic_k)
         gt_index, slot_priors = matches.resolve()
-        is_empty, rows = slot_priors < 0, slot_priors.clamp(min=0)
-        slot_gts = gt_index.gather(1, rows).masked_fill_(is_empty, 0)
-        ious = bbox_ious(gather_rows(pred_bboxes, rows), gather_rows(gt_bboxes, slot_gts))
+        is_empty, filled = slot_priors < 0, slot_priors.clamp(min=0)
+        slot_gts = gt_index.gather(1, filled).masked_fill_(is_empty, 0)
+        ious = bbox_ious(batched_gather(pred_bboxes, filled), batched_gather(gt_bboxes, slot_gts))
         return Assignment(gt_index, slot_priors, slot_gts, ious.masked_fill_(is_empty, 0))
 
-    def _step(self, size: int) -> int:
+    def slice_length(self, size: int) -> int:
         """How many items of this many elements are worked on at a time."""
         return max(1, self.max_pairs // max(1, size))
 
@@ -255,7 +262,7 @@ class SimOTAAssigner:
         scores.mul_(obj_scores[:, None]).sqrt_()
         return scores, -self.cls_weight * torch.neg(scores).log1p_().clamp_(self.LOG_FLOOR).sum(dim=1)
 
-    def _pair_costs(self, scores: Tensor, labels: Tensor, ious: Tensor) -> Tensor:
+    def class_and_iou_costs(self, scores: Tensor, labels: Tensor, ious: Tensor) -> Tensor:
         """What the class and the overlap of a pair add to its cost, (b, m, N).
 
         Having a class turns -log(1 - p) into -log(p).
@@ -290,8 +297,8 @@ class SimOTAAssigner:
         for grid in grids:
             radius = self.center_radius * grid.stride
             inside, near = _between(grid, low, high), _between(grid, center - radius, center + radius)
-            found = [torch.bmm(y.float().transpose(1, 2), x.float()) for x, y in (inside, near)]
-            candidates.append((found[0] + found[1]).flatten(1) > 0)
+            counts = [torch.bmm(y.float().transpose(1, 2), x.float()) for x, y in (inside, near)]
+            candidates.append((counts[0] + counts[1]).flatten(1) > 0)
             x_costs, y_costs = (~(a & b) * self.OUTSIDE_COST for a, b in zip(inside, near, strict=True))
             costs.append((grid.cells, x_costs.masked_fill_(~is_object[..., None], float('inf')), y_costs))
         return torch.cat(candidates, dim=1), costs

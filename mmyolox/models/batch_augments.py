@@ -23,7 +23,8 @@ class YOLOXBatchHSV(nn.Module):
     The distribution is that of :class:`mmyolox.datasets.transforms.YOLOXHSVRandomAug`, and pixels come out
     equal to OpenCV's to within one grey level; images whose shifts are all zero stay as they are, where
     OpenCV's way through HSV rounds. The draws are a function of the run's seed, the iteration and the rank.
-    Give it before a resize: it works in whole grey levels.
+    Give it before a resize: it works in whole grey levels. Channels beyond the third, infrared or depth, stay
+    as they are.
 
     Args:
         hue_delta: largest shift of the hue, in OpenCV's 180 steps; it wraps around.
@@ -36,12 +37,15 @@ class YOLOXBatchHSV(nn.Module):
         self.deltas = np.array([hue_delta, saturation_delta, value_delta])
 
     def forward(self, inputs: Tensor, data_samples: dict) -> tuple[Tensor, dict]:
-        """Shifts images (B, 3, H, W) float32, BGR 0-255."""
-        if inputs.shape[1] != 3:
+        """Shifts the first three channels, BGR 0-255, of images (B, channels, H, W) float32."""
+        if inputs.shape[1] < 3:
             raise UserError(f'YOLOXBatchHSV needs images in colour; these have {inputs.shape[1]} channel(s)')
-        return shift_hsv_of_batch(
-            inputs, _to_device(self.draw_gains(len(inputs)), inputs.device)
-        ), data_samples
+        gains = _to_device(self.draw_gains(len(inputs)), inputs.device)
+        if inputs.shape[1] == 3:
+            return shift_hsv_of_batch(inputs, gains), data_samples
+        shifted = inputs.clone()
+        shifted[:, :3] = shift_hsv_of_batch(inputs[:, :3], gains)
+        return shifted, data_samples
 
     def draw_gains(self, batch_size: int) -> NDArray[np.float32]:
         """Whole shifts (B, 3) of hue, saturation and value for this iteration."""
@@ -139,14 +143,14 @@ class YOLOXBatchFlip(nn.Module):
         Returns:
             The new values by key.
         """
-        return {key: _flip_bboxes(data_samples[key], flips, width) for key in ('bboxes', 'ignored_bboxes')}
-
-
-def _flip_bboxes(bboxes: Tensor, flips: Tensor, width: int) -> Tensor:
-    """Mirrors the boxes (B, M, 4) xyxy of the images ``flips`` (B,); padding, all zeros, stays padding."""
-    x1, y1, x2, y2 = bboxes.unbind(-1)
-    mirrored = torch.stack([width - x2, y1, width - x1, y2], dim=-1)
-    return torch.where(flips.view(-1, 1, 1) & bboxes.any(-1, keepdim=True), mirrored, bboxes)
+        flipped = {}
+        for key in ('bboxes', 'ignored_bboxes'):
+            x1, y1, x2, y2 = data_samples[key].unbind(-1)
+            mirrored = torch.stack([width - x2, y1, width - x1, y2], dim=-1)
+            # Padding, all zeros, stays padding.
+            is_mirrored = flips.view(-1, 1, 1) & data_samples[key].any(-1, keepdim=True)
+            flipped[key] = torch.where(is_mirrored, mirrored, data_samples[key])
+        return flipped
 
 
 @MODELS.register_module()
@@ -160,7 +164,7 @@ class YOLOXBatchSyncRandomResize(nn.Module):
 
     Args:
         ratio_range: of the resulting to the configured height; (0.75, 1.25) gives 480 to 800 at 640.
-        size_divisor: the network's largest stride.
+        size_divisor: sizes are multiples of it, and of the largest stride of the detector that has it.
         interval: iterations between two draws.
     """
 
@@ -184,7 +188,7 @@ class YOLOXBatchSyncRandomResize(nn.Module):
         """Resizes images (B, channels, H, W) bilinearly, and their annotations."""
         hub = MessageHub.get_current_instance()
         height, width = inputs.shape[2:]
-        new_height, new_width = self.draw_size(
+        new_height, new_width = self.draw_shape(
             (height, width), hub.get_info('seed', 0), hub.get_info('iter', 0)
         )
         if (new_height, new_width) == (height, width):
@@ -205,17 +209,17 @@ class YOLOXBatchSyncRandomResize(nn.Module):
         """
         return {key: data_samples[key] * ratios.repeat(2) for key in ('bboxes', 'ignored_bboxes')}
 
-    def draw_size(self, size: tuple[int, int], seed: int, iteration: int) -> tuple[int, int]:
-        """The size (h, w) of a training iteration, from the configured (h, w)."""
+    def draw_shape(self, shape_hw: tuple[int, int], seed: int, iteration: int) -> tuple[int, int]:
+        """The (h, w) of a training iteration, from the configured (h, w)."""
         window = iteration // self.interval
         if window == 0:
-            return size
-        low, high = (ratio * size[0] / self.size_divisor for ratio in self.ratio_range)
+            return shape_hw
+        low, high = (ratio * shape_hw[0] / self.size_divisor for ratio in self.ratio_range)
         # With a margin for ratios such as 10 / 13, and one size where no multiple lies within.
         first = max(1, math.ceil(low - 1e-6))
         last = max(first, math.floor(high + 1e-6))
         height = int(np.random.default_rng((seed, window)).integers(first, last + 1)) * self.size_divisor
-        width = max(1, round(height * size[1] / size[0] / self.size_divisor)) * self.size_divisor
+        width = max(1, round(height * shape_hw[1] / shape_hw[0] / self.size_divisor)) * self.size_divisor
         return height, width
 
 

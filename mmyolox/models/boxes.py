@@ -6,11 +6,11 @@ import torch
 from torch import Tensor
 
 
-def grid_priors(sizes: Sequence[tuple[int, int]], strides: Sequence[int], device: torch.device) -> Tensor:
+def grid_priors(shapes: Sequence[tuple[int, int]], strides: Sequence[int], device: torch.device) -> Tensor:
     """The priors of all feature maps: one for every cell, row by row, level by level.
 
     Args:
-        sizes: (h, w) of every feature map.
+        shapes: (h, w) of every feature map.
         strides: pixels of the network's input per cell of every feature map.
         device: where to make them.
 
@@ -18,7 +18,7 @@ def grid_priors(sizes: Sequence[tuple[int, int]], strides: Sequence[int], device
         (N, 3) float32: x and y of the cell's top left corner in input pixels, and the stride.
     """
     levels = []
-    for (height, width), stride in zip(sizes, strides, strict=True):
+    for (height, width), stride in zip(shapes, strides, strict=True):
         y, x = torch.meshgrid(
             torch.arange(height, device=device), torch.arange(width, device=device), indexing='ij'
         )
@@ -43,6 +43,15 @@ def decode_bboxes(bbox_preds: Tensor, priors: Tensor) -> Tensor:
     centers = bbox_preds[..., :2] * priors[..., 2:] + priors[..., :2]
     halves = bbox_preds[..., 2:].exp() * priors[..., 2:] / 2
     return torch.cat([centers - halves, centers + halves], dim=-1)
+
+
+def decode_centers(bbox_preds: Tensor, priors: Tensor) -> Tensor:
+    """Turns the regression output (B, 4, N) into centre x and y, width and height (B, 4, N) in input pixels.
+
+    For exports: as :func:`decode_bboxes`, but in the layout, and with the operations, of Megvii's exports.
+    """
+    corners, strides = priors[:, :2].T, priors[:, 2]
+    return torch.cat([bbox_preds[:, :2] * strides + corners, bbox_preds[:, 2:].exp() * strides], dim=1)
 
 
 def encode_bboxes(bboxes: Tensor, priors: Tensor) -> Tensor:

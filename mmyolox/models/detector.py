@@ -11,9 +11,15 @@ from mmengine.structures import InstanceData
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from mmyolox.errors import UserError
 from mmyolox.nms import batched_nms
 from mmyolox.registry import MODELS
 from mmyolox.utils.compiler import require_compiler
+
+from .networks.pafpn import YOLOXPAFPN
+from .networks.staged_backbone import StagedBackbone
+from .networks.yolo_fpn import YOLOXFPN
+from .preprocessor import YOLOXDataPreprocessor
 
 
 @MODELS.register_module()
@@ -37,7 +43,7 @@ class YOLODetector(BaseModel):
         init_cfg: of :class:`mmengine.model.BaseModule`.
 
     Raises:
-        UserError: ``compile_network`` where the compiler cannot work.
+        UserError: ``compile_network`` where the compiler cannot work, or the levels of the parts disagree.
     """
 
     def __init__(
@@ -58,6 +64,9 @@ class YOLODetector(BaseModel):
         self.backbone = MODELS.build(backbone)
         self.neck = MODELS.build(neck)
         self.bbox_head = MODELS.build(bbox_head, default_args=dict(train_cfg=train_cfg, test_cfg=test_cfg))
+        self._check_strides()
+        if isinstance(self.data_preprocessor, YOLOXDataPreprocessor):
+            self.data_preprocessor.set_size_divisor(self.size_divisor)
         self.norm_eval = norm_eval
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
         self.to(memory_format=self.memory_format)
@@ -66,6 +75,27 @@ class YOLODetector(BaseModel):
                 require_compiler(get_device())
             for part in (self.backbone, self.neck, self.bbox_head.head_module):
                 part.compile(backend=compile_backend)
+
+    @property
+    def size_divisor(self) -> int:
+        """What the sides of an input have to be multiples of, in pixels: the largest stride of the levels."""
+        return max(self.bbox_head.head_module.featmap_strides)
+
+    def _check_strides(self) -> None:
+        """Raises a ``UserError`` where backbone, neck and head are known not to have the same levels."""
+        if not isinstance(self.backbone, StagedBackbone) or not isinstance(self.neck, YOLOXPAFPN | YOLOXFPN):
+            return
+        strides, head_strides = self.backbone.strides, tuple(self.bbox_head.head_module.featmap_strides)
+        if strides != head_strides:
+            raise UserError(
+                f'model.backbone.out_indices={self.backbone.out_indices} give levels of strides {strides}, '
+                f'but model.bbox_head.head_module.featmap_strides={head_strides}'
+            )
+        if len(self.neck.out_layers) != len(strides):
+            raise UserError(
+                f'model.neck.in_channels has {len(self.neck.out_layers)} levels, but model.backbone gives '
+                f'{len(strides)}: out_indices={self.backbone.out_indices}'
+            )
 
     def init_weights(self) -> None:
         """Initialises the weights, with the same values for a seed in either memory layout."""
@@ -77,7 +107,7 @@ class YOLODetector(BaseModel):
         """Runs the network.
 
         Args:
-            inputs: (B, channels, H, W) float32, H and W multiples of the largest stride.
+            inputs: (B, channels, H, W) float32, H and W multiples of ``size_divisor``.
             data_samples: see :func:`mmyolox.datasets.yolox_collate`; not needed for ``tensor``.
             mode: ``tensor`` for the head's raw outputs, ``loss`` for a dict of losses, ``predict`` for a list
                 of B ``DetDataSample`` with ``pred_instances`` in pixels of the original images.

@@ -6,7 +6,6 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from mmengine.config import ConfigDict
-from mmengine.dist import all_reduce
 from mmengine.model import BaseModule
 from mmengine.structures import InstanceData
 from torch import Tensor
@@ -16,12 +15,11 @@ from mmyolox.nms import images_nms
 from mmyolox.registry import MODELS, TASK_UTILS
 
 from .assigner import Assignment, PairCosts
-from .boxes import bbox_ious, decode_bboxes, encode_bboxes, grid_priors, points_inside
-from .levels import gather_rows, take_rows
+from .boxes import bbox_ious, decode_bboxes, decode_centers, encode_bboxes, grid_priors
+from .levels import flatten_levels, level_columns, take_slots
+from .losses import MatchedBatch, all_reduce_mean
+from .networks.head_module import HeadOutputs
 from .postprocess import confident_priors, label_candidates, split_by_image, to_original
-
-Outputs = tuple[list[Tensor], ...]
-"""What a head's convolutions give, lists of levels: class logits, regressions, objectness logits and more."""
 
 
 @MODELS.register_module()
@@ -30,8 +28,7 @@ class YOLOXHead(BaseModule):
 
     Args:
         head_module: config of the towers; builds to a module with ``num_classes`` and ``featmap_strides``
-            whose ``forward(feats)`` returns lists of class logits (B, C, H, W), box regressions
-            (B, 4, H, W) and objectness logits (B, 1, H, W), one a level.
+            whose ``forward(feats)`` returns :class:`HeadOutputs`.
         loss_bbox_weight: weight of the squared IoU loss.
         loss_l1_weight: weight of the L1 loss on the raw regression in the last epochs.
         use_l1: whether the L1 loss is on; :class:`mmyolox.engine.YOLOXModeSwitchHook` turns it on.
@@ -65,8 +62,8 @@ class YOLOXHead(BaseModule):
         """How many classes the head tells apart."""
         return self.head_module.num_classes
 
-    def forward(self, feats: Sequence[Tensor]) -> Outputs:
-        """The raw outputs: class logits, box regressions and objectness logits, a list of levels each."""
+    def forward(self, feats: Sequence[Tensor]) -> HeadOutputs:
+        """The raw outputs."""
         return self.head_module(feats)
 
     def loss(self, feats: Sequence[Tensor], data_samples: dict) -> dict[str, Tensor]:
@@ -84,30 +81,30 @@ class YOLOXHead(BaseModule):
         if self.assigner is None:
             raise UserError('model.train_cfg is missing: training needs its assigner')
         outputs = self(feats)
-        priors = self._priors(outputs)
-        return self._losses(outputs, self._assign(outputs, priors, data_samples), priors, data_samples)
+        priors = self.priors(outputs)
+        assignment = self.assign(outputs, priors, data_samples)
+        return self.losses(outputs, MatchedBatch.of(assignment, priors, data_samples))
 
-    def _priors(self, outputs: Outputs) -> Tensor:
+    def priors(self, outputs: HeadOutputs) -> Tensor:
         """The priors (N, 3) of raw outputs, see :func:`~mmyolox.models.boxes.grid_priors`."""
-        sizes = [(level.shape[2], level.shape[3]) for level in outputs[0]]
-        return grid_priors(sizes, self.head_module.featmap_strides, outputs[0][0].device)
+        shapes = [(level.shape[2], level.shape[3]) for level in outputs.cls_logits]
+        return grid_priors(shapes, self.head_module.featmap_strides, outputs.cls_logits[0].device)
 
-    def _assign(self, outputs: Outputs, priors: Tensor, data_samples: dict) -> Assignment:
+    def assign(self, outputs: HeadOutputs, priors: Tensor, data_samples: dict) -> Assignment:
         """Which of the priors (N, 3) learns which ground truth."""
-        cls_logits, bbox_levels, obj_levels = outputs[:3]
-        pred_bboxes = decode_bboxes(flatten_levels(bbox_levels).detach(), priors)
+        pred_bboxes = decode_bboxes(flatten_levels(outputs.bbox_preds).detach(), priors)
         return self.assigner.assign(
             pred_bboxes,
-            [level.detach() for level in cls_logits],
-            flatten_levels(obj_levels)[..., 0].detach(),
+            [level.detach() for level in outputs.cls_logits],
+            flatten_levels(outputs.obj_logits)[..., 0].detach(),
             priors,
             data_samples['bboxes'],
             data_samples['labels'],
-            self._pair_costs(outputs, pred_bboxes, priors, data_samples),
+            self.pair_costs(outputs, pred_bboxes, priors, data_samples),
         )
 
-    def _pair_costs(
-        self, outputs: Outputs, pred_bboxes: Tensor, priors: Tensor, data_samples: dict
+    def pair_costs(
+        self, outputs: HeadOutputs, pred_bboxes: Tensor, priors: Tensor, data_samples: dict
     ) -> PairCosts | None:
         """What matching a ground truth costs beside its class and box: nothing.
 
@@ -115,46 +112,55 @@ class YOLOXHead(BaseModule):
         """
         return None
 
-    def _losses(
-        self, outputs: Outputs, assignment: Assignment, priors: Tensor, data_samples: dict
-    ) -> dict[str, Tensor]:
-        """The losses of a matched batch, each divided by what it is to be divided by."""
-        cls_logits, bbox_levels, obj_levels = outputs[:3]
-        normaliser = all_reduce_mean(assignment.is_positive.sum().float()).clamp(min=1)
+    def losses(self, outputs: HeadOutputs, matched: MatchedBatch) -> dict[str, Tensor]:
+        """The losses of a matched batch; the sums of the methods below over the number of positive priors."""
         losses = dict(
-            loss_cls=_class_loss(cls_logits, assignment, data_samples['labels']),
-            loss_obj=_objectness_loss(
-                flatten_levels(obj_levels)[..., 0], assignment, priors, data_samples['ignored_bboxes']
-            ),
-            **self._bbox_losses(bbox_levels, assignment, priors, data_samples['bboxes']),
+            loss_cls=self.class_loss(outputs, matched),
+            loss_obj=self.objectness_loss(outputs, matched),
+            loss_bbox=self.bbox_loss(outputs, matched),
         )
+        if self.use_l1:
+            losses['loss_l1'] = self.l1_loss(outputs, matched)
+        normaliser = all_reduce_mean(matched.assignment.is_positive.sum().float()).clamp(min=1)
         return {name: loss / normaliser for name, loss in losses.items()}
 
-    def _bbox_losses(
-        self, bbox_levels: Sequence[Tensor], assignment: Assignment, priors: Tensor, gt_bboxes: Tensor
-    ) -> dict[str, Tensor]:
-        """The summed losses of the positive priors among the regressions, (B, 4, H, W) a level.
+    def class_loss(self, outputs: HeadOutputs, matched: MatchedBatch) -> Tensor:
+        """The summed cross-entropy of positive priors, where their class has a score to reach."""
+        logits = take_slots(outputs.cls_logits, matched.assignment.slot_priors).float()
+        labels, scores = matched.labels[..., None], matched.class_scores[..., None]
+        targets = torch.zeros_like(logits).scatter_(2, labels, scores)
+        weight = matched.assignment.is_filled[..., None].float()
+        return F.binary_cross_entropy_with_logits(logits, targets, weight, reduction='sum')
+
+    def objectness_loss(self, outputs: HeadOutputs, matched: MatchedBatch) -> Tensor:
+        """The summed cross-entropy of all priors but the ignored ones: 1 for positives, 0 for background."""
+        logits = flatten_levels(outputs.obj_logits)[..., 0].float()
+        targets = matched.assignment.is_positive.float()
+        losses = F.binary_cross_entropy_with_logits(logits, targets, reduction='none')
+        return losses.masked_fill(matched.is_ignored, 0).sum()
+
+    def bbox_loss(self, outputs: HeadOutputs, matched: MatchedBatch) -> Tensor:
+        """The summed and weighted squared IoU loss of positive priors.
 
         Only positives are decoded with gradients: an exponential that overflows elsewhere would turn its
         zero gradient into NaN.
         """
-        is_filled = assignment.is_filled
-        preds = take_rows(bbox_levels, assignment.slot_priors).float()
-        cells = priors[assignment.slot_priors.clamp(min=0)]
-        targets = gather_rows(gt_bboxes, assignment.slot_gts)
-        ious = bbox_ious(decode_bboxes(preds, cells), targets).clamp(min=1e-16)
-        squared = (1 - ious**2).where(is_filled, 0)  # Megvii's IOUloss
-        losses = dict(loss_bbox=self.loss_bbox_weight * squared.sum())
-        if self.use_l1:
-            l1 = (preds - encode_bboxes(targets, cells)).abs().where(is_filled[..., None], 0)
-            losses['loss_l1'] = self.loss_l1_weight * l1.sum()
-        return losses
+        preds = take_slots(outputs.bbox_preds, matched.assignment.slot_priors).float()
+        ious = bbox_ious(decode_bboxes(preds, matched.cells), matched.bboxes).clamp(min=1e-16)
+        squared = (1 - ious**2).where(matched.assignment.is_filled, 0)  # Megvii's IOUloss
+        return self.loss_bbox_weight * squared.sum()
+
+    def l1_loss(self, outputs: HeadOutputs, matched: MatchedBatch) -> Tensor:
+        """The summed and weighted distance of positive priors' regressions from what they should be."""
+        preds = take_slots(outputs.bbox_preds, matched.assignment.slot_priors).float()
+        distances = (preds - encode_bboxes(matched.bboxes, matched.cells)).abs()
+        return self.loss_l1_weight * distances.where(matched.assignment.is_filled[..., None], 0).sum()
 
     def predict(self, feats: Sequence[Tensor], metas: Sequence[dict]) -> list[InstanceData]:
         """The detections of a batch, from the feature maps of the neck; see :meth:`postprocess`."""
         return self.postprocess(self(feats), metas)
 
-    def postprocess(self, outputs: Outputs, metas: Sequence[dict]) -> list[InstanceData]:
+    def postprocess(self, outputs: HeadOutputs, metas: Sequence[dict]) -> list[InstanceData]:
         """Turns raw outputs into detections.
 
         All images go through at once, so that the waits for the device hardly grow with the batch: 32
@@ -173,10 +179,8 @@ class YOLOXHead(BaseModule):
         if self.test_cfg is None:
             raise UserError('model.test_cfg is missing: prediction needs score_thr, nms and max_per_img')
         cfg = self.test_cfg
-        cls_logits, bbox_preds, obj_logits = outputs[:3]
-        strides = self.head_module.featmap_strides
-        rows = confident_priors(cls_logits, bbox_preds, obj_logits, strides, cfg.score_thr)
-        candidates = label_candidates(rows, cfg.score_thr, cfg.multi_label)
+        confident = confident_priors(outputs, self.head_module.featmap_strides, cfg.score_thr)
+        candidates = label_candidates(confident, cfg.score_thr, cfg.multi_label)
         keep = images_nms(
             candidates.bboxes,
             candidates.scores,
@@ -189,34 +193,67 @@ class YOLOXHead(BaseModule):
         detections = candidates[keep]
         # After the suppression: boxes clipped at the image's border overlap more than as predicted.
         detections.bboxes = to_original(detections.bboxes, detections.images, metas)
-        self._add_fields(detections, outputs, metas)
+        self.add_fields(detections, outputs, metas)
         return split_by_image(detections, len(metas))
 
-    def _add_fields(self, detections: InstanceData, outputs: Outputs, metas: Sequence[dict]) -> None:
+    def add_fields(self, detections: InstanceData, outputs: HeadOutputs, metas: Sequence[dict]) -> None:
         """Adds to the detections that are kept what else their priors predict: nothing.
 
         A head with more outputs than these overrides it. Detections have ``images`` (R,) and ``priors``
         (R,) int64: whose they are and of which prior.
         """
 
-    def point_columns(self, outputs: Outputs, priors: Tensor, decode: bool) -> list[Tensor]:
-        """What an exported network gives of an object's points: nothing, as there are none.
+    def export_columns(self, outputs: HeadOutputs, priors: Tensor, decode: bool) -> list[Tensor]:
+        """The columns of an exported network's table, see :class:`mmyolox.export.network.ExportNetwork`.
 
-        A head with points overrides it and :meth:`describe_points`.
+        A head with more outputs than these appends columns of its own, and names them in
+        :meth:`export_info`.
 
         Args:
             outputs: of :meth:`forward`.
             priors: (N, 3), see :func:`~mmyolox.models.boxes.grid_priors`.
-            decode: whether to give pixels of the input, or offsets from the prior's corner in strides.
+            decode: whether to give pixels of the input, or what the regression says, in strides.
 
         Returns:
-            At most one (B, 3P, N) float32: x, y and score (0-1) of each of the P points in turn.
+            Of each, (B, columns, N) float32: the box in 4 columns, the objectness score, C class scores.
         """
-        return []
+        bboxes = level_columns(outputs.bbox_preds)
+        # Sigmoids come before the levels are joined, so that runtimes fuse them with the convolutions.
+        return [
+            decode_centers(bboxes, priors) if decode else bboxes,
+            level_columns([level.sigmoid() for level in outputs.obj_logits]),
+            level_columns([level.sigmoid() for level in outputs.cls_logits]),
+        ]
 
-    def describe_points(self, dataset_meta: Mapping[str, Any]) -> dict[str, Any]:
-        """What :class:`mmyolox.deploy.ModelInfo` is to say of an object's points, by its fields: nothing."""
-        return {}
+    def export_candidates(self, outputs: HeadOutputs, priors: Tensor) -> list[Tensor]:
+        """What an exported network hands to its own NMS; a head with more outputs appends its own.
+
+        Args:
+            outputs: of :meth:`forward`.
+            priors: (N, 3), see :func:`~mmyolox.models.boxes.grid_priors`.
+
+        Returns:
+            Boxes (B, N, 4) xyxy in input pixels, and scores (B, C, N), objectness times class probability.
+        """
+        scores = level_columns([level.sigmoid() for level in outputs.cls_logits])
+        scores = scores * level_columns([level.sigmoid() for level in outputs.obj_logits])
+        return [decode_bboxes(flatten_levels(outputs.bbox_preds), priors), scores]
+
+    def export_info(self, dataset_meta: Mapping[str, Any]) -> dict[str, Any]:
+        """What :class:`mmyolox.deploy.ModelInfo` says of the head, by its fields."""
+        cfg = self.test_cfg
+        if cfg is None:
+            raise UserError('model.test_cfg is missing: an export needs its thresholds')
+        return dict(
+            classes=tuple(dataset_meta['classes']),
+            category_ids=tuple(dataset_meta.get('cat_ids') or ()),
+            strides=self.head_module.featmap_strides,
+            score_thr=cfg.score_thr,
+            iou_thr=cfg.nms.iou_threshold,
+            max_per_img=cfg.max_per_img,
+            nms_pre=cfg.nms_pre,
+            multi_label=cfg.multi_label,
+        )
 
 
 def _check_test_cfg(test_cfg: dict) -> ConfigDict:
@@ -228,41 +265,3 @@ def _check_test_cfg(test_cfg: dict) -> ConfigDict:
             f'{", ".join(wrong) or "nms"} is too much or missing'
         )
     return ConfigDict(test_cfg)
-
-
-def all_reduce_mean(value: Tensor) -> Tensor:
-    """The mean of a tensor over all processes; itself if there is only one."""
-    value = value.clone()
-    all_reduce(value, op='mean')
-    return value
-
-
-def level_columns(levels: Sequence[Tensor]) -> Tensor:
-    """(B, C, N) of levels (B, C, H, W)."""
-    return torch.cat([level.flatten(2) for level in levels], dim=2)
-
-
-def flatten_levels(levels: Sequence[Tensor]) -> Tensor:
-    """(B, N, C) of levels (B, C, H, W)."""
-    return level_columns(levels).transpose(1, 2)
-
-
-def _class_loss(cls_logits: Sequence[Tensor], assignment: Assignment, gt_labels: Tensor) -> Tensor:
-    """The summed cross-entropy of positive priors; their overlap is the target of their class."""
-    logits = take_rows(cls_logits, assignment.slot_priors).float()
-    labels = gt_labels.gather(1, assignment.slot_gts).clamp_(min=0)
-    targets = torch.zeros_like(logits).scatter_(2, labels[..., None], assignment.slot_scores[..., None])
-    weight = assignment.is_filled[..., None].float()
-    return F.binary_cross_entropy_with_logits(logits, targets, weight, reduction='sum')
-
-
-def _objectness_loss(
-    obj_logits: Tensor, assignment: Assignment, priors: Tensor, ignored_bboxes: Tensor
-) -> Tensor:
-    """The summed cross-entropy; background priors inside an ignored region do not count."""
-    losses = F.binary_cross_entropy_with_logits(
-        obj_logits.float(), assignment.is_positive.float(), reduction='none'
-    )
-    cells = priors[:, :2] + priors[:, 2:] / 2
-    in_region = points_inside(cells[:, None], ignored_bboxes[:, None]).any(dim=2)
-    return losses.masked_fill(in_region & ~assignment.is_positive, 0).sum()

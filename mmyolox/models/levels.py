@@ -1,4 +1,4 @@
-"""Rows of feature maps: the outputs at some priors, without a flattened copy of all levels."""
+"""Feature maps, a list of levels: joined, or read at some priors without a flattened copy of all levels."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,31 +7,41 @@ import torch
 from torch import Tensor
 
 
-def take_rows(levels: Sequence[Tensor], index: Tensor) -> Tensor:
-    """The outputs of all levels at some priors.
+def flat_cells(level: Tensor) -> Tensor:
+    """The (B, H x W, C) view of a level (B, C, H, W)."""
+    return level.flatten(2).transpose(1, 2)
+
+
+def level_columns(levels: Sequence[Tensor]) -> Tensor:
+    """(B, C, N) of levels (B, C, H, W)."""
+    return torch.cat([level.flatten(2) for level in levels], dim=2)
+
+
+def flatten_levels(levels: Sequence[Tensor]) -> Tensor:
+    """(B, N, C) of levels (B, C, H, W)."""
+    return level_columns(levels).transpose(1, 2)
+
+
+def take_slots(levels: Sequence[Tensor], slot_priors: Tensor) -> Tensor:
+    """The outputs of all levels at the priors of slots, see :class:`~mmyolox.models.Assignment`.
 
     Equals concatenating the flattened levels and gathering, but nothing of their size is copied, and the
     backward pass writes the gradient of each level once, in the level's memory format.
 
     Args:
         levels: (B, C, H, W) each.
-        index: (B, P) int64, priors counted row by row, level by level. Those of an image are distinct, but
-            for -1: such a row is zero and has no gradient.
+        slot_priors: (B, P) int64, priors counted row by row, level by level. Those of an image are distinct,
+            but for -1: the output of such a slot is zero and has no gradient.
 
     Returns:
         (B, P, C).
     """
-    rows: Tensor = _TakeRows.apply(index, *levels)  # type: ignore[no-untyped-call]
-    return rows
+    outputs: Tensor = _TakeSlots.apply(slot_priors, *levels)  # type: ignore[no-untyped-call]
+    return outputs
 
 
-def gather_rows(table: Tensor, index: Tensor) -> Tensor:
-    """Of a table (B, n, C), the rows (B, P, C) of an index (B, P)."""
-    return table.gather(1, index[..., None].expand(-1, -1, table.shape[2]))
-
-
-def pick_rows(levels: Sequence[Tensor], images: Tensor, priors: Tensor) -> Tensor:
-    """The outputs of all levels at priors of any images; for gradients, see :func:`take_rows`.
+def take_priors(levels: Sequence[Tensor], images: Tensor, priors: Tensor) -> Tensor:
+    """The outputs of all levels at priors of any images; for gradients, see :func:`take_slots`.
 
     Args:
         levels: (B, C, H, W) each.
@@ -41,53 +51,55 @@ def pick_rows(levels: Sequence[Tensor], images: Tensor, priors: Tensor) -> Tenso
     Returns:
         (R, C).
     """
-    rows = levels[0].new_zeros(len(priors), levels[0].shape[1])
-    for level, (cells, is_here) in zip(levels, _places(priors, levels), strict=True):
-        rows = torch.where(is_here, flat_cells(level)[images, cells], rows)
-    return rows
+    outputs = levels[0].new_zeros(len(priors), levels[0].shape[1])
+    for level, (cells, is_here) in zip(levels, _cells_by_level(priors, levels), strict=True):
+        outputs = torch.where(is_here, flat_cells(level)[images, cells], outputs)
+    return outputs
 
 
-def flat_cells(level: Tensor) -> Tensor:
-    """The (B, H x W, C) view of a level."""
-    return level.flatten(2).transpose(1, 2)
+def batched_gather(table: Tensor, index: Tensor) -> Tensor:
+    """Of a table (B, n, C), the entries (B, P, C) that an index (B, P) names."""
+    return table.gather(1, index[..., None].expand(-1, -1, table.shape[2]))
 
 
-class _TakeRows(torch.autograd.Function):
+class _TakeSlots(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, index: Tensor, *levels: Tensor) -> Tensor:
-        ctx.save_for_backward(index)
+    def forward(ctx: Any, slot_priors: Tensor, *levels: Tensor) -> Tensor:
+        ctx.save_for_backward(slot_priors)
         # Not the levels themselves: they may be freed before the gradients are allocated.
-        ctx.layouts = [(level.shape, level.dtype, _memory_format(level)) for level in levels]
-        rows = levels[0].new_zeros(*index.shape, levels[0].shape[1])
-        for level, (cells, is_here) in zip(levels, _places(index, levels), strict=True):
-            rows = torch.where(is_here, gather_rows(flat_cells(level), cells), rows)
-        return rows
+        ctx.layouts = [
+            (level.shape, level.dtype, level.is_contiguous(memory_format=torch.channels_last))
+            for level in levels
+        ]
+        outputs = levels[0].new_zeros(*slot_priors.shape, levels[0].shape[1])
+        for level, (cells, is_here) in zip(levels, _cells_by_level(slot_priors, levels), strict=True):
+            outputs = torch.where(is_here, batched_gather(flat_cells(level), cells), outputs)
+        return outputs
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        (index,) = ctx.saved_tensors
+        (slot_priors,) = ctx.saved_tensors
+        formats = {True: torch.channels_last, False: torch.contiguous_format}
         grads = [
-            torch.empty(shape, dtype=dtype, device=grad.device, memory_format=memory_format).zero_()
-            for shape, dtype, memory_format in ctx.layouts
+            torch.empty(shape, dtype=dtype, device=grad.device, memory_format=formats[is_last]).zero_()
+            for shape, dtype, is_last in ctx.layouts
         ]
-        for level, (cells, is_here) in zip(grads, _places(index, grads), strict=True):
-            rows = torch.where(is_here, grad, 0)  # rows of other levels add nothing to some cell
-            flat_cells(level).scatter_add_(1, cells[..., None].expand_as(rows), rows)
+        for level, (cells, is_here) in zip(grads, _cells_by_level(slot_priors, grads), strict=True):
+            here = torch.where(is_here, grad, 0)  # slots of other levels add nothing to some cell
+            flat_cells(level).scatter_add_(1, cells[..., None].expand_as(here), here)
         return None, *grads
 
 
-def _memory_format(level: Tensor) -> torch.memory_format:
-    is_last = level.is_contiguous(memory_format=torch.channels_last)
-    return torch.channels_last if is_last else torch.contiguous_format
+def _cells_by_level(priors: Tensor, levels: Sequence[Tensor]) -> list[tuple[Tensor, Tensor]]:
+    """For each level, the cells (...) of priors (...), and (..., 1) bool, whether a prior is of this level.
 
-
-def _places(index: Tensor, levels: Sequence[Tensor]) -> list[tuple[Tensor, Tensor]]:
-    """Where priors (...) are in each level: any cell (...), and (..., 1) bool, whether it is this one."""
-    places, start = [], 0
+    A prior of another level has any cell.
+    """
+    cells_by_level, start = [], 0
     for level in levels:
         size = level.shape[2] * level.shape[3]
-        cells = index - start
+        cells = priors - start
         is_here = (cells >= 0) & (cells < size)
-        places.append((cells.clamp_(0, size - 1), is_here[..., None]))
+        cells_by_level.append((cells.clamp_(0, size - 1), is_here[..., None]))
         start += size
-    return places
+    return cells_by_level

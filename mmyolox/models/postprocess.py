@@ -5,83 +5,75 @@ operations, and of waits for the device, does not grow with the batch.
 """
 
 from collections.abc import Sequence
-from itertools import accumulate
 
 import numpy as np
 import torch
 from mmengine.structures import InstanceData
 from torch import Tensor
 
+from mmyolox.deploy.letterbox import Size
+
 from .boxes import decode_bboxes, grid_priors
 from .levels import flat_cells
+from .networks.head_module import HeadOutputs
 
 
-def confident_priors(
-    cls_logits: Sequence[Tensor],
-    bbox_preds: Sequence[Tensor],
-    obj_logits: Sequence[Tensor],
-    strides: Sequence[int],
-    score_thr: float,
-) -> InstanceData:
+def confident_priors(outputs: HeadOutputs, strides: Sequence[int], score_thr: float) -> InstanceData:
     """The priors that may reach the threshold: an object's score limits those of its classes.
 
     Class scores are at most 1, and rounding keeps that order, so no box is lost; on photographs nine tenths
     of the priors go before their classes and boxes are computed.
 
     Args:
-        cls_logits: (B, C, H, W) of each level.
-        bbox_preds: (B, 4, H, W) of each level, see :func:`~mmyolox.models.boxes.decode_bboxes`.
-        obj_logits: (B, 1, H, W) of each level.
+        outputs: of the head.
         strides: pixels of the input a cell, of each level.
         score_thr: what an objectness must exceed.
 
     Returns:
-        ``images`` (R,) int64, the place in the batch; ``priors`` (R,) int64, counted row by row, level by
+        ``images`` (R,) int64, the index in the batch; ``priors`` (R,) int64, counted row by row, level by
         level; ``bboxes`` (R, 4) float32 xyxy in input pixels; ``class_scores`` (R, C) float32, objectness
         times class probability. By level, then by image, then by prior.
     """
-    ends = list(accumulate(level[0, 0].numel() for level in obj_logits))
-    levels = zip(cls_logits, bbox_preds, obj_logits, strides, [0, *ends[:-1]], strict=True)
-    return InstanceData.cat([_confident_cells(*level, score_thr) for level in levels])
+    levels, start = [], 0
+    for cls_logits, bbox_preds, obj_logits, stride in zip(
+        outputs.cls_logits, outputs.bbox_preds, outputs.obj_logits, strides, strict=True
+    ):
+        obj_scores = obj_logits.float().sigmoid().flatten(1)
+        images, cells = (obj_scores > score_thr).nonzero(as_tuple=True)
+        logits, preds = (flat_cells(level)[images, cells].float() for level in (cls_logits, bbox_preds))
+        priors = grid_priors([(cls_logits.shape[2], cls_logits.shape[3])], [stride], cls_logits.device)
+        level = InstanceData(
+            images=images,
+            priors=start + cells,
+            bboxes=decode_bboxes(preds, priors[cells]),
+            class_scores=logits.sigmoid_() * obj_scores[images, cells, None],
+        )
+        levels.append(level)
+        start += len(priors)
+    return InstanceData.cat(levels)
 
 
-def _confident_cells(
-    cls_logits: Tensor, bbox_preds: Tensor, obj_logits: Tensor, stride: int, start: int, score_thr: float
-) -> InstanceData:
-    """:func:`confident_priors` of one level, whose priors count from ``start``."""
-    obj_scores = obj_logits.float().sigmoid().flatten(1)
-    images, cells = (obj_scores > score_thr).nonzero(as_tuple=True)
-    probabilities, preds = (flat_cells(level)[images, cells].float() for level in (cls_logits, bbox_preds))
-    priors = grid_priors([(cls_logits.shape[2], cls_logits.shape[3])], [stride], cls_logits.device)
-    return InstanceData(
-        images=images,
-        priors=start + cells,
-        bboxes=decode_bboxes(preds, priors[cells]),
-        class_scores=probabilities.sigmoid_() * obj_scores[images, cells, None],
-    )
-
-
-def label_candidates(rows: InstanceData, score_thr: float, multi_label: bool) -> InstanceData:
-    """Turns rows of class scores into boxes with one label each.
+def label_candidates(confident: InstanceData, score_thr: float, multi_label: bool) -> InstanceData:
+    """Turns the class scores of priors into boxes with one label each.
 
     Args:
-        rows: with ``class_scores`` (R, C) and any other fields.
+        confident: with ``class_scores`` (R, C) and any other fields.
         score_thr: what a score must exceed.
-        multi_label: whether a row may become several boxes, or only one of its best class (the first of
+        multi_label: whether a prior may become several boxes, or only one of its best class (the first of
             equals).
 
     Returns:
-        The fields of ``rows``, with ``scores`` (K,) and ``labels`` (K,) int64 instead of ``class_scores``;
-        by row, then by class.
+        The fields of ``confident``, with ``scores`` (K,) and ``labels`` (K,) int64 instead of
+        ``class_scores``; by prior, then by class.
     """
-    class_scores = rows.pop('class_scores')
+    class_scores = confident.pop('class_scores')
     if multi_label:
         chosen, labels = (class_scores > score_thr).nonzero(as_tuple=True)
     else:
         best, best_labels = class_scores.max(dim=1)
         chosen = (best > score_thr).nonzero().squeeze(1)
         labels = best_labels[chosen]
-    candidates = rows[chosen]
+    candidates = confident[chosen]
     candidates.set_field(class_scores[chosen, labels], 'scores')
     candidates.set_field(labels, 'labels')
     return candidates
@@ -104,7 +96,7 @@ def to_original(bboxes: Tensor, images: Tensor, metas: Sequence[dict]) -> Tensor
         [
             matrices.diagonal(axis1=1, axis2=2)[:, :2],
             matrices[:, :2, 2],
-            [meta['ori_shape'][::-1] for meta in metas],
+            [Size.of_shape(meta['ori_shape']) for meta in metas],
         ],
         axis=1,
         dtype=np.float32,

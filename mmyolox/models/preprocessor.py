@@ -1,25 +1,32 @@
 """What happens to a batch on the device before the network sees it."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from mmengine.model import BaseDataPreprocessor
-from torch import nn
+from torch import Tensor, nn
 
+from mmyolox.datasets.canvas.scene import FILL
 from mmyolox.errors import UserError
 from mmyolox.registry import MODELS
+
+from .batch_augments import YOLOXBatchSyncRandomResize
 
 
 @MODELS.register_module()
 class YOLOXDataPreprocessor(BaseDataPreprocessor):
     """Moves a collated batch to the device, turns pixels into floats and resizes for multi-scale training.
 
+    Images whose sides are no multiples of the model's largest stride get grey padding.
+
     Args:
         mean: subtracted per channel, in grey levels (0-255), in the order of the channels after
             ``bgr_to_rgb``. YOLOX uses raw BGR grey levels: no mean, no std.
         std: divided by, per channel.
-        bgr_to_rgb: reverse the order of the channels first.
+        bgr_to_rgb: reverse the order of the first three channels, before that.
         batch_augments: configs of modules that map ``(inputs, data_samples)`` to the same, in training only
             and in this order (see :mod:`~mmyolox.models.batch_augments`). They see BGR grey levels.
         non_blocking: copy to the device asynchronously (from pinned memory).
@@ -36,8 +43,11 @@ class YOLOXDataPreprocessor(BaseDataPreprocessor):
         super().__init__(non_blocking)
         if (mean is None) != (std is None):
             raise UserError('data_preprocessor: give both mean and std, or neither')
+        if mean is not None and std is not None and len(mean) != len(std):
+            raise UserError(f'data_preprocessor: mean has {len(mean)} entries, but std {len(std)}')
         self.bgr_to_rgb = bgr_to_rgb
         self.batch_augments = nn.ModuleList(MODELS.build(augment) for augment in batch_augments)
+        self.size_divisor = 1
         self.is_normalised = mean is not None
         self.register_buffer('mean', torch.tensor(mean or [0.0]).view(-1, 1, 1), persistent=False)
         self.register_buffer('std', torch.tensor(std or [1.0]).view(-1, 1, 1), persistent=False)
@@ -46,20 +56,46 @@ class YOLOXDataPreprocessor(BaseDataPreprocessor):
         """Prepares a batch of :func:`mmyolox.datasets.yolox_collate`.
 
         Returns:
-            The same dict, ``inputs`` (B, channels, H, W) float32 on the device; in training, possibly at
-            another size, with the boxes scaled along.
+            The same dict, ``inputs`` (B, channels, H, W) float32 on the device, H and W multiples of
+            ``size_divisor``; in training, possibly at another size, with the boxes scaled along.
         """
         data = self.cast_data(data)
-        inputs, data_samples = data['inputs'], data['data_samples']
-        inputs = inputs.float()
+        inputs, data_samples = data['inputs'].float(), data['data_samples']
+        height, width = inputs.shape[2:]
+        if height % self.size_divisor or width % self.size_divisor:
+            padding = (0, -width % self.size_divisor, 0, -height % self.size_divisor)
+            inputs = F.pad(inputs, padding, value=FILL)
         if training:
             for augment in self.batch_augments:
                 inputs, data_samples = augment(inputs, data_samples)
+        return dict(inputs=self.normalise(inputs), data_samples=data_samples)
+
+    def normalise(self, inputs: Tensor) -> Tensor:
+        """What the network sees of images (B, channels, H, W) float32, BGR grey levels.
+
+        Raises:
+            UserError: The number of channels does not fit the options.
+        """
+        channels = inputs.shape[1]
         if self.bgr_to_rgb:
-            inputs = inputs.flip(1)
+            if channels < 3:
+                raise UserError(f'data_preprocessor: bgr_to_rgb, but images have {channels} channel(s)')
+            inputs = torch.cat([inputs[:, :3].flip(1), inputs[:, 3:]], 1) if channels > 3 else inputs.flip(1)
         if self.is_normalised:
+            if channels != len(self.mean):
+                raise UserError(
+                    f'data_preprocessor: mean and std have {len(self.mean)} entries, but images have '
+                    f'{channels} channel(s)'
+                )
             inputs = (inputs - self.mean) / self.std
-        return dict(inputs=inputs, data_samples=data_samples)
+        return inputs
+
+    def set_size_divisor(self, divisor: int) -> None:
+        """Says what the sides of batches have to be multiples of; the model does, by its largest stride."""
+        self.size_divisor = divisor
+        for augment in self.batch_augments:
+            if isinstance(augment, YOLOXBatchSyncRandomResize):
+                augment.size_divisor = math.lcm(augment.size_divisor, divisor)
 
     def cast_data(self, data: Any) -> Any:
         """Moves tensors to the device; what is no tensor (file names, shapes) stays."""

@@ -11,10 +11,10 @@ from torch import Tensor
 from mmyolox.models import PairCosts, SimOTAAssigner
 from mmyolox.models.assigner import slices
 from mmyolox.models.boxes import bbox_ious
-from mmyolox.models.levels import flat_cells, gather_rows
+from mmyolox.models.levels import batched_gather, flat_cells
 from mmyolox.registry import TASK_UTILS
 
-from .decoding import decode_keypoints
+from .head_module import decode_keypoints
 from .oks import PoseTargets
 
 
@@ -66,7 +66,7 @@ class PoseSimOTAAssigner(SimOTAAssigner):
         """What keypoints add to the costs of pairs.
 
         Args:
-            offsets: (B, 2K, H, W) of each level, see :func:`.decoding.decode_keypoints`.
+            offsets: (B, 2K, H, W) of each level, see :func:`.head_module.decode_keypoints`.
             vis_logits: (B, K, H, W) of each level.
             pred_bboxes: (B, N, 4) float32 xyxy in input pixels.
             priors: (N, 3) float32, see :func:`mmyolox.models.boxes.grid_priors`.
@@ -76,12 +76,13 @@ class PoseSimOTAAssigner(SimOTAAssigner):
         windows, costs, start = [], [], 0
         for level, vis_level in zip(offsets, vis_logits, strict=True):
             here = slice(start, start + level[0, 0].numel())
-            window = _window(gt_bboxes, self.center_radius, priors[start, 2], level.shape[2:])
+            window = center_window(gt_bboxes, self.center_radius, priors[start, 2], level.shape[2:])
             outputs = flat_cells(level), flat_cells(vis_level), pred_bboxes[:, here], priors[here]
             costs.append(self._level_costs(window, *outputs, gt_bboxes, targets))
             windows.append(window + start)
             start = here.stop
-        unseen = self._unseen_cost(targets.spreads.shape[2])
+        num_keypoints = targets.spreads.shape[2]
+        unseen = -self.oks_weight * math.log(self.OKS_EPS) + self.vis_weight * num_keypoints * math.log(2)
         return PairCosts(torch.cat(windows, dim=2), torch.cat(costs, dim=2), unseen)
 
     def _level_costs(
@@ -106,9 +107,11 @@ class PoseSimOTAAssigner(SimOTAAssigner):
             targets: of the ground truths.
         """
         costs = torch.empty_like(window, dtype=torch.float32)
-        for gts in slices(window.shape[1], self._step(len(window) * window.shape[2] * offsets.shape[2])):
+        for gts in slices(
+            window.shape[1], self.slice_length(len(window) * window.shape[2] * offsets.shape[2])
+        ):
             index = window[:, gts]
-            costs[:, gts] = self._window_costs(
+            costs[:, gts] = self.keypoint_costs(
                 decode_keypoints(_take(offsets, index), priors[index]),
                 _take(vis_logits, index),
                 bbox_ious(_take(pred_bboxes, index), gt_bboxes[:, gts, None]),
@@ -116,7 +119,7 @@ class PoseSimOTAAssigner(SimOTAAssigner):
             )
         return costs
 
-    def _window_costs(
+    def keypoint_costs(
         self, keypoints: Tensor, vis_logits: Tensor, ious: Tensor, targets: PoseTargets
     ) -> Tensor:
         """The costs (B, m, w) of pairs.
@@ -136,12 +139,8 @@ class PoseSimOTAAssigner(SimOTAAssigner):
             costs += self.vis_weight * torch.where(targets.has_labels, entropies.sum(dim=-1), unknown)
         return costs
 
-    def _unseen_cost(self, num_keypoints: int) -> float:
-        """What a pair costs whose keypoints are not looked at."""
-        return -self.oks_weight * math.log(self.OKS_EPS) + self.vis_weight * num_keypoints * math.log(2)
 
-
-def _window(gt_bboxes: Tensor, radius: float, stride: Tensor, size: Sequence[int]) -> Tensor:
+def center_window(gt_bboxes: Tensor, radius: float, stride: Tensor, size: Sequence[int]) -> Tensor:
     """The cells of a level (h, w) around the centres of boxes (B, M, 4): (B, M, W), counted row by row."""
     centers = (gt_bboxes[..., :2] + gt_bboxes[..., 2:]) / 2 / stride
     first = (centers - radius - 0.5).floor().long() + 1
@@ -155,5 +154,5 @@ def _window(gt_bboxes: Tensor, radius: float, stride: Tensor, size: Sequence[int
 
 
 def _take(table: Tensor, index: Tensor) -> Tensor:
-    """Of a table (B, n, C), the rows (B, m, w, C) of an index (B, m, w)."""
-    return gather_rows(table, index.flatten(1)).reshape(*index.shape, table.shape[2])
+    """Of a table (B, n, C), the entries (B, m, w, C) that an index (B, m, w) names."""
+    return batched_gather(table, index.flatten(1)).reshape(*index.shape, table.shape[2])

@@ -4,20 +4,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from mmengine.structures import InstanceData
 from torch import Tensor
 
 from mmyolox.errors import UserError
-from mmyolox.models import Assignment, PairCosts, YOLOXHead
-from mmyolox.models.head import Outputs, all_reduce_mean, level_columns
-from mmyolox.models.levels import pick_rows, take_rows
+from mmyolox.models import MatchedBatch, PairCosts, YOLOXHead
+from mmyolox.models.levels import level_columns, take_priors, take_slots
+from mmyolox.models.losses import all_reduce_mean
 from mmyolox.registry import MODELS
 
 from .assigner import PoseSimOTAAssigner
-from .decoding import decode_keypoints, keypoints_to_original, swap_sides
-from .oks import PoseTargets
+from .head_module import decode_keypoints
 from .results import PoseInstances
 from .skeleton import Skeleton
 
@@ -37,8 +37,8 @@ class YOLOXPoseHead(YOLOXHead):
 
     Args:
         skeleton: see :meth:`.skeleton.Skeleton.of`.
-        head_module: config of the towers, without ``num_keypoints``; builds to a module that gives the
-            detector's outputs, then keypoint offsets (B, 2K, H, W) and visibility logits (B, K, H, W).
+        head_module: config of the towers, without ``num_keypoints``; builds to a module whose
+            ``forward(feats)`` returns :class:`.head_module.PoseOutputs`.
         loss_pose: config of :class:`.oks.OksLoss`, without ``sigmas``.
         **kwargs: of :class:`mmyolox.models.YOLOXHead`.
 
@@ -48,7 +48,14 @@ class YOLOXPoseHead(YOLOXHead):
 
     def __init__(self, skeleton: dict, head_module: dict, loss_pose: dict, **kwargs: Any) -> None:
         shape = Skeleton.of(skeleton)
-        super().__init__(head_module=_with_keypoints(head_module, len(shape.names)), **kwargs)
+        count = len(shape.names)
+        given = head_module.get('num_keypoints', count)
+        if given != count:
+            raise UserError(
+                f'config key model.bbox_head.head_module.num_keypoints={given}, but the skeleton has {count} '
+                'keypoints; leave it out'
+            )
+        super().__init__(head_module=dict(head_module, num_keypoints=count), **kwargs)
         if self.assigner is not None and not isinstance(self.assigner, PoseSimOTAAssigner):
             raise UserError(
                 'config key model.train_cfg.assigner.type: YOLOXPoseHead needs PoseSimOTAAssigner, not '
@@ -59,27 +66,27 @@ class YOLOXPoseHead(YOLOXHead):
         # MMYOLO's assigner has a second OksLoss, whose sigmas are in its checkpoints under this name.
         self.assigner_oks_calculator = self.loss_pose
 
-    def _pair_costs(
-        self, outputs: Outputs, pred_bboxes: Tensor, priors: Tensor, data_samples: dict
-    ) -> PairCosts:
-        offsets, vis_logits = ([level.detach() for level in levels] for levels in outputs[3:])
-        targets = self._targets(data_samples)
+    def pair_costs(self, outputs: Any, pred_bboxes: Tensor, priors: Tensor, data_samples: dict) -> PairCosts:
+        """What the keypoints of a pair cost, see :meth:`.assigner.PoseSimOTAAssigner.pose_costs`."""
         return self.assigner.pose_costs(
-            offsets, vis_logits, pred_bboxes, priors, data_samples['bboxes'], targets
+            [level.detach() for level in outputs.offsets],
+            [level.detach() for level in outputs.vis_logits],
+            pred_bboxes,
+            priors,
+            data_samples['bboxes'],
+            self.loss_pose.targets(data_samples),
         )
 
-    def _targets(self, data_samples: dict) -> PoseTargets:
-        return self.loss_pose.targets(*(data_samples[key] for key in ('keypoints', 'bboxes', 'areas')))
-
-    def _losses(
-        self, outputs: Outputs, assignment: Assignment, priors: Tensor, data_samples: dict
-    ) -> dict[str, Tensor]:
-        targets = self._targets(data_samples).rows(assignment.slot_gts)
-        offsets, vis_logits = (take_rows(levels, assignment.slot_priors) for levels in outputs[3:])
-        oks = targets.oks(decode_keypoints(offsets, priors[assignment.slot_priors.clamp(min=0)]))
+    def losses(self, outputs: Any, matched: MatchedBatch) -> dict[str, Tensor]:
+        """The detector's losses, where the class learns the root of the OKS, and those of keypoints."""
+        assignment = matched.assignment
+        targets = self.loss_pose.targets(matched.data_samples).at_slots(assignment.slot_gts)
+        offsets = take_slots(outputs.offsets, assignment.slot_priors)
+        vis_logits = take_slots(outputs.vis_logits, assignment.slot_priors)
+        oks = targets.oks(decode_keypoints(offsets, matched.cells))
         is_counted = assignment.is_filled & targets.has_labels
-        scores = oks.detach().sqrt().where(is_counted, assignment.slot_scores)
-        losses = super()._losses(outputs, replace(assignment, slot_scores=scores), priors, data_samples)
+        scores = oks.detach().sqrt().where(is_counted, assignment.slot_ious)
+        losses = super().losses(outputs, replace(matched, class_scores=scores))
         is_labelled = (targets.is_labelled & is_counted[..., None]).float()
         loss_vis = F.binary_cross_entropy_with_logits(
             vis_logits.float(), is_labelled, is_counted[..., None].float(), reduction='sum'
@@ -89,47 +96,79 @@ class YOLOXPoseHead(YOLOXHead):
             **losses, loss_kpt=self.loss_pose(oks, is_counted) / counts[0], loss_vis=loss_vis / counts[1]
         )
 
-    def postprocess(self, outputs: Outputs, metas: Sequence[dict]) -> list[InstanceData]:
+    def postprocess(self, outputs: Any, metas: Sequence[dict]) -> list[InstanceData]:
         """The detector's, with keypoints, in the form that MMPose's metrics take too."""
         return [PoseInstances(**dict(one.items())) for one in super().postprocess(outputs, metas)]
 
-    def _add_fields(self, detections: InstanceData, outputs: Outputs, metas: Sequence[dict]) -> None:
+    def add_fields(self, detections: InstanceData, outputs: Any, metas: Sequence[dict]) -> None:
         """Adds the keypoints and how likely each is labelled (seen or hidden) by an annotator.
 
         ``keypoints`` (n, K, 2) float32 are in pixels of the original image, not clipped to it;
         ``keypoint_scores`` (n, K) float32; ``bbox_scores`` (n,), which MMPose's metrics read, are the scores.
         """
         images, priors = detections.images, detections.priors
-        offsets, vis_logits = (pick_rows(levels, images, priors) for levels in outputs[3:])
-        keypoints = decode_keypoints(offsets, self._priors(outputs)[priors])
-        scores = vis_logits.float().sigmoid()
-        points = torch.cat([keypoints_to_original(keypoints, images, metas), scores[..., None]], dim=2)
-        points = swap_sides(points, images, metas, self.skeleton.flip_indices)
-        detections.keypoints, detections.keypoint_scores = points[..., :2], points[..., 2]
+        offsets = take_priors(outputs.offsets, images, priors)
+        keypoints = decode_keypoints(offsets, self.priors(outputs)[priors])
+        scores = take_priors(outputs.vis_logits, images, priors).float().sigmoid()
+        keypoints = torch.cat([keypoints_to_original(keypoints, images, metas), scores[..., None]], dim=2)
+        keypoints = swap_sides(keypoints, images, metas, self.skeleton.flip_indices)
+        detections.keypoints, detections.keypoint_scores = keypoints[..., :2], keypoints[..., 2]
         detections.bbox_scores = detections.scores
 
-    def point_columns(self, outputs: Outputs, priors: Tensor, decode: bool) -> list[Tensor]:
-        """The keypoints and how likely each is labelled; see :meth:`YOLOXHead.point_columns`."""
-        offsets, scores = level_columns(outputs[3]), level_columns([vis.sigmoid() for vis in outputs[4]])
-        points = torch.unflatten(offsets, 1, (-1, 2))
+    def keypoint_columns(self, outputs: Any, priors: Tensor, decode: bool) -> Tensor:
+        """(B, 3K, N): x, y and score, how likely it is labelled, of each keypoint in turn, for exports."""
+        scores = level_columns([level.sigmoid() for level in outputs.vis_logits])
+        keypoints = torch.unflatten(level_columns(outputs.offsets), 1, (-1, 2))
         if decode:
-            points = points * priors[:, 2] + priors[:, :2].T
-        return [torch.cat([points, scores[:, :, None]], dim=2).flatten(1, 2)]
+            keypoints = keypoints * priors[:, 2] + priors[:, :2].T
+        return torch.cat([keypoints, scores[:, :, None]], dim=2).flatten(1, 2)
 
-    def describe_points(self, dataset_meta: Mapping[str, Any]) -> dict[str, Any]:
-        """The skeleton, and which of its keypoints each class has."""
-        own = dataset_meta.get('class_keypoints') or ()
+    def export_columns(self, outputs: Any, priors: Tensor, decode: bool) -> list[Tensor]:
+        """The detector's columns, and those of keypoints."""
+        keypoints = self.keypoint_columns(outputs, priors, decode)
+        return [*super().export_columns(outputs, priors, decode), keypoints]
+
+    def export_candidates(self, outputs: Any, priors: Tensor) -> list[Tensor]:
+        """The detector's candidates, and their keypoints (B, N, 3K)."""
+        keypoints = self.keypoint_columns(outputs, priors, decode=True)
+        return [*super().export_candidates(outputs, priors), keypoints.transpose(1, 2)]
+
+    def export_info(self, dataset_meta: Mapping[str, Any]) -> dict[str, Any]:
+        """The detector's fields, the skeleton, and which of its keypoints each class has."""
+        class_keypoints = dataset_meta.get('class_keypoints') or ()
         return dict(
-            points=self.skeleton.names, links=self.skeleton.links, class_points=tuple(map(tuple, own))
+            **super().export_info(dataset_meta),
+            points=self.skeleton.names,
+            links=self.skeleton.links,
+            class_points=tuple(map(tuple, class_keypoints)),
         )
 
 
-def _with_keypoints(head_module: dict, count: int) -> dict:
-    """The config of the towers, with as many keypoints as the skeleton has."""
-    given = head_module.get('num_keypoints', count)
-    if given != count:
-        raise UserError(
-            f'config key model.bbox_head.head_module.num_keypoints={given}, but the skeleton has {count} '
-            'keypoints; leave it out'
-        )
-    return dict(head_module, num_keypoints=count)
+def keypoints_to_original(keypoints: Tensor, images: Tensor, metas: Sequence[dict]) -> Tensor:
+    """Maps keypoints from input pixels to their original images'.
+
+    Args:
+        keypoints: (n, K, 2) in input pixels.
+        images: (n,) int64: the index in ``metas``.
+        metas: one dict an image: ``matrix``, the affine (3, 3) map from the original image to the input.
+
+    Returns:
+        (n, K, 2) float32 in pixels of the original images, not clipped.
+    """
+    inverses = np.linalg.inv(np.stack([meta['matrix'] for meta in metas]).astype(np.float64))
+    maps = torch.from_numpy(inverses.astype(np.float32)).to(keypoints.device)[images]
+    return keypoints @ maps[:, :2, :2].transpose(1, 2) + maps[:, None, :2, 2]
+
+
+def swap_sides(values: Tensor, images: Tensor, metas: Sequence[dict], flip_indices: Sequence[int]) -> Tensor:
+    """Swaps what left and right keypoints predict where the input was a mirror image.
+
+    Args:
+        values: (n, K, C).
+        images: (n,) int64: the index in ``metas``.
+        metas: as in :func:`keypoints_to_original`.
+        flip_indices: (K,) which keypoint takes each one's place in a mirror image.
+    """
+    is_mirrored = np.linalg.det(np.stack([meta['matrix'] for meta in metas])) < 0
+    swaps = torch.from_numpy(is_mirrored).to(values.device)[images]
+    return torch.where(swaps[:, None, None], values[:, list(flip_indices)], values)

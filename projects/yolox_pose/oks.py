@@ -8,20 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from mmyolox.errors import UserError
-from mmyolox.models.levels import gather_rows
+from mmyolox.models.levels import batched_gather
 from mmyolox.registry import MODELS
 
-
-def _diagonals(bboxes: Tensor, areas: Tensor) -> Tensor:
-    return (bboxes[..., 2:] - bboxes[..., :2]).norm(dim=-1)
-
-
-def _twice_roots(bboxes: Tensor, areas: Tensor) -> Tensor:
-    return 2 * areas.sqrt()
-
-
-_SIZES = dict(diagonal=_diagonals, coco=_twice_roots)
-FORMS = tuple(_SIZES)
+FORMS = ('diagonal', 'coco')
 """What a keypoint's sigma is a share of: the box's diagonal, or twice the square root of COCO's area."""
 
 
@@ -38,7 +28,8 @@ def keypoint_spreads(form: str, sigmas: Tensor, bboxes: Tensor, areas: Tensor) -
     Returns:
         (..., K) in pixels, above 0.
     """
-    return _SIZES[form](bboxes, areas).clamp(min=1e-8)[..., None] * sigmas
+    lengths = (bboxes[..., 2:] - bboxes[..., :2]).norm(dim=-1) if form == 'diagonal' else 2 * areas.sqrt()
+    return lengths.clamp(min=1e-8)[..., None] * sigmas
 
 
 def compute_oks(keypoints: Tensor, targets: Tensor, is_labelled: Tensor, spreads: Tensor) -> Tensor:
@@ -84,12 +75,14 @@ class PoseTargets:
         """The similarity of predicted keypoints (B, M, K, 2) to these, (B, M)."""
         return compute_oks(keypoints, self.keypoints, self.is_labelled, self.spreads)
 
-    def rows(self, index: Tensor) -> 'PoseTargets':
-        """Those of the objects that an index (B, P) names."""
+    def at_slots(self, slot_gts: Tensor) -> 'PoseTargets':
+        """Those of the objects at slots (B, P)."""
         return PoseTargets(
-            gather_rows(self.keypoints.flatten(2), index).reshape(*index.shape, *self.keypoints.shape[2:]),
-            gather_rows(self.is_labelled, index),
-            gather_rows(self.spreads, index),
+            batched_gather(self.keypoints.flatten(2), slot_gts).reshape(
+                *slot_gts.shape, *self.keypoints.shape[2:]
+            ),
+            batched_gather(self.is_labelled, slot_gts),
+            batched_gather(self.spreads, slot_gts),
         )
 
     def repeated(self, gts: slice) -> 'PoseTargets':
@@ -123,15 +116,15 @@ class OksLoss(nn.Module):
         self.form = form
         self.loss_weight = loss_weight
 
-    def targets(self, keypoints: Tensor, bboxes: Tensor, areas: Tensor) -> PoseTargets:
+    def targets(self, data_samples: dict) -> PoseTargets:
         """What predictions are compared with.
 
         Args:
-            keypoints: (B, M, K, 3) x, y and visibility (0: not labelled).
-            bboxes: (B, M, 4) xyxy.
-            areas: (B, M).
+            data_samples: ``keypoints`` (B, M, K, 3), x, y and visibility (0: not labelled), ``bboxes``
+                (B, M, 4) xyxy and ``areas`` (B, M).
         """
-        spreads = keypoint_spreads(self.form, self.sigmas, bboxes, areas)
+        keypoints = data_samples['keypoints']
+        spreads = keypoint_spreads(self.form, self.sigmas, data_samples['bboxes'], data_samples['areas'])
         return PoseTargets(keypoints[..., :2], keypoints[..., 2] > 0, spreads)
 
     def forward(self, oks: Tensor, is_counted: Tensor) -> Tensor:

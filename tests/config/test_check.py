@@ -247,3 +247,32 @@ def test_configs_of_other_projects_pass(tmp_path):
     """
     (tmp_path / 'c.py').write_text(textwrap.dedent(text))
     assert load_config(tmp_path / 'c.py').model.bbox_head.num_classes == 3
+
+
+@pytest.mark.parametrize(
+    ('sides', 'strides', 'is_right'),
+    [
+        ((96, 64), None, True),
+        ((96, 80), None, False),
+        ((96, 80), (4, 8, 16), True),
+        ((96, 64), (8, 16, 32, 64), False),
+        ((128, 64), (8, 16, 32, 64), True),
+    ],
+)
+def test_sizes_are_multiples_of_the_largest_stride(sides, strides, is_right):
+    towers = dict(type='YOLOXHeadModule', num_classes=80)
+    towers |= dict(featmap_strides=strides) if strides else {}
+    config = Config(
+        dict(
+            default_scope='mmyolox',
+            model=dict(bbox_head=dict(head_module=towers)),
+            val_dataloader=dict(dataset=dict(dataset=dict(img_scale=sides))),
+        )
+    )
+    if is_right:
+        check_config(config)
+        return
+    with pytest.raises(
+        UserError, match=r'val_dataloader\.dataset\.dataset\.img_scale=.*featmap_strides=\(8, 16'
+    ):
+        check_config(config)

@@ -9,9 +9,9 @@ from torch import nn
 
 from mmyolox.deploy import Detections, ModelInfo
 from mmyolox.deploy.decode import detections_of, prior_count
-from mmyolox.models import YOLOXHead
+from mmyolox.models import HeadOutputs, YOLOXHead
 from mmyolox.models.boxes import grid_priors
-from mmyolox.models.head import flatten_levels
+from mmyolox.models.levels import flatten_levels
 
 STRIDES = (8, 16, 32)
 
@@ -26,12 +26,14 @@ class Towers(nn.Module):
         self.num_classes = num_classes
 
 
-def random_outputs(size: tuple[int, int], classes: int, seed: int, shift: float = 0.0):
-    """Raw outputs of one image, lists of levels of class, box and objectness outputs."""
+def random_outputs(size: tuple[int, int], classes: int, seed: int, shift: float = 0.0) -> HeadOutputs:
+    """Raw outputs of one image."""
     torch.manual_seed(seed)
     levels = [(size[0] // stride, size[1] // stride) for stride in STRIDES]
     spreads = ((classes, 2.0, shift), (4, 0.8, 0.0), (1, 2.0, shift))
-    return [[torch.randn(1, c, h, w) * spread + mean for h, w in levels] for c, spread, mean in spreads]
+    return HeadOutputs(
+        *([torch.randn(1, c, h, w) * spread + mean for h, w in levels] for c, spread, mean in spreads)
+    )
 
 
 def as_rows(outputs, size: tuple[int, int], form: str) -> np.ndarray:

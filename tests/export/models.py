@@ -63,7 +63,9 @@ def randomised(model, classes, seed=0, channels=3):
             uniform(module.weight, -reach, reach)
             if module.bias is not None:
                 uniform(module.bias, -0.5, 0.5)
-    model.train()(torch.from_numpy(noise(16, channels, 96, 160, seed=99)))
+    divisor = getattr(model, 'size_divisor', 32)
+    sides = (-(-side // divisor) * divisor for side in (96, 160))
+    model.train()(torch.from_numpy(noise(16, channels, *sides, seed=99)))
     model.dataset_meta = dict(classes=classes)
     return model.eval().requires_grad_(False)
 
@@ -92,7 +94,9 @@ def expected_rows(model, images, decode):
     outputs = model(torch.from_numpy(images))
     rows = []
     for level, stride in enumerate(model.bbox_head.head_module.featmap_strides):
-        cls, bbox, obj = (part[level].double() for part in outputs[:3])
+        cls, bbox, obj = (
+            part[level].double() for part in (outputs.cls_logits, outputs.bbox_preds, outputs.obj_logits)
+        )
         for y in range(cls.shape[2]):
             for x in range(cls.shape[3]):
                 box = bbox[:, :, y, x]

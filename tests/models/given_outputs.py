@@ -5,7 +5,7 @@ import math
 import torch
 from torch import nn
 
-from mmyolox.models import YOLOXHead
+from mmyolox.models import HeadOutputs, YOLOXHead
 from mmyolox.models.boxes import grid_priors
 
 NUM_CLASSES = 3
@@ -36,16 +36,21 @@ def random_outputs(size=(64, 64), batch=2, seed=0, spread=1.0):
     """Raw outputs of an input of ``size`` (h, w): lists of levels of class, box and objectness outputs."""
     torch.manual_seed(seed)
     levels = [(batch, size[0] // stride, size[1] // stride) for stride in STRIDES]
-    return tuple(
-        [torch.randn(b, channels, h, w) * spread for b, h, w in levels] for channels in (NUM_CLASSES, 4, 1)
+    return HeadOutputs(
+        *([torch.randn(b, channels, h, w) * spread for b, h, w in levels] for channels in (NUM_CLASSES, 4, 1))
     )
+
+
+def mapped(function, outputs):
+    """Raw outputs after a function of each level."""
+    return type(outputs)(*([function(level) for level in levels] for levels in outputs))
 
 
 def flatten(outputs):
     """(B, N, C), (B, N, 4) and (B, N) of raw outputs and the priors (N, 3), cell by cell."""
     flat = [torch.cat([x.permute(0, 2, 3, 1).flatten(1, 2) for x in levels], dim=1) for levels in outputs]
-    sizes = [tuple(x.shape[2:]) for x in outputs[0]]
-    return flat[0], flat[1], flat[2][..., 0], grid_priors(sizes, STRIDES, torch.device('cpu'))
+    shapes = [tuple(x.shape[2:]) for x in outputs.cls_logits]
+    return flat[0], flat[1], flat[2][..., 0], grid_priors(shapes, STRIDES, torch.device('cpu'))
 
 
 def samples(*images, ignored=None):

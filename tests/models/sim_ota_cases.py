@@ -66,7 +66,7 @@ def dense_ious(assignment):
     """The overlaps (B, N) of priors with their ground truths, 0 for background."""
     # One more column, where the empty slots go.
     dense = torch.zeros(len(assignment.gt_index), assignment.gt_index.shape[1] + 1)
-    return dense.scatter_(1, assignment.slot_priors % dense.shape[1], assignment.slot_scores)[:, :-1]
+    return dense.scatter_(1, assignment.slot_priors % dense.shape[1], assignment.slot_ious)[:, :-1]
 
 
 def random_problem(kind, seed, batch=4):

@@ -60,7 +60,7 @@ def test_one_box_without_overlap_takes_its_one_cheapest_prior():
     # All of its inner cells cost the same, so the first takes it.
     assignment = grid_problem([[16, 16, 48, 48]]).assign()
     assert owners(assignment) == {cell(2, 2): 0}
-    assert float(assignment.slot_scores.max()) == 0
+    assert float(assignment.slot_ious.max()) == 0
 
 
 def test_a_box_takes_as_many_priors_as_its_overlaps_sum_up_to():
@@ -225,7 +225,7 @@ def test_slices_change_nothing(kind, max_pairs):
         problem = random_problem(kind, seed, batch=2)
         whole, sliced = problem.assign(), problem.assign(max_pairs=max_pairs)
         assert torch.equal(whole.gt_index, sliced.gt_index)
-        assert torch.equal(whole.slot_scores, sliced.slot_scores)
+        assert torch.equal(whole.slot_ious, sliced.slot_ious)
 
 
 @pytest.mark.parametrize(('max_pairs', 'bound'), [(1, 2 * 168), (2000, 2000), (4_000_000, 2 * 168 * 60)])
@@ -284,7 +284,7 @@ def test_without_ground_truths_all_is_background(count):
     assignment = problem.assign()
     assert not assignment.is_positive.any()
     assert assignment.gt_index.unique().tolist() == [-1]
-    assert torch.count_nonzero(assignment.slot_scores) == 0
+    assert torch.count_nonzero(assignment.slot_ious) == 0
 
 
 @pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
@@ -295,7 +295,7 @@ def test_scores_of_half_precision_are_matched_in_float32(dtype):
     with torch.autocast('cpu', torch.bfloat16):
         assignment = half.assign()
     assert torch.equal(assignment.gt_index, rounded.assign().gt_index)
-    assert assignment.slot_scores.dtype == torch.float32
+    assert assignment.slot_ious.dtype == torch.float32
 
 
 @pytest.mark.parametrize('kind', KINDS)
@@ -310,9 +310,9 @@ def test_each_positive_prior_fills_one_slot(kind):
             assert owners(assignment, i) == dict(zip(priors.tolist(), gts.tolist(), strict=True))
             assert len(priors) == int(assignment.is_positive[i].sum())
             overlaps = bbox_ious(problem.pred_bboxes[i, priors], problem.gt_bboxes[i, gts])
-            assert torch.equal(assignment.slot_scores[i, is_filled], overlaps)
+            assert torch.equal(assignment.slot_ious[i, is_filled], overlaps)
             assert torch.count_nonzero(assignment.slot_gts[i, ~is_filled]) == 0
-            assert torch.count_nonzero(assignment.slot_scores[i, ~is_filled]) == 0
+            assert torch.count_nonzero(assignment.slot_ious[i, ~is_filled]) == 0
 
 
 def test_types_and_no_gradient():
@@ -321,7 +321,7 @@ def test_types_and_no_gradient():
     assignment = problem.assign()
     assert isinstance(assignment, Assignment)
     assert assignment.gt_index.dtype == torch.int64
-    assert not assignment.slot_scores.requires_grad
+    assert not assignment.slot_ious.requires_grad
     assert torch.equal(assignment.is_positive, assignment.gt_index >= 0)
 
 

@@ -115,10 +115,24 @@ def test_defaults_are_those_on_the_cpu():
     assert np.array_equal(YOLOXBatchHSV().deltas, YOLOXHSVRandomAug().deltas)
 
 
-@pytest.mark.parametrize('channels', [1, 4])
+@pytest.mark.parametrize('channels', [1, 2])
 def test_hsv_needs_colour(channels):
     with pytest.raises(UserError, match=f'these have {channels} channel'):
         YOLOXBatchHSV()(torch.zeros(2, channels, 8, 8), {})
+
+
+@pytest.mark.parametrize('channels', [4, 5])
+@pytest.mark.parametrize('memory_format', [torch.channels_last, torch.contiguous_format])
+def test_hsv_leaves_channels_beside_colour_alone(channels, memory_format):
+    set_run(seed=0, iteration=5)
+    images = torch.randint(256, (2, channels, 8, 6)).float().contiguous(memory_format=memory_format)
+    before = images.clone()
+    shifted, _ = YOLOXBatchHSV()(images, {})
+    assert torch.equal(images, before)
+    assert torch.equal(shifted[:, 3:], images[:, 3:])
+    assert torch.equal(shifted[:, :3], YOLOXBatchHSV()(images[:, :3].contiguous(), {})[0])
+    assert not torch.equal(shifted[:, :3], images[:, :3])
+    assert shifted.is_contiguous(memory_format=memory_format)
 
 
 def test_annotations_are_passed_through():
@@ -260,7 +274,7 @@ def test_images_of_a_batch_are_shifted_differently():
 def draw(size, iterations, seed=0, **kwargs):
     """The sizes of some iterations."""
     resize = YOLOXBatchSyncRandomResize(**kwargs)
-    return [resize.draw_size(size, seed, iteration) for iteration in iterations]
+    return [resize.draw_shape(size, seed, iteration) for iteration in iterations]
 
 
 @pytest.mark.parametrize(
@@ -311,7 +325,7 @@ def test_sizes_depend_on_nothing_but_seed_and_iteration():
     resize = YOLOXBatchSyncRandomResize()
     for iteration in shuffled:
         torch.rand(3), np.random.rand(), random.random()
-        assert resize.draw_size((640, 640), 3, iteration) == straight[iteration]
+        assert resize.draw_shape((640, 640), 3, iteration) == straight[iteration]
 
 
 def test_drawing_leaves_the_global_generators_alone():
@@ -332,7 +346,7 @@ def test_the_run_says_seed_and_iteration():
     for seed, iteration in itertools.product((0, 1), (0, 1, 2, 7, 30)):
         set_run(seed, iteration)
         images, _ = resize(torch.rand(1, 3, 64, 96), make_batch(batch=1)['data_samples'])
-        assert tuple(images.shape[2:]) == resize.draw_size((64, 96), seed, iteration)
+        assert tuple(images.shape[2:]) == resize.draw_shape((64, 96), seed, iteration)
 
 
 def test_pixels_and_boxes_are_scaled():

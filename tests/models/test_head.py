@@ -7,14 +7,20 @@ import torch
 import torch.nn.functional as F
 from torch._dynamo.testing import CompileCounter
 
-from mmyolox.models import PairCosts, YOLOXHead
+from mmyolox.models import HeadOutputs, PairCosts, YOLOXHead
 from mmyolox.models.boxes import bbox_ious, decode_bboxes, encode_bboxes
-from mmyolox.models.head import all_reduce_mean
+from mmyolox.models.levels import flatten_levels
+from mmyolox.models.losses import all_reduce_mean
 from mmyolox.registry import MODELS
 from tests.models.given_outputs import (
     GivenOutputs,
+    decode,
+    entropy,
     flatten,
     given_head,
+    iou,
+    is_inside,
+    mapped,
     plain_losses,
     random_outputs,
     samples,
@@ -28,12 +34,12 @@ def matches(head, outputs, data_samples):
     _, raw_boxes, obj_logits, priors = flatten(outputs)
     bboxes, labels = data_samples['bboxes'], data_samples['labels']
     return head.assigner.assign(
-        decode_bboxes(raw_boxes, priors), outputs[0], obj_logits, priors, bboxes, labels
+        decode_bboxes(raw_boxes, priors), outputs.cls_logits, obj_logits, priors, bboxes, labels
     )
 
 
 def trainable(outputs):
-    return tuple([x.requires_grad_() for x in levels] for levels in outputs)
+    return mapped(torch.Tensor.requires_grad_, outputs)
 
 
 @pytest.mark.parametrize('size', [(64, 64), (32, 96), (96, 64)])
@@ -111,8 +117,7 @@ def test_gradients_equal_those_of_flat_outputs(memory_format):
     )
     gt_index = matches(head, given, data_samples).gt_index
     outputs, expected = (
-        trainable(tuple([x.clone(memory_format=memory_format) for x in levels] for levels in given))
-        for _ in range(2)
+        trainable(mapped(lambda level: level.clone(memory_format=memory_format), given)) for _ in range(2)
     )
     losses = head.loss(outputs, data_samples)
     sum(losses.values()).backward()
@@ -123,14 +128,14 @@ def test_gradients_equal_those_of_flat_outputs(memory_format):
     for levels, truths in zip(outputs, expected, strict=True):
         for x, truth in zip(levels, truths, strict=True):
             assert torch.allclose(x.grad, truth.grad, atol=1e-6)
-    assert all(x.grad.is_contiguous(memory_format=memory_format) for x in outputs[0])
+    assert all(x.grad.is_contiguous(memory_format=memory_format) for x in outputs.cls_logits)
 
 
 def test_regressions_that_overflow_on_background_stay_out():
     outputs = random_outputs()
     gt_index = matches(given_head(), outputs, TWO_IMAGES).gt_index
     background = (gt_index < 0)[:, :64].unflatten(1, (8, 8))
-    outputs[1][0][:, 2:].masked_fill_(background[:, None], 1000.0)
+    outputs.bbox_preds[0][:, 2:].masked_fill_(background[:, None], 1000.0)
     outputs = trainable(outputs)
     losses = given_head(use_l1=True).loss(outputs, TWO_IMAGES)
     sum(losses.values()).backward()
@@ -141,7 +146,8 @@ def test_regressions_that_overflow_on_background_stay_out():
 def test_class_logits_are_not_copied_as_a_whole(live_bytes):
     priors, classes, batch = 2100, 80, 8
     torch.manual_seed(0)
-    outputs = trainable(tuple([torch.randn(batch, c, n, n) for n in (40, 20, 10)] for c in (classes, 4, 1)))
+    levels = ([torch.randn(batch, c, n, n) for n in (40, 20, 10)] for c in (classes, 4, 1))
+    outputs = trainable(HeadOutputs(*levels))
     corners = torch.rand(batch, 6, 2) * 300
     data_samples = dict(
         bboxes=torch.cat([corners, corners + 20], dim=2),
@@ -236,7 +242,7 @@ def test_objects_in_ignored_regions_still_count():
     head = given_head()
     everything = {**TWO_IMAGES, 'ignored_bboxes': torch.tensor([[[-9, -9, 99, 99]]] * 2).float()}
     head.loss(outputs, everything)['loss_obj'].backward()
-    learning = torch.cat([x.grad.flatten(1) for x in outputs[2]], dim=1) != 0
+    learning = torch.cat([x.grad.flatten(1) for x in outputs.obj_logits], dim=1) != 0
     assert learning.any()
     assert torch.equal(learning, matches(head, outputs, everything).is_positive)
 
@@ -244,12 +250,12 @@ def test_objects_in_ignored_regions_still_count():
 @pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
 @pytest.mark.parametrize('is_autocast', [False, True])
 def test_losses_of_half_precision_are_computed_in_float32(dtype, is_autocast):
-    outputs = tuple([x.to(dtype) for x in levels] for levels in random_outputs((64, 1280)))
+    outputs = mapped(lambda level: level.to(dtype), random_outputs((64, 1280)))
     data_samples = samples([(1201.3, 4.1, 1203.7, 40.9, 1)], [(0, 0, 640.5, 64, 0)])
     head = given_head(use_l1=True)
     with torch.autocast('cpu', dtype, is_autocast):
         losses = head.loss(outputs, data_samples)
-    expected = head.loss(tuple([x.float() for x in levels] for levels in outputs), data_samples)
+    expected = head.loss(mapped(torch.Tensor.float, outputs), data_samples)
     for name, loss in losses.items():
         assert loss.dtype == torch.float32
         assert float(loss) == pytest.approx(float(expected[name]), rel=1e-5)
@@ -269,15 +275,15 @@ def test_a_head_may_add_costs_and_losses():
     class WithMore(YOLOXHead):
         """Takes its cells from the last row of cells, and has a loss more."""
 
-        def _pair_costs(self, outputs, pred_bboxes, priors, data_samples):
+        def pair_costs(self, outputs, pred_bboxes, priors, data_samples):
             assert pred_bboxes.shape == (2, len(priors), 4)
             count = data_samples['labels'].shape[1]
             last = torch.full((2, count, 1), 5 * 8 + 4)
             return PairCosts(last, torch.zeros(last.shape), 50.0)
 
-        def _losses(self, outputs, assignment, priors, data_samples):
-            losses = super()._losses(outputs, assignment, priors, data_samples)
-            return dict(losses, loss_owner=assignment.gt_index[:, 5 * 8 + 4].sum())
+        def losses(self, outputs, matched):
+            losses = super().losses(outputs, matched)
+            return dict(losses, loss_owner=matched.assignment.gt_index[:, 5 * 8 + 4].sum())
 
     head = WithMore(head_module=dict(type=GivenOutputs), train_cfg=dict(assigner=dict(type='SimOTAAssigner')))
     outputs, data_samples = random_outputs(), samples([(20, 28, 52, 60, 0)], [(20, 28, 52, 60, 1)])
@@ -285,6 +291,55 @@ def test_a_head_may_add_costs_and_losses():
     assert set(losses) == {'loss_cls', 'loss_bbox', 'loss_obj', 'loss_owner'}
     assert int(losses['loss_owner']) == 0  # its only ground truth, not -1
     assert int(matches(given_head(), outputs, data_samples).gt_index[:, 5 * 8 + 4].sum()) < 0
+
+
+class IoUAwareHead(YOLOXHead):
+    """The objectness of a positive prior learns the overlap of its box, as in docs/extend.md."""
+
+    def objectness_loss(self, outputs, matched):
+        logits = flatten_levels(outputs.obj_logits)[..., 0].float()
+        ious = matched.assignment.per_prior(matched.assignment.slot_ious)
+        losses = F.binary_cross_entropy_with_logits(logits, ious, reduction='none')
+        return losses.masked_fill(matched.is_ignored, 0).sum()
+
+
+def test_a_head_may_learn_the_overlap_as_objectness():
+    outputs, data_samples = (
+        trainable(random_outputs()),
+        {**TWO_IMAGES, 'ignored_bboxes': torch.zeros(2, 1, 4)},
+    )
+    data_samples['ignored_bboxes'][0, 0] = torch.tensor([10.0, 10.0, 30.0, 30.0])
+    head = IoUAwareHead(
+        head_module=dict(type=GivenOutputs), train_cfg=dict(assigner=dict(type='SimOTAAssigner'))
+    )
+    losses, plain = head.loss(outputs, data_samples), given_head().loss(outputs, data_samples)
+    assert {k: v for k, v in losses.items() if k != 'loss_obj'} == {
+        k: v for k, v in plain.items() if k != 'loss_obj'
+    }
+    _, raw_boxes, obj_logits, priors = (x.tolist() for x in flatten(outputs))
+    gt_index = matches(head, outputs, data_samples).gt_index
+    total = 0.0
+    for i, owners in enumerate(gt_index.tolist()):
+        for n, owner in enumerate(owners):
+            center = [priors[n][0] + priors[n][2] / 2, priors[n][1] + priors[n][2] / 2]
+            if owner >= 0:
+                target = iou(decode(raw_boxes[i][n], priors[n]), TWO_IMAGES['bboxes'][i, owner].tolist())
+                total += entropy(obj_logits[i][n], target)
+            elif i or not is_inside(center, [10, 10, 30, 30]):
+                total += entropy(obj_logits[i][n], 0)
+    assert float(losses['loss_obj'].detach()) == pytest.approx(total / int((gt_index >= 0).sum()), rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ('name', 'method'), [('loss_cls', 'class_loss'), ('loss_bbox', 'bbox_loss'), ('loss_l1', 'l1_loss')]
+)
+def test_each_loss_is_a_method_whose_sum_is_divided_by_the_positives(monkeypatch, name, method):
+    head, outputs = given_head(use_l1=True), random_outputs()
+    plain = head.loss(outputs, TWO_IMAGES)
+    monkeypatch.setattr(head, method, lambda outputs, matched: matched.assignment.is_positive.sum() * 3.0)
+    losses = head.loss(outputs, TWO_IMAGES)
+    assert float(losses.pop(name)) == 3
+    assert losses == {other: loss for other, loss in plain.items() if other != name}
 
 
 def test_mean_over_one_process_is_the_value_itself():

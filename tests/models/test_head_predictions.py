@@ -16,6 +16,7 @@ from tests.models.given_outputs import (
     GivenOutputs,
     flatten,
     given_head,
+    mapped,
     plain_predictions,
     random_outputs,
 )
@@ -120,7 +121,7 @@ def assert_same(instances, others):
 @pytest.mark.parametrize('changes', [dict(), dict(multi_label=False, nms_pre=7, max_per_img=4)], ids=str)
 def test_images_of_a_batch_do_not_see_each_other(changes):
     outputs = random_outputs(batch=5)
-    for level in outputs[2]:
+    for level in outputs.obj_logits:
         level[0].fill_(-50)  # nothing in the first image and in the third
         level[2].fill_(-50)
     for levels in outputs:
@@ -131,14 +132,14 @@ def test_images_of_a_batch_do_not_see_each_other(changes):
     assert [len(found) > 0 for found in together] == [False, True, False, True, True]
     assert_same(together[1], together[4])
     for image, found in enumerate(together):
-        [alone] = head.predict(tuple([x[image : image + 1] for x in level] for level in outputs), [IDENTITY])
+        [alone] = head.predict(mapped(lambda level: level[image : image + 1], outputs), [IDENTITY])  # noqa: B023
         assert_same(found, alone)
 
 
 def test_memory_layout_changes_nothing():
     outputs = random_outputs((64, 96))
     metas = [dict(matrix=np.eye(3), ori_shape=(64, 96))] * 2
-    last = tuple([x.contiguous(memory_format=torch.channels_last) for x in levels] for levels in outputs)
+    last = mapped(lambda level: level.contiguous(memory_format=torch.channels_last), outputs)
     for found, other in zip(
         given_head().predict(outputs, metas), given_head().predict(last, metas), strict=True
     ):
@@ -151,7 +152,7 @@ def test_a_score_as_high_as_its_objectness_is_compared_exactly(multi_label, belo
     """The class probability is 1, and the threshold lies at or just below the objectness."""
     outputs = single_level_outputs(torch.zeros(16, 4), torch.tensor([0.4] + [-50.0] * 15))
     cfg = {**TEST_CFG, 'multi_label': multi_label, 'score_thr': float(torch.tensor(0.4).sigmoid()) - below}
-    outputs[0][0][:, 1:] = -50
+    outputs.cls_logits[0][:, 1:] = -50
     [found] = given_head(cfg).predict(outputs, [dict(matrix=np.eye(3), ori_shape=(32, 32))])
     assert len(found) == count
 
@@ -185,11 +186,11 @@ def test_an_image_keeps_no_memory_of_its_batch():
 def single_level_outputs(raw, score):
     """An input of 32 x 32 pixels where the cells of stride 8 predict ``raw`` (16, 4); all others nothing."""
     outputs = random_outputs((32, 32), batch=1, spread=0)
-    for level in outputs[2]:
+    for level in outputs.obj_logits:
         level.fill_(-50)
-    outputs[0][0].fill_(50)
-    outputs[1][0].copy_(raw.T.reshape(1, 4, 4, 4))
-    outputs[2][0].copy_(score.reshape(1, 1, 4, 4))
+    outputs.cls_logits[0].fill_(50)
+    outputs.bbox_preds[0].copy_(raw.T.reshape(1, 4, 4, 4))
+    outputs.obj_logits[0].copy_(score.reshape(1, 1, 4, 4))
     return outputs
 
 
@@ -209,9 +210,9 @@ def test_boxes_over_the_border_are_compared_before_they_are_clipped():
 class WithCells(YOLOXHead):
     """A head that says of each detection whose and of which prior it is, and what class logits that has."""
 
-    def _add_fields(self, detections, outputs, metas):
+    def add_fields(self, detections, outputs, metas):
         detections.cells = torch.stack([detections.images, detections.priors], dim=1)
-        logits = torch.cat([level.flatten(2) for level in outputs[0]], dim=2)
+        logits = torch.cat([level.flatten(2) for level in outputs.cls_logits], dim=2)
         detections.logits = logits[detections.images, :, detections.priors]
         detections.width = torch.tensor([meta['ori_shape'][1] for meta in metas])[detections.images]
 
@@ -244,7 +245,7 @@ def test_nothing_over_the_threshold_is_an_empty_result():
 
 def test_all_scores_below_any_threshold():
     outputs = random_outputs()
-    for level in outputs[2]:
+    for level in outputs.obj_logits:
         level.fill_(-200)
     assert [len(x) for x in given_head({**TEST_CFG, 'score_thr': 0.0}).predict(outputs, [IDENTITY] * 2)] == [
         0,
@@ -254,11 +255,11 @@ def test_all_scores_below_any_threshold():
 
 @pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
 def test_predictions_of_half_precision_are_computed_in_float32(dtype):
-    outputs = tuple([x.to(dtype) for x in levels] for levels in random_outputs((32, 1280), batch=1))
+    outputs = mapped(lambda level: level.to(dtype), random_outputs((32, 1280), batch=1))
     metas = [dict(matrix=np.eye(3), ori_shape=(32, 1280))]
     with torch.autocast('cpu', dtype):
         [found] = given_head().predict(outputs, metas)
-    [expected] = given_head().predict(tuple([x.float() for x in levels] for levels in outputs), metas)
+    [expected] = given_head().predict(mapped(torch.Tensor.float, outputs), metas)
     assert torch.equal(found.bboxes, expected.bboxes)
     assert torch.equal(found.scores, expected.scores)
 

@@ -1,9 +1,16 @@
-"""Rows of feature maps against flattening and indexing, forward and backward."""
+"""Outputs of feature maps at priors against flattening and indexing, forward and backward."""
 
 import pytest
 import torch
 
-from mmyolox.models.levels import flat_cells, gather_rows, pick_rows, take_rows
+from mmyolox.models.levels import (
+    batched_gather,
+    flat_cells,
+    flatten_levels,
+    level_columns,
+    take_priors,
+    take_slots,
+)
 
 SIZES = ((4, 6), (2, 3), (1, 2))
 COUNT = sum(h * w for h, w in SIZES)
@@ -15,7 +22,7 @@ def random_levels(dtype=torch.float32, memory_format=torch.contiguous_format):
     return [level.requires_grad_() for level in levels]
 
 
-def plain_rows(levels, index):
+def plain_slots(levels, index):
     """Flattened, indexed, and zero where the index is -1."""
     flat = torch.cat([level.permute(0, 2, 3, 1).flatten(1, 2) for level in levels], dim=1)
     rows = flat[torch.arange(len(index))[:, None], index.clamp(min=0)]
@@ -34,27 +41,27 @@ def plain_rows(levels, index):
     ],
     ids=['all', 'some', 'empty', 'none'],
 )
-def test_rows_and_gradients_equal_flat_indexing(index, memory_format, dtype):
+def test_slots_and_gradients_equal_flat_indexing(index, memory_format, dtype):
     levels, plain = random_levels(dtype, memory_format), random_levels(dtype, memory_format)
-    rows, expected = take_rows(levels, index), plain_rows(plain, index)
-    assert rows.dtype == dtype
-    assert torch.equal(rows, expected)
-    weight = torch.randn(rows.shape).to(dtype)
-    (rows * weight).sum().backward()
+    taken, expected = take_slots(levels, index), plain_slots(plain, index)
+    assert taken.dtype == dtype
+    assert torch.equal(taken, expected)
+    weight = torch.randn(taken.shape).to(dtype)
+    (taken * weight).sum().backward()
     (expected * weight).sum().backward()
     for level, truth in zip(levels, plain, strict=True):
         assert torch.equal(level.grad, truth.grad)
         assert level.grad.is_contiguous(memory_format=memory_format)
 
 
-def test_a_broken_prior_does_not_reach_empty_rows():
+def test_a_broken_prior_does_not_reach_empty_slots():
     levels = random_levels()
     with torch.no_grad():
         levels[0][0, :, 0, 0] = float('nan')
         levels[2][0, :, 0, 1] = float('inf')
-    rows = take_rows(levels, torch.tensor([[-1, 3], [0, -1]]))
-    rows.sum().backward()
-    assert rows.isfinite().all()
+    taken = take_slots(levels, torch.tensor([[-1, 3], [0, -1]]))
+    taken.sum().backward()
+    assert taken.isfinite().all()
     assert all(level.grad.isfinite().all() for level in levels)
 
 
@@ -62,27 +69,33 @@ def test_levels_are_not_kept_for_the_backward_pass():
     level = random_levels()[0]
     saved = []
     with torch.autograd.graph.saved_tensors_hooks(lambda x: saved.append(x) or x, lambda x: x):
-        take_rows([level], torch.zeros(2, 3, dtype=torch.int64))
+        take_slots([level], torch.zeros(2, 3, dtype=torch.int64))
     assert [x.dtype for x in saved] == [torch.int64]
 
 
-def test_gathered_rows():
+def test_gathered_entries():
     table = torch.arange(24.0).reshape(2, 3, 4)
     index = torch.tensor([[2, 0, 2, 1], [1, 1, 0, 2]])
-    rows = gather_rows(table, index)
-    assert torch.equal(rows, torch.stack([table[0, index[0]], table[1, index[1]]]))
+    gathered = batched_gather(table, index)
+    assert torch.equal(gathered, torch.stack([table[0, index[0]], table[1, index[1]]]))
 
 
 @pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize('memory_format', [torch.contiguous_format, torch.channels_last])
 @pytest.mark.parametrize('count', [0, 1, 40])
-def test_picked_rows_equal_flat_indexing(count, memory_format, dtype):
+def test_taken_priors_equal_flat_indexing(count, memory_format, dtype):
     levels = random_levels(dtype, memory_format)
     images, priors = torch.randint(2, (count,)), torch.randint(COUNT, (count,))
     flat = torch.cat([level.flatten(2) for level in levels], dim=2)
-    assert torch.equal(pick_rows(levels, images, priors), flat[images, :, priors])
+    assert torch.equal(take_priors(levels, images, priors), flat[images, :, priors])
 
 
 def test_cells_of_a_level():
     level = random_levels()[0]
     assert torch.equal(flat_cells(level)[1, 7], level[1, :, 1, 1])
+
+
+def test_joined_levels():
+    levels = random_levels()
+    assert torch.equal(level_columns(levels)[1, :, 24], levels[1][1, :, 0, 0])
+    assert torch.equal(flatten_levels(levels), level_columns(levels).transpose(1, 2))

@@ -59,6 +59,53 @@ def test_half_a_normalisation_is_an_error(kwargs):
         YOLOXDataPreprocessor(**kwargs)
 
 
+def test_means_and_deviations_of_unequal_number_are_an_error():
+    with pytest.raises(UserError, match='mean has 3 entries, but std 1'):
+        YOLOXDataPreprocessor(mean=[1, 2, 3], std=[1])
+
+
+@pytest.mark.parametrize(('entries', 'channels'), [(1, 3), (3, 1), (3, 4)])
+def test_another_number_of_means_than_channels_is_an_error(entries, channels):
+    preprocessor = YOLOXDataPreprocessor(mean=[1] * entries, std=[2] * entries)
+    with pytest.raises(UserError, match=rf'{entries} entries, but images have {channels} channel\(s\)'):
+        preprocessor(make_batch(channels=channels))
+
+
+@pytest.mark.parametrize('channels', [4, 6])
+def test_channels_beside_colour_keep_their_places(channels):
+    data = make_batch(channels=channels)
+    found = YOLOXDataPreprocessor(bgr_to_rgb=True)(data)['inputs']
+    assert torch.equal(found, data['inputs'].float()[:, [2, 1, 0, *range(3, channels)]])
+
+
+@pytest.mark.parametrize('channels', [1, 2])
+def test_images_without_colour_have_no_order_of_it(channels):
+    with pytest.raises(UserError, match=rf'bgr_to_rgb, but images have {channels} channel\(s\)'):
+        YOLOXDataPreprocessor(bgr_to_rgb=True)(make_batch(channels=channels))
+
+
+@pytest.mark.parametrize('training', [False, True])
+def test_sides_are_padded_to_multiples_of_the_divisor(training):
+    preprocessor, data = YOLOXDataPreprocessor(mean=[14] * 3, std=[2] * 3), make_batch((64, 96))
+    preprocessor.set_size_divisor(64)
+    out = preprocessor(data, training)
+    assert out['inputs'].shape == (2, 3, 64, 128)
+    assert torch.equal(out['inputs'][..., :96], (data['inputs'].float() - 14) / 2)
+    assert torch.equal(out['inputs'][..., 96:], torch.full((2, 3, 64, 32), (114 - 14) / 2))
+    assert torch.equal(out['data_samples']['bboxes'], data['data_samples']['bboxes'])
+
+
+@pytest.mark.parametrize(
+    ('given', 'divisor', 'expected'), [(32, 64, 64), (32, 16, 32), (64, 32, 64), (48, 32, 96)]
+)
+def test_sizes_of_multi_scale_training_fit_the_divisor_too(given, divisor, expected):
+    resize = dict(type='YOLOXBatchSyncRandomResize', size_divisor=given)
+    preprocessor = YOLOXDataPreprocessor(batch_augments=[dict(type='YOLOXBatchFlip'), resize])
+    for _ in range(2):
+        preprocessor.set_size_divisor(divisor)
+        assert preprocessor.batch_augments[1].size_divisor == expected
+
+
 def test_nothing_of_it_is_in_checkpoints():
     assert not YOLOXDataPreprocessor(mean=[1.0], std=[2.0]).state_dict()
 

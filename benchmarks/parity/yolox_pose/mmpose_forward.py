@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 
 from mmyolox.models.boxes import decode_bboxes, grid_priors
-from mmyolox.models.head import flatten_levels
-from mmyolox.projects.yolox_pose.decoding import decode_keypoints
+from mmyolox.models.levels import flatten_levels
+from mmyolox.projects.yolox_pose.head_module import PoseOutputs, decode_keypoints
 
 HERE = Path(__file__).parent
 sys.path.append(str(HERE.parent))
@@ -30,12 +30,13 @@ SIZES = ('tiny', 's', 'm', 'l')
 KINDS = ('cls', 'reg', 'obj', 'offsets', 'visibility', 'boxes, pixels', 'keypoints, pixels')
 
 
-def decoded(outputs: tuple[list[Tensor], ...]) -> tuple[list[Tensor], list[Tensor]]:
+def decoded(outputs: PoseOutputs) -> tuple[list[Tensor], list[Tensor]]:
     """Boxes (B, N, 4) xyxy and keypoints (B, N, K, 2), in input pixels."""
-    sizes = [(level.shape[2], level.shape[3]) for level in outputs[0]]
-    priors = grid_priors(sizes, STRIDES, outputs[0][0].device)
-    bboxes = decode_bboxes(flatten_levels(outputs[1]), priors)
-    return [bboxes], [decode_keypoints(flatten_levels(outputs[3]), priors.expand(len(bboxes), -1, -1))]
+    shapes = [(level.shape[2], level.shape[3]) for level in outputs.cls_logits]
+    priors = grid_priors(shapes, STRIDES, outputs.cls_logits[0].device)
+    bboxes = decode_bboxes(flatten_levels(outputs.bbox_preds), priors)
+    offsets = flatten_levels(outputs.offsets)
+    return [bboxes], [decode_keypoints(offsets, priors.expand(len(bboxes), -1, -1))]
 
 
 def is_equal(python: str, size: str) -> bool:

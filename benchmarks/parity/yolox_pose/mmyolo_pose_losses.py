@@ -24,6 +24,8 @@ sys.path.append(str(HERE.parent))
 
 from pose_cases import pose_head, pose_model, random_outputs, random_people  # noqa: E402
 
+from mmyolox.projects.yolox_pose.head_module import PoseOutputs  # noqa: E402
+
 TOLERANCE = 1e-4
 NETWORK_TOLERANCE = 1e-3
 """For gradients through the network: convolutions sum in another order in each memory layout."""
@@ -46,7 +48,7 @@ def output_cases() -> list[Case]:
     for seed, (size, counts, sides, noise) in enumerate(settings):
         people = random_people(counts, size, sides, seed=seed)
         for use_l1 in (False, True):
-            outputs = random_outputs(people, size, noise, seed=seed)
+            outputs = tuple(random_outputs(people, size, noise, seed=seed))
             cases.append(dict(**people, outputs=outputs, use_l1=use_l1))
     return cases
 
@@ -73,7 +75,7 @@ def run(model: torch.nn.Module, case: Case) -> dict[str, Any]:
         losses = model(case['images'], case, 'loss')
     else:
         inputs = [level.requires_grad_() for levels in case['outputs'] for level in levels]
-        losses = pose_head(use_l1=case['use_l1']).loss(case['outputs'], case)
+        losses = pose_head(use_l1=case['use_l1']).loss(PoseOutputs(*case['outputs']), case)
     return dict(losses=losses, grads=torch.autograd.grad(sum(losses.values()), inputs))
 
 

@@ -1,9 +1,11 @@
 """CSP-Darknet, the backbone of YOLOX-Nano, Tiny, S, M, L and X."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from torch import nn
 
+from mmyolox.errors import UserError
 from mmyolox.registry import MODELS
 
 from .blocks import (
@@ -23,15 +25,17 @@ from .staged_backbone import StagedBackbone
 
 @MODELS.register_module()
 class YOLOXCSPDarknet(StagedBackbone):
-    """CSP-Darknet of the YOLOX paper (https://arxiv.org/abs/2107.08430): Focus stem, four CSP stages, SPP.
+    """CSP-Darknet of the YOLOX paper (https://arxiv.org/abs/2107.08430): Focus stem, CSP stages, SPP.
 
     Outputs of the default ``out_indices`` have strides 8, 16, 32 and 256, 512, 1024 channels times
-    ``widen_factor``. The state-dict names are MMYOLO's.
+    ``widen_factor``. The state-dict names are MMYOLO's. A fifth stage gives a level of stride 64.
 
     Args:
-        deepen_factor: Multiplies the number of bottlenecks of a stage (3, 9, 9, 3).
-        widen_factor: Multiplies the channels.
+        deepen_factor: Multiplies ``stage_depths``.
+        widen_factor: Multiplies ``stage_channels``.
         input_channels: Channels of the images: 3, 1 for grey, 4 with infrared or depth.
+        stage_channels: Channels of each stage; the stem has half of the first stage's.
+        stage_depths: Bottlenecks of each stage. The last stage also has the SPP block.
         out_indices: Parts to return, 0 the stem and 1 to 4 the stages.
         frozen_stages: Last part to freeze, -1 for none.
         use_depthwise: Depthwise separable 3x3 convolutions in all stages, as in YOLOX-Nano.
@@ -42,7 +46,7 @@ class YOLOXCSPDarknet(StagedBackbone):
         init_cfg: Weight initialisation.
 
     Raises:
-        UserError: An index or a window outside of what the network has.
+        UserError: An index or a window outside of what the network has, or stages of unequal number.
     """
 
     def __init__(
@@ -50,6 +54,8 @@ class YOLOXCSPDarknet(StagedBackbone):
         deepen_factor: float = 1.0,
         widen_factor: float = 1.0,
         input_channels: int = 3,
+        stage_channels: Sequence[int] = (128, 256, 512, 1024),
+        stage_depths: Sequence[int] = (3, 9, 9, 3),
         out_indices: Sequence[int] = (2, 3, 4),
         frozen_stages: int = -1,
         use_depthwise: bool = False,
@@ -59,26 +65,24 @@ class YOLOXCSPDarknet(StagedBackbone):
         act_cfg: Config = SILU,
         init_cfg: Config | None = KAIMING_UNIFORM,
     ) -> None:
+        if len(stage_channels) != len(stage_depths) or not stage_depths:
+            raise UserError(
+                f'stage_channels={tuple(stage_channels)}, stage_depths={tuple(stage_depths)}: give both, and '
+                'as many of one as of the other'
+            )
         convs = ConvBuilder(norm_cfg, act_cfg, use_depthwise)
-        channels = [scale_channels(c, widen_factor) for c in (64, 128, 256, 512, 1024)]
-        depths = [scale_depth(n, deepen_factor) for n in (3, 9, 9, 3)]
-        stages = [_csp_stage(channels[i], channels[i + 1], depths[i], convs) for i in range(3)]
-        pooling = SPPBottleneck(channels[4], channels[4], spp_kernel_sizes, convs, spp_zero_padding)
-        stages.append(_csp_stage(channels[3], channels[4], depths[3], convs, pooling))
-        stem = Focus(input_channels, channels[0], convs)
+        widths = [scale_channels(c, widen_factor) for c in (stage_channels[0] // 2, *stage_channels)]
+        stages: list[nn.Module] = []
+        for channels, depth in zip(pairwise(widths), stage_depths, strict=True):
+            # In the last stage there are the SPP block, before the CSP layer, and no identities.
+            pooling: list[nn.Module] = []
+            is_last = len(stages) == len(stage_depths) - 1
+            if is_last:
+                ends = channels[1], channels[1]
+                pooling = [SPPBottleneck(*ends, spp_kernel_sizes, convs, spp_zero_padding)]
+            downsample = convs.spatial(*channels, stride=2)
+            blocks = scale_depth(depth, deepen_factor)
+            layer = CSPLayer(channels[1], channels[1], blocks, not is_last, convs)
+            stages.append(nn.Sequential(downsample, *pooling, layer))
+        stem = Focus(input_channels, widths[0], convs)
         super().__init__(stem, stages, out_indices, frozen_stages, init_cfg)
-
-
-def _csp_stage(
-    in_channels: int,
-    out_channels: int,
-    depth: int,
-    convs: ConvBuilder,
-    pooling: SPPBottleneck | None = None,
-) -> nn.Sequential:
-    """A stride-2 convolution and a CSP layer; in the last stage SPP between them and no identities."""
-    layers: list[nn.Module] = [convs.spatial(in_channels, out_channels, stride=2)]
-    if pooling is not None:
-        layers.append(pooling)
-    layers.append(CSPLayer(out_channels, out_channels, depth, pooling is None, convs))
-    return nn.Sequential(*layers)

@@ -61,7 +61,14 @@ class YOLOXDarknet53(StagedBackbone):
             nn.Sequential(*_group(channels, depth, convs))
             for channels, depth in ((64, 2), (128, 8), (256, 8), (512, 4))
         ]
-        stages[-1].extend(_spp_block(1024, spp_kernel_sizes, spp_zero_padding, convs))
+        spp_block = [
+            convs.plain(1024, 512),
+            convs.plain(512, 1024, 3),
+            SPPBottleneck(1024, 512, spp_kernel_sizes, convs, spp_zero_padding),
+            convs.plain(512, 1024, 3),
+            convs.plain(1024, 512),
+        ]
+        stages[-1].extend(spp_block)
         super().__init__(stem, stages, out_indices, frozen_stages, init_cfg)
 
 
@@ -70,17 +77,3 @@ def _group(in_channels: int, depth: int, convs: ConvBuilder) -> list[nn.Module]:
     channels = 2 * in_channels
     downsample = convs.plain(in_channels, channels, 3, stride=2)
     return [downsample, *(DarknetResidual(channels, convs) for _ in range(depth))]
-
-
-def _spp_block(
-    channels: int, kernel_sizes: Sequence[int], zero_padding: bool, convs: ConvBuilder
-) -> list[nn.Module]:
-    """Convolutions around the pooling that end at half of ``channels``."""
-    half = channels // 2
-    return [
-        convs.plain(channels, half),
-        convs.plain(half, channels, 3),
-        SPPBottleneck(channels, half, kernel_sizes, convs, zero_padding),
-        convs.plain(half, channels, 3),
-        convs.plain(channels, half),
-    ]

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import NamedTuple
 
 from mmengine.model import BaseModule, bias_init_with_prob
 from torch import Tensor, nn
@@ -10,6 +11,20 @@ from mmyolox.errors import UserError
 from mmyolox.registry import MODELS
 
 from .blocks import BN, KAIMING_UNIFORM, SILU, Config, ConvBuilder, scale_channels
+
+
+class HeadOutputs(NamedTuple):
+    """Raw outputs of a head, lists with an entry a level.
+
+    Attributes:
+        cls_logits: Class logits (B, C, H, W).
+        bbox_preds: Boxes (B, 4, H, W), the centre offset in strides and the log of the size in strides.
+        obj_logits: Objectness logits (B, 1, H, W).
+    """
+
+    cls_logits: list[Tensor]
+    bbox_preds: list[Tensor]
+    obj_logits: list[Tensor]
 
 
 @MODELS.register_module()
@@ -87,19 +102,23 @@ class YOLOXHeadModule(BaseModule):
         for conv in (*self.multi_level_conv_cls, *self.multi_level_conv_obj):
             nn.init.constant_(conv.bias, bias)
 
-    def forward(self, feats: tuple[Tensor, ...]) -> tuple[list[Tensor], ...]:
+    def forward(self, feats: Sequence[Tensor]) -> HeadOutputs:
         """Predicts at every location of every level.
 
         Args:
             feats: The neck's levels, (B, ``in_channels`` * ``widen_factor``, H, W) each.
 
-        Returns:
-            Three lists with an entry a level: class logits (B, C, H, W); raw boxes (B, 4, H, W), the centre
-            offset in strides and the log of the size in strides; objectness logits (B, 1, H, W).
+        Raises:
+            UserError: There are more or fewer levels than strides.
         """
+        if len(feats) != len(self.featmap_strides):
+            raise UserError(
+                f'model.bbox_head.head_module.featmap_strides={self.featmap_strides}, but the neck gives '
+                f'{len(feats)} levels'
+            )
         cls_feats = [tower(x) for tower, x in zip(self.multi_level_cls_convs, feats, strict=True)]
         reg_feats = [tower(x) for tower, x in zip(self.multi_level_reg_convs, feats, strict=True)]
-        return (
+        return HeadOutputs(
             [conv(x) for conv, x in zip(self.multi_level_conv_cls, cls_feats, strict=True)],
             [conv(x) for conv, x in zip(self.multi_level_conv_reg, reg_feats, strict=True)],
             [conv(x) for conv, x in zip(self.multi_level_conv_obj, reg_feats, strict=True)],

@@ -1,4 +1,4 @@
-"""What the YOLOX backbones have in common: a stem, four stages, outputs and frozen parts."""
+"""What the YOLOX backbones have in common: a stem, stages, outputs and frozen parts."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from .blocks import Config
 
 
 class StagedBackbone(BaseModule):
-    """A stem and stages in a row, each reachable by an index: 0 is the stem, 1 to 4 the stages.
+    """A stem and stages in a row, each reachable by an index: 0 is the stem, 1 the first of the stages.
 
     Frozen parts take no gradient and keep their batch-norm statistics. They are frozen when the network is
     built, so that a distributed wrapper already sees which parameters train.
@@ -20,8 +20,11 @@ class StagedBackbone(BaseModule):
         stem: Makes features of stride 2 from images.
         stages: Each halves the resolution; registered as ``stage1``, ``stage2``, ...
         out_indices: Parts whose outputs ``forward`` returns, in rising order.
-        frozen_stages: The last frozen part: -1 for none, 0 for the stem, 4 for everything.
+        frozen_stages: The last frozen part: -1 for none, 0 for the stem, the last index for everything.
         init_cfg: MMEngine weight initialisation.
+
+    Attributes:
+        strides: Input pixels a cell of each output.
 
     Raises:
         UserError: An index outside of the network.
@@ -45,7 +48,7 @@ class StagedBackbone(BaseModule):
         self.layer_names = ['stem', *(f'stage{i}' for i in range(1, last + 1))]
         for name, layer in zip(self.layer_names, (stem, *stages), strict=True):
             self.add_module(name, layer)
-        self.stride = 2 ** len(self.layer_names)
+        self.strides = tuple(2 ** (index + 1) for index in self.out_indices)
         self.frozen_names = self.layer_names[: frozen_stages + 1]
         for name in self.frozen_names:
             self.get_submodule(name).requires_grad_(False).eval()
@@ -61,18 +64,19 @@ class StagedBackbone(BaseModule):
         """Returns the features of ``out_indices``.
 
         Args:
-            x: (B, C, H, W) images; H and W multiples of 32, so that the necks can double a feature map and
-                meet the next larger one.
+            x: (B, C, H, W) images; H and W multiples of the largest of ``strides``, so that the necks can
+                double a feature map and meet the next larger one.
 
         Returns:
             One (B, C_i, H / 2^(i+1), W / 2^(i+1)) tensor for each index i.
 
         Raises:
-            UserError: The image size is no multiple of 32.
+            UserError: A side of the images is no such multiple.
         """
         height, width = x.shape[-2:]
-        if height % self.stride or width % self.stride:
-            raise UserError(f'input of {width}x{height} pixels: pad both sides to multiples of {self.stride}')
+        stride = max(self.strides)
+        if height % stride or width % stride:
+            raise UserError(f'input of {width}x{height} pixels: pad both sides to multiples of {stride}')
         outputs = []
         for index, name in enumerate(self.layer_names):
             x = self.get_submodule(name)(x)

@@ -6,7 +6,7 @@ from torch import nn
 from mmyolox.config import load_config
 from mmyolox.models.boxes import encode_bboxes, grid_priors
 from mmyolox.projects.yolox_pose.head import YOLOXPoseHead
-from mmyolox.projects.yolox_pose.head_module import YOLOXPoseHeadModule
+from mmyolox.projects.yolox_pose.head_module import PoseOutputs, YOLOXPoseHeadModule
 from mmyolox.projects.yolox_pose.skeleton import COCO_SIGMAS
 from mmyolox.registry import MODELS
 
@@ -119,10 +119,11 @@ def random_outputs(people, size, noise=0.2, num_classes=1, is_nearest=False, see
     logits = [torch.randn(batch, len(priors), n, generator=random) for n in (num_classes, 1, num_keypoints)]
     flat = (logits[0], encode_bboxes(near, priors), logits[1], offsets.flatten(2), logits[2])
     lengths = [h * w for h, w in sizes]
-    return tuple(
+    levels = (
         [
             part.transpose(1, 2).unflatten(2, grid).contiguous()
             for part, grid in zip(x.split(lengths, dim=1), sizes, strict=True)
         ]
         for x in flat
     )
+    return PoseOutputs(*levels)

@@ -8,7 +8,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from mmyolox.models.boxes import grid_priors
-from mmyolox.projects.yolox_pose.assigner import PoseSimOTAAssigner, _window
+from mmyolox.projects.yolox_pose.assigner import PoseSimOTAAssigner, center_window
+from mmyolox.projects.yolox_pose.head_module import PoseOutputs
 from mmyolox.projects.yolox_pose.tests.cases import (
     COCO_SKELETON,
     STRIDES,
@@ -18,6 +19,7 @@ from mmyolox.projects.yolox_pose.tests.cases import (
 )
 from mmyolox.projects.yolox_pose.tests.plain_ota import plain_owners
 from mmyolox.registry import TASK_UTILS
+from tests.models.given_outputs import mapped
 
 FIVE = dict(keypoints=list('abcde'), sigmas=[0.05, 0.03, 0.1, 0.08, 0.06], flip_pairs=[])
 SIZES = ((160, 160), (160, 224), (224, 128))
@@ -38,7 +40,7 @@ class SizeRecorder(TorchDispatchMode):
 
 
 def assign(head, outputs, people):
-    return head._assign(outputs, head._priors(outputs), people)
+    return head.assign(outputs, head.priors(outputs), people)
 
 
 def compare(seeds, sides, counts=(1, 8), unlabelled=0.0, skeleton=COCO_SKELETON, form='diagonal', **options):
@@ -53,7 +55,7 @@ def compare(seeds, sides, counts=(1, 8), unlabelled=0.0, skeleton=COCO_SKELETON,
         noise = (0.02, 0.1, 0.3)[seed // 3 % 3]
         outputs = random_outputs(people, size, noise, is_nearest=options.get('is_nearest', False), seed=seed)
         sigmas = head.loss_pose.sigmas
-        expected = plain_owners(outputs, people, head._priors(outputs), form, sigmas, **options['assigner'])
+        expected = plain_owners(outputs, people, head.priors(outputs), form, sigmas, **options['assigner'])
         differing += int((assign(head, outputs, people).gt_index != expected).sum())
         positive += int((expected >= 0).sum())
     return differing, positive
@@ -96,8 +98,8 @@ def winner(first, second, predicted, **assigner):
         keypoints=torch.tensor([[first, second]]).float(),
         areas=torch.tensor([[256.0, 256]]),
     )
-    outputs = tuple([torch.zeros(1, n, 64 // s, 64 // s) for s in STRIDES] for n in (1, 4, 1, 4, 2))
-    outputs[3][0][0, :, 3, 3] = (torch.tensor(predicted).flatten() - 24) / 8
+    outputs = PoseOutputs(*([torch.zeros(1, n, 64 // s, 64 // s) for s in STRIDES] for n in (1, 4, 1, 4, 2)))
+    outputs.offsets[0][0, :, 3, 3] = (torch.tensor(predicted).flatten() - 24) / 8
     gt_index = assign(head, outputs, people).gt_index[0]
     assert int((gt_index >= 0).sum()) == 1
     return int(gt_index[3 * 8 + 3])
@@ -131,7 +133,7 @@ def test_the_window_has_all_cells_near_the_centre(radius, size):
     centers = (torch.rand(4, 50, 2) * 2 - 0.5) * torch.tensor([size[1], size[0]]) * 8
     centers[0] = centers[0].round()
     bboxes = torch.cat([centers - 3, centers + 3], dim=2)
-    window = _window(bboxes, radius, torch.tensor(8.0), size)
+    window = center_window(bboxes, radius, torch.tensor(8.0), size)
     assert window.shape == (4, 50, math.prod(min(math.ceil(2 * radius), side) for side in size))
     assert int(window.min()) >= 0
     assert int(window.max()) < math.prod(size)
@@ -188,11 +190,11 @@ def test_broken_predictions_do_not_stop_the_assignment(index, value):
 @pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
 def test_half_precision_is_matched_in_float32(dtype):
     people = random_people((3, 5), (96, 1280), (50, 300))
-    half = tuple([x.to(dtype) for x in levels] for levels in random_outputs(people, (96, 1280)))
+    half = mapped(lambda level: level.to(dtype), random_outputs(people, (96, 1280)))
     head = pose_head(assigner=dict(vis_weight=1.0))
     with torch.autocast('cpu', dtype):
         found = assign(head, half, people)
-    rounded = tuple([x.float() for x in levels] for levels in half)
+    rounded = mapped(torch.Tensor.float, half)
     assert torch.equal(found.gt_index, assign(head, rounded, people).gt_index)
 
 
@@ -208,7 +210,7 @@ def test_a_gpu_gives_the_same_without_waiting():
     outputs = random_outputs(people, (160, 160))
     expected = assign(pose_head(), outputs, people).gt_index
     head = pose_head().cuda()
-    outputs = tuple([x.cuda() for x in levels] for levels in outputs)
+    outputs = mapped(torch.Tensor.cuda, outputs)
     people = {name: value.cuda() for name, value in people.items()}
     torch.cuda.set_sync_debug_mode('error')
     try:

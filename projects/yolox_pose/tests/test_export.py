@@ -29,9 +29,9 @@ def shared_model(randomise, count):
 
 def expected_points(model, images, decode):
     """The points' columns (B, N, 3K), in a loop over levels and cells."""
-    _, _, _, *parts = model(torch.from_numpy(images))
+    outputs = model(torch.from_numpy(images))
     rows = []
-    for stride, offsets, vis in zip((8, 16, 32), *parts, strict=True):
+    for stride, offsets, vis in zip((8, 16, 32), outputs.offsets, outputs.vis_logits, strict=True):
         for y in range(vis.shape[2]):
             for x in range(vis.shape[3]):
                 points = offsets[:, :, y, x].reshape(len(images), -1, 2)
@@ -139,13 +139,13 @@ def test_points_are_verified(tmp_path, form):
 
 
 def test_swapped_points_are_no_export(tmp_path, monkeypatch):
-    point_columns = type(shared_model(helpers.randomised, 4).bbox_head).point_columns
+    keypoint_columns = type(shared_model(helpers.randomised, 4).bbox_head).keypoint_columns
 
-    def swapped(*args):
-        (columns,) = point_columns(*args)
-        return [columns.unflatten(1, (4, 3))[:, [1, 0, 3, 2]].flatten(1, 2)]
+    def swapped(*args, **kwargs):
+        columns = keypoint_columns(*args, **kwargs)
+        return columns.unflatten(1, (4, 3))[:, [1, 0, 3, 2]].flatten(1, 2)
 
-    monkeypatch.setattr('mmyolox.projects.yolox_pose.YOLOXPoseHead.point_columns', swapped)
+    monkeypatch.setattr('mmyolox.projects.yolox_pose.YOLOXPoseHead.keypoint_columns', swapped)
     with pytest.raises(UserError, match=r'a\.onnx does not compute what PyTorch does.*points are'):
         report_of(tmp_path, 'end2end')
     assert not list(tmp_path.iterdir())

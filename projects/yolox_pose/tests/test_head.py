@@ -19,6 +19,7 @@ from mmyolox.projects.yolox_pose.tests.cases import (
     random_people,
 )
 from mmyolox.projects.yolox_pose.tests.plain_ota import flatten
+from tests.models.given_outputs import mapped
 
 SIGMAS = list(COCO_SIGMAS.values())
 SIZE = (128, 160)
@@ -35,12 +36,12 @@ def a_batch(counts=(3, 2), unlabelled=(), seed=0, size=SIZE):
 
 
 def trainable(outputs):
-    return tuple([x.requires_grad_() for x in levels] for levels in outputs)
+    return mapped(torch.Tensor.requires_grad_, outputs)
 
 
 def matches(head, outputs, people):
     """What the assigner, which has its own tests, makes of the outputs."""
-    return head._assign(outputs, head._priors(outputs), people).gt_index
+    return head.assign(outputs, head.priors(outputs), people).gt_index
 
 
 def sigmoid(logit):
@@ -72,7 +73,7 @@ def plain_iou(raw, prior, bbox):
 def plain_losses(head, outputs, people):
     """The losses that keypoints take part in, prior by prior, from the matches."""
     cls_logits, raw_boxes, _, offsets, vis_logits = (flatten(levels).tolist() for levels in outputs)
-    priors = head._priors(outputs).tolist()
+    priors = head.priors(outputs).tolist()
     classes = kpt = vis = 0.0
     positives = counted = visible = 0
     for image, owners in enumerate(matches(head, outputs, people).tolist()):
@@ -152,7 +153,7 @@ def test_keypoints_that_are_not_labelled_do_not_pull():
     people['keypoints'][0, 0, 5:] = 0
     outputs = trainable(outputs)
     pose_head().loss(outputs, people)['loss_kpt'].backward()
-    grad = flatten([x.grad for x in outputs[3]])[0].unflatten(1, (17, 2))
+    grad = flatten([x.grad for x in outputs.offsets])[0].unflatten(1, (17, 2))
     assert (grad[:, :5].abs().sum(dim=(0, 2)) > 0).all()
     assert torch.count_nonzero(grad[:, 5:]) == 0
 
@@ -163,7 +164,7 @@ def test_crowds_are_no_negatives():
     outputs = trainable(outputs)
     head = pose_head()
     head.loss(outputs, people)['loss_obj'].backward()
-    learning = flatten([x.grad for x in outputs[2]])[..., 0] != 0
+    learning = flatten([x.grad for x in outputs.obj_logits])[..., 0] != 0
     assert torch.equal(learning, matches(head, outputs, people) >= 0)
 
 
@@ -179,11 +180,11 @@ def test_weight_of_the_keypoint_loss():
 @pytest.mark.parametrize('is_autocast', [False, True])
 def test_losses_of_half_precision_are_computed_in_float32(dtype, is_autocast):
     people, outputs = a_batch((3, 4), size=(128, 1280))
-    half = tuple([x.to(dtype) for x in levels] for levels in outputs)
+    half = mapped(lambda level: level.to(dtype), outputs)
     head = pose_head(use_l1=True)
     with torch.autocast('cpu', dtype, is_autocast):
         losses = head.loss(half, people)
-    expected = head.loss(tuple([x.float() for x in levels] for levels in half), people)
+    expected = head.loss(mapped(torch.Tensor.float, half), people)
     for name, loss in losses.items():
         assert loss.dtype == torch.float32
         assert float(loss) == pytest.approx(float(expected[name]), rel=1e-5)
@@ -205,7 +206,7 @@ def test_compiles_into_one_graph_for_any_number_of_people():
         for name in ('bboxes', 'labels', 'keypoints', 'areas'):
             torch._dynamo.mark_dynamic(people[name], 1)
         arguments = [people[name] for name in names]
-        copies = tuple([x.clone() for x in levels] for levels in outputs)
+        copies = mapped(torch.clone, outputs)
         plain, outputs = trainable(copies), trainable(outputs)
         expected, losses = loss(plain, *arguments), compiled(outputs, *arguments)
         sum(expected.values()).backward()

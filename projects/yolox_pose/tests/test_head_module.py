@@ -76,7 +76,7 @@ def test_levels_are_separate():
     outputs = module(features())
     for i in range(3):
         module.zero_grad(set_to_none=True)
-        (outputs[3][i].sum() + outputs[4][i].sum()).backward(retain_graph=True)
+        (outputs.offsets[i].sum() + outputs.vis_logits[i].sum()).backward(retain_graph=True)
         learning = [
             all(parameter.grad is not None for parameter in tower.parameters())
             for tower in module.multi_level_pose_convs

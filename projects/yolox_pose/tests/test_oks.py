@@ -102,14 +102,14 @@ def test_loss_is_the_weighted_sum_of_what_counts():
 def test_targets_are_taken_apart():
     keypoints = torch.tensor([[[[1.0, 2, 2], [0, 0, 0]], [[3, 4, 1], [5, 6, 2]], [[0, 0, 0]] * 2]])
     bboxes = torch.tensor([[[0.0, 0, 3, 4], [0, 0, 6, 8], [0, 0, 0, 0]]])
-    targets = OksLoss([0.1, 0.2]).targets(keypoints, bboxes, torch.zeros(1, 3))
+    targets = OksLoss([0.1, 0.2]).targets(dict(keypoints=keypoints, bboxes=bboxes, areas=torch.zeros(1, 3)))
     assert targets.is_labelled.tolist() == [[[True, False], [True, True], [False, False]]]
     assert targets.has_labels.tolist() == [[True, True, False]]
-    rows = targets.rows(torch.tensor([[1, 1, 0]]))
-    assert rows.keypoints[0, :, 0].tolist() == [[3, 4], [3, 4], [1, 2]]
-    assert rows.spreads[0].flatten().tolist() == pytest.approx([1, 2, 1, 2, 0.5, 1])
-    assert rows.has_labels.all()
-    assert rows.oks(rows.keypoints).tolist() == [[1, 1, 1]]
+    slots = targets.at_slots(torch.tensor([[1, 1, 0]]))
+    assert slots.keypoints[0, :, 0].tolist() == [[3, 4], [3, 4], [1, 2]]
+    assert slots.spreads[0].flatten().tolist() == pytest.approx([1, 2, 1, 2, 0.5, 1])
+    assert slots.has_labels.all()
+    assert slots.oks(slots.keypoints).tolist() == [[1, 1, 1]]
 
 
 @pytest.mark.parametrize('stored', [torch.ones(3), torch.ones(17), None], ids=str)

@@ -8,6 +8,7 @@ from mmyolox.apis.detectors import prepare_network
 from mmyolox.projects.yolox_pose.head import YOLOXPoseHead
 from mmyolox.projects.yolox_pose.tests.cases import pose_head, pose_model, random_outputs, random_people
 from mmyolox.projects.yolox_pose.tests.plain_ota import flatten
+from tests.models.given_outputs import mapped
 
 FLIPPED = pose_head().skeleton.flip_indices
 SIZE = (128, 160)
@@ -20,12 +21,12 @@ def some_outputs(counts=(3, 2), noise=0.1):
 
 def keypoints_of(outputs, image, bbox, priors):
     """Keypoints and their scores of the cell that predicts ``bbox`` (4,) in input pixels."""
-    raw = flatten(outputs[1])[image]
+    raw = flatten(outputs.bbox_preds)[image]
     centers, sides = raw[:, :2] * priors[:, 2:] + priors[:, :2], raw[:, 2:].exp() * priors[:, 2:]
     boxes = torch.cat([centers - sides / 2, centers + sides / 2], dim=1)
     n = int((boxes - bbox).abs().sum(dim=1).argmin())
-    points = flatten(outputs[3])[image, n].view(-1, 2) * priors[n, 2] + priors[n, :2]
-    return points, flatten(outputs[4])[image, n].sigmoid()
+    points = flatten(outputs.offsets)[image, n].view(-1, 2) * priors[n, 2] + priors[n, :2]
+    return points, flatten(outputs.vis_logits)[image, n].sigmoid()
 
 
 @pytest.mark.parametrize(
@@ -47,7 +48,7 @@ def test_keypoints_are_those_of_the_kept_cells_in_pixels_of_the_original(matrix,
     found = head.predict(outputs, metas)[1]
     found = found[(found.bboxes > 0).all(dim=1)]  # not clipped
     assert len(found) > 10
-    priors, inverse = head._priors(outputs), matrix.inverse().float()
+    priors, inverse = head.priors(outputs), matrix.inverse().float()
     for one in found:
         corners = one.bboxes.view(2, 2) @ matrix[:2, :2].T.float() + matrix[:2, 2].float()
         bbox = torch.cat([corners.amin(dim=0), corners.amax(dim=0)])
@@ -90,7 +91,7 @@ def test_detections_are_those_of_the_detector():
 
 def test_keypoints_are_not_clipped():
     outputs = some_outputs((1,))
-    for level in outputs[3]:
+    for level in outputs.offsets:
         level.fill_(1000.0)
     [found] = pose_head().predict(outputs, [IDENTITY])
     assert float(found.keypoints.min()) > max(SIZE)
@@ -98,7 +99,7 @@ def test_keypoints_are_not_clipped():
 
 def test_no_detections():
     outputs = some_outputs()
-    for level in outputs[2]:
+    for level in outputs.obj_logits:
         level[0] = -50
     none, some = pose_head().predict(outputs, [IDENTITY] * 2)
     assert len(none) == 0 < len(some)
@@ -121,7 +122,7 @@ def test_networks_in_bfloat16_predict_near_those_in_float32(fuse):
     for levels, truths in zip(outputs, expected, strict=True):
         assert all(torch.allclose(x.float(), y, atol=0.1) for x, y in zip(levels, truths, strict=True))
     [found] = model.bbox_head.postprocess(outputs, [IDENTITY])
-    rounded = tuple([x.float() for x in levels] for levels in outputs)
+    rounded = mapped(torch.Tensor.float, outputs)
     [expected] = model.bbox_head.postprocess(rounded, [IDENTITY])
     for name in ('keypoints', 'keypoint_scores', 'bboxes'):
         assert found.get(name).dtype == torch.float32

@@ -8,6 +8,7 @@ from torch import nn
 
 from mmyolox.models import YOLOXTTAModel
 from mmyolox.models.detector import pack_prediction
+from mmyolox.projects.yolox_pose.head_module import PoseOutputs
 from mmyolox.projects.yolox_pose.tests.cases import pose_head, random_outputs, random_people
 
 SIZE = (128, 160)
@@ -37,7 +38,7 @@ def mirrored(outputs, flip_indices):
 
     points = [x.unflatten(1, (-1, 2))[:, flips].transpose(1, 2) for x in offsets]
     points = [turned(x).transpose(1, 2).flatten(1, 2) for x in points]
-    return (
+    return PoseOutputs(
         cls_logits,
         [turned(x) for x in bbox_preds],
         obj_logits,

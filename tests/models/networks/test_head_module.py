@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from mmyolox.errors import UserError
 from mmyolox.models.networks.csp_darknet import YOLOXCSPDarknet
 from mmyolox.models.networks.head_module import YOLOXHeadModule
 from mmyolox.models.networks.pafpn import YOLOXPAFPN
@@ -50,7 +51,7 @@ def test_as_many_levels_as_strides(strides):
 
 
 def test_another_number_of_levels_is_an_error():
-    with pytest.raises(ValueError, match='zip'):
+    with pytest.raises(UserError, match=r'featmap_strides=\(8, 16, 32\), but the neck gives 2 levels'):
         small_head()(features(2))
 
 
