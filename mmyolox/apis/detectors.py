@@ -301,8 +301,8 @@ def open_detector(
         )
     if config or cfg_options or device not in (None, 'cpu') or dtype != 'float32':
         raise UserError(
-            f'{checkpoint} is an exported file, which says all itself and runs on the CPU: leave out the '
-            'config, --cfg-options, --device and --dtype'
+            f'{checkpoint} is an exported file, which says all itself and runs where its runtime does: leave '
+            'out the config, --cfg-options, --device and --dtype'
         )
     return ExportedDetector(ExportedModel(checkpoint))
 

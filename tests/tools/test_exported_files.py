@@ -10,8 +10,10 @@ from mmengine.registry import init_default_scope
 
 from mmyolox.apis import detect, init_detector
 from mmyolox.config import load_config
+from mmyolox.deploy.formats import FORMATS
 from mmyolox.errors import UserError
 from mmyolox.evaluation import YOLOXCocoMetric
+from mmyolox.export.formats import export_model
 from mmyolox.export.options import ExportOptions
 from mmyolox.registry import MODELS
 from tests.export.models import export_onnx
@@ -90,6 +92,20 @@ def test_the_demo_draws_and_lists_the_same(run, folder, tmp_path):
     for number in range(3):
         one, other = (cv2.imread(str(tmp_path / name / f'{number}.png')).astype(int) for name in 'ab')
         assert (one != other).mean() < 0.01  # a rounded corner
+
+
+def test_tools_take_whatever_a_runtime_runs(run, folder, tmp_path):
+    """Here a program of PyTorch, which says the same as the ONNX file."""
+    model = init_detector(CONFIG, folder / 'w.pth', 'cpu', OPTIONS)
+    path = export_model(FORMATS['torchscript'], model, tmp_path / 'w', ExportOptions((64, 96)))
+    entries, others = (
+        demo(run, folder, (weights,), tmp_path / weights.suffix) for weights in (path, folder / 'w.onnx')
+    )
+    assert len(entries) == len(others) > 10
+    assert all(any(is_same(entry, other) for other in others) for entry in entries)
+    files = ('--ann-file', folder / 'val.json', '--img-prefix', folder / 'images')
+    found, expected = (figures(run(evaluate, weights, *files)) for weights in (path, folder / 'w.onnx'))
+    assert found == pytest.approx(expected, abs=5e-3)
 
 
 def test_the_demo_on_a_video(run, folder, tmp_path):
