@@ -55,7 +55,7 @@ class Trainer:
         self.model.eval()
         if self.who == 'ours':
             from mmyolox.apis.detectors import prepare_network
-            from mmyolox.utils.precision import choose_dtype
+            from mmyolox.utils.devices import choose_dtype
 
             dtype = choose_dtype('auto' if args.amp else 'float32', self.model.data_preprocessor.device)
             prepare_network(self.model, fuse=True, dtype=dtype)

@@ -42,7 +42,7 @@ def our_cfg(case: str, data_root: str, side: int, configs: dict[str, str]) -> Co
         cfg.train_dataloader = cfg.val_dataloader
         cfg.train_dataloader.dataset.update(TRAIN_FILES)
     if case == 'stage2':
-        cfg.train_dataloader.dataset.pipeline = cfg.default_hooks.mode_switch.new_train_pipeline
+        cfg.train_dataloader.dataset.pipeline = cfg.train_pipeline_stage2
     return cfg
 
 

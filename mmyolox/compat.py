@@ -6,7 +6,7 @@
   although YOLOX calls one of its ops only. The finder has a stand-in. A compiled mmcv is found first and
   stays as it is.
 - Exported models run without any OpenMMLab package (:mod:`mmyolox.deploy`); where one is imported and absent,
-  the finder says what to install.
+  the finder says what to install. ``importlib.util.find_spec`` finds nothing there, as it should.
 
 Importing this module imports neither torch nor an OpenMMLab package.
 """
@@ -14,6 +14,7 @@ Importing this module imports neither torch nor an OpenMMLab package.
 import re
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from importlib import metadata
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 _EXTENSION = 'mmcv._ext'
 _INSTALL = 'pip install "mmyolox[mmlab]"'
+_IMPORTING = '_find_and_load_unlocked'
+"""The function of importlib that an import looks for its module in."""
 
 
 class MissingOpError(RuntimeError):
@@ -47,7 +50,7 @@ _REQUIREMENTS = (
 
 
 def check_versions() -> None:
-    """Check that the OpenMMLab packages that are there are new enough, without importing them.
+    """Checks that the OpenMMLab packages that are there are new enough, without importing them.
 
     Newer versions than those tested are welcome: there are no upper limits.
 
@@ -55,24 +58,16 @@ def check_versions() -> None:
         ImportError: One line that names the package that is too old, and what to install.
     """
     for need in _REQUIREMENTS:
-        found = _installed(need.distributions)
-        if found and all(_release(version) < _release(need.minimum) for version in found.values()):
-            name, version = next(iter(found.items()))
+        versions = {}  # a bare source folder has none
+        for name in need.distributions:
+            with suppress(metadata.PackageNotFoundError):
+                versions[name] = metadata.version(name)
+        if versions and all(_release(version) < _release(need.minimum) for version in versions.values()):
+            name, version = next(iter(versions.items()))
             raise ImportError(
                 f'mmyolox needs {need.package} >= {need.minimum}, installed is {name} {version}: '
                 f'upgrade it, or in a new environment {_INSTALL}'
             )
-
-
-def _installed(distributions: Sequence[str]) -> dict[str, str]:
-    """Version by name of those distributions that are installed; a bare source folder counts as none."""
-    found = {}
-    for name in distributions:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
 
 
 def _release(version: str) -> tuple[int, ...]:
@@ -81,7 +76,7 @@ def _release(version: str) -> tuple[int, ...]:
 
 
 def install_finder() -> None:
-    """Let ``import mmcv._ext`` find the stand-in, and an absent package say what to do. Safe to repeat."""
+    """Lets ``import mmcv._ext`` find the stand-in, and an absent package say what to do. Safe to repeat."""
     if _FINDER not in sys.meta_path:
         sys.meta_path.append(_FINDER)
 
@@ -98,9 +93,18 @@ class _LastFinder(MetaPathFinder, Loader):
             ModuleNotFoundError: A package that mmyolox needs is imported and absent: one line that names all
                 that are, and what to install.
         """
-        if any(fullname == need.package for need in _REQUIREMENTS):
-            missing = ', '.join(need.package for need in _REQUIREMENTS if _is_absent(need.package))
-            message = f'mmyolox needs {missing}, not installed here: {_INSTALL}'
+        packages = [need.package for need in _REQUIREMENTS]
+        # Python asks in the same way for an import and for `importlib.util.find_spec`: who calls tells.
+        caller = sys._getframe(1).f_back
+        if fullname in packages and caller is not None and caller.f_code.co_name == _IMPORTING:
+            others = [finder for finder in sys.meta_path if finder is not self]
+            missing = [
+                package
+                for package in packages
+                if package not in sys.modules
+                and not any(finder.find_spec(package, None) for finder in others)
+            ]
+            message = f'mmyolox needs {", ".join(missing)}, not installed here: {_INSTALL}'
             raise ModuleNotFoundError(message, name=fullname)
         return ModuleSpec(fullname, self, origin=__file__) if fullname == _EXTENSION else None
 
@@ -109,11 +113,6 @@ class _LastFinder(MetaPathFinder, Loader):
 
     def exec_module(self, module: ModuleType) -> None:
         """Nothing to run: ``_Extension`` answers by itself."""
-
-
-def _is_absent(package: str) -> bool:
-    others = (finder for finder in sys.meta_path if finder is not _FINDER)
-    return package not in sys.modules and not any(finder.find_spec(package, None) for finder in others)
 
 
 _FINDER = _LastFinder()

@@ -69,6 +69,23 @@ def test_missing_package_is_one_line_with_the_command(tmp_path: Path, missing: t
         )
 
 
+@pytest.mark.parametrize('code', ['import mmdet', 'from mmdet import apis', 'import_module("mmdet")'])
+def test_looking_for_a_missing_package_finds_none_and_importing_it_says_what_to_install(
+    tmp_path: Path, code: str
+) -> None:
+    make_packages(tmp_path, 'mmengine', 'mmcv')
+    look = 'import mmyolox; from importlib import import_module, util; print(util.find_spec("mmdet")); '
+    result = python(look + code, '-S', folder=tmp_path)
+    assert result.stdout == 'None\n'
+    assert result.stderr.splitlines()[-1] == (
+        'ModuleNotFoundError: mmyolox needs mmdet, not installed here: pip install "mmyolox[mmlab]"'
+    )
+
+
+def test_the_finder_may_be_asked_directly() -> None:
+    assert run('import mmyolox, sys; print(sys.meta_path[-1].find_spec("mmdet", None))', '-S') == 'None'
+
+
 def test_whoever_can_do_without_a_missing_package_does(tmp_path: Path) -> None:
     code = (
         'import mmyolox\ntry:\n    import mmdet\nexcept ModuleNotFoundError as error:\n    print(error.name)'

@@ -41,7 +41,8 @@ def test_config_loads_alike_and_builds(name):
     assert cfg.train_dataloader.dataset.img_scale == cfg.val_dataloader.dataset.img_scale
     assert cfg.test_dataloader.dataset.img_scale == ((416, 416) if small else (640, 640))
     assert 'Mosaic' in pipeline
-    stage2 = [step['type'] for step in cfg.default_hooks.mode_switch.new_train_pipeline]
+    assert 'new_train_pipeline' not in cfg.default_hooks.mode_switch  # so it takes the variable
+    stage2 = [step['type'] for step in cfg.train_pipeline_stage2]
     assert not {'Mosaic', 'RandomAffine', 'YOLOXMixUp'} & set(stage2)
 
 
@@ -70,8 +71,7 @@ def test_hyper_parameters_are_the_published_ones(name):
 def test_cached_differs_in_where_partners_and_colours_come_from(size):
     plain, cached = (load_config(f'yolox_{size}_fast_8xb8-300e{kind}_coco') for kind in ('', '-cached'))
     for key in ('train_pipeline', 'train_pipeline_stage2'):
-        hook = cached.default_hooks.mode_switch.new_train_pipeline
-        steps = hook if key == 'train_pipeline_stage2' else cached[key]
+        steps = cached[key]
         remembered = [step for step in steps if step.type != 'RecentSamples']
         on_host = [step for step in plain[key] if step.type not in ('RandomFlip', 'YOLOXHSVRandomAug')]
         assert remembered == on_host
@@ -87,6 +87,23 @@ def test_nano_has_mosaic_half_of_the_time():
     for recipe in ('8xb8-300e', '8xb32-300e-rtmdet-hyp'):
         pipeline = load_config(f'yolox_nano_fast_{recipe}_coco').train_dataloader.dataset.pipeline
         assert [step.get('prob') for step in pipeline if step['type'] == 'Mosaic'] == [0.5]
+
+
+@pytest.mark.parametrize('recipe', RECIPES)
+def test_leaves_of_a_recipe_differ_in_the_model_alone(recipe):
+    def text(size):
+        leaf = (CONFIGS / f'yolox/yolox_{size}_fast_{recipe}_coco.py').read_text(encoding='utf-8')
+        return leaf.replace(f'models/yolox_{size}.py', 'models/any.py')
+
+    assert {text(size) for size in ('m', 'l', 'x')} == {text('s')}
+    # The small models are trained on smaller images.
+    assert text('tiny') == text('s').replace('/coco', '/coco_416')
+
+
+@pytest.mark.parametrize('size', ['s', 'nano'])
+def test_options_reach_what_a_recipe_changes(size):
+    cfg = load_config(f'yolox_{size}_fast_8xb32-300e-rtmdet-hyp_coco', dict(train_batch_size_per_gpu=3))
+    assert cfg.train_dataloader.batch_size == 3
 
 
 def test_one_option_reaches_everything_computed_from_it():

@@ -4,7 +4,6 @@ _base_ = [
     '../_base_/schedules/adamw_300e.py',
 ]
 
-resize = dict(type='YOLOXBatchSyncRandomResize', ratio_range=(0.75, 1.25), interval=1)
-model = dict(data_preprocessor=dict(batch_augments=[resize]))
-train_dataloader = dict(batch_size=32)
-default_hooks = dict(mode_switch=dict(new_train_pipeline=_base_.train_pipeline_stage2))
+train_batch_size_per_gpu = 32
+train_dataloader = dict(batch_size=train_batch_size_per_gpu)
+model = dict(data_preprocessor=dict(batch_augments=[dict(_base_.resize, interval=1)]))

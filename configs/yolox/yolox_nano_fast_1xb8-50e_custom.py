@@ -5,12 +5,10 @@ _base_ = [
     '../_base_/schedules/finetune_50e.py',
 ]
 
-resize = dict(type='YOLOXBatchSyncRandomResize', ratio_range=(0.75, 1.25), interval=10)
 model = dict(
-    data_preprocessor=dict(batch_augments=[resize]),
+    data_preprocessor=dict(batch_augments=[dict(_base_.resize, ratio_range=(0.75, 1.25))]),
     bbox_head=dict(head_module=dict(num_classes=_base_.num_classes)),
 )
-default_hooks = dict(mode_switch=dict(new_train_pipeline=_base_.train_pipeline_stage2))
 
 img_scale = (416, 416)
 train_dataloader = dict(dataset=dict(img_scale=img_scale))

@@ -4,14 +4,7 @@ _base_ = [
     '../_base_/schedules/adamw_300e.py',
 ]
 
-resize = dict(type='YOLOXBatchSyncRandomResize', ratio_range=(10 / 13, 20 / 13), interval=1)
-model = dict(data_preprocessor=dict(batch_augments=[resize]))
-default_hooks = dict(mode_switch=dict(new_train_pipeline=_base_.train_pipeline_stage2))
-
-# Megvii's nano sees a mosaic only half of the time.
-train_pipeline = [
-    *_base_.pre_transform,
-    dict(type='Mosaic', pre_transform=_base_.pre_transform, prob=0.5),
-    *_base_.train_pipeline[len(_base_.pre_transform) + 1 :],
-]
-train_dataloader = dict(batch_size=32, dataset=dict(pipeline=train_pipeline))
+train_pipeline = _base_.train_pipeline_nano
+train_batch_size_per_gpu = 32
+train_dataloader = dict(batch_size=train_batch_size_per_gpu, dataset=dict(pipeline=train_pipeline))
+model = dict(data_preprocessor=dict(batch_augments=[dict(_base_.resize, interval=1)]))

@@ -6,4 +6,3 @@ _base_ = [
 ]
 
 model = dict(bbox_head=dict(head_module=dict(num_classes=_base_.num_classes)))
-default_hooks = dict(mode_switch=dict(new_train_pipeline=_base_.train_pipeline_stage2))

@@ -3,5 +3,3 @@ _base_ = [
     '../_base_/datasets/coco.py',
     '../_base_/schedules/sgd_300e.py',
 ]
-
-default_hooks = dict(mode_switch=dict(new_train_pipeline=_base_.train_pipeline_stage2))

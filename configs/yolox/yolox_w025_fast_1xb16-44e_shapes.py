@@ -21,5 +21,4 @@ model = dict(
     bbox_head=dict(use_l1=True, head_module=dict(widen_factor=0.25, num_classes=_base_.num_classes)),
 )
 train_dataloader = dict(dataset=dict(pipeline=_base_.train_pipeline_stage2))
-switch = dict(new_train_pipeline=_base_.train_pipeline_stage2)
-default_hooks = dict(mode_switch=switch, logger=dict(interval=25))
+default_hooks = dict(logger=dict(interval=25))

@@ -42,8 +42,8 @@ from mmyolox.models import YOLODetector
 from mmyolox.models.detector import pack_prediction
 from mmyolox.models.networks.focus import Focus
 from mmyolox.registry import DATASETS, MODELS, TRANSFORMS
-from mmyolox.utils.precision import choose_dtype
-from mmyolox.utils.threads import map_ahead
+from mmyolox.utils.devices import choose_dtype
+from mmyolox.utils.iterables import map_ahead
 
 from .drawing import YOLOXVisualizer, build_visualizer
 from .results import as_instances, keypoint_tools

@@ -14,7 +14,7 @@ from mmyolox.deploy import ModelInfo
 from mmyolox.deploy.letterbox import Image
 from mmyolox.errors import UserError
 from mmyolox.registry import DATASETS
-from mmyolox.utils.progress import with_progress
+from mmyolox.utils.iterables import with_progress
 
 from .detectors import Detector, Meta, color_type, detect_loaded
 from .results import keypoint_tools

@@ -21,10 +21,10 @@ class YOLOXEMA(BaseAveragedModel):
     norms, follow the model, where MMDetection leaves them as they were at the first step.
 
     Args:
-        model: to be averaged; its copy is :attr:`module`.
-        momentum: final weight of the newest value, in (0, 1).
-        gamma: steps in which the momentum falls.
-        **kwargs: ``interval``, ``device`` and ``update_buffers`` of
+        model: The model to average; its copy is :attr:`module`.
+        momentum: The final weight of the newest value, in (0, 1).
+        gamma: Steps in which the momentum falls.
+        **kwargs: The ``interval``, ``device`` and ``update_buffers`` of
             :class:`mmengine.model.BaseAveragedModel`.
 
     Raises:
@@ -50,18 +50,16 @@ class YOLOXEMA(BaseAveragedModel):
         if steps == 0:
             self._copy(values, self._floats + self._integers)
         elif steps % self.interval == 0:
-            self._average(values, (1 - self.momentum) * math.exp(-(1 + steps) / self.gamma) + self.momentum)
+            rate = (1 - self.momentum) * math.exp(-(1 + steps) / self.gamma) + self.momentum
+            mine = [self.avg_parameters[name] for name in self._floats]
+            # `to` does nothing unless the average was put on another device.
+            theirs = [values[name].to(old.device) for name, old in zip(self._floats, mine, strict=True)]
+            torch._foreach_lerp_(mine, theirs, rate)
+            self._copy(values, self._integers)
         if not self.update_buffers:
-            for mine, theirs in zip(self.module.buffers(), model.buffers(), strict=True):
-                mine.copy_(theirs)
+            for own, buffer in zip(self.module.buffers(), model.buffers(), strict=True):
+                own.copy_(buffer)
         self.steps += 1
-
-    def _average(self, values: Mapping[str, Tensor], rate: float) -> None:
-        mine = [self.avg_parameters[name] for name in self._floats]
-        # `to` does nothing unless the average was put on another device.
-        theirs = [values[name].to(old.device) for name, old in zip(self._floats, mine, strict=True)]
-        torch._foreach_lerp_(mine, theirs, rate)
-        self._copy(values, self._integers)
 
     def _copy(self, values: Mapping[str, Tensor], names: list[str]) -> None:
         if names:

@@ -19,7 +19,7 @@ from mmengine.runner import Runner
 
 from mmyolox.checkpoints.load import use_safe_loading
 from mmyolox.errors import UserError
-from mmyolox.utils.precision import has_bfloat16
+from mmyolox.utils.devices import has_bfloat16
 
 
 def prepare(cfg: Config, args: argparse.Namespace) -> None:
@@ -29,7 +29,7 @@ def prepare(cfg: Config, args: argparse.Namespace) -> None:
     because MMEngine's own set-up asks for a CUDA device.
 
     Raises:
-        UserError: the launcher needs a device that is not there.
+        UserError: The launcher needs a device that is not there.
     """
     use_safe_loading(args.allow_unsafe_checkpoint)
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
@@ -49,13 +49,13 @@ def enable_amp(cfg: Config) -> None:
     A config that names one of the two wrappers itself is left as it is.
 
     Raises:
-        UserError: the device has neither, or the config's optimizer wrapper is one of its own.
+        UserError: The device has neither, or the config's optimizer wrapper is one of its own.
     """
-    kind = cfg.optim_wrapper.get('type', 'OptimWrapper')
-    if kind in ('AutocastOptimWrapper', 'AmpOptimWrapper'):
+    wrapper = cfg.optim_wrapper.get('type', 'OptimWrapper')
+    if wrapper in ('AutocastOptimWrapper', 'AmpOptimWrapper'):
         return
-    if kind != 'OptimWrapper':
-        raise UserError(f'--amp cannot be combined with optim_wrapper.type={kind}')
+    if wrapper != 'OptimWrapper':
+        raise UserError(f'--amp cannot be combined with optim_wrapper.type={wrapper}')
     device = get_device()
     if has_bfloat16(torch.device(device)):
         cfg.optim_wrapper.type = 'AutocastOptimWrapper'

@@ -61,9 +61,9 @@ def merge_groups(groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return merged
 
 
-def _has_fused_kernel(kind: str | type[Optimizer], device: torch.device) -> bool:
+def _has_fused_kernel(optimizer: str | type[Optimizer], device: torch.device) -> bool:
     """Whether an optimizer has one for a device; tried out, since PyTorch's list has devices without."""
-    cls: Any = OPTIMIZERS.get(kind) if isinstance(kind, str) else kind
+    cls: Any = OPTIMIZERS.get(optimizer) if isinstance(optimizer, str) else optimizer
     if cls is None or 'fused' not in inspect.signature(cls).parameters:
         return False
     weight = nn.Parameter(torch.zeros(1, device=device))
@@ -94,8 +94,8 @@ class AutocastOptimWrapper(OptimWrapper):
     For bfloat16, which has float32's range. MMEngine's ``AmpOptimWrapper`` is for float16; it refuses CPUs.
 
     Args:
-        dtype: number format of convolutions; weights, losses and matching stay in float32.
-        **kwargs: of :class:`mmengine.optim.OptimWrapper`.
+        dtype: The number format of convolutions; weights, losses and matching stay in float32.
+        **kwargs: Those of :class:`mmengine.optim.OptimWrapper`.
     """
 
     def __init__(self, dtype: str = 'bfloat16', **kwargs: Any) -> None:

@@ -18,11 +18,11 @@ class YOLOXLR(LRSchedulerMixin, _ParamScheduler):
     rate, so that scaling the rate keeps the shape. Use it with ``convert_to_iter_based=True``.
 
     Args:
-        optimizer: the optimizer or its wrapper.
-        warmup_epochs: epochs (steps, if not converted) of the warm-up.
-        num_last_epochs: epochs (steps) at the floor.
-        eta_min_ratio: the floor as a share of the base rate.
-        **kwargs: of MMEngine's schedulers; ``end`` is the length of the training.
+        optimizer: The optimizer or its wrapper.
+        warmup_epochs: Epochs (steps, if not converted) of the warm-up.
+        num_last_epochs: Epochs (steps) at the floor.
+        eta_min_ratio: The floor as a share of the base rate.
+        **kwargs: Those of MMEngine's schedulers; ``end`` is the length of the training.
     """
 
     def __init__(

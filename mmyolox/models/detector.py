@@ -14,7 +14,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from mmyolox.errors import UserError
 from mmyolox.nms import batched_nms
 from mmyolox.registry import MODELS
-from mmyolox.utils.compiler import require_compiler
+from mmyolox.utils.devices import require_compiler
 
 from .networks.pafpn import YOLOXPAFPN
 from .networks.staged_backbone import StagedBackbone

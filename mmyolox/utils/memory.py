@@ -2,9 +2,8 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
-
-from mmengine.dist import get_world_size
 
 # The limit, what is used, and the part of it that the kernel gives back (file pages not used lately).
 _CGROUP_V1 = ('memory.limit_in_bytes', 'memory.usage_in_bytes', 'total_inactive_file')
@@ -17,7 +16,7 @@ def available_memory(root: Path = Path('/')) -> int:
     Systems other than Linux tell no more than what the machine has.
 
     Args:
-        root: where ``proc`` and ``sys`` are.
+        root: Where ``proc`` and ``sys`` are.
     """
     try:
         meminfo = (root / 'proc/meminfo').read_text()
@@ -25,23 +24,18 @@ def available_memory(root: Path = Path('/')) -> int:
         return os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')
     # The lines are `MemAvailable:   24012345 kB`.
     values = {line.split(':')[0]: int(line.split()[1]) * 1024 for line in meminfo.splitlines()}
-    return max(0, min([values['MemAvailable'], *_left_in_cgroups(root)]))
+    left = [values['MemAvailable']]
+    with suppress(OSError):
+        for line in (root / 'proc/self/cgroup').read_text().splitlines():
+            _, controllers, path = line.split(':', 2)
+            if controllers == '':
+                left += _left_in_cgroups(root / 'sys/fs/cgroup', path, _CGROUP_V2)
+            elif 'memory' in controllers.split(','):
+                left += _left_in_cgroups(root / 'sys/fs/cgroup/memory', path, _CGROUP_V1)
+    return max(0, min(left))
 
 
-def _left_in_cgroups(root: Path) -> Iterator[int]:
-    try:
-        lines = (root / 'proc/self/cgroup').read_text().splitlines()
-    except OSError:
-        return
-    for line in lines:
-        _, controllers, path = line.split(':', 2)
-        if controllers == '':
-            yield from _left_in_hierarchy(root / 'sys/fs/cgroup', path, _CGROUP_V2)
-        elif 'memory' in controllers.split(','):
-            yield from _left_in_hierarchy(root / 'sys/fs/cgroup/memory', path, _CGROUP_V1)
-
-
-def _left_in_hierarchy(mount: Path, path: str, names: tuple[str, str, str]) -> Iterator[int]:
+def _left_in_cgroups(mount: Path, path: str, names: tuple[str, str, str]) -> Iterator[int]:
     # Each group on the way up may have a limit. In a container the path is often that outside of it: then
     # only the mount itself is there.
     group = Path(path.lstrip('/'))
@@ -59,5 +53,7 @@ def processes_on_machine() -> int:
     """The number of training processes that share this machine, this one included."""
     if count := os.environ.get('LOCAL_WORLD_SIZE'):
         return int(count)
+    from mmengine.dist import get_world_size
+
     # Slurm does not set the one that torch's launcher sets; it is one task a process there.
     return int(os.environ.get('SLURM_NTASKS_PER_NODE', 1)) if get_world_size() > 1 else 1

@@ -3,7 +3,7 @@
 import torch
 from mmengine.device import get_device
 
-from mmyolox.utils.precision import has_bfloat16
+from mmyolox.utils.devices import has_bfloat16
 from tests.integration.runs import load, read_record, run_tool, succeed
 
 

@@ -88,7 +88,7 @@ def test_images_of_a_folder_and_a_checkpoint(run, tmp_path, monkeypatch):
 
 
 def test_options_reach_the_model(run, tmp_path, monkeypatch):
-    monkeypatch.setattr('mmyolox.utils.precision.has_bfloat16', lambda _: True)
+    monkeypatch.setattr('mmyolox.utils.devices.has_bfloat16', lambda _: True)
     out, threads = tmp_path / 'figures.json', torch.get_num_threads()
     options = ('--dtype', 'bfloat16', '--no-fuse', '--threads', threads, '--batch-sizes', 1, '--out', out)
     run(benchmark, CONFIG, *options, *QUICK, *SMALL)

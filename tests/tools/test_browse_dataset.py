@@ -45,6 +45,12 @@ SECOND = dict(type='YOLOXModeSwitchHook', new_train_pipeline=[dict(type='second'
             dict(type='D', pipeline=[dict(type='second')]),
         ),
         (dict(custom_hooks=[SECOND]), 'train', 2, dict(type='D', pipeline=[dict(type='second')])),
+        (
+            dict(train_pipeline_stage2=[dict(type='second')]),
+            'train',
+            2,
+            dict(type='D', pipeline=[dict(type='second')]),
+        ),
     ],
 )
 def test_dataset_config(hooks, split, stage, expected):

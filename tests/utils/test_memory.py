@@ -91,5 +91,5 @@ def test_processes_on_machine(monkeypatch, environment, world_size, wanted):
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr('mmyolox.utils.memory.get_world_size', lambda: world_size)
+    monkeypatch.setattr('mmengine.dist.get_world_size', lambda: world_size)
     assert processes_on_machine() == wanted

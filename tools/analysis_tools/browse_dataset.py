@@ -59,10 +59,11 @@ def dataset_config(cfg: 'Config', split: str, stage: int) -> dict[str, Any]:
     dataset = loader.dataset.to_dict()
     if stage == 2:
         hooks = [*cfg.get('default_hooks', {}).values(), *cfg.get('custom_hooks', [])]
-        pipelines = [hook['new_train_pipeline'] for hook in hooks if hook and 'new_train_pipeline' in hook]
-        if split != 'train' or not pipelines:
+        own = [hook['new_train_pipeline'] for hook in hooks if hook and 'new_train_pipeline' in hook]
+        pipeline = own[0] if own else cfg.get('train_pipeline_stage2')
+        if split != 'train' or pipeline is None:
             raise UserError(f'--stage 2 with --split {split}: {cfg.filename} has no second pipeline for it')
-        dataset['pipeline'] = pipelines[0]
+        dataset['pipeline'] = pipeline
     return dataset
 
 

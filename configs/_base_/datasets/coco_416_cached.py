@@ -9,6 +9,8 @@ train_pipeline = [
     dict(type='RandomAffine', scaling_ratio_range=(0.5, 1.5)),
     *_base_.pack_transform,
 ]
+train_pipeline_stage2 = [*_base_.pre_transform, dict(type='Letterbox'), *_base_.pack_transform]
+
 train_dataloader = dict(dataset=dict(img_scale=img_scale, pipeline=train_pipeline))
 val_dataloader = dict(dataset=dict(img_scale=img_scale, pipeline=_base_.test_pipeline))
 test_dataloader = val_dataloader

@@ -8,6 +8,8 @@ train_pipeline = [
     dict(type='YOLOXMixUp', pre_transform=_base_.pre_transform, ratio_range=(0.8, 1.6)),
     *_base_.pack_transform,
 ]
+train_pipeline_stage2 = [*_base_.pre_transform, dict(type='Letterbox'), *_base_.pack_transform]
+
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 val_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline))
 test_dataloader = val_dataloader

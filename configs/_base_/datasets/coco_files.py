@@ -1,4 +1,5 @@
-# COCO 2017: files, loaders and metric; the pipelines come with the files that build on it.
+# The loaders and the metric of all data sets, with COCO 2017's files; the pipelines come with the files that
+# build on it.
 data_root = 'data/coco/'
 train_ann_file = 'annotations/instances_train2017.json'
 train_img_prefix = 'train2017/'
@@ -24,7 +25,6 @@ train_dataloader = dict(
         ann_file=train_ann_file,
         data_prefix=dict(img=train_img_prefix),
         img_scale=img_scale,
-        filter_cfg=dict(filter_empty_gt=False, min_size=1),
     ),
 )
 val_dataloader = dict(

@@ -1,10 +1,8 @@
 # YOLOX-s. Raw BGR grey levels go in: no mean, no std.
+resize = dict(type='YOLOXBatchSyncRandomResize', ratio_range=(0.75, 1.25), interval=10)
 model = dict(
     type='YOLODetector',
-    data_preprocessor=dict(
-        type='YOLOXDataPreprocessor',
-        batch_augments=[dict(type='YOLOXBatchSyncRandomResize', ratio_range=(0.75, 1.25), interval=10)],
-    ),
+    data_preprocessor=dict(type='YOLOXDataPreprocessor', batch_augments=[resize]),
     backbone=dict(type='YOLOXCSPDarknet', deepen_factor=0.33, widen_factor=0.5),
     neck=dict(type='YOLOXPAFPN', deepen_factor=0.33, widen_factor=0.5),
     bbox_head=dict(

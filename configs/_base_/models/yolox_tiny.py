@@ -1,7 +1,7 @@
 _base_ = './yolox_s.py'
 
 # 320 to 640 at the usual 416.
-resize = dict(type='YOLOXBatchSyncRandomResize', ratio_range=(10 / 13, 20 / 13), interval=10)
+resize = dict(_base_.resize, ratio_range=(10 / 13, 20 / 13))
 model = dict(
     data_preprocessor=dict(batch_augments=[resize]),
     backbone=dict(deepen_factor=0.33, widen_factor=0.375),

@@ -16,13 +16,12 @@ train_pipeline = [
     *post_transform,
 ]
 
-# Of the last epochs: nothing is mixed any more.
+# Of the last epochs, in which nothing is mixed: YOLOXModeSwitchHook takes it by this name.
 train_pipeline_stage2 = [*pre_transform, dict(type='Letterbox'), *post_transform]
 
 # The cached configs read and decode one image a sample, not five: partners of mosaic and mixup are samples
 # that the worker loaded before. Colours and flips are drawn on the device: nothing else is left here.
 cached_transform = [*pre_transform, dict(type='RecentSamples', max_images=40, max_megabytes=256)]
-cached_pipeline_stage2 = [*pre_transform, dict(type='Letterbox'), *pack_transform]
 device_augments = [dict(type='YOLOXBatchHSV'), dict(type='YOLOXBatchFlip', prob=0.5)]
 
 test_pipeline = [

@@ -9,6 +9,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from mmyolox.datasets import detection_datasets
+from mmyolox.errors import UserError
 from mmyolox.registry import HOOKS
 
 
@@ -20,17 +21,32 @@ class YOLOXModeSwitchHook(Hook):
     or shorter than them, is in the right one.
 
     Args:
-        num_last_epochs: length of the second phase.
-        new_train_pipeline: the data pipeline of the second phase.
+        num_last_epochs: Length of the second phase.
+        new_train_pipeline: The data pipeline of the second phase; by default the config's variable
+            ``train_pipeline_stage2``.
     """
 
     # Before MMEngine's DistSamplerSeedHook (50), which tells the new sampler its epoch.
     priority = 48
 
-    def __init__(self, num_last_epochs: int, new_train_pipeline: list[dict]) -> None:
+    def __init__(self, num_last_epochs: int, new_train_pipeline: list[dict] | None = None) -> None:
         self.num_last_epochs = num_last_epochs
         self.new_train_pipeline = new_train_pipeline
         self._is_switched = False
+
+    def before_train(self, runner: Runner) -> None:
+        """Takes the pipeline from the config if it was not given.
+
+        Raises:
+            UserError: The config has none either.
+        """
+        if self.new_train_pipeline is None:
+            self.new_train_pipeline = runner.cfg.get('train_pipeline_stage2')
+        if self.new_train_pipeline is None and self.num_last_epochs > 0:
+            raise UserError(
+                'YOLOXModeSwitchHook: the pipeline of the last epochs is missing: give the config a variable '
+                'train_pipeline_stage2, or the hook a new_train_pipeline'
+            )
 
     def before_train_epoch(self, runner: Runner) -> None:
         """Switches once, at the first epoch of the second phase that this process sees."""
@@ -40,9 +56,6 @@ class YOLOXModeSwitchHook(Hook):
         print_log('The last epochs begin: no more mosaic and mixup, the L1 loss is on.', 'current')
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         model.bbox_head.use_l1 = True
-        self._switch_pipeline(runner)
-
-    def _switch_pipeline(self, runner: Runner) -> None:
         loader = runner.train_dataloader
         for dataset in detection_datasets(loader.dataset):
             dataset.pipeline = Compose(self.new_train_pipeline)

@@ -22,6 +22,7 @@ sigmas = [max(2 * sigma, 0.06) for sigma in _base_.skeleton['sigmas']]
 head = dict(_base_.pose_head, use_l1=True, skeleton=dict(_base_.skeleton, sigmas=sigmas))
 model = dict(_base_.pose_model, bbox_head=head, data_preprocessor=dict(batch_augments=[]))
 train_pipeline = [*_base_.pre_transform, dict(type='Letterbox'), dict(type='PackPoseInputs')]
+train_pipeline_stage2 = train_pipeline
 train_dataloader = dict(dataset=dict(image_cache='ram', pipeline=train_pipeline))
-default_hooks = dict(_base_.pose_hooks, mode_switch=dict(new_train_pipeline=train_pipeline))
+default_hooks = _base_.pose_hooks
 visualizer = dict(type='YOLOXPoseVisualizer')

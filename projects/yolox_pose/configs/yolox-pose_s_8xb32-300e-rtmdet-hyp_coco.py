@@ -5,7 +5,9 @@ _base_ = [
     '../../../configs/_base_/schedules/adamw_300e.py',
 ]
 
-model = _base_.pose_model
-train_dataloader = dict(batch_size=32)
+train_batch_size_per_gpu = 32
+multi_scale = dict(_base_.resize, type='PoseBatchSyncRandomResize', interval=1)
+model = dict(_base_.pose_model, data_preprocessor=dict(batch_augments=[multi_scale]))
+train_dataloader = dict(batch_size=train_batch_size_per_gpu)
 default_hooks = _base_.pose_hooks
 visualizer = dict(type='YOLOXPoseVisualizer')

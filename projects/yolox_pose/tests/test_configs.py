@@ -112,7 +112,8 @@ def test_the_recipe_is_the_published_one(name):
     for pipeline in (train.pipeline, mosaic.pre_transform, cfg.train_pipeline_stage2):
         (loading,) = (step for step in pipeline if 'Annotations' in step['type'] and 'Load' in step['type'])
         assert loading == dict(type='LoadPoseAnnotations', ignore_crowd=True)
-    stage2 = cfg.default_hooks.mode_switch.new_train_pipeline
+    assert 'new_train_pipeline' not in cfg.default_hooks.mode_switch  # so it takes the variable
+    stage2 = cfg.train_pipeline_stage2
     assert not {'Mosaic', 'RandomAffine', 'YOLOXMixUp'} & set(steps(stage2))
     assert steps(stage2)[-1] == steps(train.pipeline)[-1] == steps(val.pipeline)[-1] == 'PackPoseInputs'
     (resize,) = cfg.model.data_preprocessor.batch_augments
@@ -152,7 +153,7 @@ def test_evaluation_by_mmpose():
     metric = dict(type='mmpose.CocoMetric', ann_file=ann_file, score_mode='bbox')
     assert cfg.val_evaluator == cfg.test_evaluator == metric
     assert cfg.default_hooks.checkpoint.save_best == 'coco/AP'
-    assert steps(cfg.default_hooks.mode_switch.new_train_pipeline)[-1] == 'PackPoseInputs'
+    assert steps(cfg.train_pipeline_stage2)[-1] == 'PackPoseInputs'
 
 
 @pytest.mark.parametrize('name', COCO)

@@ -53,17 +53,5 @@ test_dataloader = val_dataloader
 val_evaluator = dict(type='YOLOXPoseCocoMetric', ann_file=f'{_base_.data_root}/{val_ann_file}')
 test_evaluator = val_evaluator
 
-pose_head = dict(
-    type='YOLOXPoseHead',
-    skeleton=skeleton,
-    head_module=dict(type='YOLOXPoseHeadModule', num_classes=1),
-    loss_pose=dict(type='OksLoss', form='diagonal', loss_weight=30.0),
-)
-multi_scale = dict(type='PoseBatchSyncRandomResize', ratio_range=(0.75, 1.25), interval=1)
-multi_scale_416 = dict(multi_scale, ratio_range=(10 / 13, 20 / 13))  # 320 to 640
-pose_model = dict(
-    data_preprocessor=dict(batch_augments=[multi_scale]),
-    bbox_head=pose_head,
-    train_cfg=dict(assigner=dict(type='PoseSimOTAAssigner', oks_weight=3.0)),
-    test_cfg=dict(score_thr=0.01),
-)
+pose_head = dict(skeleton=skeleton, head_module=dict(num_classes=1))
+pose_model = dict(bbox_head=pose_head)

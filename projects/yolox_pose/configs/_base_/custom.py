@@ -35,17 +35,6 @@ test_dataloader = val_dataloader
 val_evaluator = dict(type='YOLOXPoseCocoMetric')
 test_evaluator = val_evaluator
 
-pose_head = dict(
-    type='YOLOXPoseHead',
-    skeleton=skeleton,
-    head_module=dict(type='YOLOXPoseHeadModule', num_classes=num_classes),
-    loss_pose=dict(type='OksLoss', form='diagonal', loss_weight=30.0),
-)
-pose_model = dict(
-    data_preprocessor=dict(
-        batch_augments=[dict(type='PoseBatchSyncRandomResize', ratio_range=(0.75, 1.25), interval=10)]
-    ),
-    bbox_head=pose_head,
-    train_cfg=dict(assigner=dict(type='PoseSimOTAAssigner', oks_weight=3.0)),
-    test_cfg=dict(score_thr=0.01),
-)
+pose_head = dict(skeleton=skeleton, head_module=dict(num_classes=num_classes))
+multi_scale = dict(type='PoseBatchSyncRandomResize', ratio_range=(0.75, 1.25), interval=10)
+pose_model = dict(bbox_head=pose_head, data_preprocessor=dict(batch_augments=[multi_scale]))

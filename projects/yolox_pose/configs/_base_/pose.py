@@ -1,4 +1,5 @@
-# What all YOLOX-Pose configs share: pipelines, on which sizes are the data set's `img_scale`, and hooks.
+# What all YOLOX-Pose configs share: the model's part beside the detector's, and pipelines; sizes in those are
+# the data set's `img_scale`.
 custom_imports = dict(imports=['mmyolox.projects.yolox_pose'])
 
 scaling_ratio_range = (0.75, 1.0)  # people are not made smaller than that
@@ -21,7 +22,7 @@ train_pipeline = [*pre_transform, mosaic, affine, mixup, *post_transform]
 train_pipeline_tiny = [*pre_transform, mosaic, affine, *post_transform]
 train_pipeline_nano = [*pre_transform, half_mosaic, affine, *post_transform]
 
-# Of the last epochs: nothing is mixed any more.
+# Of the last epochs, in which nothing is mixed: YOLOXModeSwitchHook takes it by this name.
 train_pipeline_stage2 = [*pre_transform, dict(type='Letterbox'), *post_transform]
 
 test_pipeline = [
@@ -45,7 +46,14 @@ tta_pipeline = [
 ]
 tta_model = dict(type='YOLOXTTAModel', tta_cfg=dict(max_per_img=300, nms=dict(iou_threshold=0.65)))
 
-pose_hooks = dict(
-    checkpoint=dict(save_best='coco/keypoints_mAP'),
-    mode_switch=dict(new_train_pipeline=train_pipeline_stage2),
+pose_head = dict(
+    type='YOLOXPoseHead',
+    head_module=dict(type='YOLOXPoseHeadModule'),
+    loss_pose=dict(type='OksLoss', form='diagonal', loss_weight=30.0),
 )
+pose_model = dict(
+    bbox_head=pose_head,
+    train_cfg=dict(assigner=dict(type='PoseSimOTAAssigner', oks_weight=3.0)),
+    test_cfg=dict(score_thr=0.01),
+)
+pose_hooks = dict(checkpoint=dict(save_best='coco/keypoints_mAP'))

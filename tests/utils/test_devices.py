@@ -1,5 +1,8 @@
-"""mmyolox/utils/precision.py: which formats a device has."""
+"""Which formats a device has, and what its compiler needs."""
 
+import shutil
+import sys
+import sysconfig
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -7,8 +10,8 @@ import pytest
 import torch
 
 from mmyolox.errors import UserError
-from mmyolox.utils import precision
-from mmyolox.utils.precision import choose_dtype, has_bfloat16
+from mmyolox.utils import devices
+from mmyolox.utils.devices import choose_dtype, has_bfloat16, require_compiler
 
 CPU = torch.device('cpu')
 # What Linux writes about processors, shortened.
@@ -25,7 +28,7 @@ def pretend_cpu(monkeypatch, tmp_path: Path, text: str | None) -> None:
     path = tmp_path / 'cpuinfo'
     if text is not None:
         path.write_text(text)
-    monkeypatch.setattr(precision, '_CPU_INFO', path)
+    monkeypatch.setattr(devices, '_CPU_INFO', path)
 
 
 @pytest.mark.parametrize('name', CPUS)
@@ -79,3 +82,55 @@ def test_accelerators_that_do_not_tell_emulation_apart(supported, monkeypatch):
 def test_accelerators_that_are_silent(monkeypatch):
     monkeypatch.setattr(torch, 'get_device_module', lambda device: SimpleNamespace())
     assert has_bfloat16(torch.device('xla'))
+
+
+# --- the compiler -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def system(monkeypatch, tmp_path):
+    """A system with Python's headers and these commands."""
+
+    def set_up(*commands, headers=True):
+        (tmp_path / 'Python.h').touch() if headers else None
+        monkeypatch.setattr(shutil, 'which', lambda name: name if name in commands else None)
+        monkeypatch.setattr(sysconfig, 'get_path', lambda name: str(tmp_path))
+        monkeypatch.setattr(sys, 'platform', 'linux')
+        for variable in ('CC', 'CXX'):
+            monkeypatch.delenv(variable, raising=False)
+
+    return set_up
+
+
+@pytest.mark.parametrize(
+    ('device', 'commands'),
+    [('cpu', ['g++']), ('cuda', ['gcc']), ('npu', ['clang']), ('xpu', ['gcc', 'clang'])],
+)
+def test_a_compiler_is_there(system, device, commands):
+    system(*commands)
+    require_compiler(device)
+
+
+@pytest.mark.parametrize(
+    ('device', 'commands', 'message'),
+    [('cpu', ['gcc'], r'C\+\+ compiler .* no g\+\+'), ('cuda', ['g++'], 'C compiler .* no gcc or clang')],
+)
+def test_no_compiler_for_the_device(system, device, commands, message):
+    system(*commands)
+    with pytest.raises(UserError, match=message):
+        require_compiler(device)
+
+
+def test_the_compiler_that_the_user_names(system, monkeypatch):
+    system('g++', '/opt/my-g++')
+    monkeypatch.setenv('CXX', '/opt/my-g++ -v')
+    require_compiler('cpu')
+    monkeypatch.setenv('CXX', '/gone/g++')
+    with pytest.raises(UserError, match=r'no /gone/g\+\+'):
+        require_compiler('cpu')
+
+
+def test_no_headers(system):
+    system('g++', headers=False)
+    with pytest.raises(UserError, match=r'Python\.h'):
+        require_compiler('cpu')

@@ -1,5 +1,10 @@
-"""Number formats for inference: what a device is good at."""
+"""What a device is good at: number formats, and the compiler."""
 
+import os
+import shlex
+import shutil
+import sys
+import sysconfig
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +24,7 @@ def choose_dtype(name: str, device: torch.device) -> torch.dtype:
     Args:
         name: ``float32``, ``bfloat16`` or ``float16``; or ``auto``: bfloat16 where the device computes in it,
             else float16 on an accelerator, else float32.
-        device: where to compute.
+        device: Where to compute.
 
     Raises:
         UserError: An unknown name, or a format that this device has not. PyTorch would emulate bfloat16 and
@@ -48,3 +53,36 @@ def has_bfloat16(device: torch.device) -> bool:
         return bool(supports(including_emulation=False))
     except TypeError:  # not every accelerator's function tells these apart
         return bool(supports())
+
+
+def require_compiler(device: str) -> None:
+    """Checks what PyTorch's compiler "inductor" would find missing minutes later, with a long traceback.
+
+    Its code for CPUs is C++. For accelerators, its kernels need no compiler, but Triton compiles a launcher
+    in C. Both include Python's headers.
+
+    Args:
+        device: The type of the device that the network runs on.
+
+    Raises:
+        UserError: There is no such compiler, or no headers.
+    """
+    if device == 'cpu':
+        language, variable = 'C++', 'CXX'
+        defaults = {'darwin': ['clang++'], 'win32': ['cl']}.get(sys.platform, ['g++'])
+    else:
+        language, variable, defaults = 'C', 'CC', ['gcc', 'clang', 'cl']
+    given = os.environ.get(variable)
+    commands = [shlex.split(given)[0]] if given else defaults
+    remedy = 'or train without model.compile_network'
+    if not any(map(shutil.which, commands)):
+        raise UserError(
+            f'model.compile_network: torch.compile needs a {language} compiler on this device, and there is '
+            f'no {" or ".join(commands)}; install one, name it in the variable {variable}, {remedy}'
+        )
+    headers = Path(sysconfig.get_path('include'), 'Python.h')
+    if not headers.is_file():
+        raise UserError(
+            f'model.compile_network: torch.compile needs the headers of Python, and there is no {headers}; '
+            f'install them (python3-dev on Debian), {remedy}'
+        )

@@ -1,11 +1,15 @@
-"""Work done by threads ahead of whoever needs it."""
+"""Work over many items: ahead in threads, and with a progress bar."""
 
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import starmap
 from typing import TypeVar
 
+from mmengine.utils import track_iter_progress
+
+Item = TypeVar('Item')
 Result = TypeVar('Result')
 
 
@@ -31,3 +35,17 @@ def map_ahead(
                 yield pending.popleft().result()
         while pending:
             yield pending.popleft().result()
+
+
+def with_progress(items: Iterable[Item], expected: int) -> Iterator[Item]:
+    """Passes items on with MMEngine's progress bar on stderr; an error that ends it gets a line of its own.
+
+    Args:
+        items: What takes its time to come.
+        expected: How many; 0 if nobody knows.
+    """
+    try:
+        yield from track_iter_progress((items, expected), file=sys.stderr)
+    except Exception:
+        print(file=sys.stderr)
+        raise

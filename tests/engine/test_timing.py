@@ -1,5 +1,7 @@
-"""The warning of a training that waits for data."""
+"""The warning of a training that waits for data, and the time to the first iteration."""
 
+import os
+import re
 from types import SimpleNamespace
 
 import pytest
@@ -8,8 +10,36 @@ from mmengine.hooks import IterTimerHook
 from mmengine.logging import MessageHub
 from mmengine.runner import get_priority
 
-from mmyolox.engine import DataTimeHook
-from mmyolox.engine.hooks import data_time
+from mmyolox.engine import DataTimeHook, StartUpTimeHook
+from mmyolox.engine.hooks import timing
+from mmyolox.engine.hooks.timing import DeviceMark
+
+
+def test_the_cpu_has_always_come_so_far():
+    mark = DeviceMark(torch.device('cpu'))
+    mark.wait()
+    assert mark.is_reached()
+
+
+def test_one_line_with_the_parts(monkeypatch):
+    times = iter([13.0, 14.5, 14.75, 16.0, 19.0])
+    monkeypatch.setattr(timing, 'STARTED', 10.0)
+    monkeypatch.setattr(timing, 'time', SimpleNamespace(monotonic=lambda: next(times)))
+    lines = []
+    runner = SimpleNamespace(logger=SimpleNamespace(info=lines.append))
+    hook = StartUpTimeHook()
+    hook.before_run(runner)
+    hook.before_train(runner)
+    for idx in range(3):
+        hook.before_train_iter(runner, idx)
+        hook.after_train_iter(runner, idx, None, dict(loss=torch.zeros(())))
+    parts = 'imports, config and model 3.0, data sets 1.5, weights 0.2, first batch 1.2, first step 3.0'
+    assert lines == [f'first iteration after 9.0 s ({parts})']
+
+
+def test_the_start_is_before_now():
+    hook = StartUpTimeHook()
+    assert re.match(r'\d', str(hook._parts['imports, config and model']))
 
 
 class Training:
@@ -20,7 +50,7 @@ class Training:
         self.warnings = []
         self.runner = SimpleNamespace(
             epoch=0,
-            message_hub=MessageHub.get_instance('test_data_time'),
+            message_hub=MessageHub.get_instance('test_timing'),
             logger=SimpleNamespace(warning=self.warnings.append),
             train_dataloader=SimpleNamespace(num_workers=num_workers),
         )
@@ -43,7 +73,7 @@ def test_warns_above_a_fifth_of_the_time(data, warnings):
 
 
 def test_the_warning_says_how_much_and_what_helps(monkeypatch):
-    monkeypatch.setattr(data_time, '_usable_cores', lambda: 16)
+    monkeypatch.setattr(os, 'sched_getaffinity', lambda _: range(16), raising=False)
     training = Training()
     training.epoch(20, 1.0, 1.0)
     (text,) = training.warnings
@@ -57,8 +87,8 @@ def test_the_warning_says_how_much_and_what_helps(monkeypatch):
     [(4, 1, 'train_num_workers=8'), (8, 1, 'more CPU cores (8 workers share 8'), (4, 2, 'more CPU cores (4')],
 )
 def test_more_workers_are_advised_while_there_are_cores(monkeypatch, workers, processes, advice):
-    monkeypatch.setattr(data_time, '_usable_cores', lambda: 8)
-    monkeypatch.setattr(data_time, 'processes_on_machine', lambda: processes)
+    monkeypatch.setattr(os, 'sched_getaffinity', lambda _: range(8), raising=False)
+    monkeypatch.setattr(timing, 'processes_on_machine', lambda: processes)
     training = Training(workers)
     training.epoch(20, 1.0)
     assert advice in training.warnings[0]
@@ -88,7 +118,7 @@ def test_one_slow_batch_in_a_window_does_not_count():
 
 
 def test_loading_behind_a_busy_device_does_not_count(monkeypatch):
-    monkeypatch.setattr(data_time, 'DeviceMark', lambda device: SimpleNamespace(is_reached=lambda: False))
+    monkeypatch.setattr(timing, 'DeviceMark', lambda device: SimpleNamespace(is_reached=lambda: False))
     assert Training().epoch(50, 1.0) == 0
 
 

@@ -1,0 +1,39 @@
+"""Where the switch to the second phase takes its pipeline from."""
+
+from types import SimpleNamespace
+
+import pytest
+from mmengine.config import Config
+
+from mmyolox.engine import YOLOXModeSwitchHook
+from mmyolox.errors import UserError
+
+FIRST, SECOND = ([dict(type=name)] for name in ('first', 'second'))
+
+
+def before_train(hook: YOLOXModeSwitchHook, **variables) -> YOLOXModeSwitchHook:
+    hook.before_train(SimpleNamespace(cfg=Config(variables)))
+    return hook
+
+
+@pytest.mark.parametrize(
+    ('given', 'variables', 'expected'),
+    [
+        (None, dict(train_pipeline_stage2=FIRST), FIRST),
+        (SECOND, dict(train_pipeline_stage2=FIRST), SECOND),
+        (SECOND, {}, SECOND),
+    ],
+    ids=['variable', 'own before the variable', 'own alone'],
+)
+def test_the_pipeline_is_the_hooks_own_or_the_configs(given, variables, expected):
+    hook = before_train(YOLOXModeSwitchHook(num_last_epochs=2, new_train_pipeline=given), **variables)
+    assert hook.new_train_pipeline == expected
+
+
+def test_a_missing_pipeline_is_told_before_the_training():
+    with pytest.raises(UserError, match='give the config a variable train_pipeline_stage2'):
+        before_train(YOLOXModeSwitchHook(num_last_epochs=2))
+
+
+def test_without_last_epochs_no_pipeline_is_needed():
+    assert before_train(YOLOXModeSwitchHook(num_last_epochs=0)).new_train_pipeline is None
