@@ -10,8 +10,7 @@ val_ann_file = 'annotations/person_keypoints_train2017.json'
 val_img_prefix = 'train2017/'
 img_scale = (512, 512)
 train_batch_size_per_gpu = 4
-train_num_workers = 0
-val_num_workers = 0
+train_num_workers = val_num_workers = 0
 max_epochs = 310
 num_last_epochs = 20
 val_interval = 155
