@@ -14,7 +14,7 @@ from mmyolox.config import load_config
 from mmyolox.datasets import yolox_collate
 from mmyolox.errors import UserError
 from mmyolox.registry import DATASETS, MODELS
-from mmyolox.utils import precision
+from mmyolox.utils import devices
 
 CUSTOM = Path(__file__).parents[2] / 'configs/yolox/yolox_nano_fast_1xb8-50e_custom.py'
 COCO = 'yolox_nano_fast_8xb8-300e_coco'
@@ -347,7 +347,7 @@ def test_norms_are_folded_unless_they_are_to_stay(checkpoint, data, model):
 
 
 def test_half_precision(checkpoint, data, model, monkeypatch):
-    monkeypatch.setattr(precision, 'has_bfloat16', lambda _: True)  # where it is emulated, it is only slow
+    monkeypatch.setattr(devices, 'has_bfloat16', lambda _: True)  # where it is emulated, it is only slow
     options = OPTIONS | dict(data_root=str(data))
     half = init_detector(CUSTOM, checkpoint, 'cpu', options, dtype='bfloat16')
     assert {parameter.dtype for parameter in half.parameters()} == {torch.bfloat16}
