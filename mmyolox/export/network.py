@@ -78,9 +78,10 @@ class _Predictor(nn.Module):
 
     def __init__(self, model: YOLODetector, options: ExportOptions) -> None:
         super().__init__()
-        self.network = fuse_conv_bn(copy.deepcopy(model)).cpu().float().eval().requires_grad_(False)
+        self.network = fuse_conv_bn(copy.deepcopy(model)).cpu().float().eval()
         if options.focus == 'conv' and isinstance(self.network.backbone.stem, Focus):
             self.network.backbone.stem = focus_as_convolution(self.network.backbone.stem)
+        self.network.requires_grad_(False)
         self.swaps_colours = options.colour == 'rgb'
         if self.swaps_colours and input_channels(model) != 3:
             raise UserError(f'colour rgb: the network takes {input_channels(model)} channels, not 3')
