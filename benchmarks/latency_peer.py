@@ -122,7 +122,7 @@ def _exported(path: Path, blob: np.ndarray, threads: int) -> Variant:
     info = ModelInfo.from_json(runtime.metadata)
 
     def boxes(outputs: list[np.ndarray], score_thr: float) -> Any:
-        return detections_of(outputs[0][0], replace(info, score_thr=score_thr), blob.shape[2:])
+        return detections_of(outputs[0][0], replace(info, score_thr=score_thr))
 
     return partial(runtime.run, blob), boxes
 

@@ -1,4 +1,4 @@
-"""From the rows that an exported network returns to detections, as ``YOLOXHead.postprocess`` does."""
+"""From the table that an exported network returns to detections, as ``YOLOXHead.postprocess`` does."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .info import ModelInfo
+from .letterbox import Size
 from .nms import batched_nms
 
-Rows = NDArray[np.float32]
-_BOX = 5
-"""Where class scores begin in a row: behind the box and the object's score."""
+Floats = NDArray[np.float32]
+_CLASS_COLUMN = 5
+"""Where class scores begin: behind the box and the objectness score."""
 
 
 @dataclass(frozen=True)
 class Detections:
-    """What is found in an image, the best first.
+    """The detections of an image, the best first.
 
     Attributes:
         bboxes: (n, 4) float32 xyxy in pixels of the image, clipped to it.
@@ -41,15 +42,15 @@ class Detections:
         points = None if self.points is None else self.points[index]
         return Detections(self.bboxes[index], self.scores[index], self.labels[index], points)
 
-    def in_original(self, scale: tuple[float, float], size: tuple[int, int]) -> Detections:
+    def in_original(self, scale: tuple[float, float], size: Size) -> Detections:
         """The detections in pixels of an image, whose border clips boxes, from those of the network's input.
 
         Args:
             scale: Input pixels per pixel of the image, of x and of y.
-            size: (height, width) of the image.
+            size: Of the image.
         """
         scales = np.array(scale, np.float32)
-        limits = np.array([size[1], size[0], size[1], size[0]], np.float32)
+        limits = np.array([*size, *size], np.float32)
         bboxes = np.minimum(np.maximum(self.bboxes / np.tile(scales, 2), np.float32(0)), limits)
         points = self.points
         if points is not None:
@@ -57,49 +58,51 @@ class Detections:
         return Detections(bboxes, self.scores, self.labels, points)
 
 
-def detections_of(rows: Rows, info: ModelInfo, input_size: tuple[int, int]) -> Detections:
-    """Filters, decodes and suppresses the rows of one image.
+def detections_of(table: Floats, info: ModelInfo) -> Detections:
+    """Filters, decodes and suppresses the predictions for one image.
 
-    An object's score limits those of its classes, so most priors go before their classes are looked at, and
-    only boxes that are left are decoded.
+    The objectness score limits those of the classes, so most priors go before their classes are looked at,
+    and only boxes that are left are decoded.
 
     Args:
-        rows: (N, 5 + C + 3P) float32, of the form ``raw`` or ``decoded``, see :class:`.ModelInfo`.
-        info: Thresholds, limits and the form.
-        input_size: (height, width) of the network's input.
+        table: (N, 5 + C + 3P) float32, a row a prior, of the form ``raw`` or ``decoded``, see
+            :class:`.ModelInfo`.
+        info: Thresholds, limits, the form and the size of the input.
 
     Returns:
         Detections in input pixels, not clipped. Equal scores by prior and class.
     """
-    classes = len(info.classes)
-    chosen = np.flatnonzero(rows[:, 4] > np.float32(info.score_thr))
-    confident = rows[chosen]
-    class_scores = confident[:, _BOX : _BOX + classes] * confident[:, 4:5]
-    places, labels = _labelled(class_scores, info)
-    scores = class_scores[places, labels]
-    cells = _cells(input_size, info.strides)[chosen] if info.form == 'raw' else None
-    bboxes = _corners(confident[:, :4], cells)[places]
+    keypoint_column = _CLASS_COLUMN + len(info.classes)
+    priors = np.flatnonzero(table[:, 4] > np.float32(info.score_thr))
+    confident = table[priors]
+    class_scores = confident[:, _CLASS_COLUMN:keypoint_column] * confident[:, 4:5]
+    candidates, labels = _candidates(class_scores, info)
+    scores = class_scores[candidates, labels]
+    cells = _cells(info.size, info.strides)[priors] if info.form == 'raw' else None
+    bboxes = _corners(confident[:, :4], cells)[candidates]
     keep = batched_nms(bboxes, scores, labels, info.iou_thr, info.max_per_img, info.nms_pre)
-    points = None
+    keypoints = None
     if info.points:
-        kept = places[keep]
-        points = _points(confident[kept, _BOX + classes :], None if cells is None else cells[kept])
-    return Detections(bboxes[keep], scores[keep], labels[keep], points)
+        kept = candidates[keep]
+        keypoints = confident[kept, keypoint_column:].reshape(len(kept), len(info.points), 3)
+        if cells is not None:
+            keypoints[..., :2] = keypoints[..., :2] * cells[kept, None, 2:] + cells[kept, None, :2]
+    return Detections(bboxes[keep], scores[keep], labels[keep], keypoints)
 
 
-def _labelled(class_scores: Rows, info: ModelInfo) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """The candidates among class scores (R, C), by row, then by class: rows (K,) and labels (K,)."""
+def _candidates(class_scores: Floats, info: ModelInfo) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The candidates among class scores (R, C), by prior, then by class: indices (K,) and labels (K,)."""
     if info.multi_label:
         return np.divmod(
             np.flatnonzero(class_scores > np.float32(info.score_thr)), class_scores.shape[1], dtype=np.intp
         )
     labels = class_scores.argmax(axis=1)
     best = np.take_along_axis(class_scores, labels[:, None], axis=1)[:, 0]
-    places = np.flatnonzero(best > np.float32(info.score_thr))
-    return places, labels[places]
+    candidates = np.flatnonzero(best > np.float32(info.score_thr))
+    return candidates, labels[candidates]
 
 
-def _corners(boxes: Rows, cells: Rows | None) -> Rows:
+def _corners(boxes: Floats, cells: Floats | None) -> Floats:
     """(R, 4) xyxy in input pixels of boxes (R, 4), raw at cells (R, 3) or decoded."""
     centres, sides = boxes[:, :2], boxes[:, 2:]
     if cells is not None:
@@ -110,26 +113,17 @@ def _corners(boxes: Rows, cells: Rows | None) -> Rows:
     return np.concatenate([centres - halves, centres + halves], axis=1)
 
 
-def _points(values: Rows, cells: Rows | None) -> Rows:
-    """(n, P, 3) of points (n, 3P), raw at cells (n, 3) or decoded."""
-    points = values.reshape(len(values), values.shape[1] // 3, 3)
-    if cells is None:
-        return points
-    places = points[..., :2] * cells[:, None, 2:] + cells[:, None, :2]
-    return np.concatenate([places, points[..., 2:]], axis=2)
-
-
 @lru_cache(maxsize=16)
-def _cells(input_size: tuple[int, int], strides: tuple[int, ...]) -> Rows:
+def _cells(size: Size, strides: tuple[int, ...]) -> Floats:
     """(N, 3) x and y of every cell's top left corner in input pixels, and its stride; level by level."""
     levels = []
     for stride in strides:
-        y, x = np.mgrid[: input_size[0] // stride, : input_size[1] // stride]
+        y, x = np.mgrid[: size.height // stride, : size.width // stride]
         cells = np.stack([x, y, np.ones_like(x)], axis=-1)
         levels.append(cells.reshape(-1, 3) * stride)
     return np.concatenate(levels).astype(np.float32)
 
 
-def prior_count(input_size: tuple[int, int], strides: tuple[int, ...]) -> int:
-    """How many rows a network returns for an input of (height, width) pixels."""
-    return sum((input_size[0] // stride) * (input_size[1] // stride) for stride in strides)
+def prior_count(size: Size, strides: tuple[int, ...]) -> int:
+    """How many priors a network has for an input of a size."""
+    return sum((size.height // stride) * (size.width // stride) for stride in strides)

@@ -10,6 +10,8 @@ from typing import Any
 from mmyolox.errors import UserError
 from mmyolox.version import __version__
 
+from .letterbox import Size
+
 METADATA_KEY = 'mmyolox'
 """Where the JSON text is kept: the key in an ONNX file's ``metadata_props`` and in OpenVINO's ``rt_info``."""
 
@@ -91,6 +93,11 @@ class ModelInfo:
                 f'model info: links and class_points count to {max(used)}, but there are '
                 f'{len(self.points)} points, which count from 0'
             )
+
+    @property
+    def size(self) -> Size:
+        """The size of the network's input."""
+        return Size.of_shape(self.input_size)
 
     def to_json(self) -> str:
         """The JSON text that :meth:`from_json` reads."""

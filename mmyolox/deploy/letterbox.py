@@ -44,66 +44,62 @@ class Size(NamedTuple):
         return self.height, self.width
 
 
-def fitted_size(source: tuple[int, int], target: tuple[int, int]) -> tuple[int, int]:
+def fitted_size(source: Size, target: Size) -> Size:
     """The size of an image scaled to fit into another size, aspect ratio kept.
 
     Sides are rounded down to whole pixels as in Megvii's YOLOX 0.3. At least one pixel remains.
 
     Args:
-        source: The image's (height, width) or (width, height).
-        target: What it is to fit into, in the same order.
-
-    Returns:
-        Its sides in that order.
+        source: The image's.
+        target: What it is to fit into.
     """
-    ratio = min(target[0] / source[0], target[1] / source[1])
+    ratio = min(target.width / source.width, target.height / source.height)
     # The tiny term undoes float error: 77 * (320 / 77) must not end at 319.
-    first, second = (max(1, int(side * ratio + 1e-6)) for side in source)
-    return first, second
+    return Size(*(max(1, int(side * ratio + 1e-6)) for side in source))
 
 
-def letterbox(image: Image, size: tuple[int, int], pad_value: int = 114) -> Image:
+def letterbox(image: Image, size: Size, pad_value: int = 114) -> Image:
     """Scales an image to fit into a size, aspect ratio kept, at the top left of a grey canvas.
 
     Args:
         image: (h, w, channels) uint8.
-        size: (height, width) of the canvas.
+        size: Of the canvas.
         pad_value: The grey level of the canvas.
 
     Returns:
         (height, width, channels) uint8, a new array.
     """
-    height, width = fitted_size((image.shape[0], image.shape[1]), size)
-    canvas = np.full((*size, image.shape[2]), pad_value, np.uint8)
-    canvas[:height, :width] = resize(image, (height, width))
+    fitted = fitted_size(Size.of_shape(image.shape), size)
+    canvas = np.full((*size.shape_hw, image.shape[2]), pad_value, np.uint8)
+    canvas[: fitted.height, : fitted.width] = resize(image, fitted)
     return canvas
 
 
-def resize(image: Image, size: tuple[int, int]) -> Image:
+def resize(image: Image, size: Size) -> Image:
     """``cv2.resize`` of an image with ``INTER_LINEAR``, bit for bit.
 
     Args:
         image: (h, w, channels) uint8.
-        size: (height, width) of the result.
+        size: Of the result.
 
     Returns:
         (height, width, channels) uint8; the image itself if it has that size.
     """
-    if image.shape[:2] == size:
+    if image.shape[:2] == size.shape_hw:
         return image
     old_height, old_width, channels = image.shape
-    columns, column_weights = _neighbours(old_width, size[1], channels)
-    rows, row_weights = _neighbours(old_height, size[0])
+    columns, column_weights = _neighbours(old_width, size.width, channels)
+    rows, row_weights = _neighbours(old_height, size.height)
     flat = image.reshape(old_height, old_width * channels)
-    resized = np.empty((size[0], size[1] * channels), np.uint8)
-    for start in range(0, size[0], _BLOCK_ROWS):
+    resized = np.empty((size.height, size.width * channels), np.uint8)
+    for start in range(0, size.height, _BLOCK_ROWS):
         block = slice(start, start + _BLOCK_ROWS)
-        needed, places = np.unique(rows[:, block], return_inverse=True)
+        needed, positions = np.unique(rows[:, block], return_inverse=True)
         source = flat[needed]
         sums = np.take(source, columns[0], axis=1) * column_weights[0]
         sums += np.take(source, columns[1], axis=1) * column_weights[1]
         sums >>= 4
-        upper, lower = sums[places.reshape(2, -1)]
+        upper, lower = sums[positions.reshape(2, -1)]
         upper *= row_weights[0, block, None]
         lower *= row_weights[1, block, None]
         upper >>= 16
@@ -112,7 +108,7 @@ def resize(image: Image, size: tuple[int, int]) -> Image:
         upper += 2
         upper >>= 2
         resized[block] = upper
-    return resized.reshape(*size, channels)
+    return resized.reshape(*size.shape_hw, channels)
 
 
 @lru_cache(maxsize=64)

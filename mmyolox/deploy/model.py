@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from .decode import Detections, detections_of, prior_count
 from .info import DeployError, ModelInfo
-from .letterbox import Image, fitted_size, letterbox
-from .runtimes import Array, Runtime, open_runtime
+from .letterbox import Image, Size, fitted_size, letterbox
+from .runtimes import Array, Runtime, open_runtime, read_sidecar
 
 _END2END = ('num', 'bboxes', 'scores', 'labels')
 
@@ -24,15 +24,15 @@ class ExportedModel:
     Whether the graph letterboxes and whether it decodes and suppresses makes no difference to what comes out.
 
     Args:
-        path: An ``.onnx`` file or OpenVINO's ``.xml``.
+        path: A file of one of the formats of :data:`.formats.FORMATS`; its suffix says which.
         threads: How many compute one call; None for the runtime's own choice.
         info: What the outputs mean, for a file that does not say so itself, as of another exporter. By
             default the file's own, else that of the file ``NAME.json`` beside it.
         score_thr: Instead of the info's. Of a graph that suppresses, only a higher one.
-        input_size: (height, width) to which images are letterboxed, for a graph that takes any size, instead
-            of the info's; multiples of the largest stride.
+        input_size: (height, width), as in :class:`.ModelInfo`, to which images are letterboxed, for a graph
+            that takes any size, instead of the info's; multiples of the largest stride.
         batch_size: Of a graph that takes any batch, how many images at a time.
-        runtime: What runs the file, if it is none that this package opens.
+        runtime: What runs the file, if its format is not in that table.
 
     Attributes:
         info: As used: with ``score_thr`` and ``input_size``.
@@ -79,10 +79,7 @@ class ExportedModel:
         given = _listed(images)
         for image in given:
             self._check_image(image)
-        found: list[Detections] = []
-        for batch in self._batches(given):
-            found += self._detect(batch)
-        return found
+        return [detections for batch in self._batches(given) for detections in self._detect(batch)]
 
     def _check_image(self, image: object) -> None:
         if not isinstance(image, np.ndarray):
@@ -117,43 +114,47 @@ class ExportedModel:
                 start = stop
 
     def _detect(self, images: Sequence[Image]) -> list[Detections]:
-        batch = self._batch(images)
-        outputs = self.runtime.run(batch)
+        outputs = self.runtime.run(self._batch(images))
         if self.info.form == 'end2end':
             found = self._of_graph(outputs, len(images))
+            if self.info.preprocessing:
+                return found
         else:
-            found = [self._of_rows(rows) for rows in self._rows(outputs)[: len(images)]]
-        return [self._in_original(*pair) for pair in zip(found, images, strict=True)]
+            found = [detections_of(table, self.info) for table in self._tables(outputs)[: len(images)]]
+        sizes = [Size.of_shape(image.shape) for image in images]
+        fitted = [fitted_size(size, self.info.size) for size in sizes]
+        return [
+            detections.in_original((new.width / size.width, new.height / size.height), size)
+            for detections, size, new in zip(found, sizes, fitted, strict=True)
+        ]
 
     def _batch(self, images: Sequence[Image]) -> Array:
         """The input for some images; what is missing to a fixed batch is black."""
         count = self.batch_size if self._fixed_batch else len(images)
-        is_inside, size = self.info.preprocessing, self.info.input_size
-        shape = images[0].shape if is_inside else (self.channels, *size)
+        is_inside = self.info.preprocessing
+        shape = images[0].shape if is_inside else (self.channels, *self.info.input_size)
         batch = np.zeros((count, *shape), self.runtime.input_dtype)
         for slot, image in zip(batch, images, strict=False):
             ordered = image[..., ::-1] if self.info.colour == 'rgb' else image
-            slot[:] = (
-                ordered if is_inside else letterbox(ordered, size, self.info.pad_value).transpose(2, 0, 1)
-            )
+            if is_inside:
+                slot[:] = ordered
+            else:
+                slot[:] = letterbox(ordered, self.info.size, self.info.pad_value).transpose(2, 0, 1)
         return batch
 
-    def _rows(self, outputs: list[Array]) -> NDArray[np.float32]:
-        """The rows (B, N, 5 + C + 3P) among the outputs."""
+    def _tables(self, outputs: list[Array]) -> NDArray[np.float32]:
+        """The tables of all priors (B, N, 5 + C + 3P) among the outputs."""
         columns = 5 + len(self.info.classes) + 3 * len(self.info.points)
-        priors = prior_count(self.info.input_size, self.info.strides)
-        rows = outputs[0]
-        if len(outputs) != 1 or rows.ndim != 3 or rows.shape[1:] != (priors, columns):
+        priors = prior_count(self.info.size, self.info.strides)
+        tables = outputs[0]
+        if len(outputs) != 1 or tables.ndim != 3 or tables.shape[1:] != (priors, columns):
             shapes = ', '.join(str(output.shape) for output in outputs)
             raise DeployError(
                 f'{self.path}: outputs of shape {shapes}; a model of form {self.info.form} with '
                 f'{len(self.info.classes)} classes and {len(self.info.points)} points at '
                 f'{self.info.input_size} has (B, {priors}, {columns})'
             )
-        return rows.astype(np.float32, copy=False)
-
-    def _of_rows(self, rows: NDArray[np.float32]) -> Detections:
-        return detections_of(rows, self.info, self.info.input_size)
+        return tables.astype(np.float32, copy=False)
 
     def _of_graph(self, outputs: list[Array], count: int) -> list[Detections]:
         """The detections that the graph itself found in its first images, above the threshold."""
@@ -176,14 +177,6 @@ class ExportedModel:
             )
             found.append(detections.select(detections.scores > np.float32(self.info.score_thr)))
         return found
-
-    def _in_original(self, found: Detections, image: Image) -> Detections:
-        """Detections of the graph in pixels of the image."""
-        height, width = image.shape[:2]
-        if self.info.preprocessing and self.info.form == 'end2end':
-            return found
-        new_height, new_width = fitted_size((height, width), self.info.input_size)
-        return found.in_original((new_width / width, new_height / height), (height, width))
 
 
 def _listed(images: object) -> list[Any]:
@@ -224,10 +217,10 @@ def read_info(path: Path, runtime: Runtime) -> ModelInfo:
     Raises:
         DeployError: Neither says anything, or what they say is wrong.
     """
-    sidecar = path.with_suffix('.json')
-    text: str | bytes | None = runtime.metadata
-    if text is None and sidecar.is_file():
-        path, text = sidecar, sidecar.read_bytes()
+    sidecar, text = path.with_suffix('.json'), runtime.metadata
+    if text is None:
+        text = read_sidecar(path)
+        path = path if text is None else sidecar
     if text is None:
         raise DeployError(
             f'{path}: it does not say what its outputs mean (another exporter wrote it): pass '

@@ -22,15 +22,15 @@ def describe(model: YOLODetector, options: ExportOptions) -> ModelInfo:
     """
     head, size = model.bbox_head, options.size
     stride = max(head.head_module.featmap_strides)
-    if min(size) < stride or size[0] % stride or size[1] % stride:
+    if min(size) < stride or any(side % stride for side in size):
         raise UserError(
-            f'size {size[0]}x{size[1]} (height x width): both must be multiples of the largest stride, '
-            f'{stride}, and not 0'
+            f'size {size.height}x{size.width} (height x width): both must be multiples of the largest '
+            f'stride, {stride}, and not 0'
         )
     thresholds = ('score_thr', 'iou_thr', 'max_per_img', 'nms_pre')
     chosen = {name: getattr(options, name) for name in thresholds if getattr(options, name) is not None}
     info = ModelInfo(
-        input_size=size,
+        input_size=size.shape_hw,
         form=options.form,
         colour=options.colour,
         preprocessing=options.preprocess,

@@ -35,7 +35,7 @@ def graph_input(image: Image, info: ModelInfo) -> NDArray[Any]:
         image = image[..., ::-1]
     if info.preprocessing:
         return np.ascontiguousarray(image[None])
-    boxed = letterbox(image, info.input_size, info.pad_value)
+    boxed = letterbox(image, info.size, info.pad_value)
     return np.ascontiguousarray(boxed.transpose(2, 0, 1)[None], np.float32)
 
 

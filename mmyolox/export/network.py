@@ -86,7 +86,7 @@ class _Predictor(nn.Module):
         if self.swaps_colours and input_channels(model) != 3:
             raise UserError(f'colour rgb: the network takes {input_channels(model)} channels, not 3')
         strides = self.network.bbox_head.head_module.featmap_strides
-        height, width = options.size
+        height, width = options.size.shape_hw
         shapes = [(height // stride, width // stride) for stride in strides]
         priors = None if options.dynamic_size else grid_priors(shapes, strides, torch.device('cpu'))
         self.priors: Tensor | None

@@ -113,14 +113,13 @@ def _network_graph(model: YOLODetector, info: ModelInfo, options: ExportOptions)
     else:
         network, outputs = ExportNetwork(model, options), ['output']
     images = 'letterboxed' if options.preprocess else 'images'
-    height, width = options.size
     with TemporaryDirectory() as folder, warnings.catch_warnings():
         # The exporter says that there is a newer one, and tracing that sizes are taken as they are.
         warnings.simplefilter('ignore')
         file = str(Path(folder, 'network.onnx'))
         torch.onnx.export(
             network,
-            (torch.zeros(options.batch, input_channels(model), height, width),),
+            (torch.zeros(options.batch, input_channels(model), *options.size.shape_hw),),
             file,
             dynamo=False,
             opset_version=options.opset,

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from mmyolox.deploy.formats import FOCUSES, PRECISIONS
 from mmyolox.deploy.info import COLOURS, FORMS
+from mmyolox.deploy.letterbox import Size
 from mmyolox.errors import UserError
 from mmyolox.utils.files import list_images
 
@@ -46,8 +47,7 @@ class ExportOptions:
     """What an exported network is to look like.
 
     Attributes:
-        size: (h, w) in pixels of the network's input; with ``dynamic_size`` what is traced and
-            verified with.
+        size: Of the network's input; with ``dynamic_size`` what is traced and verified with.
         form: ``raw``: a row a prior with the box as the network gives it. ``decoded``: with the box in pixels
             of the input. ``end2end``: detections, after non-maximum suppression.
         batch: Images a run; with ``dynamic_batch`` only what is traced and verified with.
@@ -69,7 +69,7 @@ class ExportOptions:
         UserError: A value, or a combination of values, that there is not.
     """
 
-    size: tuple[int, int]
+    size: Size
     form: str = 'decoded'
     batch: int = 1
     dynamic_batch: bool = False

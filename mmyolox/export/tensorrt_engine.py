@@ -65,7 +65,7 @@ def _build(graph: bytes, options: ExportOptions, stride: int) -> bytes:
 
 def shape_range(shape: tuple[int, ...], options: ExportOptions, stride: int) -> Range:
     """The shapes that an engine takes for an input of a shape in which -1 stands for any length."""
-    height, width = options.size
+    height, width = options.size.shape_hw
     batch = (1, options.batch, max(options.batch, MOST_IMAGES))
     sides = [(stride, side, MOST_TIMES * side) for side in (height, width)]
     if options.preprocess:

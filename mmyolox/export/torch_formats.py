@@ -29,8 +29,8 @@ def write_torchscript(model: YOLODetector, dst: Path, options: ExportOptions) ->
     The :class:`~mmyolox.deploy.ModelInfo` is its extra file ``mmyolox``; the shape of the input is the extra
     file ``mmyolox_input_shape``, a JSON list with null for an axis of any length.
     """
-    size = (None, None) if options.dynamic_size else options.size
-    shape = (None if options.dynamic_batch else options.batch, input_channels(model), *size)
+    shape_hw = (None, None) if options.dynamic_size else options.size.shape_hw
+    shape = (None if options.dynamic_batch else options.batch, input_channels(model), *shape_hw)
     extra = {METADATA_KEY: describe(model, options).to_json(), INPUT_SHAPE_KEY: json.dumps(shape)}
     with atomic_write(dst) as part:
         trace(model, options).save(str(part), _extra_files=extra)
@@ -61,7 +61,7 @@ def write_torch_export(model: YOLODetector, dst: Path, options: ExportOptions) -
 
 def example(model: YOLODetector, options: ExportOptions) -> Tensor:
     """Images to trace a network with: grey ones."""
-    return torch.full((options.batch, input_channels(model), *options.size), 114.0)
+    return torch.full((options.batch, input_channels(model), *options.size.shape_hw), 114.0)
 
 
 def trace(model: YOLODetector, options: ExportOptions) -> torch.jit.ScriptModule:

@@ -16,7 +16,7 @@ SMALL = ModelInfo(('cat', 'dog'), (64, 96), score_thr=0.3)
 def rows_of(info: ModelInfo, *found: tuple[float, ...]) -> np.ndarray:
     """Rows (N, 5 + C + 3P) in which nothing is found but what is given, one a row."""
     columns = 5 + len(info.classes) + 3 * len(info.points)
-    rows = np.zeros((prior_count(info.input_size, info.strides), columns), np.float32)
+    rows = np.zeros((prior_count(info.size, info.strides), columns), np.float32)
     for index, row in enumerate(found):
         rows[index, : len(row)] = row
     return rows

@@ -9,6 +9,7 @@ from torch import nn
 
 from mmyolox.deploy import Detections, ModelInfo
 from mmyolox.deploy.decode import detections_of, prior_count
+from mmyolox.deploy.letterbox import Size
 from mmyolox.models import HeadOutputs, YOLOXHead
 from mmyolox.models.boxes import grid_priors
 from mmyolox.models.levels import flatten_levels
@@ -88,7 +89,7 @@ def test_detections_are_those_of_the_head(form, size, classes, changes) -> None:
         outputs = random_outputs(size, classes, seed)
         scale, original = (0.37, 0.41), (int(size[0] / 0.5), int(size[1] / 0.6))
         expected = by_head(outputs, info, dict(matrix=np.diag([*scale, 1.0]), ori_shape=original))
-        found = detections_of(as_rows(outputs, size, form), info, size).in_original(scale, original)
+        found = detections_of(as_rows(outputs, size, form), info).in_original(scale, Size.of_shape(original))
         assert len(found) == len(expected) == len(found.bboxes)
         # The last bit of torch's sigmoid depends on where in memory a number lies.
         np.testing.assert_allclose(found.scores, expected.scores, rtol=3e-7)
@@ -103,14 +104,14 @@ def test_detections_are_those_of_the_head(form, size, classes, changes) -> None:
 
 
 def test_equal_scores_come_by_prior_and_class() -> None:
-    rows = np.zeros((prior_count((64, 64), STRIDES), 8), np.float32)
+    rows = np.zeros((prior_count(Size(64, 64), STRIDES), 8), np.float32)
     rows[:, :4] = np.random.default_rng(0).uniform(0, 60, (len(rows), 4))
     rows[:, 4], rows[:, 5:] = 1, 0.5
-    found = detections_of(rows, an_info(3, (64, 64), iou_thr=1.0, nms_pre=8), (64, 64))
+    found = detections_of(rows, an_info(3, (64, 64), iou_thr=1.0, nms_pre=8))
     assert found.labels.tolist() == [0, 1, 2, 0, 1, 2, 0, 1]
     centres = found.bboxes[:, :2] + (found.bboxes[:, 2:] - found.bboxes[:, :2]) / 2
     np.testing.assert_allclose(centres, rows[[0, 0, 0, 1, 1, 1, 2, 2], :2], atol=1e-4)
-    single = detections_of(rows, an_info(3, (64, 64), iou_thr=1.0, multi_label=False), (64, 64))
+    single = detections_of(rows, an_info(3, (64, 64), iou_thr=1.0, multi_label=False))
     assert not single.labels.any()
 
 
@@ -119,9 +120,9 @@ def test_equal_scores_come_by_prior_and_class() -> None:
 def test_points_are_those_of_the_kept_rows(form: str) -> None:
     size, names = (64, 96), ('nose', 'left_eye')
     rng = np.random.default_rng(0)
-    rows = rng.uniform(0, 1, (prior_count(size, STRIDES), 5 + 1 + 6)).astype(np.float32)
+    rows = rng.uniform(0, 1, (prior_count(Size.of_shape(size), STRIDES), 5 + 1 + 6)).astype(np.float32)
     info = an_info(1, size, form=form, points=names, iou_thr=0.5, score_thr=0.3)
-    found = detections_of(rows, info, size)
+    found = detections_of(rows, info)
     assert 5 < len(found) < len(rows)
     sizes = [(size[0] // stride, size[1] // stride) for stride in STRIDES]
     cells = grid_priors(sizes, STRIDES, torch.device('cpu')).numpy()
@@ -131,21 +132,21 @@ def test_points_are_those_of_the_kept_rows(form: str) -> None:
         if form == 'raw':
             expected[:, :2] = expected[:, :2] * cells[prior, 2] + cells[prior, :2]
         np.testing.assert_array_equal(points, expected)
-    mapped = found.in_original((0.5, 0.25), (10, 10))
+    mapped = found.in_original((0.5, 0.25), Size(10, 10))
     np.testing.assert_array_equal(mapped.points[..., 0], found.points[..., 0] / 0.5)
     np.testing.assert_array_equal(mapped.points[..., 1], found.points[..., 1] / 0.25)
     np.testing.assert_array_equal(mapped.points[..., 2], found.points[..., 2])
 
 
 def test_rows_are_left_alone_and_nothing_is_found_in_nothing() -> None:
-    rows = np.zeros((prior_count((32, 32), STRIDES), 7), np.float32)
-    found = detections_of(rows, an_info(2, (32, 32), form='raw', points=()), (32, 32))
+    rows = np.zeros((prior_count(Size(32, 32), STRIDES), 7), np.float32)
+    found = detections_of(rows, an_info(2, (32, 32), form='raw', points=()))
     assert (len(found), found.bboxes.shape, found.scores.shape) == (0, (0, 4), (0,))
     with_points = an_info(1, (32, 32), points=('a', 'b'))
-    assert detections_of(np.zeros((21, 12), np.float32), with_points, (32, 32)).points.shape == (0, 2, 3)
+    assert detections_of(np.zeros((21, 12), np.float32), with_points).points.shape == (0, 2, 3)
     rows[0, 4:] = 1
     before = rows.copy()
-    detections_of(rows, an_info(2, (32, 32), form='raw'), (32, 32))
+    detections_of(rows, an_info(2, (32, 32), form='raw'))
     np.testing.assert_array_equal(rows, before)
 
 
@@ -162,15 +163,15 @@ def test_some_are_selected_with_all_their_fields() -> None:
 
 @pytest.mark.parametrize('multi_label', [True, False])
 def test_a_score_at_the_threshold_is_none(multi_label: bool) -> None:
-    rows = np.zeros((prior_count((32, 32), STRIDES), 6), np.float32)
+    rows = np.zeros((prior_count(Size(32, 32), STRIDES), 6), np.float32)
     rows[:2] = [(10, 10, 4, 4, 1, 0.25), (20, 20, 4, 4, 1, 0.2500001)]
-    found = detections_of(rows, an_info(1, (32, 32), score_thr=0.25, multi_label=multi_label), (32, 32))
+    found = detections_of(rows, an_info(1, (32, 32), score_thr=0.25, multi_label=multi_label))
     assert found.bboxes.tolist() == [[18, 18, 22, 22]]
 
 
 @pytest.mark.filterwarnings('error')
 def test_a_box_without_end_is_cut_at_the_image() -> None:
-    rows = np.zeros((prior_count((32, 32), STRIDES), 6), np.float32)
+    rows = np.zeros((prior_count(Size(32, 32), STRIDES), 6), np.float32)
     rows[0] = (0.5, 0.5, 1000, 1000, 1, 1)  # what a network makes of noise: the exponential is infinite
-    found = detections_of(rows, an_info(1, (32, 32), form='raw'), (32, 32))
-    assert found.in_original((0.5, 0.5), (40, 60)).bboxes.tolist() == [[0, 0, 60, 40]]
+    found = detections_of(rows, an_info(1, (32, 32), form='raw'))
+    assert found.in_original((0.5, 0.5), Size(60, 40)).bboxes.tolist() == [[0, 0, 60, 40]]

@@ -1,12 +1,14 @@
 """mmyolox/deploy/draw.py: where ink goes, and where not."""
 
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from mmyolox.deploy import Detections, ModelInfo
-from mmyolox.deploy.draw import class_colour, draw, ink_on, line_width, text_mask
+from mmyolox.deploy import DeployError, Detections, ModelInfo
+from mmyolox.deploy.draw import class_colour, draw, ink_on, line_width
 
 INFO = ModelInfo(('cat', 'dog'), (64, 64), points=('a', 'b', 'c'), links=((0, 1), (1, 2)))
 GREY = np.full((120, 160, 3), 77, np.uint8)
@@ -26,6 +28,12 @@ def drawn(picture: np.ndarray, colour=None) -> set[tuple[int, int]]:
     """The pixels (x, y) of a colour, or all that are not as they were."""
     mask = (picture != GREY).any(axis=2) if colour is None else (picture == colour).all(axis=2)
     return {(int(x), int(y)) for y, x in np.argwhere(mask)}
+
+
+def inked(pixels: np.ndarray, colour) -> np.ndarray:
+    """Which pixels of a text's ground are nearer to the ink than to the colour."""
+    ink, ground = (np.abs(pixels.astype(int) - shade).sum(axis=2) for shade in (ink_on(colour), colour))
+    return ink < ground
 
 
 def test_a_box_covers_its_pixels_and_the_image_is_left_alone() -> None:
@@ -60,17 +68,29 @@ def test_boxes_at_and_beyond_the_border(bbox) -> None:
 @pytest.mark.parametrize(('top', 'row'), [(40, 31), (5, 7), (-3, 2)])
 def test_the_name_is_above_the_box_or_below_its_upper_edge(top: int, row: int) -> None:
     picture = draw(GREY, found((20, top, 100, 90)), INFO)
-    assert ink_on(class_colour(0)) in {tuple(pixel) for pixel in picture[row : row + 8, 20:80].reshape(-1, 3)}
+    assert inked(picture[row : row + 8, 22:60], class_colour(0)).sum() > 10
 
 
 def test_names_and_scores_are_written_where_there_is_room() -> None:
-    picture = draw(
-        GREY, found((20, 60, 90, 90), (120, 100, 158, 118), labels=[1, 0], scores=[0.9, 0.456]), INFO
-    )
-    for text, label, right, bottom in ('dog 0.90', 1, 20 + 49, 60), ('cat 0.46', 0, 160, 100):
-        mask = text_mask(text)
-        ground = picture[bottom - mask.shape[0] : bottom, right - mask.shape[1] : right]
-        np.testing.assert_array_equal((ground == ink_on(class_colour(label))).all(axis=2), mask)
+    scores = [0.9, 0.456]
+    picture = draw(GREY, found((20, 60, 90, 90), (140, 100, 158, 118), labels=[1, 0], scores=scores), INFO)
+    for label, left, bottom in (1, 20, 60), (0, None, 100):
+        colour = class_colour(label)
+        ground = {pixel for pixel in drawn(picture, colour) if bottom - 12 <= pixel[1] < bottom}
+        columns = {x for x, _ in ground}
+        assert min(columns) == left if label else max(columns) == 159
+        ink = inked(picture[bottom - 12 : bottom, min(columns) : max(columns) + 1], colour)
+        assert 20 < ink.sum() < len(ground)
+
+
+@pytest.mark.parametrize('scores', [(0.9,), (0.1,)])
+def test_what_is_written_depends_on_the_score_and_the_name(scores) -> None:
+    pictures = [
+        draw(GREY, found((20, 60, 90, 90), labels=[0], scores=values), replace(INFO, classes=names))
+        for values, names in ((scores, ('cat', 'dog')), (scores, ('car', 'dog')), ((0.55,), ('cat', 'dog')))
+    ]
+    assert (pictures[0] != pictures[1]).any()
+    assert (pictures[0] != pictures[2]).any()
 
 
 def test_a_name_wider_than_the_image_is_cut() -> None:
@@ -78,26 +98,37 @@ def test_a_name_wider_than_the_image_is_cut() -> None:
     assert draw(GREY[:6, :20], found((0, 0, 9, 5)), info).shape == (6, 20, 3)
 
 
-def test_text_is_a_raster_of_glyphs() -> None:
-    rows = [''.join('.#'[bit] for bit in row) for row in text_mask('Ag').astype(int)]
-    assert rows == [
-        '.............',
-        '..###........',
-        '.#...#.......',
-        '.#...#..####.',
-        '.#####.#...#.',
-        '.#...#.#...#.',
-        '.#...#..####.',
-        '.#...#.....#.',
-        '........###..',
-        '.............',
+def test_names_in_other_scripts_are_written_in_a_font_that_is_given() -> None:
+    matplotlib = pytest.importorskip('matplotlib')
+    font = Path(matplotlib.get_data_path(), 'fonts/ttf/DejaVuSans.ttf')
+    pictures = [
+        draw(GREY, found((20, 60, 90, 90)), replace(INFO, classes=(name, 'dog')), font=font)
+        for name in ('кот', 'кит')
     ]
+    assert (pictures[0] != pictures[1]).any()
+    assert draw(GREY, found((20, 60, 90, 90)), replace(INFO, classes=('кот', 'dog'))).shape == GREY.shape
+    with pytest.raises(DeployError, match='font absent: there is no such TrueType font'):
+        draw(GREY, found((20, 60, 90, 90)), INFO, font='absent')
 
 
-def test_all_of_ascii_differs_and_the_rest_is_a_question_mark() -> None:
-    masks = {text_mask(chr(code)).tobytes() for code in range(32, 127)}
-    assert len(masks) == 95
-    np.testing.assert_array_equal(text_mask('é\n'), text_mask('??'))
+def test_pillow_is_named_where_it_is_absent(monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, 'PIL', None)
+    with pytest.raises(DeployError, match='drawing needs Pillow: pip install pillow'):
+        draw(GREY, found(), INFO)
+
+
+@pytest.mark.parametrize('channels', [1, 3, 4, 6])
+def test_images_of_any_channels(channels: int) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (120, 160, channels), np.uint8)
+    picture = draw(image, found((20, 40, 100, 90)), INFO)
+    assert picture.shape == (120, 160, 3)
+    assert tuple(picture[60, 20]) == class_colour(0)
+    np.testing.assert_array_equal(picture[95:], np.broadcast_to(image[95:, :, :3], (25, 160, 3)))
+
+
+def test_two_channels_are_refused() -> None:
+    with pytest.raises(DeployError, match='an image of 2 channels: 1, 3 or more'):
+        draw(GREY[..., :2], found(), INFO)
 
 
 @pytest.mark.parametrize(
@@ -132,9 +163,9 @@ def test_a_point_with_the_least_score_is_drawn() -> None:
 def test_points_beside_and_below_the_image_are_left_out() -> None:
     points = [[(150, 110, 1), (80, 130, 1), (170, 60, 1)]]
     ink = drawn(draw(GREY, found((0, 0, 9, 9), points=points), replace(INFO, links=())))
-    assert {pixel for pixel in ink if pixel[0] > 90 or pixel[1] > 90} == {
-        (150 + x, 110 + y) for x in range(-2, 3) for y in range(-2, 3) if x**2 + y**2 <= 4
-    }
+    disc = {(x - 150, y - 110) for x, y in ink if x > 90 or y > 90}
+    assert {(x, y) for x in range(-2, 3) for y in range(-2, 3) if x**2 + y**2 <= 4} <= disc
+    assert max(abs(value) for offset in disc for value in offset) == 2
 
 
 def test_points_far_outside() -> None:

@@ -20,7 +20,7 @@ def test_equals_the_transform_at_random_sizes(seed: int) -> None:
         shades = int(rng.choice([2, 256]))
         image = (rng.integers(0, shades, (height, width, channels)) * (255 // (shades - 1))).astype(np.uint8)
         size = (32 * int(rng.integers(1, 6)), 32 * int(rng.integers(1, 6)))
-        np.testing.assert_array_equal(letterbox(image, size), by_transform(image, size)['img'])
+        np.testing.assert_array_equal(letterbox(image, Size.of_shape(size)), by_transform(image, size)['img'])
 
 
 @pytest.mark.parametrize(
@@ -39,18 +39,18 @@ def test_equals_the_transform_at_random_sizes(seed: int) -> None:
 )
 def test_special_sizes(shape: tuple[int, int], size: tuple[int, int]) -> None:
     image = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
-    np.testing.assert_array_equal(letterbox(image, size), by_transform(image, size)['img'])
+    np.testing.assert_array_equal(letterbox(image, Size.of_shape(size)), by_transform(image, size)['img'])
 
 
 def test_views_are_read_as_they_look() -> None:
     image = np.random.default_rng(0).integers(0, 256, (50, 80, 3), dtype=np.uint8)
     view = image[::-1, ::2, ::-1]
-    np.testing.assert_array_equal(letterbox(view, (64, 64)), letterbox(view.copy(), (64, 64)))
+    np.testing.assert_array_equal(letterbox(view, Size(64, 64)), letterbox(view.copy(), Size(64, 64)))
 
 
 def test_the_image_is_left_alone_and_the_canvas_is_grey() -> None:
     image = np.zeros((32, 64, 3), np.uint8)
-    canvas = letterbox(image, (64, 64), pad_value=7)
+    canvas = letterbox(image, Size(64, 64), pad_value=7)
     assert (canvas[32:] == 7).all()
     canvas[:] = 255
     assert not image.any()
@@ -58,7 +58,7 @@ def test_the_image_is_left_alone_and_the_canvas_is_grey() -> None:
 
 def test_a_resized_image_has_the_size_and_a_constant_stays_constant() -> None:
     image = np.full((33, 47, 3), 201, np.uint8)
-    assert (resize(image, (90, 20)) == np.full((90, 20, 3), 201)).all()
+    assert (resize(image, Size(20, 90)) == np.full((90, 20, 3), 201)).all()
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_a_resized_image_has_the_size_and_a_constant_stays_constant() -> None:
     ],
 )
 def test_sides_are_rounded_down_to_whole_pixels(source, target, size) -> None:
-    assert fitted_size(source, target) == size
+    assert fitted_size(Size.of_shape(source), Size.of_shape(target)).shape_hw == size
 
 
 @pytest.mark.parametrize('seed', range(3))
@@ -83,5 +83,5 @@ def test_the_fitted_size_is_that_of_the_boxes(seed: int) -> None:
         matrix = by_transform(
             np.broadcast_to(np.uint8(0), (height, width, 1)), (target_height, target_width)
         )['matrix']
-        new_height, new_width = fitted_size((height, width), (target_height, target_width))
+        new_width, new_height = fitted_size(Size(width, height), Size(target_width, target_height))
         assert (matrix[0, 0], matrix[1, 1]) == (new_width / width, new_height / height)

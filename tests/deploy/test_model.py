@@ -8,7 +8,7 @@ import pytest
 from onnx import TensorProto
 
 from mmyolox.deploy import DeployError, ExportedModel, ModelInfo
-from mmyolox.deploy.letterbox import fitted_size, letterbox
+from mmyolox.deploy.letterbox import Size, fitted_size, letterbox
 from tests.deploy.models import SMALL, rows_of, write_graph
 
 SIZES = [(100, 60), (37, 90), (64, 96), (128, 192), (1, 1), (37, 90)]  # (height, width)
@@ -53,7 +53,7 @@ def test_images_of_any_sizes_are_letterboxed_in_batches(batch, batch_size, lengt
     given = np.concatenate(runtime.batches)
     assert given.dtype == np.float16
     for image, pixels in zip(images, given, strict=False):
-        drawn = letterbox(image, (64, 96), 9).transpose(2, 0, 1)
+        drawn = letterbox(image, Size(96, 64), 9).transpose(2, 0, 1)
         np.testing.assert_array_equal(pixels, drawn[::-1] if colour == 'rgb' else drawn)
     assert not given[6:].any()
 
@@ -68,7 +68,7 @@ def test_detections_are_in_pixels_of_each_image() -> None:
     rows = rows_of(SMALL, (48, 32, 20, 10, 1, 0.1, 0.8), (5, 5, 30, 30, 0.9, 0.8, 0))
     model = model_of(Recorder((None, 3, 64, 96), rows))
     for (height, width), found in zip(SIZES, model(images_of()), strict=True):
-        new_height, new_width = fitted_size((height, width), (64, 96))
+        new_width, new_height = fitted_size(Size(width, height), Size(96, 64))
         scale = np.tile([new_width / width, new_height / height], 2)
         expected = np.array([[38, 27, 58, 37], [-10, -10, 20, 20]]) / scale
         np.testing.assert_allclose(found.bboxes, expected.clip(0, [width, height, width, height]), rtol=1e-5)

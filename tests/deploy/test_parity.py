@@ -10,6 +10,7 @@ from mmengine.registry import init_default_scope
 from mmyolox.apis import detect, init_detector
 from mmyolox.config import load_config
 from mmyolox.deploy import Detections, ExportedModel
+from mmyolox.deploy.letterbox import Size
 from mmyolox.export.options import ExportOptions
 from mmyolox.registry import MODELS
 from tests.export.models import export_onnx
@@ -53,7 +54,7 @@ def detector(tmp_path_factory):
     ids=str,
 )
 def test_exports_find_what_the_detector_finds(detector, tmp_path: Path, options: dict) -> None:
-    path = export_onnx(detector, tmp_path / 'n.onnx', ExportOptions((64, 96), simplify=False, **options))
+    path = export_onnx(detector, tmp_path / 'n.onnx', ExportOptions(Size(96, 64), simplify=False, **options))
     rng = np.random.default_rng(0)
     # Images of one colour for a letterbox in the graph: its levels may differ by one, which random weights
     # make much of.

@@ -8,6 +8,7 @@ import torch
 from mmengine.config import Config
 
 from mmyolox.config import load_config
+from mmyolox.deploy.letterbox import Size
 from mmyolox.export.onnx_format import build_float_onnx, save_onnx
 from mmyolox.export.options import ExportOptions
 from mmyolox.registry import MODELS
@@ -70,9 +71,9 @@ def randomised(model, classes, seed=0, channels=3):
     return model.eval().requires_grad_(False)
 
 
-def options(size=(64, 96), **kwargs):
+def options(shape_hw=(64, 96), **kwargs):
     """Options that spare the time of onnxslim, which has a test of its own."""
-    return ExportOptions(size, **dict(simplify=False) | kwargs)
+    return ExportOptions(Size.of_shape(shape_hw), **dict(simplify=False) | kwargs)
 
 
 def run(path, images):

@@ -11,6 +11,7 @@ from mmengine.registry import init_default_scope
 from mmyolox.apis import detect, init_detector
 from mmyolox.config import load_config
 from mmyolox.deploy.formats import FORMATS
+from mmyolox.deploy.letterbox import Size
 from mmyolox.errors import UserError
 from mmyolox.evaluation import YOLOXCocoMetric
 from mmyolox.export.formats import export_model
@@ -40,7 +41,7 @@ def folder(tmp_path_factory):
             torch.nn.init.normal_(value, std=0.3)
     torch.save(dict(state_dict=model.state_dict(), meta=META), folder / 'w.pth')
     model = init_detector(CONFIG, folder / 'w.pth', 'cpu', OPTIONS)
-    export_onnx(model, folder / 'w.onnx', ExportOptions((64, 96), simplify=False))
+    export_onnx(model, folder / 'w.onnx', ExportOptions(Size(96, 64), simplify=False))
     rng = np.random.default_rng(0)
     images, annotations = [], []
     (folder / 'images').mkdir()

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmyolox.deploy.formats import FORMATS
+from mmyolox.deploy.letterbox import Size
 from mmyolox.errors import UserError
 from mmyolox.export.formats import check_options, export_model, target_path, unavailable
 from mmyolox.export.options import (
@@ -79,11 +80,11 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return parser.parse_intermixed_args(argv)
 
 
-def pixels(text: str) -> tuple[int, int]:
+def pixels(text: str) -> Size:
     """Reads a height and width, ``480x640``, or one number for both."""
     height, cross, width = text.partition('x')
     try:
-        return int(height), int(width if cross else height)
+        return Size(width=int(width if cross else height), height=int(height))
     except ValueError as error:
         example = 'one number, or HEIGHTxWIDTH such as 480x640, is needed'
         raise argparse.ArgumentTypeError(f'{text!r}: {example}') from error
@@ -153,8 +154,8 @@ def _add_data_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument('--img-prefix', type=Path, help='the folder of its images')
 
 
-def read_options(args: argparse.Namespace, size: tuple[int, int]) -> ExportOptions:
-    """What is to be exported, for an input ``size`` (h, w).
+def read_options(args: argparse.Namespace, size: Size) -> ExportOptions:
+    """What is to be exported, for an input of a size.
 
     Raises:
         UserError: Options contradict each other.
@@ -186,15 +187,14 @@ def read_options(args: argparse.Namespace, size: tuple[int, int]) -> ExportOptio
     )
 
 
-def read_size(args: argparse.Namespace, model: 'YOLODetector') -> tuple[int, int]:
-    """The input size (h, w): as given, else that of the config's test data."""
+def read_size(args: argparse.Namespace, model: 'YOLODetector') -> Size:
+    """The input size: as given, else that of the config's test data."""
     if args.size is None:
-        width, height = model.cfg.test_dataloader.dataset.img_scale
-        return height, width
+        return Size(*model.cfg.test_dataloader.dataset.img_scale)
     return args.size
 
 
-def images_to_check(args: argparse.Namespace, model: 'YOLODetector', size: tuple[int, int]) -> 'list[Image]':
+def images_to_check(args: argparse.Namespace, model: 'YOLODetector', size: Size) -> 'list[Image]':
     """Some of ``--images`` or of those to evaluate on, or made ones."""
     from mmyolox.apis.detectors import input_channels
     from mmyolox.export.inputs import made_images, photographs
@@ -270,7 +270,7 @@ def main() -> None:
     entry = FORMATS[args.format]
     check_data_options(args)
     # All but the size is known before the model is loaded.
-    check_options(entry, read_options(args, (0, 0)))
+    check_options(entry, read_options(args, Size(0, 0)))
     path = target_path(entry, args.out or Path(Path(args.checkpoint).stem))
     from mmyolox.apis import init_detector
     from mmyolox.export.description import describe
@@ -282,7 +282,7 @@ def main() -> None:
     data = evaluation_data(args, model, info) if args.eval else None
     images = images_to_check(args, model, options.size)
     path = export_model(entry, model, path, options)
-    height, width = options.size
+    width, height = options.size
     print(f'{path}: {entry.title}, {options.form}, {height}x{width} (height x width)')
     warn_of_few_images(options.precision)
     reason = entry.unrunnable()

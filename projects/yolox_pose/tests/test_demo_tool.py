@@ -17,6 +17,7 @@ from pycocotools.coco import COCO
 from mmyolox.apis import detect, init_detector
 from mmyolox.apis.drawing import YOLOXVisualizer, build_visualizer
 from mmyolox.config import load_config
+from mmyolox.deploy.letterbox import Size
 from mmyolox.export.options import ExportOptions
 from mmyolox.registry import DATASETS, MODELS
 from tests.export.models import export_onnx
@@ -202,7 +203,7 @@ def test_an_evaluation_writes_pictures_and_keypoints(shapes, checkpoint, tmp_pat
 @pytest.fixture
 def exported(shapes, checkpoint, tmp_path):
     model = init_detector(CONFIG, checkpoint, 'cpu', options(shapes))
-    return export_onnx(model, tmp_path / 'w.onnx', ExportOptions((64, 64), simplify=False))
+    return export_onnx(model, tmp_path / 'w.onnx', ExportOptions(Size(64, 64), simplify=False))
 
 
 def test_an_exported_file_gives_the_same_pictures_and_entries(run, shapes, checkpoint, exported, tmp_path):
