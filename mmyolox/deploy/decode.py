@@ -79,7 +79,12 @@ def detections_of(table: Floats, info: ModelInfo) -> Detections:
     candidates, labels = _candidates(class_scores, info)
     scores = class_scores[candidates, labels]
     cells = _cells(info.size, info.strides)[priors] if info.form == 'raw' else None
-    bboxes = _corners(confident[:, :4], cells)[candidates]
+    centres, sides = confident[:, :2], confident[:, 2:4]
+    if cells is not None:
+        centres = centres * cells[:, 2:] + cells[:, :2]
+        with np.errstate(over='ignore'):  # what the network makes of noise may be infinite
+            sides = np.exp(sides) * cells[:, 2:]
+    bboxes = np.concatenate([centres - sides / 2, centres + sides / 2], axis=1)[candidates]
     keep = batched_nms(bboxes, scores, labels, info.iou_thr, info.max_per_img, info.nms_pre)
     keypoints = None
     if info.points:
@@ -100,17 +105,6 @@ def _candidates(class_scores: Floats, info: ModelInfo) -> tuple[NDArray[np.intp]
     best = np.take_along_axis(class_scores, labels[:, None], axis=1)[:, 0]
     candidates = np.flatnonzero(best > np.float32(info.score_thr))
     return candidates, labels[candidates]
-
-
-def _corners(boxes: Floats, cells: Floats | None) -> Floats:
-    """(R, 4) xyxy in input pixels of boxes (R, 4), raw at cells (R, 3) or decoded."""
-    centres, sides = boxes[:, :2], boxes[:, 2:]
-    if cells is not None:
-        centres = centres * cells[:, 2:] + cells[:, :2]
-        with np.errstate(over='ignore'):  # what the network makes of noise may be infinite
-            sides = np.exp(sides) * cells[:, 2:]
-    halves = sides / 2
-    return np.concatenate([centres - halves, centres + halves], axis=1)
 
 
 @lru_cache(maxsize=16)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,7 +55,21 @@ class ExportedModel:
         self.path = Path(path)
         self.runtime = open_runtime(path, threads) if runtime is None else runtime
         known = read_info(self.path, self.runtime) if info is None else info
-        self.info = _with_options(self.path, known, score_thr, input_size)
+        if score_thr is not None and known.form == 'end2end' and score_thr < known.score_thr:
+            raise DeployError(
+                f'score_thr={score_thr}: the graph of {path} returns only what scores more than '
+                f'{known.score_thr}; export it again with a lower threshold'
+            )
+        if input_size is not None and known.preprocessing:
+            raise DeployError(
+                f'input_size={input_size}: the graph of {path} letterboxes images itself, to '
+                f'{known.input_size}; leave input_size out, or export it again with that size'
+            )
+        self.info = replace(
+            known,
+            score_thr=known.score_thr if score_thr is None else score_thr,
+            input_size=known.input_size if input_size is None else input_size,
+        )
         fixed_batch, self.channels = _check_input(self.path, self.runtime, self.info)
         self._fixed_batch = fixed_batch is not None
         self.batch_size = fixed_batch or batch_size
@@ -76,18 +89,22 @@ class ExportedModel:
             DeployError: An image has another form, or comes without a list, or is not of the size that a
                 graph with preprocessing takes, or the outputs are not those that the info describes.
         """
-        given = _listed(images)
+        if isinstance(images, str) or not isinstance(images, Iterable):
+            raise _no_list(f'a {type(images).__name__}')
+        if isinstance(images, np.ndarray) and images.ndim < 4:
+            raise _no_list(f'an array {images.shape}')
+        given = list(images)
         for image in given:
             self._check_image(image)
         return [detections for batch in self._batches(given) for detections in self._detect(batch)]
 
     def _check_image(self, image: object) -> None:
         if not isinstance(image, np.ndarray):
-            kind = f'a {type(image).__name__}'
+            given = f'a {type(image).__name__}'
             if image is None:
-                kind = 'None, which OpenCV returns for a file that it cannot read'
+                given = 'None, which OpenCV returns for a file that it cannot read'
             raise DeployError(
-                f'an image is {kind}: {self.path} needs arrays (h, w, {self.channels}), uint8, BGR'
+                f'an image is {given}: {self.path} needs arrays (h, w, {self.channels}), uint8, BGR'
             )
         fits = image.ndim == 3 and image.dtype == np.uint8 and image.shape[2] == self.channels and image.size
         if not fits:
@@ -114,10 +131,22 @@ class ExportedModel:
                 start = stop
 
     def _detect(self, images: Sequence[Image]) -> list[Detections]:
-        outputs = self.runtime.run(self._batch(images))
+        """The detections of some images that go through the graph together."""
+        is_inside = self.info.preprocessing
+        # What is missing to a fixed batch is black.
+        count = self.batch_size if self._fixed_batch else len(images)
+        shape = images[0].shape if is_inside else (self.channels, *self.info.input_size)
+        batch = np.zeros((count, *shape), self.runtime.input_dtype)
+        for slot, image in zip(batch, images, strict=False):
+            ordered = image[..., ::-1] if self.info.colour == 'rgb' else image
+            if is_inside:
+                slot[:] = ordered
+            else:
+                slot[:] = letterbox(ordered, self.info.size, self.info.pad_value).transpose(2, 0, 1)
+        outputs = self.runtime.run(batch)
         if self.info.form == 'end2end':
             found = self._of_graph(outputs, len(images))
-            if self.info.preprocessing:
+            if is_inside:
                 return found
         else:
             found = [detections_of(table, self.info) for table in self._tables(outputs)[: len(images)]]
@@ -127,20 +156,6 @@ class ExportedModel:
             detections.in_original((new.width / size.width, new.height / size.height), size)
             for detections, size, new in zip(found, sizes, fitted, strict=True)
         ]
-
-    def _batch(self, images: Sequence[Image]) -> Array:
-        """The input for some images; what is missing to a fixed batch is black."""
-        count = self.batch_size if self._fixed_batch else len(images)
-        is_inside = self.info.preprocessing
-        shape = images[0].shape if is_inside else (self.channels, *self.info.input_size)
-        batch = np.zeros((count, *shape), self.runtime.input_dtype)
-        for slot, image in zip(batch, images, strict=False):
-            ordered = image[..., ::-1] if self.info.colour == 'rgb' else image
-            if is_inside:
-                slot[:] = ordered
-            else:
-                slot[:] = letterbox(ordered, self.info.size, self.info.pad_value).transpose(2, 0, 1)
-        return batch
 
     def _tables(self, outputs: list[Array]) -> NDArray[np.float32]:
         """The tables of all priors (B, N, 5 + C + 3P) among the outputs."""
@@ -179,36 +194,8 @@ class ExportedModel:
         return found
 
 
-def _listed(images: object) -> list[Any]:
-    """The images as a list, unless they are a single one."""
-    if isinstance(images, np.ndarray) and images.ndim < 4:
-        kind = f'an array {images.shape}'
-    elif isinstance(images, str) or not isinstance(images, Iterable):
-        kind = f'a {type(images).__name__}'
-    else:
-        return list(images)
-    raise DeployError(f'images={kind}: needed is a list of arrays (h, w, channels), such as [image]')
-
-
-def _with_options(
-    path: Path, info: ModelInfo, score_thr: float | None, input_size: tuple[int, int] | None
-) -> ModelInfo:
-    """The info with options of :class:`ExportedModel`, which are refused where the graph decides."""
-    if score_thr is not None and info.form == 'end2end' and score_thr < info.score_thr:
-        raise DeployError(
-            f'score_thr={score_thr}: the graph of {path} returns only what scores more than '
-            f'{info.score_thr}; export it again with a lower threshold'
-        )
-    if input_size is not None and info.preprocessing:
-        raise DeployError(
-            f'input_size={input_size}: the graph of {path} letterboxes images itself, to {info.input_size}; '
-            'leave input_size out, or export it again with that size'
-        )
-    return replace(
-        info,
-        score_thr=info.score_thr if score_thr is None else score_thr,
-        input_size=info.input_size if input_size is None else input_size,
-    )
+def _no_list(given: str) -> DeployError:
+    return DeployError(f'images={given}: needed is a list of arrays (h, w, channels), such as [image]')
 
 
 def read_info(path: Path, runtime: Runtime) -> ModelInfo:
@@ -250,4 +237,6 @@ def _check_input(path: Path, runtime: Runtime, info: ModelInfo) -> tuple[int | N
         batch, channels = shape[:2]
     if not is_right or channels is None:
         raise DeployError(f'{path}: its input has shape {shape}; by its info and the options it is {wanted}')
+    if info.colour == 'rgb' and channels != 3:
+        raise DeployError(f'{path}: colour rgb means nothing for {channels} channels; only 3 have an order')
     return batch, channels

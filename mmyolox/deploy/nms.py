@@ -148,30 +148,25 @@ def _kept_of_pack(pack: _Boxes, iou_threshold: np.float32, wanted: int) -> Indic
         block = block.take(_walk(block, iou_threshold))
         parts.append(block.ranks)
         count += len(block)
-        pack = pack.take(_survivors(block, pack, iou_threshold))
+        survives = np.ones(len(pack), bool)
+        step = _PAIRS // len(block)
+        for start in range(0, len(pack), step):
+            piece = slice(start, start + step)
+            survives[piece] = ~_exceeds(block.take(None), pack.take(piece), iou_threshold).any(axis=0)
+        pack = pack.take(np.flatnonzero(survives))
     return np.concatenate(parts)
 
 
 def _walk(boxes: _Boxes, iou_threshold: np.float32) -> Indices:
     """Indices of those kept of a block."""
     pairs = _exceeds(boxes.take(None), boxes, iou_threshold)
-    rows = [int.from_bytes(row, 'little') for row in np.packbits(pairs, axis=1, bitorder='little')]
+    overlapped = [int.from_bytes(bits, 'little') for bits in np.packbits(pairs, axis=1, bitorder='little')]
     kept, suppressed = [], 0
-    for index, row in enumerate(rows):
+    for index, others in enumerate(overlapped):
         if not suppressed >> index & 1:
             kept.append(index)
-            suppressed |= row
+            suppressed |= others
     return np.array(kept, np.intp)
-
-
-def _survivors(keepers: _Boxes, others: _Boxes, iou_threshold: np.float32) -> Indices:
-    """Indices of the other boxes that no keeper overlaps."""
-    survives = np.ones(len(others), bool)
-    step = _PAIRS // len(keepers)
-    for start in range(0, len(others), step):
-        piece = slice(start, start + step)
-        survives[piece] = ~_exceeds(keepers.take(None), others.take(piece), iou_threshold).any(axis=0)
-    return np.flatnonzero(survives)
 
 
 def _exceeds(a: _Boxes, b: _Boxes, iou_threshold: np.float32) -> NDArray[np.bool_]:

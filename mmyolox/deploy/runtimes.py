@@ -253,6 +253,8 @@ def open_tensorrt(path: Path, threads: int | None = None) -> Runtime:
     """Opens an engine in TensorRT, on the GPU, which has no threads to choose; PyTorch holds the memory."""
     with _needed(path, 'tensorrt'):
         import tensorrt
+    with _needed(path, 'torch'):
+        import torch
     logger = tensorrt.Logger(tensorrt.Logger.ERROR)
     engine = tensorrt.Runtime(logger).deserialize_cuda_engine(path.read_bytes())
     if engine is None:
@@ -263,23 +265,7 @@ def open_tensorrt(path: Path, threads: int | None = None) -> Runtime:
     is_input = {name: engine.get_tensor_mode(name) == tensorrt.TensorIOMode.INPUT for name in names}
     images = _only(path, [name for name in names if is_input[name]])
     output_dtypes = {name: dtypes[name] for name in names if not is_input[name]}
-    return Runtime(
-        _tensorrt_run(path, engine.create_execution_context(), images, output_dtypes),
-        tuple(None if length == -1 else length for length in engine.get_tensor_shape(images)),
-        read_sidecar(path),
-        tuple(output_dtypes),
-        dtypes[images],
-        images,
-    )
-
-
-def _tensorrt_run(
-    path: Path, context: Any, images: str, output_dtypes: dict[str, np.dtype[Any]]
-) -> Callable[[Array], list[Array]]:
-    """Runs an engine on batches under the name ``images``, to outputs of the given types."""
-    with _needed(path, 'torch'):
-        import torch
-    device = torch.accelerator.current_accelerator()
+    context, device = engine.create_execution_context(), torch.accelerator.current_accelerator()
 
     def run(batch: Array) -> list[Array]:
         taken = torch.from_numpy(np.ascontiguousarray(batch)).to(device)
@@ -298,7 +284,14 @@ def _tensorrt_run(
         stream.synchronize()
         return [tensor.cpu().numpy() for tensor in outputs.values()]
 
-    return run
+    return Runtime(
+        run,
+        tuple(None if length == -1 else length for length in engine.get_tensor_shape(images)),
+        read_sidecar(path),
+        tuple(output_dtypes),
+        dtypes[images],
+        images,
+    )
 
 
 def _torch_run(

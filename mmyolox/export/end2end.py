@@ -146,6 +146,9 @@ def suppression_graph(info: ModelInfo, batch: int | str, opset: int) -> ModelPro
     if info.preprocessing:
         inputs += ', float[2] scale, float[2] image_size'
     limited = info.nms_pre >= 0
+    points = dict(to_image='', given='point_rows')
+    if info.preprocessing:
+        points = dict(to_image=_TO_IMAGE, given='image_points')
     text = _GRAPH.substitute(
         opset=opset,
         batch=batch,
@@ -158,13 +161,7 @@ def suppression_graph(info: ModelInfo, batch: int | str, opset: int) -> ModelPro
         limit=_LIMIT.substitute(ranked=labelled, nms_pre=info.nms_pre) if limited else '',
         ranked='limited' if limited else labelled,
         bboxes=_IMAGE_BBOXES if info.preprocessing else _INPUT_BBOXES,
-        points=_point_lines(info) if info.points else '',
+        points=_POINTS.substitute(points) if info.points else '',
     )
     graph = parser.parse_model(text)
     return compose.add_prefix(graph, 'suppression/', rename_inputs=False, rename_outputs=False)
-
-
-def _point_lines(info: ModelInfo) -> str:
-    if info.preprocessing:
-        return _POINTS.substitute(to_image=_TO_IMAGE, given='image_points')
-    return _POINTS.substitute(to_image='', given='point_rows')

@@ -70,9 +70,15 @@ def build_float_onnx(model: YOLODetector, options: ExportOptions) -> ModelProto:
         UserError: The options ask for what there is not.
     """
     info = describe(model, options)
-    _check_opset(options)
+    # Before opset 13 the scales of int8 had no channels.
+    is_newer = options.preprocess or options.form == 'end2end' or options.precision.name == 'int8'
+    least = LEAST_OPSET if is_newer else OPSETS.start
+    most = min(OPSETS.stop - 1, onnx.defs.onnx_opset_version())
+    if not least <= options.opset <= most:
+        why = ' for form end2end, preprocess and int8' if is_newer else ''
+        raise UserError(f'opset {options.opset}: choose one from {least} to {most}{why}')
     batch = 'batch' if options.dynamic_batch else options.batch
-    tidy = onnxslim.slim if options.simplify else _unchanged
+    tidy = onnxslim.slim if options.simplify else lambda graph: graph
     # The network first: alone it knows the sizes of its feature maps, which the letterbox in front hides.
     graph = tidy(_network_graph(model, info, options))
     if options.form == 'end2end':
@@ -94,16 +100,6 @@ def save_onnx(graph: ModelProto, dst: Path) -> Path:
     return dst
 
 
-def _check_opset(options: ExportOptions) -> None:
-    # Before opset 13 the scales of int8 had no channels.
-    is_newer = options.preprocess or options.form == 'end2end' or options.precision.name == 'int8'
-    least = LEAST_OPSET if is_newer else OPSETS.start
-    most = min(OPSETS.stop - 1, onnx.defs.onnx_opset_version())
-    if not least <= options.opset <= most:
-        why = ' for form end2end, preprocess and int8' if is_newer else ''
-        raise UserError(f'opset {options.opset}: choose one from {least} to {most}{why}')
-
-
 def _network_graph(model: YOLODetector, info: ModelInfo, options: ExportOptions) -> ModelProto:
     """The network alone, of letterboxed images."""
     network: nn.Module
@@ -113,6 +109,14 @@ def _network_graph(model: YOLODetector, info: ModelInfo, options: ExportOptions)
     else:
         network, outputs = ExportNetwork(model, options), ['output']
     images = 'letterboxed' if options.preprocess else 'images'
+    axes: dict[str, dict[int, str]] = {name: {} for name in (images, *outputs)}
+    if options.dynamic_batch:
+        for names in axes.values():
+            names[0] = 'batch'
+    if options.dynamic_size:
+        axes[images].update({2: 'height', 3: 'width'})
+        for name in outputs:
+            axes[name][2 if name == 'class_scores' else 1] = 'rows'
     with TemporaryDirectory() as folder, warnings.catch_warnings():
         # The exporter says that there is a newer one, and tracing that sizes are taken as they are.
         warnings.simplefilter('ignore')
@@ -125,21 +129,9 @@ def _network_graph(model: YOLODetector, info: ModelInfo, options: ExportOptions)
             opset_version=options.opset,
             input_names=[images],
             output_names=outputs,
-            dynamic_axes=_dynamic_axes(images, outputs, options),
+            dynamic_axes=axes,
         )
         return onnx.load(file)
-
-
-def _dynamic_axes(images: str, outputs: list[str], options: ExportOptions) -> dict[str, dict[int, str]]:
-    axes: dict[str, dict[int, str]] = {name: {} for name in (images, *outputs)}
-    if options.dynamic_batch:
-        for names in axes.values():
-            names[0] = 'batch'
-    if options.dynamic_size:
-        axes[images].update({2: 'height', 3: 'width'})
-        for name in outputs:
-            axes[name][2 if name == 'class_scores' else 1] = 'rows'
-    return axes
 
 
 def _joined(first: ModelProto, second: ModelProto) -> ModelProto:
@@ -152,7 +144,3 @@ def _joined(first: ModelProto, second: ModelProto) -> ModelProto:
     )
     del joined.opset_import[1:]  # the same version twice
     return joined
-
-
-def _unchanged(graph: ModelProto) -> ModelProto:
-    return graph

@@ -20,34 +20,37 @@ def halve(graph: ModelProto) -> ModelProto:
     network = {node.name for node in nodes if node.name not in others and node.op_type != 'Constant'}
     read_outside = {name for node in nodes if node.name not in network for name in inputs_of(node)}
     read_outside |= {value.name for value in halved.graph.output}
-    floats = _float_tensors(halved)
+    values = [*halved.graph.value_info, *halved.graph.input, *halved.graph.output]
+    floats = {value.name for value in values if value.type.tensor_type.elem_type == TensorProto.FLOAT}
+    floats |= {weight.name for weight in halved.graph.initializer if weight.data_type == TensorProto.FLOAT}
     known: dict[str, str] = {}
     del halved.graph.node[:]
     for node in nodes:
         if node.name in network:
             _halve_inputs(node, halved, floats, known)
         halved.graph.node.append(node)
-        if node.name in network:
-            _halve_outputs(halved, floats, known, read_outside)
-    _drop_unused_weights(halved)
+        if node.name not in network:
+            continue
+        # What the network writes has another name in float16; what others read is cast back.
+        outputs = halved.graph.node[-1].output
+        for index, name in enumerate(outputs):
+            if name in floats:
+                outputs[index] = known[name] = f'{name}_half'
+                if name in read_outside:
+                    halved.graph.node.append(_cast(known[name], name, TensorProto.FLOAT))
+    read = {name for node in halved.graph.node for name in inputs_of(node)}
+    weights = [weight for weight in halved.graph.initializer if weight.name in read]
+    del halved.graph.initializer[:]
+    halved.graph.initializer.extend(weights)
     del halved.graph.value_info[:]
     return halved
-
-
-def _float_tensors(graph: ModelProto) -> set[str]:
-    """The names of all tensors of type float32."""
-    values = [*graph.graph.value_info, *graph.graph.input, *graph.graph.output]
-    floats = {value.name for value in values if value.type.tensor_type.elem_type == TensorProto.FLOAT}
-    return floats | {
-        weight.name for weight in graph.graph.initializer if weight.data_type == TensorProto.FLOAT
-    }
 
 
 def _halve_inputs(node: NodeProto, graph: ModelProto, floats: set[str], known: dict[str, str]) -> None:
     """Makes a node read float16; what is not there yet in float16 is added to the graph and to ``known``."""
     weights = {weight.name: weight for weight in graph.graph.initializer}
-    for place, name in enumerate(node.input):
-        if name not in floats or place in _FLOAT_INPUTS.get(node.op_type, ()):
+    for index, name in enumerate(node.input):
+        if name not in floats or index in _FLOAT_INPUTS.get(node.op_type, ()):
             continue
         if name not in known:
             known[name] = f'{name}_half'
@@ -56,27 +59,8 @@ def _halve_inputs(node: NodeProto, graph: ModelProto, floats: set[str], known: d
                 graph.graph.initializer.append(numpy_helper.from_array(half, known[name]))
             else:
                 graph.graph.node.append(_cast(name, known[name], TensorProto.FLOAT16))
-        node.input[place] = known[name]
+        node.input[index] = known[name]
 
 
-def _halve_outputs(
-    graph: ModelProto, floats: set[str], known: dict[str, str], read_outside: set[str]
-) -> None:
-    """Renames what the graph's last node writes in float16, and casts what others read back to float32."""
-    node = graph.graph.node[-1]
-    for place, name in enumerate(node.output):
-        if name in floats:
-            node.output[place] = known[name] = f'{name}_half'
-            if name in read_outside:
-                graph.graph.node.append(_cast(known[name], name, TensorProto.FLOAT))
-
-
-def _cast(source: str, target: str, kind: int) -> NodeProto:
-    return helper.make_node('Cast', [source], [target], f'{target}_cast', to=kind)
-
-
-def _drop_unused_weights(graph: ModelProto) -> None:
-    read = {name for node in graph.graph.node for name in inputs_of(node)}
-    weights = [weight for weight in graph.graph.initializer if weight.name in read]
-    del graph.graph.initializer[:]
-    graph.graph.initializer.extend(weights)
+def _cast(source: str, target: str, dtype: int) -> NodeProto:
+    return helper.make_node('Cast', [source], [target], f'{target}_cast', to=dtype)

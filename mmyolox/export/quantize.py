@@ -8,7 +8,7 @@ with what follows them: boxes need more than 256 steps.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,13 +21,7 @@ from .inputs import graph_input, photographs
 from .onnx_nodes import name_nodes, nodes_after_network, nodes_before_network
 from .options import ExportOptions, calibration_files
 
-if TYPE_CHECKING:
-    import openvino
-
 Batch = NDArray[Any]
-
-_ENDS = ('Convolution', 'GroupConvolution', 'ShapeOf')
-"""Where the way back from an output ends."""
 
 
 def calibration_batches(model: YOLODetector, info: ModelInfo, options: ExportOptions) -> Iterator[Batch]:
@@ -43,46 +37,6 @@ def calibration_batches(model: YOLODetector, info: ModelInfo, options: ExportOpt
     """
     for image in photographs(model, calibration_files(options.precision)):
         yield np.repeat(graph_input(image, info), options.batch, axis=0)
-
-
-def quantise_openvino(graph: openvino.Model, batches: Iterable[Batch]) -> openvino.Model:
-    """Quantises a graph of OpenVINO.
-
-    SiLU must be one operation in it, as :func:`openvino.convert_model` makes it. Weights are symmetric,
-    with a scale a channel; activations are asymmetric, as SiLU is.
-
-    Args:
-        graph: Of one input.
-        batches: What it takes.
-
-    Returns:
-        A new graph.
-    """
-    import nncf
-
-    nncf.set_log_level('ERROR')
-    data = list(batches)
-    quantised: openvino.Model = nncf.quantize(
-        graph,
-        nncf.Dataset(data),
-        preset=nncf.QuantizationPreset.MIXED,
-        subset_size=len(data),
-        ignored_scope=nncf.IgnoredScope(names=_after_network(graph), validate=False),
-    )
-    return quantised
-
-
-def _after_network(graph: openvino.Model) -> list[str]:
-    """The names of all operations from the head's last convolutions, these included, to the outputs."""
-    names: set[str] = set()
-    pending = list(graph.get_results())
-    while pending:
-        for value in pending.pop().input_values():
-            node = value.get_node()
-            if node.get_friendly_name() not in names:
-                names.add(node.get_friendly_name())
-                pending += [] if node.get_type_name() in _ENDS else [node]
-    return sorted(names)
 
 
 def quantise_onnx(graph: ModelProto, batches: Iterable[Batch], symmetric: bool) -> ModelProto:

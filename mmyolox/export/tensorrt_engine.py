@@ -31,23 +31,15 @@ def write_tensorrt(model: YOLODetector, dst: Path, options: ExportOptions) -> No
     With dynamic shapes: 1 to ``MOST_IMAGES`` images, sides from the largest stride to ``MOST_TIMES`` the
     options' size, fastest at the options' batch and size.
     """
-    info = describe(model, options)
-    graph = build_onnx(model, options, symmetric=True)
-    engine = _build(graph.SerializeToString(), options, max(info.strides))
-    with atomic_write(dst) as part:
-        part.write_bytes(engine)
-    write_sidecar(dst, info)
-
-
-def _build(graph: bytes, options: ExportOptions, stride: int) -> bytes:
-    """The serialised engine of an ONNX graph."""
     import tensorrt
 
+    info = describe(model, options)
+    graph = build_onnx(model, options, symmetric=True)
     logger = tensorrt.Logger(tensorrt.Logger.ERROR)
     builder = tensorrt.Builder(logger)
     network = builder.create_network(1 << int(tensorrt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
     parser = tensorrt.OnnxParser(network, logger)
-    if not parser.parse(graph):
+    if not parser.parse(graph.SerializeToString()):
         raise UserError(f'TensorRT {tensorrt.__version__} cannot take the graph: {parser.get_error(0)}')
     config = builder.create_builder_config()
     # Products of 10-bit mantissas are no float32; whoever wants speed takes fp16.
@@ -55,12 +47,14 @@ def _build(graph: bytes, options: ExportOptions, stride: int) -> bytes:
     images = network.get_input(0)
     if -1 in tuple(images.shape):
         profile = builder.create_optimization_profile()
-        profile.set_shape(images.name, *shape_range(tuple(images.shape), options, stride))
+        profile.set_shape(images.name, *shape_range(tuple(images.shape), options, max(info.strides)))
         config.add_optimization_profile(profile)
     engine = builder.build_serialized_network(network, config)
     if engine is None:
         raise UserError(f'TensorRT {tensorrt.__version__} could not build it; see its messages above')
-    return bytes(engine)
+    with atomic_write(dst) as part:
+        part.write_bytes(bytes(engine))
+    write_sidecar(dst, info)
 
 
 def shape_range(shape: tuple[int, ...], options: ExportOptions, stride: int) -> Range:
