@@ -14,7 +14,7 @@ from mmyolox.apis import ExportedDetector, TorchDetector, detect
 from mmyolox.apis.results import as_detections, keypoint_tools
 from mmyolox.deploy import ExportedModel, ModelInfo
 from mmyolox.deploy.formats import Format
-from mmyolox.deploy.letterbox import Image, Size
+from mmyolox.deploy.letterbox import Image
 from mmyolox.errors import UserError
 from mmyolox.models import YOLODetector
 
@@ -195,7 +195,7 @@ def reference_detector(model: YOLODetector, info: ModelInfo) -> TorchDetector:
         max_per_img=info.max_per_img,
     )
     pipeline = [dict(type=name) for name in ('LoadImage', 'Letterbox', 'PackDetInputs')]
-    return TorchDetector(network, pipeline, Size.of_shape(info.input_size))
+    return TorchDetector(network, pipeline, info.size)
 
 
 def _row_differences(

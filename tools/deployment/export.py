@@ -201,7 +201,7 @@ def images_to_check(args: argparse.Namespace, model: 'YOLODetector', size: Size)
 
     folder = args.images or args.img_prefix
     if folder is None:
-        return made_images(size, input_channels(model))
+        return made_images(size.shape_hw, input_channels(model))
     return list(photographs(model, some_images(folder, _CHECKED_IMAGES)))
 
 
