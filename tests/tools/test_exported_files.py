@@ -98,7 +98,7 @@ def test_the_demo_draws_and_lists_the_same(run, folder, tmp_path):
 def test_tools_take_whatever_a_runtime_runs(run, folder, tmp_path):
     """Here a program of PyTorch, which says the same as the ONNX file."""
     model = init_detector(CONFIG, folder / 'w.pth', 'cpu', OPTIONS)
-    path = export_model(FORMATS['torchscript'], model, tmp_path / 'w', ExportOptions((64, 96)))
+    path = export_model(FORMATS['torchscript'], model, tmp_path / 'w', ExportOptions(Size(96, 64)))
     entries, others = (
         demo(run, folder, (weights,), tmp_path / weights.suffix) for weights in (path, folder / 'w.onnx')
     )
