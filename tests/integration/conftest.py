@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.integration.runs import run_tool, succeed, write_config
+from tests.integration.runs import ONE_EPOCH, run_tool, succeed, write_config
 
 
 @pytest.fixture(scope='session')
@@ -18,3 +18,21 @@ def shapes(tmp_path_factory):
 def config(tmp_path, shapes):
     """A config file for it."""
     return write_config(tmp_path, shapes)
+
+
+@pytest.fixture(scope='session')
+def straight(tmp_path_factory, shapes):
+    """The work directory of a whole training of 4 epochs, in an interpreter of its own."""
+    work_dir = tmp_path_factory.mktemp('straight')
+    config = write_config(work_dir, shapes)
+    succeed(run_tool('train.py', config, '--work-dir', work_dir, imported=False))
+    return work_dir
+
+
+@pytest.fixture(scope='session')
+def one_epoch(tmp_path_factory, shapes):
+    """The work directory of a training of one epoch without warm-up, shorter than the last epochs."""
+    work_dir = tmp_path_factory.mktemp('one_epoch')
+    config = write_config(work_dir, shapes)
+    succeed(run_tool('train.py', config, '--work-dir', work_dir, '--cfg-options', *ONE_EPOCH))
+    return work_dir

@@ -4,9 +4,12 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import torch
+
+from tests.integration.forking import TIMEOUT, run_forked
 
 ROOT = Path(__file__).parents[2]
 CONFIG = """
@@ -31,6 +34,9 @@ default_hooks = dict(
 )
 """
 
+ONE_EPOCH = ['max_epochs=1', 'num_last_epochs=2', 'warmup_epochs=0']
+"""Options of a training that is in its last epochs from the start."""
+
 
 def write_config(folder: Path, data: Path) -> Path:
     """Writes a config that fits a 64-pixel nano to ``data``."""
@@ -39,17 +45,24 @@ def write_config(folder: Path, data: Path) -> Path:
     return path
 
 
-def run_tool(*args: object, processes: int = 1, timeout: int = 280) -> subprocess.CompletedProcess:
-    """Runs ``tools/<args[0]>`` with one thread a process; with ``processes`` > 1 under torchrun."""
+def run_tool(*args: object, processes: int = 1, imported: bool = True) -> subprocess.CompletedProcess[str]:
+    """Runs ``tools/<args[0]>`` with one thread a process; with ``processes`` > 1 under torchrun.
+
+    One process is a fork of another that has imported the packages, unless not ``imported``.
+    """
     script, *rest = map(str, args)
+    command = [str(ROOT / 'tools' / script), *rest]
+    paths = os.pathsep.join([str(ROOT), str(Path(__file__).parent)])
+    if processes == 1 and imported:
+        with tempfile.TemporaryDirectory() as folder:
+            return run_forked(command, paths, Path(folder))
     launcher = [sys.executable]
     if processes > 1:
         launcher += ['-m', 'torch.distributed.run', '--standalone', f'--nproc-per-node={processes}']
-        rest += ['--launcher', 'pytorch']
-    paths = os.pathsep.join([str(ROOT), str(Path(__file__).parent)])
+        command += ['--launcher', 'pytorch']
     env = {**os.environ, 'PYTHONPATH': paths, 'OMP_NUM_THREADS': '1'}
-    command = [*launcher, str(ROOT / 'tools' / script), *rest]
-    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=timeout, check=False)
+    command = [*launcher, *command]
+    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=TIMEOUT, check=False)
 
 
 def succeed(result: subprocess.CompletedProcess) -> str:

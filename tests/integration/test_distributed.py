@@ -56,15 +56,13 @@ def test_rank_without_ground_truth_does_not_hang(config, shapes, tmp_path):
     assert np.isfinite([line['losses']['loss'] for rank in ranks for line in rank]).all()
 
 
-def test_two_processes_evaluate_like_one(config, tmp_path):
-    options = ['max_epochs=1', 'num_last_epochs=1', 'warmup_epochs=0', 'val_interval=9']
-    succeed(run_tool('train.py', config, '--work-dir', tmp_path, '--cfg-options', *options))
+def test_two_processes_evaluate_like_one(config, one_epoch, tmp_path):
     # Every prior counts: which of two nearly equal ones survives would depend on the last bit.
     everything = ['score_thr=0', 'nms.iou_threshold=1', 'max_per_img=2000', 'nms_pre=2000']
     results = []
     for processes in (1, 2):
         out = tmp_path / f'by{processes}.json'
-        args = ['test.py', config, tmp_path / 'epoch_1.pth', '--work-dir', tmp_path / 'test', '--out', out]
+        args = ['test.py', config, one_epoch / 'epoch_1.pth', '--work-dir', tmp_path / 'test', '--out', out]
         args += ['--cfg-options', *(f'model.test_cfg.{option}' for option in everything)]
         succeed(run_tool(*args, processes=processes))
         results.append(json.loads((tmp_path / f'by{processes}.bbox.json').read_text()))

@@ -6,9 +6,8 @@ import torch
 from tests.integration.runs import largest_difference, load, read_record, run_tool, succeed
 
 
-def test_killed_and_resumed_run_ends_with_the_same_bits(config, tmp_path):
-    straight, resumed = tmp_path / 'straight', tmp_path / 'resumed'
-    succeed(run_tool('train.py', config, '--work-dir', straight))
+def test_killed_and_resumed_run_ends_with_the_same_bits(config, straight, tmp_path):
+    resumed = tmp_path / 'resumed'
     # 4 iterations an epoch: the kill comes in the third epoch, the first one after the mode switch.
     killed = run_tool(
         'train.py', config, '--work-dir', resumed, '--cfg-options', 'default_hooks.recorder.kill_at=9'
@@ -30,10 +29,8 @@ def test_killed_and_resumed_run_ends_with_the_same_bits(config, tmp_path):
     assert after[12:] == before[10:]
 
 
-def test_mode_switch_and_schedule_follow_the_epoch(config, tmp_path):
-    work_dir = tmp_path / 'run'
-    succeed(run_tool('train.py', config, '--work-dir', work_dir))
-    record = read_record(work_dir)
+def test_mode_switch_and_schedule_follow_the_epoch(straight):
+    record = read_record(straight)
     assert [line['use_l1'] for line in record] == [False] * 8 + [True] * 8
     assert all(('loss_l1' in line['losses']) == line['use_l1'] for line in record)
     assert all(line['persistent_workers'] for line in record)
@@ -46,7 +43,5 @@ def test_mode_switch_and_schedule_follow_the_epoch(config, tmp_path):
     assert rates[8:] == pytest.approx([1e-4] * 8)
 
 
-def test_run_shorter_than_the_last_epochs_is_all_second_phase(config, tmp_path):
-    options = ['--cfg-options', 'max_epochs=1', 'num_last_epochs=2', 'warmup_epochs=0']
-    succeed(run_tool('train.py', config, '--work-dir', tmp_path / 'run', *options))
-    assert all(line['use_l1'] for line in read_record(tmp_path / 'run'))
+def test_run_shorter_than_the_last_epochs_is_all_second_phase(one_epoch):
+    assert all(line['use_l1'] for line in read_record(one_epoch))
