@@ -6,6 +6,7 @@ its traceback and what happens at the exit are Python's own.
 """
 
 import functools
+import gc
 import json
 import os
 import runpy
@@ -40,7 +41,11 @@ def run_forked(command: list[str], python_path: str, folder: Path) -> subprocess
 
 
 def serve() -> None:
+    """Imports what a training does, at once or on the way, and serves."""
     import faster_coco_eval  # noqa: F401
+    import matplotlib.backends.backend_agg  # noqa: F401
+    import recorder  # noqa: F401  also for the layout of configs
+    import torch._dynamo  # noqa: F401
 
     import mmyolox.apis
     import mmyolox.checkpoints.load
@@ -49,6 +54,7 @@ def serve() -> None:
     import mmyolox.evaluation
     import mmyolox.models  # noqa: F401
 
+    gc.freeze()  # else the first collection of a fork copies all memory
     for line in sys.stdin:
         command, outputs = json.loads(line)
         child = os.fork()
@@ -59,6 +65,7 @@ def serve() -> None:
 
 
 def run(command: list[str], outputs: list[str]) -> None:
+    """Becomes the script, in a fork."""
     signal.alarm(TIMEOUT)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     for number, path in enumerate(outputs, start=1):

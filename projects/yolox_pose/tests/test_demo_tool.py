@@ -200,10 +200,11 @@ def test_an_evaluation_writes_pictures_and_keypoints(shapes, checkpoint, tmp_pat
         assert np.abs(picture[:, 64:] - image.astype(float)).mean() > distances[0]
 
 
-@pytest.fixture
-def exported(shapes, checkpoint, tmp_path):
+@pytest.fixture(scope='module')
+def exported(shapes, checkpoint, tmp_path_factory):
     model = init_detector(CONFIG, checkpoint, 'cpu', options(shapes))
-    return export_onnx(model, tmp_path / 'w.onnx', ExportOptions(Size(64, 64), simplify=False))
+    path = tmp_path_factory.mktemp('exported') / 'w.onnx'
+    return export_onnx(model, path, ExportOptions(Size(64, 64), simplify=False))
 
 
 def test_an_exported_file_gives_the_same_pictures_and_entries(run, shapes, checkpoint, exported, tmp_path):
