@@ -27,9 +27,6 @@ INPUT_SHAPE_KEY = 'mmyolox_input_shape'
 NCNN_INPUT, NCNN_OUTPUT = 'in0', 'out0'
 """The names that pnnx gives to what goes in and comes out."""
 
-SUFFIXES = tuple(known.suffix for known in FORMATS.values())
-"""Of the files that :func:`open_runtime` opens."""
-
 
 @dataclass
 class Runtime:
