@@ -8,6 +8,7 @@ table ``WALK``: a file for each step of a batch.
 
 import ast
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import pairwise
 from pathlib import Path
 from xml.sax.saxutils import escape
 
@@ -33,6 +34,8 @@ WALK = (
 
 MARGIN, GAP, LINE, TITLE = 20, 26, 15, 24
 WIDTH = 1100
+Place = tuple[float, float, float, float]
+"""Left, top, width and height."""
 STYLE = """
   text { font-family: ui-sans-serif, system-ui, sans-serif; font-size: 12px; fill: #24292f; }
   .name { font-size: 14px; font-weight: 600; }
@@ -96,11 +99,11 @@ def draw_rooms() -> str:
         for room, paths in modules.items()
     }
     parts: list[str] = []
-    places: dict[str, tuple[float, float, float, float]] = {}
+    places: dict[str, Place] = {}
     y = float(MARGIN)
     for floor in floors(imports):
         width = (WIDTH - 2 * MARGIN - GAP * (len(floor) - 1)) / len(floor)
-        texts = {room: list(wrapped(module_names(room, modules[room]), int(width / 6.2))) for room in floor}
+        texts = {room: list(wrapped(module_names(room, modules[room]), int(width / 6.8))) for room in floor}
         height = TITLE + LINE * max(len(lines) for lines in texts.values()) + 12
         for index, room in enumerate(floor):
             x = MARGIN + index * (width + GAP)
@@ -108,11 +111,13 @@ def draw_rooms() -> str:
             parts += box(x, y, width, height, room, texts[room])
         y += height + GAP
     reach = below(imports)
-    for room, others in sorted(imports.items()):
-        for other in sorted(others):
-            if not any(other in reach[third] for third in others):
-                parts.append(arrow(places[room], places[other]))
-    return sheet(WIDTH, y - GAP + MARGIN, parts)
+    arrows = [
+        arrow(places[room], places[other])
+        for room, others in sorted(imports.items())
+        for other in sorted(others)
+        if not any(other in reach[third] for third in others)
+    ]
+    return sheet(WIDTH, y - GAP + MARGIN, [*arrows, *parts])  # so that no arrow crosses a text
 
 
 def module_names(room: str, paths: list[Path]) -> list[str]:
@@ -129,7 +134,7 @@ def wrapped(names: Iterable[str], length: int) -> Iterator[str]:
         if line and len(line) + len(name) > length:
             yield line
             line = ''
-        line += ('  ' if line else '') + name
+        line += (' · ' if line else '') + name
     yield line
 
 
@@ -145,7 +150,7 @@ def draw_walk() -> str:
         y = MARGIN + index // per_line * (height + 2 * GAP)
         places.append((x, y, width, height))
         parts += box(x, y, width, height, f'{index + 1} {name}', [file, what])
-    for first, second in zip(places, places[1:], strict=False):
+    for first, second in pairwise(places):
         parts.append(step(first, second))
     lines = -(-len(WALK) // per_line)
     return sheet(
@@ -155,33 +160,31 @@ def draw_walk() -> str:
 
 def box(x: float, y: float, width: float, height: float, name: str, lines: Iterable[str]) -> Iterator[str]:
     """A room with its name and what is written in it."""
-    yield f'<rect x="{x:.0f}" y="{y:.0f}" width="{width:.0f}" height="{height:.0f}"/>'
-    yield f'<text class="name" x="{x + 10:.0f}" y="{y + 18:.0f}">{escape(name)}</text>'
-    for index, line in enumerate(lines):
-        yield f'<text class="small" x="{x + 10:.0f}" y="{y + TITLE + 12 + index * LINE:.0f}">{escape(line)}</text>'
+    left, top = round(x), round(y)
+    yield f'<rect x="{left}" y="{top}" width="{round(width)}" height="{round(height)}"/>'
+    yield f'<text class="name" x="{left + 10}" y="{top + 18}">{escape(name)}</text>'
+    for index, line in enumerate(lines, start=1):
+        below = top + TITLE - 3 + index * LINE
+        yield f'<text class="small" x="{left + 10}" y="{below}">{escape(line)}</text>'
 
 
-def arrow(start: tuple[float, ...], end: tuple[float, ...]) -> str:
+def arrow(start: Place, end: Place) -> str:
     """A curve from the lower edge of a room to the upper edge of another."""
-    x1, y1 = start[0] + start[2] / 2, start[1] + start[3]
-    x2, y2 = end[0] + end[2] / 2, end[1] - 4
-    bend = max(14, (y2 - y1) / 2)
-    return (
-        f'<path d="M{x1:.0f} {y1:.0f} C{x1:.0f} {y1 + bend:.0f} {x2:.0f} {y2 - bend:.0f} {x2:.0f} {y2:.0f}"/>'
-    )
+    x1, y1 = round(start[0] + start[2] / 2), round(start[1] + start[3])
+    x2, y2 = round(end[0] + end[2] / 2), round(end[1]) - 4
+    bend = max(14, (y2 - y1) // 2)
+    return f'<path d="M{x1} {y1} C{x1} {y1 + bend} {x2} {y2 - bend} {x2} {y2}"/>'
 
 
-def step(start: tuple[float, ...], end: tuple[float, ...]) -> str:
+def step(start: Place, end: Place) -> str:
     """An arrow from a step to the next, beside it or at the begin of the next line."""
-    middle = start[1] + start[3] / 2
+    middle = round(start[1] + start[3] / 2)
     if start[1] == end[1]:
-        return f'<path d="M{start[0] + start[2]:.0f} {middle:.0f} L{end[0] - 4:.0f} {middle:.0f}"/>'
-    x1, y1 = start[0] + start[2] / 2, start[1] + start[3]
-    x2, y2 = end[0] + end[2] / 2, end[1] - 4
-    between = (y1 + y2) / 2
-    return (
-        f'<path d="M{x1:.0f} {y1:.0f} L{x1:.0f} {between:.0f} L{x2:.0f} {between:.0f} L{x2:.0f} {y2:.0f}"/>'
-    )
+        return f'<path d="M{round(start[0] + start[2])} {middle} L{round(end[0]) - 4} {middle}"/>'
+    x1, y1 = round(start[0] + start[2] / 2), round(start[1] + start[3])
+    x2, y2 = round(end[0] + end[2] / 2), round(end[1]) - 4
+    between = (y1 + y2) // 2
+    return f'<path d="M{x1} {y1} L{x1} {between} L{x2} {between} L{x2} {y2}"/>'
 
 
 def sheet(width: float, height: float, parts: Iterable[str]) -> str:
@@ -190,12 +193,12 @@ def sheet(width: float, height: float, parts: Iterable[str]) -> str:
         '<defs><marker id="head" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" '
         'orient="auto"><path d="M0 0 L8 4 L0 8 z" style="fill:#0969da;stroke:none"/></marker></defs>'
     )
-    view = f'0 0 {width:.0f} {height:.0f}'
+    size = f'width="{round(width)}" height="{round(height)}"'
     lines = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{view}" width="{width:.0f}" height="{height:.0f}">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {round(width)} {round(height)}" {size}>',
         f'<style>{STYLE}</style>',
         head,
-        '<rect class="sheet" width="100%" height="100%"/>',
+        f'<rect class="sheet" {size}/>',
         *parts,
         '</svg>',
     ]

@@ -46,7 +46,7 @@ def is_packaged(path: Path) -> bool:
 
 
 def is_room(path: Path) -> bool:
-    return path.suffix == '.py' or (path / '__init__.py').is_file()
+    return (path.suffix == '.py' and path.name != '__init__.py') or (path / '__init__.py').is_file()
 
 
 def is_documented(node: ast.AST) -> bool:
