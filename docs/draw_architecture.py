@@ -140,7 +140,7 @@ def wrapped(names: Iterable[str], length: int) -> Iterator[str]:
 
 def draw_walk() -> str:
     """The steps of a batch, one file each."""
-    per_line, width, height = 6, 160, 66
+    per_line, width, height = 4, 245, 66
     parts: list[str] = []
     places = []
     for index, (name, file, what) in enumerate(WALK):
