@@ -19,7 +19,9 @@ def drawing():
 @pytest.mark.parametrize('name', sorted(drawing().PICTURES))
 def test_the_picture_is_what_the_code_says(name):
     drawn = drawing().PICTURES[name]()
-    assert (ROOT / 'docs/plots' / name).read_text(encoding='utf-8') == drawn, 'python docs/draw_architecture.py'
+    assert (ROOT / 'docs/plots' / name).read_text(encoding='utf-8') == drawn, (
+        'python docs/draw_architecture.py'
+    )
 
 
 def test_arrows_point_downwards():

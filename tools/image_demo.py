@@ -141,9 +141,9 @@ class ImageFiles:
 
     def results(self, detector: 'Detector') -> Iterator[list[Entry]]:
         """Predicts and draws, with a progress bar; yields the entries of each image that can be decoded."""
+        from mmyolox.apis.detectors import map_ahead
         from mmyolox.apis.drawing import write_image
         from mmyolox.datasets.transforms import read_image
-        from mmyolox.utils.iterables import map_ahead
 
         def report(sample: 'DetDataSample') -> list[Entry]:
             found, target = above(sample, args.score_thr), self.targets[Path(sample.img_path)]
@@ -182,8 +182,8 @@ class VideoFile:
 
     def results(self, detector: 'Detector') -> Iterator[list[Entry]]:
         """Predicts, draws and writes, with a progress bar; yields the entries of each frame."""
+        from mmyolox.apis.detectors import map_ahead
         from mmyolox.apis.video import VideoWriter
-        from mmyolox.utils.iterables import map_ahead
 
         def report(sample: 'DetDataSample', frame: 'Image') -> tuple['Image', list[Entry]]:
             found, number = above(sample, args.score_thr), sample.img_id
@@ -221,7 +221,7 @@ def predictions(
 ) -> 'Iterator[DetDataSample]':
     """Predicts, with a progress bar; without its end if ``expected`` is 0."""
     from mmyolox.apis import detect
-    from mmyolox.utils.iterables import with_progress
+    from mmyolox.apis.evaluate import with_progress
 
     return with_progress(detect(detector, inputs, args.batch_size, args.workers), expected)
 

@@ -2,9 +2,11 @@
 
 import logging
 import os.path as osp
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
-from itertools import islice
+from itertools import islice, starmap
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -43,7 +45,6 @@ from mmyolox.models.detector import pack_prediction
 from mmyolox.models.networks.focus import Focus
 from mmyolox.registry import DATASETS, MODELS, TRANSFORMS
 from mmyolox.utils.devices import choose_dtype
-from mmyolox.utils.iterables import map_ahead
 
 from .drawing import YOLOXVisualizer, build_visualizer
 from .results import as_instances, keypoint_tools
@@ -55,6 +56,7 @@ Meta = dict[str, Any]
 """What is said of an image: ``img_id``, perhaps ``img_path``, and arrays ``gt_*`` of its annotations."""
 
 Item = TypeVar('Item')
+Result = TypeVar('Result')
 
 
 class Detector(Protocol):
@@ -146,6 +148,30 @@ def detect_loaded(
     samples = (sample for sample in prepared if sample is not None)
     while batch := list(islice(samples, batch_size)):
         yield from detector.predict(batch)
+
+
+def map_ahead(
+    function: Callable[..., Result], items: Iterable[tuple], workers: int, ahead: int
+) -> Iterator[Result]:
+    """``itertools.starmap`` by threads: the results in order, and what a call raises.
+
+    Args:
+        function: Releases Python's lock for most of its time, as decoding and resizing images do.
+        items: Arguments of each call. They are taken by the caller's thread.
+        workers: Threads; 0 calls in the caller's thread when a result is asked for.
+        ahead: Calls begun and not yet asked for, at most, so that memory is bounded.
+    """
+    if not workers:
+        yield from starmap(function, items)
+        return
+    with ThreadPoolExecutor(workers) as pool:
+        pending: deque[Future[Result]] = deque()
+        for item in items:
+            pending.append(pool.submit(function, *item))
+            if len(pending) > ahead:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
 
 
 class TorchDetector:

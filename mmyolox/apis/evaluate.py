@@ -1,12 +1,14 @@
 """The figures of a detector over a data set: of exported models, and of what they were exported from."""
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from mmengine.config import ConfigDict
 from mmengine.dataset import Compose
 from mmengine.evaluator import Evaluator
+from mmengine.utils import track_iter_progress
 
 from mmyolox.datasets import DetectionDataset
 from mmyolox.datasets.transforms import LoadAnnotations, LoadImage, PackDetInputs
@@ -14,10 +16,11 @@ from mmyolox.deploy import ModelInfo
 from mmyolox.deploy.letterbox import Image
 from mmyolox.errors import UserError
 from mmyolox.registry import DATASETS
-from mmyolox.utils.iterables import with_progress
 
 from .detectors import Detector, Meta, color_type, detect_loaded
 from .results import keypoint_tools
+
+Item = TypeVar('Item')
 
 _KEPT = (LoadImage, LoadAnnotations, PackDetInputs)
 """The steps of a test pipeline that a detector does not do itself."""
@@ -103,3 +106,17 @@ def evaluate(
         evaluator.process([sample])
     figures: dict[str, float] = evaluator.evaluate(len(dataset))
     return figures
+
+
+def with_progress(items: Iterable[Item], expected: int) -> Iterator[Item]:
+    """Passes items on with MMEngine's progress bar on stderr; an error that ends it gets a line of its own.
+
+    Args:
+        items: What takes its time to come.
+        expected: How many; 0 if nobody knows.
+    """
+    try:
+        yield from track_iter_progress((items, expected), file=sys.stderr)
+    except Exception:
+        print(file=sys.stderr)
+        raise

@@ -11,7 +11,8 @@ import cv2
 
 from mmyolox.deploy.letterbox import Image, Size
 from mmyolox.errors import UserError
-from mmyolox.utils.iterables import map_ahead
+
+from .detectors import map_ahead
 
 _USUAL_RATE = 25.0
 _HIGHEST_RATE = 1000.0

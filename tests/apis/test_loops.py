@@ -1,11 +1,12 @@
-"""mmyolox/utils/threads.py."""
+"""Work ahead in threads, and a progress bar."""
 
 import threading
 import time
 
 import pytest
 
-from mmyolox.utils.iterables import map_ahead, with_progress
+from mmyolox.apis.detectors import map_ahead
+from mmyolox.apis.evaluate import with_progress
 
 
 @pytest.mark.parametrize('workers', [0, 1, 4])
