@@ -90,7 +90,7 @@ def detect(
 def our_way(content: dict[str, Any]) -> Callable[[Results], Sequence[float]]:
     """Our metric; its 12 figures before they are rounded."""
     from mmyolox.evaluation import YOLOXCocoMetric
-    from mmyolox.evaluation.coco_summary import coco_figures, value_of
+    from mmyolox.evaluation.coco_summary import figures_of, value_of
 
     with tempfile.NamedTemporaryFile('w', suffix='.json') as file:
         json.dump(content, file)
@@ -100,7 +100,7 @@ def our_way(content: dict[str, Any]) -> Callable[[Results], Sequence[float]]:
 
     def run(results: Results) -> Sequence[float]:
         curves = metric.curves(results)
-        return [value_of(figure, curves) for figure in coco_figures(MAX_DETS).values()]
+        return [value_of(figure, curves) for figure in figures_of(curves.comparison).values()]
 
     return run
 

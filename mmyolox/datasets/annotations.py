@@ -38,10 +38,6 @@ class Finding:
             if str(name) not in self.examples:
                 self.examples.append(str(name))
 
-    def where(self) -> str:
-        """The first names, comma-separated."""
-        return first_few(self.examples, _SHOWN)
-
 
 @dataclass(frozen=True)
 class BoxCheck:
@@ -99,7 +95,7 @@ class AnnotationReport:
     def losses(self) -> str:
         """Everything left out or cut, with counts and the first names; ``''`` if there was nothing."""
         parts = [
-            f'{finding.count} {what}: {finding.where()}'
+            f'{finding.count} {what}: {first_few(finding.examples, _SHOWN)}'
             for what, finding in (
                 ('without area (dropped)', self.degenerate),
                 ('outside the image (dropped)', self.outside),
@@ -212,12 +208,9 @@ def filter_entries(
     Raises:
         UserError: A key is unknown, no image is left, or no box survived the clean-up.
     """
-    unknown = sorted(set(filter_cfg or {}) - {'filter_empty_gt', 'min_size'})
-    if unknown:
-        known = ('filter_empty_gt', 'min_size')
-        raise UserError(
-            f'filter_cfg has no key {unknown[0]!r}{did_you_mean(unknown[0], known)} (known: {known})'
-        )
+    known = ('filter_empty_gt', 'min_size')
+    for key in sorted(set(filter_cfg or {}) - set(known)):
+        raise UserError(f'filter_cfg has no key {key!r}{did_you_mean(key, known)} (known: {known})')
     options = dict(filter_empty_gt=False, min_size=0) | dict(filter_cfg or {})
     empty = [options['filter_empty_gt'] and bool(entry['is_crowd'].all()) for entry in entries]
     small = [min(entry['width'], entry['height']) < options['min_size'] for entry in entries]

@@ -11,6 +11,7 @@ import numpy as np
 from mmengine.fileio import get
 from numpy.typing import NDArray
 
+from mmyolox.deploy.letterbox import Size
 from mmyolox.errors import UserError, did_you_mean, first_few
 from mmyolox.registry import DATASETS
 
@@ -42,6 +43,11 @@ class CocoAnnotations:
         """The category id of each class name, in the file's order."""
         return {category['name']: category['id'] for category in self.categories}
 
+    def image_sizes(self, annotations: Sequence[Entry]) -> NDArray[np.float64]:
+        """(N, 2) width and height of the image of each of N annotations."""
+        sizes = {image['id']: Size(image['width'], image['height']) for image in self.images}
+        return np.array([sizes[a['image_id']] for a in annotations], np.float64).reshape(-1, 2)
+
     def ids_of(self, classes: Sequence[str]) -> list[int]:
         """The category id of each of ``classes``.
 
@@ -70,8 +76,8 @@ def read_coco(
     Args:
         path: The JSON file.
         backend_args: Of MMEngine's file backend, where the file is not local.
-        need_annotations: Take a file without ``annotations`` (COCO's ``image_info_test-dev2017.json``)
-            for a mistake, rather than for a file without boxes.
+        need_annotations: Whether to take a file without ``annotations`` (COCO's
+            ``image_info_test-dev2017.json``) for a mistake, rather than for a file without boxes.
 
     Raises:
         UserError: The file is absent, is no JSON, is no COCO detection file or contradicts itself.
@@ -131,41 +137,26 @@ def _read_json(path: str, backend_args: Mapping[str, Any] | None) -> Any:
         raise UserError(f'{path}: not a text file, so not JSON') from None
 
 
-def _is_id(value: object) -> bool:
-    return isinstance(value, int)
-
-
-def _is_id_or_name(value: object) -> bool:
-    return isinstance(value, int | str)
-
-
-def _is_text(value: object) -> bool:
-    return isinstance(value, str) and value != ''
-
-
-def _is_size(value: object) -> bool:
-    return isinstance(value, int | float) and 1 <= value < float('inf')
-
-
-def _is_box(value: object) -> bool:
-    return isinstance(value, list) and len(value) == 4 and all(isinstance(v, int | float) for v in value)
-
-
-_FIELDS: dict[str, dict[str, tuple[Callable[[object], bool], str]]] = {
-    'images': dict(
-        id=(_is_id_or_name, 'a number or a text'),
-        file_name=(_is_text, 'a text'),
-        width=(_is_size, 'a number of pixels'),
-        height=(_is_size, 'a number of pixels'),
+_Rule = tuple[Callable[[Any], bool], str]
+_WHOLE: _Rule = (lambda value: isinstance(value, int), 'a whole number')
+_ID: _Rule = (lambda value: isinstance(value, int | str), 'a number or a text')
+_TEXT: _Rule = (lambda value: isinstance(value, str) and value != '', 'a text')
+_SIDE: _Rule = (
+    lambda value: isinstance(value, int | float) and 1 <= value < float('inf'),
+    'a number of pixels',
+)
+_BOX: _Rule = (
+    lambda value: (
+        isinstance(value, list) and len(value) == 4 and all(isinstance(v, int | float) for v in value)
     ),
-    'annotations': dict(
-        id=(_is_id_or_name, 'a number or a text'),
-        image_id=(_is_id_or_name, 'a number or a text'),
-        category_id=(_is_id, 'a whole number'),
-        bbox=(_is_box, '[x, y, width, height]'),
-    ),
-    'categories': dict(id=(_is_id, 'a whole number'), name=(_is_text, 'a text')),
+    '[x, y, width, height]',
+)
+_FIELDS: dict[str, dict[str, _Rule]] = {
+    'images': dict(id=_ID, file_name=_TEXT, width=_SIDE, height=_SIDE),
+    'annotations': dict(id=_ID, image_id=_ID, category_id=_WHOLE, bbox=_BOX),
+    'categories': dict(id=_WHOLE, name=_TEXT),
 }
+"""What the entries of each list must have: the check of a value, and what is wanted, in words."""
 
 
 def _check_unique(path: str, what: str, values: Iterable[object]) -> None:
@@ -204,9 +195,6 @@ class YOLOXCocoDataset(DetectionDataset):
     - ``filter_cfg``: see :func:`~mmyolox.datasets.annotations.filter_entries`; not used in test mode.
     - ``backend_args``: of MMEngine's file backend. If set, images are not looked for in advance.
 
-    Attributes:
-        report: What the file held and what was left out (:class:`AnnotationReport`); set by the loading.
-
     Raises:
         UserError: The annotation file or images are missing or at fault, the file lacks a configured class,
             or nothing is left to train on.
@@ -242,12 +230,10 @@ class YOLOXCocoDataset(DetectionDataset):
     def _entries(self, file: CocoAnnotations, paths: Sequence[str]) -> list[dict[str, Any]]:
         annotations = self.select_annotations(file)
         # The boxes of all images at once: 860,000 in one array operation, not 118,000 times seven.
-        image_sizes = {image['id']: (image['width'], image['height']) for image in file.images}
-        sizes = np.array([image_sizes[a['image_id']] for a in annotations], np.float64).reshape(-1, 2)
         bboxes = np.array([a['bbox'] for a in annotations], np.float64).reshape(-1, 4)
         with np.errstate(invalid='ignore', over='ignore'):
             bboxes[:, 2:] += bboxes[:, :2]
-        check = check_boxes(bboxes, sizes)
+        check = check_boxes(bboxes, file.image_sizes(annotations))
         keep = self.report.record(check, [a['id'] for a in annotations])
         by_image: defaultdict[int | str, list[int]] = defaultdict(list)
         for index in np.flatnonzero(keep).tolist():

@@ -120,9 +120,6 @@ class YOLOXVOCDataset(DetectionDataset):
             whose boxes count pixels from 0.
         **kwargs: Of :class:`DetectionDataset`.
 
-    Attributes:
-        report: What the files held and what was left out; set by the loading.
-
     Raises:
         UserError: A file or folder is missing or at fault, no object is of a configured class, or nothing
             is left to train on.

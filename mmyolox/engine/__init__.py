@@ -4,14 +4,10 @@
 from mmyolox.utils.files import AtomicLocalBackend
 
 from .ema import YOLOXEMA
-from .hooks import (
-    AsyncRuntimeInfoHook,
-    CheckpointCheckHook,
-    DataTimeHook,
-    InvalidLossHook,
-    StartUpTimeHook,
-    YOLOXModeSwitchHook,
-)
+from .hooks.checkpoint_check import CheckpointCheckHook
+from .hooks.losses import AsyncRuntimeInfoHook, InvalidLossHook
+from .hooks.mode_switch import YOLOXModeSwitchHook
+from .hooks.timing import DataTimeHook, StartUpTimeHook
 from .optimizer import AutocastOptimWrapper, YOLOXOptimWrapperConstructor
 from .schedules import YOLOXLR
 

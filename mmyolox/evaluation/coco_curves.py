@@ -104,11 +104,6 @@ class Detections:
     labels: NDArray[np.floating]
     extras: NDArray[np.floating]
 
-    @classmethod
-    def of_packed(cls, images: NDArray[np.int64], packed: NDArray[np.floating]) -> 'Detections':
-        """Those that the columns of ``packed`` (N, 6 + E) hold: a box, a score, a label, and what is more."""
-        return cls(images, packed[:, :4], packed[:, 4], packed[:, 5], packed[:, 6:])
-
     def best(self, indices: NDArray[np.int64], limit: int) -> NDArray[np.int64]:
         """Those of ``indices`` that count: the first ``limit`` of each image by score, ties in order."""
         images = self.images[indices]

@@ -42,13 +42,14 @@ class YOLOXCocoMetric(BaseMetric):
         ann_file: The COCO annotation file to evaluate against. Without ``annotations`` only if
             ``format_only``.
         metric: ``bbox``; there is no other.
-        classwise: Also report ``{class}_precision``, NaN for a class without objects, and log a table.
+        classwise: Whether to report ``{class}_precision`` too, NaN for a class without objects, and log a
+            table.
         proposal_nums: How many detections of a class in an image count, see
-            :func:`~mmyolox.evaluation.coco_summary.coco_figures`.
+            :func:`~mmyolox.evaluation.coco_summary.figures_of`.
         iou_thrs: The IoU thresholds; by default 0.50, 0.55, ..., 0.95.
         metric_items: Which figures to return; by default the six precisions.
-        format_only: Write the results to ``outfile_prefix`` and evaluate nothing.
-        outfile_prefix: Write the detections to ``{outfile_prefix}.bbox.json`` in COCO's result format.
+        format_only: Whether to write the results to ``outfile_prefix`` and evaluate nothing.
+        outfile_prefix: The detections are written to ``{outfile_prefix}.bbox.json`` in COCO's result format.
         backend_args: Of MMEngine's file backend, where ``ann_file`` is not local.
         backend: ``faster_coco_eval``, or ``pycocotools``, whose results are equal and slower.
         collect_device: Where processes exchange their results: ``cpu`` or ``gpu``.
@@ -144,7 +145,9 @@ class YOLOXCocoMetric(BaseMetric):
         if self.format_only:
             return {}
         is_empty = not any(len(detections) for _, detections in results)
+        # Totals come first: `save_best='auto'` goes by the first figure.
         metrics: dict[str, float] = {}
+        class_metrics: dict[str, float] = {}
         for comparison in self.comparisons:
             curves, figures = self.curves(results, comparison.kind), figures_of(comparison)
             print_log('\n'.join([comparison.kind, *summary_lines(curves)]), 'current')
@@ -152,14 +155,13 @@ class YOLOXCocoMetric(BaseMetric):
                 print_log('\n'.join([comparison.kind, *class_table(curves, self.classes)]), 'current')
                 for label, name in enumerate(self.classes):
                     value = value_of(figures['mAP'], curves, label)
-                    metrics[comparison.class_figure.format(name)] = (
-                        round(value, 3) if value > -1 else math.nan
-                    )
+                    figure = comparison.class_figure.format(name)
+                    class_metrics[figure] = round(value, 3) if value > -1 else math.nan
             for item in self.metric_items:
                 if item in figures:
                     value = 0.0 if is_empty else value_of(figures[item], curves)
                     metrics[f'{comparison.kind}_{item}'] = round(value, 3)
-        return metrics
+        return metrics | class_metrics
 
     def curves(self, results: Sequence[ImageDetections], kind: str = 'bbox') -> Curves:
         """Precision and recall of every class.
@@ -182,7 +184,7 @@ class YOLOXCocoMetric(BaseMetric):
         images = np.repeat(numbers, [len(detections) for _, detections in results])
         empty = np.empty((0, 6), dtype=np.float32)
         packed = np.concatenate([detections for _, detections in results] or [empty])
-        detections = Detections.of_packed(images, packed)
+        detections = Detections(images, packed[:, :4], packed[:, 4], packed[:, 5], packed[:, 6:])
         return coco_curves(comparison, self._objects(comparison), detections, self.library)
 
     def _objects(self, comparison: Comparison) -> list[list[Entry]]:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .coco_curves import AREAS, Comparison, Curves
+from .coco_curves import Comparison, Curves
 
 PRECISIONS = ('mAP', 'mAP_50', 'mAP_75', 'mAP_s', 'mAP_m', 'mAP_l')
 """The names of the average precisions; the metric's default."""
@@ -28,21 +28,15 @@ class Figure(NamedTuple):
     max_dets: int
 
 
-def coco_figures(
-    max_dets: Sequence[int], areas: Sequence[str] = AREAS, recall_ious: Sequence[float] = ()
-) -> dict[str, Figure]:
+def figures_of(comparison: Comparison) -> dict[str, Figure]:
     """COCO's figures by name and in its order: precisions, then a recall for each limit, then other recalls.
 
-    All but these recalls are those at the highest limit. ``mAP`` is, as in pycocotools, that at 100
+    All but the recalls for a limit are those at the highest limit. ``mAP`` is, as in pycocotools, that at 100
     detections whatever the highest limit, if 100 is among the limits.
-
-    Args:
-        max_dets: The limits.
-        areas: The ranges of an object's area; the first is ``all``, the others have figures of their own.
-        recall_ious: IoU thresholds at which there is a recall too.
     """
+    max_dets, recall_ious = comparison.max_dets, comparison.recall_ious
     last = max(max_dets)
-    sizes = [(area, area[0]) for area in areas[1:]]
+    sizes = [(area, area[0]) for area in comparison.areas if area != 'all']
     figures = dict(
         mAP=Figure(False, None, 'all', 100 if 100 in max_dets else last),
         mAP_50=Figure(False, 0.5, 'all', last),
@@ -52,11 +46,6 @@ def coco_figures(
     figures |= {f'AR@{limit}': Figure(True, None, 'all', limit) for limit in sorted(max_dets)}
     figures |= {f'AR_{100 * iou:.0f}@{last}': Figure(True, iou, 'all', last) for iou in recall_ious}
     return figures | {f'AR_{letter}@{last}': Figure(True, None, area, last) for area, letter in sizes}
-
-
-def figures_of(comparison: Comparison) -> dict[str, Figure]:
-    """The figures of a comparison, see :func:`coco_figures`."""
-    return coco_figures(comparison.max_dets, comparison.areas, comparison.recall_ious)
 
 
 def value_of(figure: Figure, curves: Curves, label: int | None = None) -> float:

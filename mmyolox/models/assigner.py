@@ -66,7 +66,7 @@ class Matches:
 
     @classmethod
     def empty(cls, obj_scores: Tensor, count: int, topk: int) -> 'Matches':
-        """Before the first of ``count`` ground truths of the images and priors of ``obj_scores`` (B, N)."""
+        """The state before any of ``count`` ground truths an image, for priors of ``obj_scores`` (B, N)."""
         gts = torch.zeros_like(obj_scores, dtype=torch.int64)
         taken = gts.new_empty(len(gts), count, topk)
         return cls(taken, torch.full_like(obj_scores, float('inf')), gts)
@@ -112,7 +112,7 @@ class PairCosts:
     Attributes:
         priors: (B, M, W) int64, for each ground truth the priors of its listed pairs, all different.
         costs: (B, M, W) float32, what each listed pair costs, not below zero.
-        elsewhere: what any other pair costs.
+        elsewhere: What any other pair costs.
     """
 
     priors: Tensor
@@ -140,7 +140,7 @@ class _Grid:
 
 
 def _grids(priors: Tensor, levels: Sequence[Tensor]) -> list[_Grid]:
-    """The priors (N, 3) of levels (..., H, W)."""
+    """The cells of each level (..., H, W), from the priors (N, 3) of all."""
     grids, start = [], 0
     for level in levels:
         height, width = level.shape[-2:]
@@ -173,11 +173,11 @@ class SimOTAAssigner:
     Beside them there are only boxes of priors, (B, N, 4), and of slots, (B, M x ``candidate_topk``, 4).
 
     Args:
-        center_radius: in strides.
-        candidate_topk: how many IoUs count towards the dynamic number.
-        iou_weight: weight of the IoU cost.
-        cls_weight: weight of the classification cost.
-        max_pairs: how many pairs of a prior and a class or a ground truth are worked on at a time.
+        center_radius: How far from the centre of a ground truth cells are near it, in strides.
+        candidate_topk: How many IoUs count towards the dynamic number.
+        iou_weight: Weight of the IoU cost.
+        cls_weight: Weight of the classification cost.
+        max_pairs: How many pairs of a prior and a class or a ground truth are worked on at a time.
     """
 
     OUTSIDE_COST = 100_000.0
@@ -218,7 +218,7 @@ class SimOTAAssigner:
             priors: (N, 3) float32, see :func:`mmyolox.models.boxes.grid_priors`.
             gt_bboxes: (B, M, 4) float32 xyxy in input pixels.
             gt_labels: (B, M) int64; -1 for padding, which is no object.
-            pair_costs: added to the costs of pairs.
+            pair_costs: What else pairs cost.
         """
         batch, num_priors = obj_logits.shape
         count = gt_labels.shape[1]

@@ -27,9 +27,9 @@ class YOLOXBatchHSV(nn.Module):
     as they are.
 
     Args:
-        hue_delta: largest shift of the hue, in OpenCV's 180 steps; it wraps around.
-        saturation_delta: largest shift of the saturation (0-255), saturating.
-        value_delta: largest shift of the value (0-255), saturating.
+        hue_delta: Largest shift of the hue, in OpenCV's 180 steps; it wraps around.
+        saturation_delta: Largest shift of the saturation (0-255), saturating.
+        value_delta: Largest shift of the value (0-255), saturating.
     """
 
     def __init__(self, hue_delta: int = 5, saturation_delta: int = 30, value_delta: int = 30) -> None:
@@ -50,9 +50,8 @@ class YOLOXBatchHSV(nn.Module):
     def draw_gains(self, batch_size: int) -> NDArray[np.float32]:
         """Whole shifts (B, 3) of hue, saturation and value for this iteration."""
         rng, shape = _batch_rng(_HSV_STREAM), (batch_size, 3)
-        return np.trunc(rng.uniform(-1, 1, shape) * self.deltas * rng.integers(0, 2, shape)).astype(
-            np.float32
-        )
+        gains = rng.uniform(-1, 1, shape) * self.deltas * rng.integers(0, 2, shape)
+        return np.trunc(gains).astype(np.float32)
 
 
 def shift_hsv_of_batch(images: Tensor, gains: Tensor) -> Tensor:
@@ -115,7 +114,7 @@ class YOLOXBatchFlip(nn.Module):
     seed, the iteration and the rank. ``metas`` stay as they are: they are not used in training.
 
     Args:
-        prob: of an image to be mirrored.
+        prob: The share of images that are mirrored.
     """
 
     def __init__(self, prob: float = 0.5) -> None:
@@ -136,9 +135,9 @@ class YOLOXBatchFlip(nn.Module):
         """What changes in a batch's annotations; models with more than boxes add theirs here.
 
         Args:
-            data_samples: of :func:`mmyolox.datasets.yolox_collate`.
+            data_samples: What :func:`mmyolox.datasets.yolox_collate` returns under this name.
             flips: (B,) bool, the images that are mirrored.
-            width: of the images, pixels.
+            width: The width of the images in pixels.
 
         Returns:
             The new values by key.
@@ -163,9 +162,9 @@ class YOLOXBatchSyncRandomResize(nn.Module):
     ratio. As in Megvii's YOLOX, the first ``interval`` iterations keep the input's size.
 
     Args:
-        ratio_range: of the resulting to the configured height; (0.75, 1.25) gives 480 to 800 at 640.
-        size_divisor: sizes are multiples of it, and of the largest stride of the detector that has it.
-        interval: iterations between two draws.
+        ratio_range: The new height as a share of the configured one; (0.75, 1.25) gives 480 to 800 at 640.
+        size_divisor: What sizes are multiples of, beside the largest stride of the detector.
+        interval: Iterations between two draws.
     """
 
     def __init__(
@@ -188,9 +187,8 @@ class YOLOXBatchSyncRandomResize(nn.Module):
         """Resizes images (B, channels, H, W) bilinearly, and their annotations."""
         hub = MessageHub.get_current_instance()
         height, width = inputs.shape[2:]
-        new_height, new_width = self.draw_shape(
-            (height, width), hub.get_info('seed', 0), hub.get_info('iter', 0)
-        )
+        seed, iteration = hub.get_info('seed', 0), hub.get_info('iter', 0)
+        new_height, new_width = self.draw_shape((height, width), seed, iteration)
         if (new_height, new_width) == (height, width):
             return inputs, data_samples
         inputs = F.interpolate(inputs, (new_height, new_width), mode='bilinear', align_corners=False)
@@ -201,7 +199,7 @@ class YOLOXBatchSyncRandomResize(nn.Module):
         """What changes in a batch's annotations; models with more than boxes add theirs here.
 
         Args:
-            data_samples: of :func:`mmyolox.datasets.yolox_collate`.
+            data_samples: What :func:`mmyolox.datasets.yolox_collate` returns under this name.
             ratios: (2,) float32, of the new to the old width and height.
 
         Returns:

@@ -6,19 +6,19 @@ import torch
 from torch import Tensor
 
 
-def grid_priors(shapes: Sequence[tuple[int, int]], strides: Sequence[int], device: torch.device) -> Tensor:
+def grid_priors(shapes_hw: Sequence[tuple[int, int]], strides: Sequence[int], device: torch.device) -> Tensor:
     """The priors of all feature maps: one for every cell, row by row, level by level.
 
     Args:
-        shapes: (h, w) of every feature map.
-        strides: pixels of the network's input per cell of every feature map.
-        device: where to make them.
+        shapes_hw: The height and width of every feature map.
+        strides: Pixels of the network's input per cell of every feature map.
+        device: Where they are made.
 
     Returns:
         (N, 3) float32: x and y of the cell's top left corner in input pixels, and the stride.
     """
     levels = []
-    for (height, width), stride in zip(shapes, strides, strict=True):
+    for (height, width), stride in zip(shapes_hw, strides, strict=True):
         y, x = torch.meshgrid(
             torch.arange(height, device=device), torch.arange(width, device=device), indexing='ij'
         )

@@ -27,23 +27,25 @@ class YOLODetector(BaseModel):
     """A single-stage detector that MMEngine's Runner trains, validates and tests.
 
     Args:
-        backbone: config; maps (B, channels, H, W) to feature maps.
-        neck: config; maps feature maps to feature maps.
-        bbox_head: config; has ``forward``, ``loss`` and ``predict``.
-        train_cfg: handed to the head; None for a model that only predicts.
-        test_cfg: handed to the head.
-        data_preprocessor: config.
-        norm_eval: freeze the statistics of all batch norms, for tiny batches or data.
-        channels_last: lay out weights and feature maps with channels last in memory, which convolutions are
+        backbone: The config of what maps (B, channels, H, W) to feature maps.
+        neck: The config of what maps feature maps to feature maps.
+        bbox_head: The config of what has ``forward``, ``loss`` and ``predict``.
+        train_cfg: What the head is given for training; None for a model that only predicts.
+        test_cfg: What the head is given for prediction.
+        data_preprocessor: The config of what prepares a batch on the device.
+        norm_eval: Whether to freeze the statistics of all batch norms, for tiny batches or data.
+        channels_last: Whether weights and feature maps have channels last in memory, which convolutions are
             faster on. State dicts are the same either way.
-        compile_network: compile backbone, neck and the head's convolutions with ``torch.compile``: minutes
-            before the first iteration, for faster ones after. Sizes may change: the second one compiles once
-            more, for all to come. State dicts and copies of the model are those of one that is not compiled.
-        compile_backend: which of PyTorch's compilers.
-        init_cfg: of :class:`mmengine.model.BaseModule`.
+        compile_network: Whether ``torch.compile`` compiles backbone, neck and the head's convolutions:
+            minutes before the first iteration, for faster ones after. Sizes may change: the second one
+            compiles once more, for all to come. State dicts and copies of the model are those of one that is
+            not compiled.
+        compile_backend: Which of PyTorch's compilers does it.
+        init_cfg: MMEngine's weight initialisation.
 
     Raises:
-        UserError: ``compile_network`` where the compiler cannot work, or the levels of the parts disagree.
+        UserError: The compiler that ``compile_network`` asks for cannot work here, or the levels of the parts
+            disagree.
     """
 
     def __init__(
@@ -104,11 +106,11 @@ class YOLODetector(BaseModel):
         self.to(memory_format=self.memory_format)
 
     def forward(self, inputs: Tensor, data_samples: Any = None, mode: str = 'tensor') -> Any:
-        """Runs the network.
+        """Runs the network and, by ``mode``, what follows it.
 
         Args:
             inputs: (B, channels, H, W) float32, H and W multiples of ``size_divisor``.
-            data_samples: see :func:`mmyolox.datasets.yolox_collate`; not needed for ``tensor``.
+            data_samples: What :func:`mmyolox.datasets.yolox_collate` returns; not needed for ``tensor``.
             mode: ``tensor`` for the head's raw outputs, ``loss`` for a dict of losses, ``predict`` for a list
                 of B ``DetDataSample`` with ``pred_instances`` in pixels of the original images.
         """
@@ -137,9 +139,9 @@ def pack_prediction(instances: InstanceData, meta: dict) -> DetDataSample:
     """Wraps the detections of an image for metrics and visualisers.
 
     Args:
-        instances: detections in pixels of the original image.
-        meta: of :class:`mmyolox.datasets.transforms.PackDetInputs`; its arrays ``gt_*`` become the fields of
-            ``gt_instances`` and, where ``gt_ignored``, of ``ignored_instances``.
+        instances: Detections in pixels of the original image.
+        meta: What :class:`~mmyolox.datasets.transforms.PackDetInputs` says of the image; its arrays ``gt_*``
+            become the fields of ``gt_instances`` and, where ``gt_ignored``, of ``ignored_instances``.
     """
     truth = {key[3:]: torch.from_numpy(meta[key]) for key in meta if key.startswith('gt_')}
     sample = DetDataSample(metainfo={key: meta[key] for key in meta if not key.startswith('gt_')})
@@ -160,7 +162,7 @@ class YOLOXTTAModel(BaseTTAModel):
 
     Args:
         tta_cfg: ``nms`` with ``iou_threshold``, and ``max_per_img``.
-        **kwargs: of :class:`mmengine.model.BaseTTAModel`.
+        **kwargs: Those of :class:`mmengine.model.BaseTTAModel`.
     """
 
     def __init__(self, tta_cfg: dict, **kwargs: dict) -> None:

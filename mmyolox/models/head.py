@@ -27,16 +27,16 @@ class YOLOXHead(BaseModule):
     """Decoupled anchor-free head (Ge et al. 2021) with the losses and weights of Megvii's YOLOX.
 
     Args:
-        head_module: config of the towers; builds to a module with ``num_classes`` and ``featmap_strides``
+        head_module: The config of the towers, a module with ``num_classes`` and ``featmap_strides``
             whose ``forward(feats)`` returns :class:`HeadOutputs`.
-        loss_bbox_weight: weight of the squared IoU loss.
-        loss_l1_weight: weight of the L1 loss on the raw regression in the last epochs.
-        use_l1: whether the L1 loss is on; :class:`mmyolox.engine.YOLOXModeSwitchHook` turns it on.
-        train_cfg: holds ``assigner``. Only training needs it.
-        test_cfg: ``score_thr``; ``nms`` with ``iou_threshold``; ``max_per_img``; ``multi_label``: whether a
-            prior may be several classes, or only its best one (Megvii's protocol); ``nms_pre``: how many of
-            the best candidates of an image go into NMS. Only prediction needs it.
-        init_cfg: of :class:`mmengine.model.BaseModule`.
+        loss_bbox_weight: Weight of the squared IoU loss.
+        loss_l1_weight: Weight of the L1 loss on the raw regression in the last epochs.
+        use_l1: Whether the L1 loss is on; :class:`mmyolox.engine.YOLOXModeSwitchHook` turns it on.
+        train_cfg: A dict with ``assigner``, which only training needs.
+        test_cfg: A dict, which only prediction needs, with ``score_thr``; ``nms`` with ``iou_threshold``;
+            ``max_per_img``; ``multi_label``: whether a prior may be several classes, or only its best one
+            (Megvii's protocol); ``nms_pre``: how many of the best candidates of an image go into NMS.
+        init_cfg: MMEngine's weight initialisation.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class YOLOXHead(BaseModule):
         """The training losses of a batch.
 
         Args:
-            feats: feature maps of the neck.
+            feats: The feature maps of the neck.
             data_samples: ``bboxes`` (B, M, 4), ``labels`` (B, M) and ``ignored_bboxes`` (B, I, 4), see
                 :func:`mmyolox.datasets.yolox_collate`.
 
@@ -87,11 +87,11 @@ class YOLOXHead(BaseModule):
 
     def priors(self, outputs: HeadOutputs) -> Tensor:
         """The priors (N, 3) of raw outputs, see :func:`~mmyolox.models.boxes.grid_priors`."""
-        shapes = [(level.shape[2], level.shape[3]) for level in outputs.cls_logits]
-        return grid_priors(shapes, self.head_module.featmap_strides, outputs.cls_logits[0].device)
+        shapes_hw = [(level.shape[2], level.shape[3]) for level in outputs.cls_logits]
+        return grid_priors(shapes_hw, self.head_module.featmap_strides, outputs.cls_logits[0].device)
 
     def assign(self, outputs: HeadOutputs, priors: Tensor, data_samples: dict) -> Assignment:
-        """Which of the priors (N, 3) learns which ground truth."""
+        """Decides which of the priors (N, 3) learns which ground truth."""
         pred_bboxes = decode_bboxes(flatten_levels(outputs.bbox_preds).detach(), priors)
         return self.assigner.assign(
             pred_bboxes,
@@ -167,9 +167,9 @@ class YOLOXHead(BaseModule):
         photographs take 23 at a threshold of 0.3 and about 110 at 0.001.
 
         Args:
-            outputs: of :meth:`forward`.
-            metas: one dict an image; ``matrix`` is the (3, 3) map from the original image to the input, and
-                ``ori_shape`` its (h, w).
+            outputs: What :meth:`forward` returns.
+            metas: One dict an image, in which ``matrix`` is the (3, 3) map from the original image to the
+                input, and ``ori_shape`` its (h, w).
 
         Returns:
             An ``InstanceData`` an image, by descending score (equal ones by level, row, column and class):
@@ -210,9 +210,9 @@ class YOLOXHead(BaseModule):
         :meth:`export_info`.
 
         Args:
-            outputs: of :meth:`forward`.
+            outputs: What :meth:`forward` returns.
             priors: (N, 3), see :func:`~mmyolox.models.boxes.grid_priors`.
-            decode: whether to give pixels of the input, or what the regression says, in strides.
+            decode: Whether boxes are in pixels of the input, or as the regression says them, in strides.
 
         Returns:
             Of each, (B, columns, N) float32: the box in 4 columns, the objectness score, C class scores.
@@ -229,7 +229,7 @@ class YOLOXHead(BaseModule):
         """What an exported network hands to its own NMS; a head with more outputs appends its own.
 
         Args:
-            outputs: of :meth:`forward`.
+            outputs: What :meth:`forward` returns.
             priors: (N, 3), see :func:`~mmyolox.models.boxes.grid_priors`.
 
         Returns:
@@ -240,7 +240,7 @@ class YOLOXHead(BaseModule):
         return [decode_bboxes(flatten_levels(outputs.bbox_preds), priors), scores]
 
     def export_info(self, dataset_meta: Mapping[str, Any]) -> dict[str, Any]:
-        """What :class:`mmyolox.deploy.ModelInfo` says of the head, by its fields."""
+        """The fields of :class:`mmyolox.deploy.ModelInfo` that the head knows."""
         cfg = self.test_cfg
         if cfg is None:
             raise UserError('model.test_cfg is missing: an export needs its thresholds')

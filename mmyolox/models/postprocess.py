@@ -25,9 +25,9 @@ def confident_priors(outputs: HeadOutputs, strides: Sequence[int], score_thr: fl
     of the priors go before their classes and boxes are computed.
 
     Args:
-        outputs: of the head.
-        strides: pixels of the input a cell, of each level.
-        score_thr: what an objectness must exceed.
+        outputs: What the head returns.
+        strides: The stride of each level in pixels of the input.
+        score_thr: What the score of an object must exceed.
 
     Returns:
         ``images`` (R,) int64, the index in the batch; ``priors`` (R,) int64, counted row by row, level by
@@ -57,9 +57,9 @@ def label_candidates(confident: InstanceData, score_thr: float, multi_label: boo
     """Turns the class scores of priors into boxes with one label each.
 
     Args:
-        confident: with ``class_scores`` (R, C) and any other fields.
-        score_thr: what a score must exceed.
-        multi_label: whether a prior may become several boxes, or only one of its best class (the first of
+        confident: Priors with ``class_scores`` (R, C) and any other fields.
+        score_thr: What a score must exceed.
+        multi_label: Whether a prior may become several boxes, or only one of its best class (the first of
             equals).
 
     Returns:
@@ -85,7 +85,7 @@ def to_original(bboxes: Tensor, images: Tensor, metas: Sequence[dict]) -> Tensor
     Args:
         bboxes: (n, 4) xyxy in input pixels.
         images: (n,) int64: the index in ``metas``.
-        metas: one dict an image: ``matrix``, an axis-aligned (3, 3) map (scale, shift, flips) from the
+        metas: One dict an image: ``matrix``, an axis-aligned (3, 3) map (scale, shift, flips) from the
             original image to the input, and ``ori_shape``, its (h, w).
 
     Returns:

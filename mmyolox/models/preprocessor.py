@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -23,13 +22,13 @@ class YOLOXDataPreprocessor(BaseDataPreprocessor):
     Images whose sides are no multiples of the model's largest stride get grey padding.
 
     Args:
-        mean: subtracted per channel, in grey levels (0-255), in the order of the channels after
+        mean: What is subtracted per channel, in grey levels (0-255), in the order of the channels after
             ``bgr_to_rgb``. YOLOX uses raw BGR grey levels: no mean, no std.
-        std: divided by, per channel.
-        bgr_to_rgb: reverse the order of the first three channels, before that.
-        batch_augments: configs of modules that map ``(inputs, data_samples)`` to the same, in training only
-            and in this order (see :mod:`~mmyolox.models.batch_augments`). They see BGR grey levels.
-        non_blocking: copy to the device asynchronously (from pinned memory).
+        std: What is divided by, per channel.
+        bgr_to_rgb: Whether the order of the first three channels is reversed before that.
+        batch_augments: The configs of modules that map ``(inputs, data_samples)`` to the same, in training
+            only and in this order (see :mod:`~mmyolox.models.batch_augments`). They see BGR grey levels.
+        non_blocking: Whether to copy to the device asynchronously (from pinned memory).
     """
 
     def __init__(
@@ -96,9 +95,3 @@ class YOLOXDataPreprocessor(BaseDataPreprocessor):
         for augment in self.batch_augments:
             if isinstance(augment, YOLOXBatchSyncRandomResize):
                 augment.size_divisor = math.lcm(augment.size_divisor, divisor)
-
-    def cast_data(self, data: Any) -> Any:
-        """Moves tensors to the device; what is no tensor (file names, shapes) stays."""
-        if isinstance(data, dict):
-            return {key: self.cast_data(value) for key, value in data.items()}
-        return data.to(self.device, non_blocking=self._non_blocking) if torch.is_tensor(data) else data

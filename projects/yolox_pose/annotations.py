@@ -98,9 +98,7 @@ def read_keypoints(
     ]
     _warn(file, miscounted, 'have a wrong num_keypoints, which was counted anew', of=len(annotations))
 
-    image_sizes = {image['id']: (image['width'], image['height']) for image in file.images}
-    sizes = np.array([image_sizes[a['image_id']] for a in annotations], np.float64).reshape(-1, 1, 2)
-    inside = without_outliers(keypoints, sizes)
+    inside = without_outliers(keypoints, file.image_sizes(annotations)[:, None])
     lost = (keypoints[..., 2] > inside[..., 2]).any(1)
     outside = [annotations[index]['id'] for index in np.flatnonzero(lost)]
     what = 'have keypoints outside their image, which count as not labelled'

@@ -41,9 +41,9 @@ class PoseSimOTAAssigner(SimOTAAssigner):
     coordinates.
 
     Args:
-        oks_weight: weight of the OKS cost.
-        vis_weight: weight of the visibility cost.
-        **kwargs: of :class:`mmyolox.models.SimOTAAssigner`.
+        oks_weight: Weight of the OKS cost.
+        vis_weight: Weight of the visibility cost.
+        **kwargs: Of :class:`mmyolox.models.SimOTAAssigner`.
     """
 
     OKS_EPS = 1e-7
@@ -71,7 +71,7 @@ class PoseSimOTAAssigner(SimOTAAssigner):
             pred_bboxes: (B, N, 4) float32 xyxy in input pixels.
             priors: (N, 3) float32, see :func:`mmyolox.models.boxes.grid_priors`.
             gt_bboxes: (B, M, 4) float32 xyxy in input pixels.
-            targets: of the B x M ground truths.
+            targets: Of the B x M ground truths.
         """
         windows, costs, start = [], [], 0
         for level, vis_level in zip(offsets, vis_logits, strict=True):
@@ -98,13 +98,13 @@ class PoseSimOTAAssigner(SimOTAAssigner):
         """The costs (B, M, W) of a level's window (B, M, W) of its n cells, a few ground truths at a time.
 
         Args:
-            window: of the n cells.
+            window: Of the n cells.
             offsets: (B, n, 2K).
             vis_logits: (B, n, K).
             pred_bboxes: (B, n, 4).
             priors: (n, 3).
             gt_bboxes: (B, M, 4).
-            targets: of the ground truths.
+            targets: Of the ground truths.
         """
         costs = torch.empty_like(window, dtype=torch.float32)
         for gts in slices(
@@ -128,7 +128,7 @@ class PoseSimOTAAssigner(SimOTAAssigner):
             keypoints: (B, m, w, K, 2) in input pixels.
             vis_logits: (B, m, w, K).
             ious: (B, m, w).
-            targets: of each ground truth, (B, m, 1, ...).
+            targets: Of each ground truth, (B, m, 1, ...).
         """
         fits = torch.where(targets.has_labels, targets.oks(keypoints), ious)
         costs = -self.oks_weight * (fits + self.OKS_EPS).log()

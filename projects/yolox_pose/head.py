@@ -36,14 +36,14 @@ class YOLOXPoseHead(YOLOXHead):
     over processes).
 
     Args:
-        skeleton: see :meth:`.skeleton.Skeleton.of`.
-        head_module: config of the towers, without ``num_keypoints``; builds to a module whose
+        skeleton: See :meth:`.skeleton.Skeleton.of`.
+        head_module: Config of the towers, without ``num_keypoints``; builds to a module whose
             ``forward(feats)`` returns :class:`.head_module.PoseOutputs`.
-        loss_pose: config of :class:`.oks.OksLoss`, without ``sigmas``.
-        **kwargs: of :class:`mmyolox.models.YOLOXHead`.
+        loss_pose: Config of :class:`.oks.OksLoss`, without ``sigmas``.
+        **kwargs: Of :class:`mmyolox.models.YOLOXHead`.
 
     Raises:
-        UserError: the number of keypoints or the assigner does not fit.
+        UserError: The number of keypoints or the assigner does not fit.
     """
 
     def __init__(self, skeleton: dict, head_module: dict, loss_pose: dict, **kwargs: Any) -> None:
@@ -150,7 +150,7 @@ def keypoints_to_original(keypoints: Tensor, images: Tensor, metas: Sequence[dic
     Args:
         keypoints: (n, K, 2) in input pixels.
         images: (n,) int64: the index in ``metas``.
-        metas: one dict an image: ``matrix``, the affine (3, 3) map from the original image to the input.
+        metas: One dict an image: ``matrix``, the affine (3, 3) map from the original image to the input.
 
     Returns:
         (n, K, 2) float32 in pixels of the original images, not clipped.
@@ -166,7 +166,7 @@ def swap_sides(values: Tensor, images: Tensor, metas: Sequence[dict], flip_indic
     Args:
         values: (n, K, C).
         images: (n,) int64: the index in ``metas``.
-        metas: as in :func:`keypoints_to_original`.
+        metas: As in :func:`keypoints_to_original`.
         flip_indices: (K,) which keypoint takes each one's place in a mirror image.
     """
     is_mirrored = np.linalg.det(np.stack([meta['matrix'] for meta in metas])) < 0

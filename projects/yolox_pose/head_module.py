@@ -36,7 +36,7 @@ class YOLOXPoseHeadModule(YOLOXHeadModule):
 
     Args:
         num_keypoints: Number of keypoints K.
-        **kwargs: of :class:`mmyolox.models.YOLOXHeadModule`.
+        **kwargs: Of :class:`mmyolox.models.YOLOXHeadModule`.
     """
 
     def __init__(self, num_keypoints: int, **kwargs: Any) -> None:

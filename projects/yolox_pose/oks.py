@@ -98,11 +98,11 @@ class OksLoss(nn.Module):
 
     Args:
         sigmas: (K,) COCO's constants; the head hands in its skeleton's.
-        form: what they are a share of, see :func:`keypoint_spreads`.
-        loss_weight: multiplies the loss.
+        form: What they are a share of, see :func:`keypoint_spreads`.
+        loss_weight: Multiplies the loss.
 
     Raises:
-        UserError: there is no such form.
+        UserError: There is no such form.
     """
 
     sigmas: Tensor

@@ -9,7 +9,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from mmyolox.evaluation import YOLOXCocoMetric
-from mmyolox.evaluation.coco_summary import coco_figures, value_of
+from mmyolox.evaluation.coco_summary import figures_of, value_of
 
 NAMES = ('dog', 'cat', 'bird')
 IDS = (7, 3, 90)
@@ -151,4 +151,4 @@ def exact_figures(ann_file, classes, samples, **kwargs):
     metric.dataset_meta = dict(classes=classes)
     metric.process({}, samples)
     curves = metric.curves(metric.results)
-    return curves, [value_of(figure, curves) for figure in coco_figures(metric.max_dets).values()]
+    return curves, [value_of(figure, curves) for figure in figures_of(curves.comparison).values()]

@@ -15,8 +15,8 @@ from pycocotools.cocoeval import COCOeval
 
 from mmyolox.errors import UserError
 from mmyolox.evaluation import YOLOXCocoMetric, coco_curves
-from mmyolox.evaluation.coco_curves import BACKENDS, Comparison
-from mmyolox.evaluation.coco_summary import Figure, coco_figures
+from mmyolox.evaluation.coco_curves import BACKENDS, IOU_THRESHOLDS, Comparison
+from mmyolox.evaluation.coco_summary import Figure, figures_of
 from mmyolox.registry import METRICS
 from tests.evaluation.coco_cases import (
     IDS,
@@ -108,7 +108,8 @@ def test_recalls_are_named_by_their_limit(write):
 
 
 def test_figures_of_fewer_areas_and_with_recalls_by_threshold():
-    figures = coco_figures((5, 20), areas=('all', 'large'), recall_ious=(0.5, 0.75))
+    comparison = Comparison((5, 20), IOU_THRESHOLDS, areas=('all', 'large'), recall_ious=(0.5, 0.75))
+    figures = figures_of(comparison)
     precisions = ('mAP', 'mAP_50', 'mAP_75', 'mAP_l')
     assert tuple(figures) == (*precisions, 'AR@5', 'AR@20', 'AR_50@20', 'AR_75@20', 'AR_l@20')
     assert figures['AR_75@20'] == Figure(is_recall=True, iou=0.75, area='all', max_dets=20)
@@ -152,6 +153,14 @@ def test_each_class_gets_its_own_figure(write):
     _, metrics = evaluate(write(content), ('cat', 'bird', 'dog'), samples, classwise=True)
     assert metrics['coco/cat_precision'] > 0.99
     assert metrics['coco/dog_precision'] == metrics['coco/bird_precision'] == 0
+
+
+def test_totals_come_before_the_figures_of_classes(write):
+    content = ground_truth()
+    _, metrics = evaluate(write(content), NAMES, detections(content, NAMES), classwise=True)
+    names = list(metrics)
+    assert names[0] == 'coco/bbox_mAP'  # what `save_best='auto'` goes by
+    assert names[-3:] == [f'coco/{name}_precision' for name in NAMES]
 
 
 def test_class_without_objects_has_no_figure(write):

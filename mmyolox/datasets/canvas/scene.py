@@ -33,8 +33,6 @@ from .images import ImageSource, Pixels
 FILL = 114
 """The grey level of Megvii's YOLOX for whatever no image covers."""
 
-Extent = tuple[float, float, float, float]
-
 
 @dataclass(frozen=True)
 class Layer:
@@ -56,7 +54,7 @@ class Layer:
         return cls(source, matrix, (0, 0, *source.size))
 
     @cached_property
-    def extent(self) -> Extent:
+    def extent(self) -> tuple[float, float, float, float]:
         """The xyxy hull of the layer on the canvas."""
         # In plain numbers: for four corners NumPy's calls cost more than the arithmetic.
         (a, b, x), (c, d, y), _ = self.matrix.tolist()
@@ -167,7 +165,7 @@ class Layer:
 
 
 def _axis_on_canvas(anchor: int, scale: float, length: int, canvas: int) -> tuple[int, int, int]:
-    """An axis of an upright image: how many pixels show, the first on the canvas, and how many there."""
+    """An axis of an upright image: how many pixels show, where the first does, and how many it becomes."""
     room = (canvas - anchor) / scale if scale > 0 else anchor / -scale
     # Two more, because the last pixel is interpolated with the next.
     shown = max(0, min(length, math.ceil(room) + 2))

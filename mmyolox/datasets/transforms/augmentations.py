@@ -83,10 +83,8 @@ class RandomAffine(BaseTransform):
         max_shear_degree: float = 2.0,
     ) -> None:
         if not 0 < scaling_ratio_range[0] <= scaling_ratio_range[1]:
-            raise UserError(
-                f'RandomAffine: scaling_ratio_range={scaling_ratio_range} must be (low, high), '
-                '0 < low <= high'
-            )
+            range_ = f'scaling_ratio_range={scaling_ratio_range}'
+            raise UserError(f'RandomAffine: {range_} must be (low, high), 0 < low <= high')
         self.max_rotate_degree = max_rotate_degree
         self.max_translate_ratio = max_translate_ratio
         self.scaling_ratio_range = scaling_ratio_range
@@ -178,10 +176,6 @@ def shift_hsv(image: np.ndarray, hue: int, saturation: int, value: int) -> np.nd
             plane = cv2.LUT(cv2.extractChannel(hsv, channel), table.astype(np.uint8))
             cv2.insertChannel(plane, hsv, channel)
     return cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR, dst=hsv)
-
-
-_ENOUGH = 4
-"""How many different partners there must be before they are preferred to loading new ones; as in RTMDet."""
 
 
 @TRANSFORMS.register_module()

@@ -47,9 +47,9 @@ class LoadImage(BaseTransform):
         tolerant: An undecodable file becomes a grey image of the annotated size and a warning that names
             it, so that one bad file does not end a night's validation. Training replaces the sample
             instead and needs no tolerance.
-        max_shrink: Decode plain JPEG files up to this many times smaller (1, 2, 4 or 8) where the scene
-            shows them at least as much smaller. Faster, and averages where bilinear interpolation would skip
-            pixels, so that values differ; see docs/speed.md for how much.
+        max_shrink: Plain JPEG files are decoded up to this many times smaller (1, 2, 4 or 8) where the scene
+            shows them at least as much smaller. This is faster, and averages where bilinear interpolation
+            would skip pixels, so that values differ; see docs/speed.md for how much.
         backend_args: Of :func:`mmengine.fileio.get`.
         channels: How many an image must have, for ``color_type='unchanged'``; an image with another number
             is an error, in training too. By default 3 for ``color``, 1 for ``grayscale``, and any number for
@@ -91,7 +91,7 @@ class LoadImage(BaseTransform):
             print_log(f'{error}; a grey image takes its place', 'current', logging.WARNING)
             shape = (results['height'], results['width'], self.channels or 3)
             source = Pixels(np.full(shape, FILL, np.uint8))
-        return _begin_scene(results, source)
+        return begin_scene(results, source)
 
     def _open(self, results: dict) -> ImageSource:
         idx, cache = results.get('sample_idx', -1), getattr(results.get('dataset'), 'image_cache', None)
@@ -122,12 +122,9 @@ class LoadImage(BaseTransform):
         return stored if stored.shape[:2] == annotated else turned
 
 
-def begin_scene(results: dict, pixels: np.ndarray) -> dict:
-    """Starts a sample from pixels (h, w, channels) uint8, in place."""
-    return _begin_scene(results, Pixels(pixels))
-
-
-def _begin_scene(results: dict, source: ImageSource) -> dict:
+def begin_scene(results: dict, image: ImageSource | np.ndarray) -> dict:
+    """Starts a sample from an image, or from pixels (h, w, channels) uint8, in place."""
+    source = Pixels(image) if isinstance(image, np.ndarray) else image
     results['scene'] = Scene.showing(source)
     results['ori_shape'] = results['img_shape'] = source.size.shape_hw
     results['matrix'] = np.eye(3)
@@ -139,9 +136,9 @@ class LoadAnnotations(BaseTransform):
     """Begins the instance arrays ``gt_*`` from the data set's ``bboxes``, ``labels`` and ``is_crowd``.
 
     Args:
-        ignore_crowd: Keep crowd (COCO) and difficult (VOC) boxes as regions in which the objectness is not
-            trained. False drops them, so that their area trains as background: what the published
-            results were obtained with.
+        ignore_crowd: Whether to keep crowd (COCO) and difficult (VOC) boxes as regions in which the
+            objectness is not trained. False drops them, so that their area trains as background: what the
+            published results were obtained with.
     """
 
     def __init__(self, ignore_crowd: bool = False) -> None:

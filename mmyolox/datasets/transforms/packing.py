@@ -22,8 +22,8 @@ class FilterAnnotations(BaseTransform):
 
     Args:
         min_gt_bbox_wh: Smallest width and height in pixels of the current canvas.
-        keep_empty: Keep a sample without objects (it trains the objectness as background). False makes the
-            data set draw another one, as in the published recipes.
+        keep_empty: Whether to keep a sample without objects (it trains the objectness as background). False
+            makes the data set draw another one, as in the published recipes.
     """
 
     def __init__(self, min_gt_bbox_wh: tuple[float, float] = (1, 1), keep_empty: bool = False) -> None:

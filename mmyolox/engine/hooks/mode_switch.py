@@ -8,7 +8,7 @@ from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
-from mmyolox.datasets import detection_datasets
+from mmyolox.datasets.base import checked_channels, detection_datasets
 from mmyolox.errors import UserError
 from mmyolox.registry import HOOKS
 
@@ -35,18 +35,21 @@ class YOLOXModeSwitchHook(Hook):
         self._is_switched = False
 
     def before_train(self, runner: Runner) -> None:
-        """Takes the pipeline from the config if it was not given.
+        """Takes the pipeline from the config if it was not given, and checks it.
 
         Raises:
-            UserError: The config has none either.
+            UserError: The config has none either, or one of its steps cannot take the images' channels.
         """
         if self.new_train_pipeline is None:
             self.new_train_pipeline = runner.cfg.get('train_pipeline_stage2')
-        if self.new_train_pipeline is None and self.num_last_epochs > 0:
+        if self.num_last_epochs <= 0:
+            return
+        if self.new_train_pipeline is None:
             raise UserError(
                 'YOLOXModeSwitchHook: the pipeline of the last epochs is missing: give the config a variable '
                 'train_pipeline_stage2, or the hook a new_train_pipeline'
             )
+        checked_channels(Compose(self.new_train_pipeline).transforms)
 
     def before_train_epoch(self, runner: Runner) -> None:
         """Switches once, at the first epoch of the second phase that this process sees."""

@@ -53,8 +53,8 @@ class ConvBuilder:
     """Makes the convolutions of one network part: same padding, one norm and one activation throughout.
 
     Attributes:
-        norm_cfg: mmcv norm layer config.
-        act_cfg: mmcv activation layer config.
+        norm_cfg: The config of the norm layers, mmcv's.
+        act_cfg: The config of the activation layers, mmcv's.
         use_depthwise: Whether ``spatial`` convolutions are depthwise separable, as in YOLOX-Nano.
     """
 
@@ -121,10 +121,10 @@ class SPPBottleneck(nn.Module):
     so the values are exactly those of separate pools at a third of the comparisons.
 
     Args:
-        in_channels: Of the input.
-        out_channels: Of the output.
+        in_channels: The channels of the input.
+        out_channels: The channels of the output.
         kernel_sizes: The windows, odd and rising.
-        convs: Makes the convolutions.
+        convs: What makes the convolutions.
         zero_padding: Whether a window that crosses the border sees zeros there, as in the MindSpore model
             zoo's YOLOX, instead of nothing. The state dict then has a ``border``, which is 0, so that weights
             tell which of the two they were trained with.

@@ -64,7 +64,7 @@ def random_people(counts, size, sides, num_keypoints=17, seed=0):
     """The annotations of a batch: so many people in each image of ``size`` (h, w) pixels.
 
     Args:
-        sides: the range of their boxes' sides in pixels.
+        sides: The range of their boxes' sides in pixels.
     """
     random = torch.Generator().manual_seed(seed)
     shape = (len(counts), max(counts, default=0))
@@ -93,8 +93,8 @@ def random_outputs(people, size, noise=0.2, num_classes=1, is_nearest=False, see
     """Raw outputs where every cell predicts one of the people of its image, a little wrong.
 
     Args:
-        is_nearest: predict the nearest of the people, not any.
-        noise: of boxes and keypoints, as a share of the box's sides.
+        is_nearest: Predict the nearest of the people, not any.
+        noise: Of boxes and keypoints, as a share of the box's sides.
     """
     random = torch.Generator().manual_seed(seed)
     sizes = [(size[0] // stride, size[1] // stride) for stride in STRIDES]

@@ -16,7 +16,7 @@ def plain_owners(outputs, people, priors, form, sigmas, oks_weight=3.0, vis_weig
     """The ground truth that each prior learns, -1 for background: (B, N).
 
     Args:
-        outputs: five lists of levels.
+        outputs: Five lists of levels.
         priors: (N, 3).
         sigmas: (K,).
     """
