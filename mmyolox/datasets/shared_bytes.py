@@ -31,12 +31,12 @@ class SharedBytes:
 
     def __init__(self, size: int, folder: str | None = None) -> None:
         if folder is None and hasattr(os, 'memfd_create'):
-            self._open(os.memfd_create('mmyolox'))
+            descriptor = os.memfd_create('mmyolox')
         else:
             with tempfile.TemporaryFile(dir=folder) as file:
-                self._open(os.dup(file.fileno()))
-        self._file.truncate(size)
-        self._map()
+                descriptor = os.dup(file.fileno())
+        os.ftruncate(descriptor, size)
+        self._map(descriptor)
 
     @classmethod
     def of(cls, data: NDArray[Any]) -> 'SharedBytes':
@@ -45,13 +45,11 @@ class SharedBytes:
         shared.write(0, data)
         return shared
 
-    def _open(self, descriptor: int) -> None:
+    def _map(self, descriptor: int) -> None:
         self._file = open(descriptor, 'r+b', buffering=0)  # noqa: SIM115
-
-    def _map(self) -> None:
+        size = os.fstat(descriptor).st_size
         # A map cannot be empty.
-        size = os.fstat(self._file.fileno()).st_size
-        content = mmap.mmap(self._file.fileno(), size, access=mmap.ACCESS_READ) if size else b''
+        content = mmap.mmap(descriptor, size, access=mmap.ACCESS_READ) if size else b''
         self.array = np.frombuffer(content, np.uint8)
 
     def write(self, offset: int, data: NDArray[Any]) -> None:
@@ -79,6 +77,5 @@ class SharedBytes:
 
 def _reopen(duplicate: Any) -> SharedBytes:
     shared = SharedBytes.__new__(SharedBytes)
-    shared._open(duplicate.detach())
-    shared._map()
+    shared._map(duplicate.detach())
     return shared

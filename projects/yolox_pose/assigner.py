@@ -43,7 +43,7 @@ class PoseSimOTAAssigner(SimOTAAssigner):
     Args:
         oks_weight: Weight of the OKS cost.
         vis_weight: Weight of the visibility cost.
-        **kwargs: Of :class:`mmyolox.models.SimOTAAssigner`.
+        **kwargs: Those of :class:`mmyolox.models.SimOTAAssigner`.
     """
 
     OKS_EPS = 1e-7
@@ -71,7 +71,7 @@ class PoseSimOTAAssigner(SimOTAAssigner):
             pred_bboxes: (B, N, 4) float32 xyxy in input pixels.
             priors: (N, 3) float32, see :func:`mmyolox.models.boxes.grid_priors`.
             gt_bboxes: (B, M, 4) float32 xyxy in input pixels.
-            targets: Of the B x M ground truths.
+            targets: The keypoints of the B x M ground truths.
         """
         windows, costs, start = [], [], 0
         for level, vis_level in zip(offsets, vis_logits, strict=True):
@@ -98,13 +98,13 @@ class PoseSimOTAAssigner(SimOTAAssigner):
         """The costs (B, M, W) of a level's window (B, M, W) of its n cells, a few ground truths at a time.
 
         Args:
-            window: Of the n cells.
+            window: Which of the n cells are in the window of each ground truth.
             offsets: (B, n, 2K).
             vis_logits: (B, n, K).
             pred_bboxes: (B, n, 4).
             priors: (n, 3).
             gt_bboxes: (B, M, 4).
-            targets: Of the ground truths.
+            targets: The keypoints of the ground truths.
         """
         costs = torch.empty_like(window, dtype=torch.float32)
         for gts in slices(
@@ -128,7 +128,7 @@ class PoseSimOTAAssigner(SimOTAAssigner):
             keypoints: (B, m, w, K, 2) in input pixels.
             vis_logits: (B, m, w, K).
             ious: (B, m, w).
-            targets: Of each ground truth, (B, m, 1, ...).
+            targets: The keypoints of each ground truth, (B, m, 1, ...).
         """
         fits = torch.where(targets.has_labels, targets.oks(keypoints), ious)
         costs = -self.oks_weight * (fits + self.OKS_EPS).log()
@@ -140,17 +140,17 @@ class PoseSimOTAAssigner(SimOTAAssigner):
         return costs
 
 
-def center_window(gt_bboxes: Tensor, radius: float, stride: Tensor, size: Sequence[int]) -> Tensor:
-    """The cells of a level (h, w) around the centres of boxes (B, M, 4): (B, M, W), counted row by row."""
+def center_window(gt_bboxes: Tensor, radius: float, stride: Tensor, shape_hw: Sequence[int]) -> Tensor:
+    """The cells of a level around the centres of boxes (B, M, 4): (B, M, W), counted row by row."""
     centers = (gt_bboxes[..., :2] + gt_bboxes[..., 2:]) / 2 / stride
     first = (centers - radius - 0.5).floor().long() + 1
-    sides = [min(math.ceil(2 * radius), length) for length in size]
+    sides = [min(math.ceil(2 * radius), length) for length in shape_hw]
     rows, columns = (
-        first[..., axis, None].clamp(0, size[1 - axis] - sides[1 - axis])
+        first[..., axis, None].clamp(0, shape_hw[1 - axis] - sides[1 - axis])
         + torch.arange(sides[1 - axis], device=first.device)
         for axis in (1, 0)
     )
-    return (rows[..., None] * size[1] + columns[..., None, :]).flatten(2)
+    return (rows[..., None] * shape_hw[1] + columns[..., None, :]).flatten(2)
 
 
 def _take(table: Tensor, index: Tensor) -> Tensor:

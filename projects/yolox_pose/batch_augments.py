@@ -17,8 +17,8 @@ class PoseBatchFlip(YOLOXBatchFlip):
     """Mirrors training images left and right, and swaps the joints of the left and the right side.
 
     Args:
-        skeleton: See :meth:`Skeleton.of`; says which joints are swapped.
-        prob: Of an image to be mirrored.
+        skeleton: What :meth:`Skeleton.of` takes; it says which joints are swapped.
+        prob: The share of images that are mirrored.
     """
 
     flip_indices: Tensor
@@ -52,7 +52,7 @@ def flip_keypoints(keypoints: Tensor, flips: Tensor, width: int, flip_indices: T
     Args:
         keypoints: (B, M, K, 3) x, y, visibility; zeros for what is not labelled and for padding, which stay.
         flips: (B,) bool, the images that are mirrored.
-        width: Of the images, pixels.
+        width: The width of the images in pixels.
         flip_indices: (K,) int64, which keypoint takes each one's place in a mirror image.
     """
     x, y, visibility = keypoints[:, :, flip_indices].unbind(-1)

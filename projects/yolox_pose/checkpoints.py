@@ -1,6 +1,6 @@
 """What this project adds to the core, which imports this module as its :mod:`extension <mmyolox.extensions>`.
 
-These are what the weights of a pose model tell, and what the keypoints of an exported one are.
+They are what the weights of a pose model tell, and what the keypoints of an exported one are.
 
 MMYOLO's YOLOX-Pose has our layout, so that it needs no translation; for MMPose's see
 :mod:`.mmpose_checkpoints`.

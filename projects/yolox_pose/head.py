@@ -36,11 +36,11 @@ class YOLOXPoseHead(YOLOXHead):
     over processes).
 
     Args:
-        skeleton: See :meth:`.skeleton.Skeleton.of`.
-        head_module: Config of the towers, without ``num_keypoints``; builds to a module whose
+        skeleton: What :meth:`.skeleton.Skeleton.of` takes.
+        head_module: The config of the towers, without ``num_keypoints``: a module whose
             ``forward(feats)`` returns :class:`.head_module.PoseOutputs`.
-        loss_pose: Config of :class:`.oks.OksLoss`, without ``sigmas``.
-        **kwargs: Of :class:`mmyolox.models.YOLOXHead`.
+        loss_pose: The config of :class:`.oks.OksLoss`, without ``sigmas``.
+        **kwargs: Those of :class:`mmyolox.models.YOLOXHead`.
 
     Raises:
         UserError: The number of keypoints or the assigner does not fit.

@@ -36,7 +36,7 @@ class YOLOXPoseHeadModule(YOLOXHeadModule):
 
     Args:
         num_keypoints: Number of keypoints K.
-        **kwargs: Of :class:`mmyolox.models.YOLOXHeadModule`.
+        **kwargs: Those of :class:`mmyolox.models.YOLOXHeadModule`.
     """
 
     def __init__(self, num_keypoints: int, **kwargs: Any) -> None:
@@ -73,5 +73,5 @@ def decode_keypoints(offsets: Tensor, cells: Tensor) -> Tensor:
     Returns:
         (..., K, 2) float32 in input pixels.
     """
-    points = offsets.float().reshape(*offsets.shape[:-1], offsets.shape[-1] // 2, 2)
-    return points * cells[..., None, 2:] + cells[..., None, :2]
+    keypoints = offsets.float().reshape(*offsets.shape[:-1], offsets.shape[-1] // 2, 2)
+    return keypoints * cells[..., None, 2:] + cells[..., None, :2]

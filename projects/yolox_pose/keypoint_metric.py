@@ -96,7 +96,7 @@ class YOLOXPoseCocoMetric(YOLOXCocoMetric):
     Args:
         ann_file: The COCO keypoint file to evaluate against.
         keypoint_nums: How many detections of a class in an image count when keypoints are compared.
-        **kwargs: Of :class:`~mmyolox.evaluation.YOLOXCocoMetric`.
+        **kwargs: Those of :class:`~mmyolox.evaluation.YOLOXCocoMetric`.
 
     Raises:
         UserError: See :class:`~mmyolox.evaluation.YOLOXCocoMetric`; also if the file has other keypoints
@@ -113,8 +113,8 @@ class YOLOXPoseCocoMetric(YOLOXCocoMetric):
 
     def pack(self, predicted: Mapping[str, Any]) -> torch.Tensor:
         """(n, 6 + 3K): box, score, label, then x, y and score of each keypoint."""
-        points, scores = (torch.as_tensor(predicted[name]) for name in ('keypoints', 'keypoint_scores'))
-        keypoints = torch.cat([points, scores[..., None]], dim=2)
+        positions, scores = (torch.as_tensor(predicted[name]) for name in ('keypoints', 'keypoint_scores'))
+        keypoints = torch.cat([positions, scores[..., None]], dim=2)
         skeleton = self.dataset_meta['skeleton']
         if keypoints.shape[1] != len(skeleton['keypoints']):
             raise UserError(

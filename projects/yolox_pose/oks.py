@@ -98,8 +98,8 @@ class OksLoss(nn.Module):
 
     Args:
         sigmas: (K,) COCO's constants; the head hands in its skeleton's.
-        form: What they are a share of, see :func:`keypoint_spreads`.
-        loss_weight: Multiplies the loss.
+        form: What the sigmas are a share of, see :func:`keypoint_spreads`.
+        loss_weight: What the loss is multiplied by.
 
     Raises:
         UserError: There is no such form.

@@ -51,5 +51,5 @@ KEYPOINTS = KeypointTools(
     'YOLOXPoseCocoMetric',
     exported_skeleton,
     pose_instances,
-    lambda found: torch.cat([found.keypoints, found.keypoint_scores[..., None]], dim=2),
+    lambda detections: torch.cat([detections.keypoints, detections.keypoint_scores[..., None]], dim=2),
 )

@@ -62,10 +62,10 @@ class YOLOXPoseVisualizer(YOLOXVisualizer):
             confident = np.asarray(instances.keypoint_scores) >= self.keypoint_score_thr
             visibility = _SEEN * confident[..., None]
         visibility = np.where(in_class[np.asarray(instances.labels)], visibility[..., 0], 0).astype(int)
-        points = np.floor(np.asarray(instances.keypoints)[..., :2]).astype(int)
-        scores = instances.get('scores', np.zeros(len(points)))
+        positions = np.floor(np.asarray(instances.keypoints)[..., :2]).astype(int)
+        scores = instances.get('scores', np.zeros(len(positions)))
         for i in np.argsort(scores, kind='stable').tolist():
-            draw_skeleton(picture, points[i].tolist(), visibility[i].tolist(), skeleton)
+            draw_skeleton(picture, positions[i].tolist(), visibility[i].tolist(), skeleton)
         return picture
 
     def entries(self, instances: InstanceData) -> list[dict[str, Any]]:
@@ -81,9 +81,9 @@ class YOLOXPoseVisualizer(YOLOXVisualizer):
             read these scores.
         """
         own = self._class_keypoints(Skeleton.of(self.dataset_meta['skeleton']))
-        points = np.asarray(instances.keypoints, np.float64).round(2)
+        positions = np.asarray(instances.keypoints, np.float64).round(2)
         scores = np.asarray(instances.keypoint_scores, np.float64).round(4)
-        triples = np.concatenate([points, scores[..., None]], axis=2)
+        triples = np.concatenate([positions, scores[..., None]], axis=2)
         return [
             dict(entry, keypoints=keypoints[list(own[entry['label']])].ravel().tolist())
             for entry, keypoints in zip(super().entries(instances), triples, strict=True)
@@ -95,30 +95,30 @@ class YOLOXPoseVisualizer(YOLOXVisualizer):
 
 
 def draw_skeleton(
-    image: Image, points: Sequence[Sequence[int]], visibility: Sequence[int], skeleton: Skeleton
+    image: Image, keypoints: Sequence[Sequence[int]], visibility: Sequence[int], skeleton: Skeleton
 ) -> None:
     """Draws the keypoints of one object and the lines between them into an image.
 
     Args:
         image: (H, W, 3) uint8, BGR.
-        points: (K, 2) pixels, x and y.
-        visibility: (K,) 0 draws neither the point nor its lines, 1 a ring, 2 a disc.
+        keypoints: (K, 2) pixels, x and y.
+        visibility: (K,) 0 draws neither the keypoint nor its lines, 1 a ring, 2 a disc.
         skeleton: What there is to draw; its left, right and middle have a colour each.
     """
-    link_colours, point_colours = _colours(skeleton)
+    link_colours, keypoint_colours = _colours(skeleton)
     width = line_width(image)
     for (one, other), colour in zip(skeleton.links, link_colours, strict=True):
         if visibility[one] and visibility[other]:
-            cv2.line(image, points[one], points[other], colour, width, cv2.LINE_AA)
-    for point, seen, colour in zip(points, visibility, point_colours, strict=True):
+            cv2.line(image, keypoints[one], keypoints[other], colour, width, cv2.LINE_AA)
+    for center, seen, colour in zip(keypoints, visibility, keypoint_colours, strict=True):
         if seen:
-            cv2.circle(image, point, width + 1, colour if seen == _SEEN else _WHITE, cv2.FILLED, cv2.LINE_AA)
-            cv2.circle(image, point, width + 1, colour, 1, cv2.LINE_AA)
+            cv2.circle(image, center, width + 1, colour if seen == _SEEN else _WHITE, cv2.FILLED, cv2.LINE_AA)
+            cv2.circle(image, center, width + 1, colour, 1, cv2.LINE_AA)
 
 
 @functools.cache  # every object of every picture asks
 def _colours(skeleton: Skeleton) -> tuple[list[list[int]], list[list[int]]]:
     """The BGR colours of a skeleton's lines and of its keypoints."""
     info = mmpose_metainfo(skeleton, '')
-    lines, points = (info[key][:, ::-1].tolist() for key in ('skeleton_link_colors', 'keypoint_colors'))
-    return lines, points
+    links, keypoints = (info[key][:, ::-1].tolist() for key in ('skeleton_link_colors', 'keypoint_colors'))
+    return links, keypoints

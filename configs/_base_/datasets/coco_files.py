@@ -6,7 +6,7 @@ train_img_prefix = 'train2017/'
 val_ann_file = 'annotations/instances_val2017.json'
 val_img_prefix = 'val2017/'
 
-img_scale = (640, 640)  # (width, height), multiples of 32
+img_scale = (640, 640)  # (width, height), multiples of the model's largest stride
 train_batch_size_per_gpu = 8
 train_num_workers = 8
 val_batch_size_per_gpu = 8

@@ -4,7 +4,7 @@ _base_ = ['./coco_files.py', '../pipelines/yolox.py']
 data_root = 'data/VOCdevkit/'
 train_ann_file = 'ImageSets/Main/trainval.txt'  # of each year
 val_ann_file = 'ImageSets/Main/test.txt'
-img_scale = (640, 640)  # (width, height), multiples of 32
+img_scale = (640, 640)  # (width, height), multiples of the model's largest stride
 
 train_sets = [
     dict(

@@ -48,14 +48,7 @@ class YOLOXFPN(BaseModule):
         self.out_layers = nn.ModuleList(convs.plain(c, out_channels) for c in reversed(fused_channels))
 
     def forward(self, feats: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """Fuses the levels.
-
-        Args:
-            feats: Backbone features, finest first; each level half the size of the one before.
-
-        Returns:
-            As many tensors of the same sizes with ``out_channels`` channels.
-        """
+        """Fuses the levels, finest first, see :meth:`.pafpn.YOLOXPAFPN.forward`."""
         fused = [feats[-1]]
         for reduce, layer, feat in zip(
             self.reduce_layers, self.top_down_layers, reversed(feats[:-1]), strict=True

@@ -93,8 +93,8 @@ def random_outputs(people, size, noise=0.2, num_classes=1, is_nearest=False, see
     """Raw outputs where every cell predicts one of the people of its image, a little wrong.
 
     Args:
-        is_nearest: Predict the nearest of the people, not any.
-        noise: Of boxes and keypoints, as a share of the box's sides.
+        is_nearest: Whether to predict the nearest of the people, not any.
+        noise: That of boxes and keypoints, as a share of the box's sides.
     """
     random = torch.Generator().manual_seed(seed)
     sizes = [(size[0] // stride, size[1] // stride) for stride in STRIDES]

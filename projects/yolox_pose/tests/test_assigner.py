@@ -87,8 +87,8 @@ def winner(first, second, predicted, **assigner):
     """Which of two people with the same box gets the only cell near its centre, of stride 8 at (28, 28).
 
     Args:
-        first: Keypoints of the one, (2, 3).
-        second: Of the other.
+        first: The keypoints of the one, (2, 3).
+        second: Those of the other.
         predicted: (2, 2), by that cell.
     """
     head = pose_head(dict(keypoints=['a', 'b']), dict(center_radius=0.2, **assigner))
