@@ -2,12 +2,8 @@
 _base_ = [
     '../../../configs/_base_/models/yolox_l.py',
     './_base_/coco.py',
-    '../../../configs/_base_/schedules/adamw_300e.py',
+    './_base_/adamw_300e.py',
 ]
 
-train_batch_size_per_gpu = 32
 multi_scale = dict(_base_.resize, type='PoseBatchSyncRandomResize', interval=1)
 model = dict(_base_.pose_model, data_preprocessor=dict(batch_augments=[multi_scale]))
-train_dataloader = dict(batch_size=train_batch_size_per_gpu)
-default_hooks = _base_.pose_hooks
-visualizer = dict(type='YOLOXPoseVisualizer')

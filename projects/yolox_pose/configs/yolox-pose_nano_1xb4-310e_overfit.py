@@ -3,7 +3,7 @@
 _base_ = [
     '../../../configs/_base_/models/yolox_nano.py',
     './_base_/coco.py',
-    '../../../configs/_base_/schedules/finetune_50e.py',
+    './_base_/finetune_50e.py',
 ]
 
 val_ann_file = 'annotations/person_keypoints_train2017.json'
@@ -22,6 +22,5 @@ head = dict(_base_.pose_head, use_l1=True, skeleton=dict(_base_.skeleton, sigmas
 model = dict(_base_.pose_model, bbox_head=head, data_preprocessor=dict(batch_augments=[]))
 train_pipeline = [*_base_.pre_transform, dict(type='Letterbox'), dict(type='PackPoseInputs')]
 train_pipeline_stage2 = train_pipeline
-train_dataloader = dict(dataset=dict(image_cache='ram', pipeline=train_pipeline))
-default_hooks = _base_.pose_hooks
-visualizer = dict(type='YOLOXPoseVisualizer')
+data = dict(image_cache='ram', pipeline=train_pipeline)
+train_dataloader = dict(batch_size=train_batch_size_per_gpu, dataset=data)

@@ -3,10 +3,8 @@
 _base_ = [
     '../../../configs/_base_/models/yolox_nano.py',
     './_base_/custom.py',
-    '../../../configs/_base_/schedules/finetune_50e.py',
+    './_base_/finetune_50e.py',
 ]
 
 img_scale = (416, 416)
 model = _base_.pose_model
-default_hooks = _base_.pose_hooks
-visualizer = dict(type='YOLOXPoseVisualizer')

@@ -2,16 +2,13 @@
 _base_ = [
     '../../../configs/_base_/models/yolox_nano.py',
     './_base_/coco.py',
-    '../../../configs/_base_/schedules/adamw_300e.py',
+    './_base_/adamw_300e.py',
 ]
 
-train_batch_size_per_gpu = 32
 img_scale = (416, 416)
 multi_scale = dict(_base_.resize, type='PoseBatchSyncRandomResize', interval=1)
 model = dict(_base_.pose_model, data_preprocessor=dict(batch_augments=[multi_scale]))
 train_data = dict(img_scale=img_scale, pipeline=_base_.train_pipeline_nano)
-train_dataloader = dict(batch_size=train_batch_size_per_gpu, dataset=train_data)
+train_dataloader = dict(dataset=train_data)
 val_dataloader = dict(dataset=dict(img_scale=img_scale))
 test_dataloader = val_dataloader
-default_hooks = _base_.pose_hooks
-visualizer = dict(type='YOLOXPoseVisualizer')

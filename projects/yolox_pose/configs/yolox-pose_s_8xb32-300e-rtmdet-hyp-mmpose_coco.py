@@ -3,15 +3,12 @@
 _base_ = [
     '../../../configs/_base_/models/yolox_s.py',
     './_base_/coco.py',
-    '../../../configs/_base_/schedules/adamw_300e.py',
+    './_base_/adamw_300e.py',
 ]
 
-train_batch_size_per_gpu = 32
 multi_scale = dict(_base_.resize, type='PoseBatchSyncRandomResize', interval=1)
 model = dict(_base_.pose_model, data_preprocessor=dict(batch_augments=[multi_scale]))
-train_dataloader = dict(batch_size=train_batch_size_per_gpu)
 ann_file = f'{_base_.data_root}/{_base_.val_ann_file}'
 val_evaluator = dict(_delete_=True, type='mmpose.CocoMetric', ann_file=ann_file, score_mode='bbox')
 test_evaluator = val_evaluator
 default_hooks = dict(checkpoint=dict(save_best='coco/AP'))
-visualizer = dict(type='YOLOXPoseVisualizer')

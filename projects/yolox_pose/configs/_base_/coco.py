@@ -1,6 +1,7 @@
 # COCO 2017's people, and YOLOX-Pose as published for them.
 _base_ = ['../../../../configs/_base_/datasets/coco_files.py', './pose.py']
 
+train_batch_size_per_gpu = 32
 train_ann_file = 'annotations/person_keypoints_train2017.json'
 val_ann_file = 'annotations/person_keypoints_val2017.json'
 
@@ -32,6 +33,7 @@ skeleton = dict(
 metainfo = dict(classes=('person',), skeleton=skeleton)
 
 train_dataloader = dict(
+    batch_size=train_batch_size_per_gpu,
     dataset=dict(
         type='YOLOXPoseCocoDataset',
         metainfo=metainfo,
