@@ -52,7 +52,7 @@ def read_voc_xml(path: str | Path, *, one_based: bool = True) -> VocImage:
 
     Args:
         path: The XML file.
-        one_based: Subtract 1 from every coordinate. Pascal VOC counts pixels from 1; mmdet's
+        one_based: Whether to subtract 1 from every coordinate. Pascal VOC counts pixels from 1; mmdet's
             ``XMLDataset`` (3.x) subtracts 1 from all four corners too, so that boxes agree with it.
 
     Returns:
@@ -116,8 +116,8 @@ class YOLOXVOCDataset(DetectionDataset):
             relative to ``data_root``. The key names are those of mmdet's ``VOCDataset`` (3.x).
         img_subdir: The images' folder; ``<name>.jpg``, or another suffix where there is no such file.
         ann_subdir: The folder of the ``<name>.xml``.
-        one_based: Subtract 1 from the coordinates, as mmdet does; see :func:`read_voc_xml`. False for files
-            whose boxes count pixels from 0.
+        one_based: Whether to subtract 1 from the coordinates, as mmdet does; see :func:`read_voc_xml`. False
+            for files whose boxes count pixels from 0.
         **kwargs: Of :class:`DetectionDataset`.
 
     Raises:

@@ -33,7 +33,7 @@ class YOLOXPoseCocoDataset(YOLOXCocoDataset):
     error; see :mod:`.annotations`.
 
     Attributes:
-        skeleton: Set by the loading.
+        skeleton: What the keypoints are; set by the loading.
 
     Raises:
         UserError: The annotation file or images are missing or at fault, keypoints cannot be read, or the

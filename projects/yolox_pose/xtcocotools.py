@@ -49,7 +49,7 @@ class COCOeval(cocoeval.COCOeval):
         cocoDt: The detections, as ``cocoGt.loadRes`` makes them.
         iouType: ``keypoints``, ``bbox`` or ``segm``.
         sigmas: (K,) by default those of COCO's people.
-        use_area: Take the ``area`` of an annotation, rather than that of its box times 0.53.
+        use_area: Whether to take the ``area`` of an annotation, rather than that of its box times 0.53.
 
     Raises:
         UserError: ``iouType`` is one of the other data sets' that only xtcocotools evaluates.

@@ -3,7 +3,7 @@
 _base_ = [
     '../../../configs/_base_/models/yolox_nano.py',
     './_base_/coco.py',
-    './_base_/finetune_50e.py',
+    '../../../configs/_base_/schedules/finetune_50e.py',
 ]
 
 val_ann_file = 'annotations/person_keypoints_train2017.json'
@@ -24,3 +24,5 @@ train_pipeline = [*_base_.pre_transform, dict(type='Letterbox'), dict(type='Pack
 train_pipeline_stage2 = train_pipeline
 data = dict(image_cache='ram', pipeline=train_pipeline)
 train_dataloader = dict(batch_size=train_batch_size_per_gpu, dataset=data)
+default_hooks = _base_.pose_hooks
+visualizer = dict(type='YOLOXPoseVisualizer')

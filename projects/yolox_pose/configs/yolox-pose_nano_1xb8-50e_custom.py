@@ -3,8 +3,10 @@
 _base_ = [
     '../../../configs/_base_/models/yolox_nano.py',
     './_base_/custom.py',
-    './_base_/finetune_50e.py',
+    '../../../configs/_base_/schedules/finetune_50e.py',
 ]
 
 img_scale = (416, 416)
 model = _base_.pose_model
+default_hooks = _base_.pose_hooks
+visualizer = dict(type='YOLOXPoseVisualizer')

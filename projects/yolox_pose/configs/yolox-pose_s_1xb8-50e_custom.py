@@ -3,7 +3,9 @@
 _base_ = [
     '../../../configs/_base_/models/yolox_s.py',
     './_base_/custom.py',
-    './_base_/finetune_50e.py',
+    '../../../configs/_base_/schedules/finetune_50e.py',
 ]
 
 model = _base_.pose_model
+default_hooks = _base_.pose_hooks
+visualizer = dict(type='YOLOXPoseVisualizer')

@@ -4,10 +4,12 @@
 _base_ = [
     '../../../configs/_base_/models/yolox_s.py',
     './_base_/coco.py',
-    './_base_/adamw_300e.py',
+    '../../../configs/_base_/schedules/adamw_300e.py',
 ]
 
 pose_head = dict(_base_.pose_head, loss_pose=dict(type='OksLoss', form='coco', loss_weight=30.0))
 multi_scale = dict(_base_.resize, type='PoseBatchSyncRandomResize', interval=1)
 resizing = dict(batch_augments=[multi_scale])
 model = dict(_base_.pose_model, bbox_head=pose_head, data_preprocessor=resizing)
+default_hooks = _base_.pose_hooks
+visualizer = dict(type='YOLOXPoseVisualizer')

@@ -3,7 +3,7 @@
 _base_ = [
     '../../../configs/_base_/models/yolox_s.py',
     './_base_/coco.py',
-    './_base_/adamw_300e.py',
+    '../../../configs/_base_/schedules/adamw_300e.py',
 ]
 
 multi_scale = dict(_base_.resize, type='PoseBatchSyncRandomResize', interval=1)
@@ -12,3 +12,4 @@ ann_file = f'{_base_.data_root}/{_base_.val_ann_file}'
 val_evaluator = dict(_delete_=True, type='mmpose.CocoMetric', ann_file=ann_file, score_mode='bbox')
 test_evaluator = val_evaluator
 default_hooks = dict(checkpoint=dict(save_best='coco/AP'))
+visualizer = dict(type='YOLOXPoseVisualizer')

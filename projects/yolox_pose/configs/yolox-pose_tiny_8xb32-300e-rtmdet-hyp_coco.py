@@ -2,7 +2,7 @@
 _base_ = [
     '../../../configs/_base_/models/yolox_tiny.py',
     './_base_/coco.py',
-    './_base_/adamw_300e.py',
+    '../../../configs/_base_/schedules/adamw_300e.py',
 ]
 
 img_scale = (416, 416)
@@ -12,3 +12,5 @@ train_data = dict(img_scale=img_scale, pipeline=_base_.train_pipeline_tiny)
 train_dataloader = dict(dataset=train_data)
 val_dataloader = dict(dataset=dict(img_scale=img_scale))
 test_dataloader = val_dataloader
+default_hooks = _base_.pose_hooks
+visualizer = dict(type='YOLOXPoseVisualizer')

@@ -3,7 +3,7 @@
 _base_ = [
     '../../../configs/_base_/models/yolox_s.py',
     './_base_/custom.py',
-    './_base_/finetune_50e.py',
+    '../../../configs/_base_/schedules/finetune_50e.py',
 ]
 
 data_root = 'demo-pose/data/'
@@ -23,4 +23,5 @@ head = dict(_base_.pose_head, skeleton=wide, use_l1=True, head_module=towers)
 resize = dict(batch_augments=[])
 model = dict(_base_.pose_model, backbone=small, neck=small, bbox_head=head, data_preprocessor=resize)
 train_dataloader = dict(dataset=dict(pipeline=_base_.train_pipeline_stage2))
-default_hooks = dict(logger=dict(interval=25))
+default_hooks = dict(_base_.pose_hooks, logger=dict(interval=25))
+visualizer = dict(type='YOLOXPoseVisualizer')

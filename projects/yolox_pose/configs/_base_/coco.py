@@ -40,7 +40,7 @@ train_dataloader = dict(
         ann_file=train_ann_file,
         filter_cfg=dict(filter_empty_gt=True),
         pipeline=_base_.train_pipeline,
-    )
+    ),
 )
 val_dataloader = dict(
     dataset=dict(

@@ -56,3 +56,4 @@ pose_model = dict(
     train_cfg=dict(assigner=dict(type='PoseSimOTAAssigner', oks_weight=3.0)),
     test_cfg=dict(score_thr=0.01),
 )
+pose_hooks = dict(checkpoint=dict(save_best='coco/keypoints_mAP'))
