@@ -22,7 +22,6 @@ head = dict(_base_.pose_head, use_l1=True, skeleton=dict(_base_.skeleton, sigmas
 model = dict(_base_.pose_model, bbox_head=head, data_preprocessor=dict(batch_augments=[]))
 train_pipeline = [*_base_.pre_transform, dict(type='Letterbox'), dict(type='PackPoseInputs')]
 train_pipeline_stage2 = train_pipeline
-data = dict(image_cache='ram', pipeline=train_pipeline)
-train_dataloader = dict(batch_size=train_batch_size_per_gpu, dataset=data)
+train_dataloader = dict(dataset=dict(image_cache='ram', pipeline=train_pipeline))
 default_hooks = _base_.pose_hooks
 visualizer = dict(type='YOLOXPoseVisualizer')
