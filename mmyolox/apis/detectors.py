@@ -40,6 +40,7 @@ from mmyolox.deploy import ExportedModel
 from mmyolox.deploy.formats import format_of
 from mmyolox.deploy.letterbox import Image, Size
 from mmyolox.errors import UserError
+from mmyolox.extensions import load_extensions
 from mmyolox.models import YOLODetector
 from mmyolox.models.detector import pack_prediction
 from mmyolox.models.networks.focus import Focus
@@ -321,6 +322,7 @@ def open_detector(
     Raises:
         UserError: The file cannot be used, or an option means nothing for an exported file.
     """
+    load_extensions()
     if format_of(checkpoint) is None:
         return TorchDetector(
             init_detector(config, checkpoint, device, cfg_options, allow_unsafe, dtype=dtype)

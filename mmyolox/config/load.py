@@ -77,6 +77,11 @@ def load_config(
             cfg.merge_from_dict({key: copy.deepcopy(value)})
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise UserError(f'config option {key}={value!r} does not fit {cfg.filename}: {error}') from error
+    for key in [key for key in cfg if key.endswith('_dataloader')]:
+        collate_fn = (cfg[key] or {}).get('collate_fn')
+        if isinstance(collate_fn, dict):
+            # Of a base of another package; MMEngine's Runner would hand it to the function.
+            collate_fn.pop('_scope_', None)
     check_config(cfg)
     return cfg
 

@@ -11,6 +11,7 @@ import numpy as np
 from mmengine.logging import print_log
 from numpy.typing import NDArray
 
+from mmyolox.deploy.letterbox import Size
 from mmyolox.errors import UserError, did_you_mean, first_few
 
 MIN_SIDE = 1e-3
@@ -134,6 +135,44 @@ def check_boxes(bboxes: NDArray[np.floating], sizes_wh: NDArray[np.floating]) ->
 
 def _shortest_side(bboxes: NDArray[np.floating]) -> NDArray[np.floating]:
     return np.minimum(bboxes[:, 2] - bboxes[:, 0], bboxes[:, 3] - bboxes[:, 1])
+
+
+def image_entry(
+    report: AnnotationReport,
+    labels: Mapping[str, int],
+    img_id: int | str,
+    img_path: str,
+    size: Size,
+    names: Sequence[str],
+    bboxes: NDArray[np.floating],
+    is_crowd: NDArray[np.bool_] | None = None,
+) -> dict[str, Any]:
+    """The entry of a data list for one image, with what is usable of its M annotations.
+
+    Args:
+        report: Of the data set; what is left out is counted in it.
+        labels: By class name; annotations of other classes are left out.
+        img_id: What metrics call the image.
+        img_path: The image file.
+        size: Of the image, pixels.
+        names: M class names.
+        bboxes: (M, 4) xyxy in pixels of the image.
+        is_crowd: (M,) bool, regions that are neither object nor background; None for no such region.
+    """
+    is_known = np.array([name in labels for name in names], np.bool_)
+    report.other_classes.update(name for name in names if name not in labels)
+    check = check_boxes(bboxes.reshape(-1, 4)[is_known], np.array(size))
+    keep = report.record(check, [img_id] * int(is_known.sum()))
+    crowd = np.zeros(len(names), np.bool_) if is_crowd is None else is_crowd
+    return dict(
+        img_id=img_id,
+        img_path=img_path,
+        height=size.height,
+        width=size.width,
+        bboxes=check.bboxes[keep],
+        labels=np.array([labels[name] for name in names if name in labels], np.int64)[keep],
+        is_crowd=crowd[is_known][keep],
+    )
 
 
 def configured_classes(metainfo: Mapping[str, Any]) -> tuple[str, ...] | None:

@@ -94,6 +94,10 @@ class DetectionDataset(BaseDataset):
             sizes = [Size(entry['width'], entry['height']) for entry in entries]
             self.image_cache = ImageCache(sizes, medium, folder, channels or 3)
 
+    def complete_metainfo(self, **values: Any) -> None:
+        """Adds to ``metainfo`` what the annotations tell; ``load_data_list`` calls it."""
+        self._metainfo.update(values)
+
     def filter_data(self) -> list[dict[str, Any]]:
         """Applies ``filter_cfg``, except in test mode."""
         if self.test_mode:

@@ -202,7 +202,7 @@ class YOLOXCocoDataset(DetectionDataset):
 
     def load_data_list(self) -> list[dict[str, Any]]:
         """Reads the annotation file; see the class for the entries."""
-        classes = configured_classes(self._metainfo)
+        classes = configured_classes(self.metainfo)
         file = read_coco(self.ann_file, backend_args=self.backend_args, need_annotations=not self.test_mode)
         self.set_classes(file, classes or tuple(file.category_ids))
         self.report = AnnotationReport(file.path, images=len(file.images))
@@ -224,7 +224,7 @@ class YOLOXCocoDataset(DetectionDataset):
     def set_classes(self, file: CocoAnnotations, classes: Sequence[str]) -> None:
         """Completes ``metainfo`` for ``classes``; data sets with more than boxes add to it here."""
         ids = file.ids_of(classes)
-        self._metainfo.update(classes=tuple(classes), cat_ids=ids)
+        self.complete_metainfo(classes=tuple(classes), cat_ids=ids)
         self._labels = {category_id: label for label, category_id in enumerate(ids)}
 
     def _entries(self, file: CocoAnnotations, paths: Sequence[str]) -> list[dict[str, Any]]:

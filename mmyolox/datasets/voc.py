@@ -18,7 +18,7 @@ from mmyolox.deploy.letterbox import Size
 from mmyolox.errors import UserError, did_you_mean, first_few
 from mmyolox.registry import DATASETS
 
-from .annotations import AnnotationReport, check_boxes, check_files_exist, configured_classes, list_folder
+from .annotations import AnnotationReport, check_files_exist, configured_classes, image_entry, list_folder
 from .base import DetectionDataset
 from .canvas.images import UndecodableImageError, read_image
 
@@ -149,11 +149,11 @@ class YOLOXVOCDataset(DetectionDataset):
     def load_data_list(self) -> list[dict[str, Any]]:
         """Reads the split file and the annotation of each of its images; see the class for the entries."""
         standard: tuple[str, ...] = self.METAINFO['classes']
-        classes = configured_classes(self._metainfo) or standard
+        classes = configured_classes(self.metainfo) or standard
         root = self.data_prefix.get('sub_data_root', '')
         year = next((year for year in ('VOC2007', 'VOC2012') if year in root), None)
         # mmdet prints the 20 standard names for a set of this type, whatever `classes` says.
-        self._metainfo.update(classes=classes, dataset_type=year if classes == standard else None)
+        self.complete_metainfo(classes=classes, dataset_type=year if classes == standard else None)
         self._labels = {name: label for label, name in enumerate(classes)}
         names = self._read_split()
         self.report = AnnotationReport(self.ann_file, images=len(names))
@@ -207,19 +207,8 @@ class YOLOXVOCDataset(DetectionDataset):
                 size = Size.of_shape(read_image(img_path, backend_args=self.backend_args).shape)
             except UndecodableImageError as error:
                 raise UserError(f'{error}, and its annotation does not give its size') from None
-        known = np.array([label in self._labels for label in voc.names], np.bool_)
-        self.report.other_classes.update(label for label in voc.names if label not in self._labels)
-        check = check_boxes(voc.bboxes[known], np.array(size))
-        keep = self.report.record(check, [name] * int(known.sum()))
-        labels = np.array([self._labels[label] for label in voc.names if label in self._labels], np.int64)
-        return dict(
-            img_id=name,
-            img_path=img_path,
-            height=size.height,
-            width=size.width,
-            bboxes=check.bboxes[keep],
-            labels=labels[keep],
-            is_crowd=voc.difficult[known][keep],
+        return image_entry(
+            self.report, self._labels, name, img_path, size, voc.names, voc.bboxes, voc.difficult
         )
 
     def _check_classes(self, data_list: list[dict[str, Any]]) -> None:

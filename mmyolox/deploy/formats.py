@@ -4,7 +4,7 @@ import platform
 from dataclasses import dataclass
 from pathlib import Path
 
-from .info import FORMS
+from .info import FORMS, DeployError
 
 PRECISIONS = ('fp32', 'fp16', 'int8')
 """Floats of 32 or 16 bits, or whole numbers of 8 with a scale."""
@@ -160,7 +160,22 @@ _FORMATS = (
 )
 
 FORMATS: dict[str, Format] = {known.name: known for known in _FORMATS}
-"""All formats by name."""
+"""All formats by name, with those of :func:`register_format`."""
+
+
+def register_format(format: Format) -> None:
+    """Adds a format, which every tool then writes and runs.
+
+    A project calls it in the module of its :mod:`extension <mmyolox.extensions>`, which the tools import.
+    :mod:`mmyolox.deploy` does not: whoever uses it alone imports that module.
+
+    Raises:
+        DeployError: Another format has the suffix.
+    """
+    other = format_of(f'a{format.suffix}')
+    if other is not None and other.name != format.name:
+        raise DeployError(f'format {format.name}: files of {other.name} end in {format.suffix} already')
+    FORMATS[format.name] = format
 
 
 def format_of(path: str | Path) -> Format | None:

@@ -11,12 +11,26 @@ from pkgutil import resolve_name
 from typing import TYPE_CHECKING
 
 from mmyolox.deploy.formats import FORMATS, Format
-from mmyolox.errors import UserError
+from mmyolox.errors import UserError, did_you_mean
+from mmyolox.extensions import load_extensions
 
 from .options import ExportOptions, calibration_files
 
 if TYPE_CHECKING:
     from mmyolox.models import YOLODetector
+
+
+def find_format(name: str) -> Format:
+    """The format of that name, ours or an extension's; extensions are imported only for a name not of ours.
+
+    Raises:
+        UserError: There is none.
+    """
+    if name not in FORMATS:
+        load_extensions()
+    if name not in FORMATS:
+        raise UserError(f'format {name}{did_you_mean(name, FORMATS)} (known: {", ".join(FORMATS)})')
+    return FORMATS[name]
 
 
 def export_model(format: Format, model: YOLODetector, dst: Path, options: ExportOptions) -> Path:

@@ -47,8 +47,8 @@ class YOLOXPoseCocoDataset(YOLOXCocoDataset):
         super().set_classes(file, classes)
         self.skeleton = Skeleton.of(self._metainfo.get('skeleton') or read_skeleton(file.path))
         name = self._metainfo.get('dataset_name', Path(file.path).stem)
-        self._metainfo.update(
-            mmpose_metainfo(self.skeleton, name),
+        self.complete_metainfo(
+            **mmpose_metainfo(self.skeleton, name),
             skeleton=self.skeleton.spec(),
             class_keypoints=class_keypoints(file, classes, self.skeleton),
         )

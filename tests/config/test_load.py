@@ -268,6 +268,7 @@ def test_our_configs_follow_a_child_outside_of_the_repository(write):
     assert cfg.default_hooks.mode_switch.num_last_epochs == 5
     assert cfg.default_hooks.ema.momentum == 1e-3
     assert cfg.test_dataloader.dataset.data_root == '/d/'
+    assert cfg.train_dataloader.collate_fn == dict(type='yolox_collate')
 
 
 def test_our_fine_tuning_configs_take_the_classes_of_the_data(custom, tmp_path):

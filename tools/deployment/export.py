@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from mmyolox.deploy.formats import FORMATS
 from mmyolox.deploy.letterbox import Size
 from mmyolox.errors import UserError
-from mmyolox.export.formats import check_options, export_model, target_path, unavailable
+from mmyolox.export.formats import check_options, export_model, find_format, target_path, unavailable
 from mmyolox.export.options import (
     CHOICES,
     PRECISIONS,
@@ -28,6 +28,7 @@ from mmyolox.export.options import (
     calibration_files,
     some_images,
 )
+from mmyolox.extensions import load_extensions
 from mmyolox.utils.cli import add_cfg_options, add_unsafe_option, run_tool
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class ListFormats(argparse.Action):
 
     def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
         """Prints a line for each."""
+        load_extensions()
         for entry in FORMATS.values():
             print(f'{entry.name:14}{unavailable(entry) or f"{entry.title}: can be had here"}')
         parser.exit()
@@ -67,7 +69,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         'config', nargs='?', help='a config file, or the name of one of ours; default: as the weights say'
     )
     parser.add_argument('checkpoint', help='the checkpoint file, or its web address')
-    parser.add_argument('--format', choices=FORMATS, default='onnx', help='(default: %(default)s)')
+    parser.add_argument(
+        '--format', default='onnx', help='one of those that --list shows (default: %(default)s)'
+    )
     parser.add_argument('--list', action=ListFormats, nargs=0, help='show what can be had on this machine')
     parser.add_argument(
         '--out', type=Path, help="the file; default: the checkpoint's name with the format's suffix"
@@ -267,7 +271,7 @@ def check_data_options(args: argparse.Namespace) -> None:
 def main() -> None:
     """Exports, checks, and evaluates if asked to."""
     args = parse_args()
-    entry = FORMATS[args.format]
+    entry = find_format(args.format)
     check_data_options(args)
     # All but the size is known before the model is loaded.
     check_options(entry, read_options(args, Size(0, 0)))

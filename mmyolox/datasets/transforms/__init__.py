@@ -1,16 +1,18 @@
 """The steps of a pipeline: ordinary registered MMCV-style transforms that share one lazy picture."""
 
 from mmyolox.datasets.canvas.images import UndecodableImageError, read_image
-from mmyolox.datasets.canvas.scene import Sample, Scene
+from mmyolox.datasets.canvas.scene import Sample, Scene, take_image
 
 from .augmentations import (
     Letterbox,
     Mosaic,
+    PartnerTransform,
     RandomAffine,
     RandomFlip,
     RecentSamples,
     YOLOXHSVRandomAug,
     YOLOXMixUp,
+    move_sample,
 )
 from .loading import LoadAnnotations, LoadImage, begin_scene
 from .packing import FilterAnnotations, PackDetInputs
@@ -22,6 +24,7 @@ __all__ = [
     'LoadImage',
     'Mosaic',
     'PackDetInputs',
+    'PartnerTransform',
     'RandomAffine',
     'RandomFlip',
     'RecentSamples',
@@ -31,5 +34,7 @@ __all__ = [
     'YOLOXHSVRandomAug',
     'YOLOXMixUp',
     'begin_scene',
+    'move_sample',
     'read_image',
+    'take_image',
 ]

@@ -27,9 +27,6 @@ from mmyolox.errors import UserError
 from mmyolox.registry import TRANSFORMS
 from mmyolox.utils.memory import available_memory
 
-_ENOUGH = 4
-"""How many different partners there must be before they are preferred to loading new ones; as in RTMDet."""
-
 
 def move_sample(results: dict, matrix: np.ndarray, size: Size) -> dict:
     """Maps a sample's picture and instances onto a canvas of ``size``, in place."""
@@ -231,7 +228,7 @@ class RecentSamples(BaseTransform):
         return sum(layer.source.num_bytes for sample in self._samples for layer in sample['scene'].layers)
 
 
-class _PartnerTransform(BaseTransform):
+class PartnerTransform(BaseTransform):
     """A transform that loads further samples of ``results['dataset']``.
 
     Args:
@@ -265,7 +262,7 @@ class _PartnerTransform(BaseTransform):
 
 
 @TRANSFORMS.register_module()
-class Mosaic(_PartnerTransform):
+class Mosaic(PartnerTransform):
     """Puts the image and three others around a random centre of a canvas twice the input's size.
 
     The sampling is that of YOLOX (Ge et al. 2021, section 2.1) as in MMDetection 3.3: every image is scaled
@@ -319,7 +316,7 @@ def _fit_ratio(results: dict) -> float:
 
 
 @TRANSFORMS.register_module()
-class YOLOXMixUp(_PartnerTransform):
+class YOLOXMixUp(PartnerTransform):
     """Averages the sample with another image of the data set; both keep their boxes.
 
     The partner is scaled to fit the data set's ``img_scale``, jittered by ``ratio_range``, perhaps flipped,
