@@ -22,6 +22,7 @@ from mmyolox.config import load_config
 from mmyolox.datasets.transforms import Sample, Scene
 from mmyolox.deploy import ExportedModel
 from mmyolox.deploy.formats import FORMATS, Format, register_format
+from mmyolox.deploy.letterbox import Size
 from mmyolox.engine.launch import build_runner
 from mmyolox.errors import UserError
 from mmyolox.export.formats import export_model, find_format
@@ -179,7 +180,7 @@ def test_mistakes_in_the_format_are_named(folder, line, message):
 def test_an_export_runtime_writes_and_runs_files(folder):
     importlib.import_module('reference_runtime')
     model = randomised(MODELS.build(load_config('p6.py', TINY).model), CLASSES)
-    options = ExportOptions((SIZE, SIZE), simplify=False)
+    options = ExportOptions(Size(SIZE, SIZE), simplify=False)
     path = export_model(find_format('onnx-reference'), model, Path('my.onnxref'), options)
     picture = cv2.imread('my_data/images/0.png')
     report = verify(model, path, FORMATS['onnx-reference'], options, [picture])
@@ -282,7 +283,7 @@ def test_four_channels_are_trained_predicted_and_exported(folder):
         detector = TorchDetector(model)
         files = [f'my_data/images/{index}.png' for index in range(4)]
         assert detector.read(files[0]).shape == (50, 60, 4)
-        options = ExportOptions((SIZE, SIZE), simplify=False)
+        options = ExportOptions(Size(SIZE, SIZE), simplify=False)
         path = export_model(FORMATS['onnx'], model, Path('four.onnx'), options)
         assert verify(model, path, FORMATS['onnx'], options, list(map(detector.read, files))).box_rows < 1e-3
         found, exported = (list(detect(one, files)) for one in (detector, open_detector(path)))

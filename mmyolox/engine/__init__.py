@@ -1,10 +1,7 @@
 """What happens around the training steps."""
 
-# Registers the file backend `atomic_local` of our configs, also for a Runner that no tool of ours built.
-from mmyolox.utils.files import AtomicLocalBackend
-
 from .ema import YOLOXEMA
-from .hooks.checkpoint_check import CheckpointCheckHook
+from .hooks.checkpoint_check import AtomicLocalBackend, CheckpointCheckHook
 from .hooks.losses import AsyncRuntimeInfoHook, InvalidLossHook
 from .hooks.mode_switch import YOLOXModeSwitchHook
 from .hooks.timing import DataTimeHook, StartUpTimeHook

@@ -6,8 +6,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
-from mmengine.fileio import LocalBackend, register_backend
-
 IMAGE_SUFFIXES = frozenset({'.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff'})
 
 
@@ -41,21 +39,3 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
-
-
-@register_backend('atomic_local', force=True)
-class AtomicLocalBackend(LocalBackend):
-    """MMEngine's backend for local files, with writes that cannot leave half a file.
-
-    For checkpoints: ``default_hooks.checkpoint.backend_args=dict(backend='atomic_local')``.
-    """
-
-    def put(self, obj: bytes, filepath: str | Path) -> None:
-        """Writes bytes; see :func:`atomic_write`."""
-        with atomic_write(filepath) as part:
-            part.write_bytes(obj)
-
-    def put_text(self, obj: str, filepath: str | Path, encoding: str = 'utf-8') -> None:
-        """Writes text; see :func:`atomic_write`."""
-        with atomic_write(filepath) as part:
-            part.write_text(obj, encoding=encoding)

@@ -12,9 +12,8 @@ from mmengine.runner.checkpoint import load_from_http, load_from_local
 from torch import nn
 
 from mmyolox.checkpoints.load import load_checkpoint, use_safe_loading
-from mmyolox.engine import CheckpointCheckHook
+from mmyolox.engine import AtomicLocalBackend, CheckpointCheckHook
 from mmyolox.errors import UserError
-from mmyolox.utils.files import AtomicLocalBackend
 
 
 class Tiny(BaseModel):

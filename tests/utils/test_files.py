@@ -5,7 +5,8 @@ import os
 import pytest
 from mmengine.fileio import get_file_backend
 
-from mmyolox.utils.files import AtomicLocalBackend, atomic_write
+from mmyolox.engine import AtomicLocalBackend
+from mmyolox.utils.files import atomic_write
 
 
 def test_file_appears_whole_with_the_usual_rights(tmp_path):

@@ -1,7 +1,9 @@
-"""A hook that looks at a checkpoint before the Runner loads it."""
+"""Checkpoints that fit and are whole: checked before the Runner loads them, written in one step."""
 
+from pathlib import Path
 from typing import Any
 
+from mmengine.fileio import LocalBackend, register_backend
 from mmengine.hooks import EMAHook, Hook
 from mmengine.runner import BaseLoop, Runner
 
@@ -9,6 +11,7 @@ from mmyolox.checkpoints.convert import state_dict_of
 from mmyolox.checkpoints.match import match_weights
 from mmyolox.errors import UserError
 from mmyolox.registry import HOOKS
+from mmyolox.utils.files import atomic_write
 
 
 @HOOKS.register_module()
@@ -65,3 +68,21 @@ def _check_resume(runner: Runner, checkpoint: dict[str, Any], source: str) -> No
         _, summary = match_weights(runner.model, checkpoint['ema_state_dict'], source)
         if not summary.complete:
             raise UserError(f'checkpoint {source} cannot be resumed, its EMA weights: {summary.describe()}')
+
+
+@register_backend('atomic_local', force=True)
+class AtomicLocalBackend(LocalBackend):
+    """MMEngine's backend for local files, with writes that cannot leave half a file.
+
+    For checkpoints: ``default_hooks.checkpoint.backend_args=dict(backend='atomic_local')``.
+    """
+
+    def put(self, obj: bytes, filepath: str | Path) -> None:
+        """Writes bytes; see :func:`~mmyolox.utils.files.atomic_write`."""
+        with atomic_write(filepath) as part:
+            part.write_bytes(obj)
+
+    def put_text(self, obj: str, filepath: str | Path, encoding: str = 'utf-8') -> None:
+        """Writes text; see :func:`~mmyolox.utils.files.atomic_write`."""
+        with atomic_write(filepath) as part:
+            part.write_text(obj, encoding=encoding)
