@@ -175,6 +175,10 @@ def shift_hsv(image: np.ndarray, hue: int, saturation: int, value: int) -> np.nd
     return cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR, dst=hsv)
 
 
+_ENOUGH = 4
+"""How many different partners there must be before they are preferred to loading new ones; as in RTMDet."""
+
+
 @TRANSFORMS.register_module()
 class RecentSamples(BaseTransform):
     """Keeps the samples loaded last, from which the mosaic and the mixup that follow take their partners.
