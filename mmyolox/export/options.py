@@ -7,7 +7,7 @@ from mmyolox.deploy.formats import FOCUSES, PRECISIONS
 from mmyolox.deploy.info import COLOURS, FORMS
 from mmyolox.deploy.letterbox import Size
 from mmyolox.errors import UserError
-from mmyolox.utils.files import list_images
+from mmyolox.utils.files import some_images
 
 CHOICES = dict(form=FORMS, colour=COLOURS, focus=FOCUSES)
 """The values that some fields of :class:`ExportOptions` take."""
@@ -103,23 +103,8 @@ def calibration_files(precision: Precision) -> list[Path]:
     """The images for calibration.
 
     Raises:
-        UserError: No folder is given, or as of :func:`some_images`.
+        UserError: No folder is given, or as of :func:`~mmyolox.utils.files.some_images`.
     """
     if precision.images is None:
         raise UserError('precision int8 needs a folder of images to calibrate with: add --images FOLDER')
     return some_images(precision.images, precision.count)
-
-
-def some_images(folder: Path, count: int) -> list[Path]:
-    """At most ``count`` of the images in a folder, spread evenly over the sorted ones.
-
-    Raises:
-        UserError: There is no such folder, or no image in it.
-    """
-    if not folder.is_dir():
-        raise UserError(f'images {folder}: there is no such folder')
-    paths = list_images(folder)
-    if not paths:
-        raise UserError(f'images {folder}: there is no image in this folder')
-    count = min(count, len(paths))
-    return [paths[index * len(paths) // count] for index in range(count)]

@@ -6,12 +6,29 @@ from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
+from mmyolox.errors import UserError
+
 IMAGE_SUFFIXES = frozenset({'.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff'})
 
 
 def list_images(folder: str | Path) -> list[Path]:
     """All image files under a folder, subfolders included, sorted by path."""
     return sorted(path for path in Path(folder).rglob('*') if path.suffix.lower() in IMAGE_SUFFIXES)
+
+
+def some_images(folder: Path, count: int) -> list[Path]:
+    """At most ``count`` of the images in a folder, spread evenly over the sorted ones.
+
+    Raises:
+        UserError: There is no such folder, or no image in it.
+    """
+    if not folder.is_dir():
+        raise UserError(f'images {folder}: there is no such folder')
+    paths = list_images(folder)
+    if not paths:
+        raise UserError(f'images {folder}: there is no image in this folder')
+    count = min(count, len(paths))
+    return [paths[index * len(paths) // count] for index in range(count)]
 
 
 @contextmanager

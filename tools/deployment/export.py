@@ -20,16 +20,10 @@ from mmyolox.deploy.formats import FORMATS
 from mmyolox.deploy.letterbox import Size
 from mmyolox.errors import UserError
 from mmyolox.export.formats import check_options, export_model, find_format, target_path, unavailable
-from mmyolox.export.options import (
-    CHOICES,
-    PRECISIONS,
-    ExportOptions,
-    Precision,
-    calibration_files,
-    some_images,
-)
+from mmyolox.export.options import CHOICES, PRECISIONS, ExportOptions, Precision, calibration_files
 from mmyolox.extensions import load_extensions
 from mmyolox.utils.cli import add_cfg_options, add_unsafe_option, run_tool
+from mmyolox.utils.files import some_images
 
 if TYPE_CHECKING:
     from mmengine.config import ConfigDict
