@@ -69,7 +69,6 @@ class AnnotationReport:
         outside: Boxes dropped for lying outside their image.
         clipped: Boxes cut to their image.
         other_classes: Boxes left out because their class is not configured, by class.
-        filtered: Images left out by ``filter_cfg``, by reason.
     """
 
     path: str
@@ -79,7 +78,6 @@ class AnnotationReport:
     outside: Finding = field(default_factory=Finding)
     clipped: Finding = field(default_factory=Finding)
     other_classes: Counter[str] = field(default_factory=Counter)
-    filtered: dict[str, int] = field(default_factory=dict)
 
     def record(self, check: BoxCheck, names: Sequence[object]) -> NDArray[np.bool_]:
         """Counts the boxes of ``check``, named by ``names`` (N), and returns (N,) bool: those to keep."""
@@ -235,14 +233,14 @@ def list_folder(folder: str) -> set[str]:
 def filter_entries(
     entries: Sequence[dict[str, Any]], filter_cfg: Mapping[str, Any] | None, report: AnnotationReport
 ) -> list[dict[str, Any]]:
-    """Leaves out images as ``filter_cfg`` asks, and notes in ``report.filtered`` how many and why.
+    """Leaves out images as ``filter_cfg`` asks, and logs how many and why.
 
     Args:
         entries: Entries of a data list.
         filter_cfg: ``filter_empty_gt`` (bool) leaves out images without a box that is not crowd or
             difficult; ``min_size`` (pixels) those with a shorter side. By default all images stay: those
             without boxes train the objectness.
-        report: Of the file that the entries come from.
+        report: The report of the file that the entries come from.
 
     Raises:
         UserError: A key is unknown, no image is left, or no box survived the clean-up.
@@ -254,11 +252,11 @@ def filter_entries(
     empty = [options['filter_empty_gt'] and bool(entry['is_crowd'].all()) for entry in entries]
     small = [min(entry['width'], entry['height']) < options['min_size'] for entry in entries]
     kept = [entry for entry, *left_out in zip(entries, empty, small, strict=True) if not any(left_out)]
-    report.filtered = {'without a box': sum(empty), f'smaller than {options["min_size"]} px': sum(small)}
     # A file of background images only, beside others, is no mistake: it has no losses.
     if not report.boxes and (losses := report.losses()):
         raise UserError(f'{report.path}: no box is left to train on: {losses}')
-    reasons = ', '.join(f'{count} {reason}' for reason, count in report.filtered.items() if count)
+    counts = {'without a box': sum(empty), f'smaller than {options["min_size"]} px': sum(small)}
+    reasons = ', '.join(f'{count} {reason}' for reason, count in counts.items() if count)
     if not kept:
         raise UserError(
             f'{report.path}: filter_cfg leaves none of {report.images} images to train on: {reasons}'

@@ -36,11 +36,11 @@ class DetectionDataset(BaseDataset):
     An image that does not decode during training is named once, and another sample takes its place.
 
     Args:
-        *args: Of :class:`mmengine.dataset.BaseDataset`.
+        *args: Those of :class:`mmengine.dataset.BaseDataset`.
         img_scale: The network's input (w, h) in pixels, which the pipeline's steps read as a
             :class:`~mmyolox.deploy.letterbox.Size`. Need not be square.
         max_undecodable_ratio: Share of the files that may turn out undecodable before training aborts.
-        backend_args: Of :mod:`mmengine.fileio`, for annotation files.
+        backend_args: Arguments of :mod:`mmengine.fileio`, for annotation files.
         image_cache: ``'ram'`` or ``'disk'`` keeps all decoded images, so that each is decoded once in a whole
             training (``--cfg-options train_dataloader.dataset.image_cache=ram``); for small data sets, see
             :class:`mmyolox.datasets.image_cache.ImageCache`.
@@ -49,7 +49,7 @@ class DetectionDataset(BaseDataset):
 
     Attributes:
         report: What the annotations held and what was left out; set by ``load_data_list``.
-        image_cache: The decoded images by ``sample_idx``, or None; there once the annotations are loaded.
+        image_cache: The decoded images by ``sample_idx``, or None; set when the annotations are loaded.
     """
 
     report: AnnotationReport

@@ -75,7 +75,7 @@ def read_coco(
 
     Args:
         path: The JSON file.
-        backend_args: Of MMEngine's file backend, where the file is not local.
+        backend_args: Arguments of MMEngine's file backend, where the file is not local.
         need_annotations: Whether to take a file without ``annotations`` (COCO's
             ``image_info_test-dev2017.json``) for a mistake, rather than for a file without boxes.
 

@@ -34,11 +34,11 @@ class ImageCache:
     In distributed training each process has a cache of its own, all of which count in what has to fit.
 
     Args:
-        sizes: Of the N images, as annotated.
+        sizes: The sizes of the N images, as annotated.
         medium: ``'ram'``, or ``'disk'`` for a file that is gone when the last process has ended.
-        folder: Of the file, for ``'disk'``; by default the system's for temporary files (see ``TMPDIR``),
-            which on some systems lies in memory.
-        channels: Of the images.
+        folder: Where the file lies, for ``'disk'``; by default the system's for temporary files (see
+            ``TMPDIR``), which on some systems lies in memory.
+        channels: How many the images have.
 
     Raises:
         UserError: The images do not fit in what is free, or ``medium`` or ``folder`` cannot be used.

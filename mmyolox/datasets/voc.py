@@ -111,7 +111,7 @@ class YOLOXVOCDataset(DetectionDataset):
     ``dataset_type``, ``'VOC2007'`` or ``'VOC2012'`` (else None), which mmdet's ``VOCMetric`` reads.
 
     Args:
-        *args: Of :class:`DetectionDataset`. ``ann_file`` is a split file with one image name a line,
+        *args: Those of :class:`DetectionDataset`. ``ann_file`` is a split file with one image name a line,
             ``data_prefix`` is ``dict(sub_data_root='VOC2007/')``, the folder that holds the next two; both
             relative to ``data_root``. The key names are those of mmdet's ``VOCDataset`` (3.x).
         img_subdir: The images' folder; ``<name>.jpg``, or another suffix where there is no such file.

@@ -35,7 +35,7 @@ class Comparison:
     Attributes:
         max_dets: How many detections of a class in an image count; all these limits are tried, rising.
         iou_thrs: (T,) float64, the IoU thresholds.
-        kind: The libraries' name for it, the first part of the figures' names, and the file suffix of the
+        iou_type: The libraries' name for it, the first part of the figures' names, and the file suffix of the
             results.
         class_figure: The name of a class's own figure; ``{}`` is the class.
         areas: The ranges of an object's area that have figures, in the libraries' order.
@@ -44,7 +44,7 @@ class Comparison:
 
     max_dets: tuple[int, ...]
     iou_thrs: NDArray[np.floating]
-    kind: str = 'bbox'
+    iou_type: str = 'bbox'
     class_figure: str = '{}_precision'
     areas: tuple[str, ...] = AREAS
     recall_ious: tuple[float, ...] = ()
@@ -187,7 +187,7 @@ def coco_curves(
         objects: For each of C classes its objects: ``image_id``, the number of the image as in
             ``detections``, ``bbox``, ``area`` and ``iscrowd`` as in COCO's files, and the fields that
             ``comparison`` adds.
-        detections: Of all classes.
+        detections: Those of all classes.
         library: What one of ``BACKENDS`` returns.
     """
     sizes = len(objects), len(comparison.areas), len(comparison.max_dets)
@@ -230,7 +230,7 @@ def _evaluate(
         for side, annotations in zip(sides, (objects, detections), strict=True):
             side.dataset = dict(info={}, images=images, annotations=annotations, categories=[dict(id=1)])
             side.createIndex()
-        evaluation = library.evaluation(*sides, comparison.kind)
+        evaluation = library.evaluation(*sides, comparison.iou_type)
         for name, value in (parameters | comparison.parameters(label)).items():
             setattr(evaluation.params, name, value)
         evaluation.evaluate()

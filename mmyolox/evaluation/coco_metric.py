@@ -50,7 +50,7 @@ class YOLOXCocoMetric(BaseMetric):
         metric_items: Which figures to return; by default the six precisions.
         format_only: Whether to write the results to ``outfile_prefix`` and evaluate nothing.
         outfile_prefix: The detections are written to ``{outfile_prefix}.bbox.json`` in COCO's result format.
-        backend_args: Of MMEngine's file backend, where ``ann_file`` is not local.
+        backend_args: Arguments of MMEngine's file backend, where ``ann_file`` is not local.
         backend: ``faster_coco_eval``, or ``pycocotools``, whose results are equal and slower.
         collect_device: Where processes exchange their results: ``cpu`` or ``gpu``.
         prefix: Stands before the names of the figures.
@@ -137,7 +137,7 @@ class YOLOXCocoMetric(BaseMetric):
         """The figures by name.
 
         Args:
-            results: Of all images, as :meth:`process` keeps them.
+            results: Those of all images, as :meth:`process` keeps them.
         """
         if self.outfile_prefix is not None:
             for comparison in self.comparisons:
@@ -149,10 +149,10 @@ class YOLOXCocoMetric(BaseMetric):
         metrics: dict[str, float] = {}
         class_metrics: dict[str, float] = {}
         for comparison in self.comparisons:
-            curves, figures = self.curves(results, comparison.kind), figures_of(comparison)
-            print_log('\n'.join([comparison.kind, *summary_lines(curves)]), 'current')
+            curves, figures = self.curves(results, comparison.iou_type), figures_of(comparison)
+            print_log('\n'.join([comparison.iou_type, *summary_lines(curves)]), 'current')
             if self.classwise:
-                print_log('\n'.join([comparison.kind, *class_table(curves, self.classes)]), 'current')
+                print_log('\n'.join([comparison.iou_type, *class_table(curves, self.classes)]), 'current')
                 for label, name in enumerate(self.classes):
                     value = value_of(figures['mAP'], curves, label)
                     figure = comparison.class_figure.format(name)
@@ -160,15 +160,15 @@ class YOLOXCocoMetric(BaseMetric):
             for item in self.metric_items:
                 if item in figures:
                     value = 0.0 if is_empty else value_of(figures[item], curves)
-                    metrics[f'{comparison.kind}_{item}'] = round(value, 3)
+                    metrics[f'{comparison.iou_type}_{item}'] = round(value, 3)
         return metrics | class_metrics
 
-    def curves(self, results: Sequence[ImageDetections], kind: str = 'bbox') -> Curves:
+    def curves(self, results: Sequence[ImageDetections], iou_type: str = 'bbox') -> Curves:
         """Precision and recall of every class.
 
         Args:
-            results: Of all images, as :meth:`process` keeps them.
-            kind: That of one of the metric's comparisons.
+            results: Those of all images, as :meth:`process` keeps them.
+            iou_type: That of one of the metric's comparisons.
 
         Raises:
             UserError: An image is not in the annotation file.
@@ -179,7 +179,7 @@ class YOLOXCocoMetric(BaseMetric):
                 f'{self._file.path} has no image with the id {unknown[0]!r}, in which detections are to be '
                 "evaluated: is it the data set's own annotation file?"
             )
-        (comparison,) = (one for one in self.comparisons if one.kind == kind)
+        (comparison,) = (one for one in self.comparisons if one.iou_type == iou_type)
         numbers = np.array([self._image_numbers[image_id] for image_id, _ in results], dtype=np.int64)
         images = np.repeat(numbers, [len(detections) for _, detections in results])
         empty = np.empty((0, 6), dtype=np.float32)
@@ -206,7 +206,7 @@ class YOLOXCocoMetric(BaseMetric):
 
     def _write(self, results: Sequence[ImageDetections], comparison: Comparison) -> None:
         """Writes COCO's result format, entry by entry."""
-        path = f'{self.outfile_prefix}.{comparison.kind}.json'
+        path = f'{self.outfile_prefix}.{comparison.iou_type}.json'
         with atomic_write(path) as part, part.open('w', encoding='utf-8') as file:
             file.write('[')
             separator = ''

@@ -55,7 +55,7 @@ def read_keypoints(
     keypoints_of: Mapping[int, Sequence[int]],
     num_keypoints: int,
 ) -> NDArray[np.float32]:
-    """The keypoints of annotations, and one warning for each kind of thing that had to be mended.
+    """The keypoints of annotations, and one warning for each fault that had to be mended.
 
     Args:
         file: The file that they are of.

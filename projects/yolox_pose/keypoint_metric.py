@@ -27,7 +27,7 @@ class KeypointComparison(Comparison):
         sigmas: (K,) COCO's constants, of which the libraries take twice.
     """
 
-    kind: str = 'keypoints'
+    iou_type: str = 'keypoints'
     class_figure: str = '{}_keypoints_precision'
     areas: tuple[str, ...] = ('all', 'medium', 'large')
     recall_ious: tuple[float, ...] = (0.5, 0.75)

@@ -21,9 +21,9 @@ def without_outliers(keypoints: np.ndarray, size: Size | np.ndarray) -> np.ndarr
     """Keypoints (M, K, 3) of which those outside an image are not labelled any more.
 
     Args:
-        keypoints: Of any dtype; the position of what is not labelled does not matter.
-        size: Of the image, or arrays of (w, h) that broadcast with (M, K, 2). The border is inside, on all
-            four sides: COCO has keypoints at x = w.
+        keypoints: Numbers of any dtype; the position of what is not labelled does not matter.
+        size: The size of the image, or arrays of (w, h) that broadcast with (M, K, 2). The border is inside,
+            on all four sides: COCO has keypoints at x = w.
     """
     positions, visibility = keypoints[..., :2], keypoints[..., 2]
     is_labelled = (visibility > 0) & ((positions >= 0) & (positions <= size)).all(-1)
@@ -42,7 +42,7 @@ def map_keypoints(
     Args:
         keypoints: Float32, see above.
         matrix: (3, 3).
-        size: Of the canvas.
+        size: The size of the canvas.
         flip_indices: (K,) Which keypoint takes each one's place in a mirror image.
     """
     moved = np.concatenate([transform_points(keypoints[..., :2], matrix), keypoints[..., 2:]], axis=-1)

@@ -28,9 +28,9 @@ class YOLOXPoseVisualizer(YOLOXVisualizer):
     class has all K. Left, right and middle differ in colour.
 
     Args:
-        name: Of MMEngine's visualizer.
+        name: The name of MMEngine's visualizer.
         keypoint_score_thr: Predicted keypoints below it are not drawn, nor the lines to them.
-        **kwargs: Of :class:`mmengine.visualization.Visualizer`.
+        **kwargs: Those of :class:`mmengine.visualization.Visualizer`.
     """
 
     def __init__(self, name: str = 'visualizer', keypoint_score_thr: float = 0.3, **kwargs: Any) -> None:

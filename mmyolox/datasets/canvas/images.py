@@ -63,7 +63,7 @@ def read_image(
         path: A local path, or one that ``backend_args`` can read.
         color_type: ``color`` (BGR, EXIF orientation applied), ``grayscale`` or ``unchanged``. ``.npy`` files
             are always unchanged.
-        backend_args: Of :func:`mmengine.fileio.get`.
+        backend_args: Arguments of :func:`mmengine.fileio.get`.
         channels: How many the image must have; None takes any number.
 
     Returns:
@@ -105,8 +105,8 @@ class ImageSource(Protocol):
     """An image of known size, whose pixels are there when asked for.
 
     Attributes:
-        size: Of the image.
-        channels: Of its pixels.
+        size: The size of the image.
+        channels: How many its pixels have.
         num_bytes: What all its pixels take in memory.
     """
 
@@ -153,7 +153,7 @@ class JpegHeader:
     Attributes:
         size: In pixels as stored.
         channels: 1 or 3. Four (CMYK) are not plain.
-        orientation: Of EXIF, 1 (upright) to 8; 1 where the file does not say.
+        orientation: That of EXIF, 1 (upright) to 8; 1 where the file does not say.
     """
 
     size: Size
@@ -214,10 +214,10 @@ class EncodedJpeg:
     never decoded. The pixels are read-only, because samples may share them.
 
     Args:
-        path: Of the file, for messages.
-        content: Of the file.
+        path: The path of the file, for messages.
+        content: The bytes of the file.
         header: What it says, see :func:`read_jpeg_header`.
-        channels: Of the pixels: 3 for BGR, 1 for grey.
+        channels: How many the pixels have: 3 for BGR, 1 for grey.
         max_shrink: How many times smaller it may be decoded, where a scene needs it smaller anyway. The
             decoder then leaves out the high frequencies, which is faster, and averages where full decoding
             with bilinear interpolation would skip pixels: values differ.

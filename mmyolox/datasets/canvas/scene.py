@@ -178,7 +178,7 @@ class Scene:
     """Layers on a canvas, the later ones on top, and perhaps a second scene blended in half and half.
 
     Attributes:
-        size: Of the canvas.
+        size: The size of the canvas.
         layers: The images on it.
         blend: A scene of the same size that is averaged with this one (mixup), or None.
     """

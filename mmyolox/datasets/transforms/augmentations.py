@@ -46,7 +46,8 @@ class Letterbox(BaseTransform):
     The preprocessing of Megvii's YOLOX (``preproc``), with its rounding.
 
     Args:
-        ratio: Of the canvas to the data set's ``img_scale``, for test-time augmentation at several sizes.
+        ratio: The canvas as a share of the data set's ``img_scale``, for test-time augmentation at several
+            sizes.
     """
 
     def __init__(self, ratio: float = 1.0) -> None:
@@ -154,8 +155,8 @@ def shift_hsv(image: np.ndarray, hue: int, saturation: int, value: int) -> np.nd
     Args:
         image: (h, w, channels) uint8, the first three of at least three channels are BGR.
         hue: In steps of two degrees; it wraps around.
-        saturation: Of 255, saturating.
-        value: Of 255, saturating.
+        saturation: In steps of 255; it saturates.
+        value: In steps of 255; it saturates.
 
     Returns:
         A new image.

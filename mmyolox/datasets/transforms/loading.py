@@ -50,7 +50,7 @@ class LoadImage(BaseTransform):
         max_shrink: Plain JPEG files are decoded up to this many times smaller (1, 2, 4 or 8) where the scene
             shows them at least as much smaller. This is faster, and averages where bilinear interpolation
             would skip pixels, so that values differ; see docs/speed.md for how much.
-        backend_args: Of :func:`mmengine.fileio.get`.
+        backend_args: Arguments of :func:`mmengine.fileio.get`.
         channels: How many an image must have, for ``color_type='unchanged'``; an image with another number
             is an error, in training too. By default 3 for ``color``, 1 for ``grayscale``, and any number for
             ``unchanged``, where images of several numbers cannot come into one picture or batch.
@@ -115,11 +115,11 @@ class LoadImage(BaseTransform):
     def _decode_as_annotated(self, results: dict, content: bytes) -> np.ndarray:
         path, flags = results['img_path'], READ_FLAGS[self.color_type]
         turned = decode_image(path, content, flags, self.channels)
-        annotated = (results.get('height'), results.get('width'))
-        if turned.shape[:2] == annotated or turned.shape[1::-1] != annotated:
+        shape_hw = (results.get('height'), results.get('width'))
+        if turned.shape[:2] == shape_hw or turned.shape[1::-1] != shape_hw:
             return turned
         stored = decode_image(path, content, flags | cv2.IMREAD_IGNORE_ORIENTATION, self.channels)
-        return stored if stored.shape[:2] == annotated else turned
+        return stored if stored.shape[:2] == shape_hw else turned
 
 
 def begin_scene(results: dict, image: ImageSource | np.ndarray) -> dict:

@@ -78,7 +78,8 @@ def yolox_collate(samples: Sequence[dict], size_divisor: int = 32) -> dict:
     """Stacks packed samples into the one padded batch that training, validation and inference share.
 
     Args:
-        samples: Of :class:`mmyolox.datasets.transforms.PackDetInputs`, images possibly of several sizes.
+        samples: What :class:`mmyolox.datasets.transforms.PackDetInputs` returns, images possibly of several
+            sizes.
         size_divisor: Sides of the batch are rounded up to a multiple of it (the largest stride).
 
     Returns:

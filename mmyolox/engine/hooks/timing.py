@@ -50,15 +50,15 @@ class StartUpTimeHook(Hook):
         self._take('imports, config and model')
 
     def before_run(self, runner: Runner) -> None:
-        """Data sets and optimizer are there."""
+        """Notes the time until data sets and optimizer were there."""
         self._take('data sets')
 
     def before_train(self, runner: Runner) -> None:
-        """The weights are initialised or loaded."""
+        """Notes the time until the weights were initialised or loaded."""
         self._take('weights')
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None) -> None:
-        """The first batch is there."""
+        """Notes the time until the first batch was there."""
         if not self._is_done:
             self._take('first batch')
 
