@@ -45,7 +45,7 @@ class DetectionDataset(BaseDataset):
             training (``--cfg-options train_dataloader.dataset.image_cache=ram``); for small data sets, see
             :class:`mmyolox.datasets.image_cache.ImageCache`.
         image_cache_dir: Folder for ``'disk'``; by default the system's for temporary files.
-        **kwargs: Of :class:`mmengine.dataset.BaseDataset`.
+        **kwargs: Those of :class:`mmengine.dataset.BaseDataset`.
 
     Attributes:
         report: What the annotations held and what was left out; set by ``load_data_list``.

@@ -118,7 +118,7 @@ class YOLOXVOCDataset(DetectionDataset):
         ann_subdir: The folder of the ``<name>.xml``.
         one_based: Whether to subtract 1 from the coordinates, as mmdet does; see :func:`read_voc_xml`. False
             for files whose boxes count pixels from 0.
-        **kwargs: Of :class:`DetectionDataset`.
+        **kwargs: Those of :class:`DetectionDataset`.
 
     Raises:
         UserError: A file or folder is missing or at fault, no object is of a configured class, or nothing

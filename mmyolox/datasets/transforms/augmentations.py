@@ -155,8 +155,8 @@ def shift_hsv(image: np.ndarray, hue: int, saturation: int, value: int) -> np.nd
     Args:
         image: (h, w, channels) uint8, the first three of at least three channels are BGR.
         hue: In steps of two degrees; it wraps around.
-        saturation: In steps of 255; it saturates.
-        value: In steps of 255; it saturates.
+        saturation: In grey levels, 0 to 255; it saturates.
+        value: In grey levels, 0 to 255; it saturates.
 
     Returns:
         A new image.
