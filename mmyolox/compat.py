@@ -151,12 +151,5 @@ class _Extension(ModuleType):
 
         return nms(boxes + boxes.new_tensor([0, 0, offset, offset]), scores, iou_threshold)
 
-    @staticmethod
-    def get_compiler_version() -> str:
-        """For ``mmcv.utils.collect_env``, which prints it."""
-        return 'n/a'
-
-    @staticmethod
-    def get_compiling_cuda_version() -> str:
-        """For ``mmcv.utils.collect_env``, which prints it."""
-        return 'n/a'
+    # `mmcv.utils.collect_env` prints what these return.
+    get_compiler_version = get_compiling_cuda_version = staticmethod(lambda: 'n/a')

@@ -25,7 +25,7 @@ from torch import Tensor
 from mmyolox.deploy.formats import format_of
 from mmyolox.errors import UserError
 
-from .sources import mindspore_file, onnx
+from .sources import mindspore, onnx
 
 _AVERAGES = ('ema_model', 'ema_net', 'ema')
 _ENTRIES = (*_AVERAGES, 'state_dict', 'model', 'net')
@@ -74,8 +74,8 @@ def load_checkpoint(
         start = file.read(4)
     if start.startswith(onnx.FIRST_BYTE):
         return dict(state_dict=onnx.read_model(path))
-    if start.startswith(mindspore_file.FIRST_BYTES):
-        return dict(state_dict=mindspore_file.read_checkpoint(path))
+    if start.startswith(mindspore.FIRST_BYTES):
+        return dict(state_dict=mindspore.read_checkpoint(path))
     return _checked(partial(torch.load, path, map_location), str(path), allow_unsafe)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -132,21 +133,11 @@ class ExportedModel:
 
     def _detect(self, images: Sequence[Image]) -> list[Detections]:
         """The detections of some images that go through the graph together."""
-        is_inside = self.info.preprocessing
-        # What is missing to a fixed batch is black.
         count = self.batch_size if self._fixed_batch else len(images)
-        shape = images[0].shape if is_inside else (self.channels, *self.info.input_size)
-        batch = np.zeros((count, *shape), self.runtime.input_dtype)
-        for slot, image in zip(batch, images, strict=False):
-            ordered = image[..., ::-1] if self.info.colour == 'rgb' else image
-            if is_inside:
-                slot[:] = ordered
-            else:
-                slot[:] = letterbox(ordered, self.info.size, self.info.pad_value).transpose(2, 0, 1)
-        outputs = self.runtime.run(batch)
+        outputs = self.runtime.run(input_batch(images, self.info, self.runtime.input_dtype, count))
         if self.info.form == 'end2end':
             found = self._of_graph(outputs, len(images))
-            if is_inside:
+            if self.info.preprocessing:
                 return found
         else:
             found = [detections_of(table, self.info) for table in self._tables(outputs)[: len(images)]]
@@ -192,6 +183,29 @@ class ExportedModel:
             )
             found.append(detections.select(detections.scores > np.float32(self.info.score_thr)))
         return found
+
+
+def input_batch(
+    images: Sequence[Image], info: ModelInfo, dtype: np.dtype[Any], count: int | None = None
+) -> Array:
+    """What a graph takes for images.
+
+    Args:
+        images: Arrays (h, w, channels) uint8, BGR; of one size, if the graph letterboxes.
+        info: The order of the colours, and how the images are letterboxed, if the graph does not do it.
+        dtype: Of the graph's input.
+        count: The graph's batch, which black images fill up; None for one of all images.
+    """
+    height, width, channels = images[0].shape
+    shape = (height, width, channels) if info.preprocessing else (channels, *info.size.shape_hw)
+    batch = np.zeros((len(images) if count is None else count, *shape), dtype)
+    for slot, image in zip(batch, images, strict=False):
+        ordered = image[..., ::-1] if info.colour == 'rgb' else image
+        if info.preprocessing:
+            slot[:] = ordered
+        else:
+            slot[:] = letterbox(ordered, info.size, info.pad_value).transpose(2, 0, 1)
+    return batch
 
 
 def _no_list(given: str) -> DeployError:

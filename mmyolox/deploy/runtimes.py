@@ -38,7 +38,6 @@ class Runtime:
         metadata: The JSON text of the file's :class:`~mmyolox.deploy.ModelInfo`; None if it holds none.
         output_names: Of what ``run`` returns.
         input_dtype: Of the batch.
-        input_name: Of the batch.
     """
 
     run: Callable[[Array], list[Array]]
@@ -46,7 +45,6 @@ class Runtime:
     metadata: str | bytes | None
     output_names: tuple[str, ...] = ('output',)
     input_dtype: np.dtype[Any] = np.dtype(np.float32)  # noqa: RUF009  (it is immutable)
-    input_name: str = 'images'
 
 
 def open_runtime(path: str | Path, threads: int | None = None) -> Runtime:
@@ -101,14 +99,13 @@ def open_onnx(path: Path, threads: int | None = None) -> Runtime:
     dtypes = {'tensor(float)': np.float32, 'tensor(float16)': np.float16, 'tensor(uint8)': np.uint8}
     if images.type not in dtypes:
         raise DeployError(f'{path}: its input is {images.type}, where a detector takes {" or ".join(dtypes)}')
-    name = images.name
+    input_name = images.name
     return Runtime(
-        lambda batch: session.run(None, {name: batch}),
+        lambda batch: session.run(None, {input_name: batch}),
         tuple(length if isinstance(length, int) else None for length in images.shape),
         session.get_modelmeta().custom_metadata_map.get(METADATA_KEY),
         tuple(output.name for output in session.get_outputs()),
         np.dtype(dtypes[images.type]),
-        name,
     )
 
 
@@ -146,7 +143,6 @@ def open_openvino(path: Path, threads: int | None = None) -> Runtime:
         graph.get_rt_info(METADATA_KEY).astype(str) if graph.has_rt_info(METADATA_KEY) else None,
         tuple(next(iter(compiled.outputs[index].get_names()), str(index)) for index in outputs),
         np.dtype(images.get_element_type().to_dtype()),
-        images.get_any_name(),
     )
 
 
@@ -287,7 +283,6 @@ def open_tensorrt(path: Path, threads: int | None = None) -> Runtime:
         read_sidecar(path),
         tuple(output_dtypes),
         dtypes[images],
-        images,
     )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING
 
-from mmyolox.deploy.formats import FORMATS, Format
+from mmyolox.deploy.formats import FORMATS, Format, format_of
 from mmyolox.errors import UserError, did_you_mean
 from mmyolox.extensions import load_extensions
 
@@ -125,9 +125,10 @@ def target_path(format: Format, dst: Path) -> Path:
     return path
 
 
-def remove_export(format: Format, path: Path) -> None:
+def remove_export(path: Path) -> None:
     """Removes an exported file and those beside it that belong to it."""
-    for part in (path, *(path.with_suffix(suffix) for suffix in format.companions)):
+    format = format_of(path)
+    for part in (path, *(path.with_suffix(suffix) for suffix in (format.companions if format else ()))):
         if part.is_dir():
             shutil.rmtree(part)
         else:

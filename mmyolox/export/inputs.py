@@ -1,16 +1,13 @@
-"""Images for calibration and verification, and as exported graphs take them."""
+"""Images for calibration and verification."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mmyolox.apis import TorchDetector
 from mmyolox.datasets.transforms import UndecodableImageError
-from mmyolox.deploy import ModelInfo
-from mmyolox.deploy.letterbox import Image, letterbox
+from mmyolox.deploy.letterbox import Image
 from mmyolox.errors import UserError
 from mmyolox.models import YOLODetector
 
@@ -27,16 +24,6 @@ def photographs(model: YOLODetector, paths: Iterable[Path]) -> Iterator[Image]:
             yield detector.read(path)
         except UndecodableImageError as error:
             raise UserError(f'image {path}: it cannot be read; remove or replace it') from error
-
-
-def graph_input(image: Image, info: ModelInfo) -> NDArray[Any]:
-    """What a graph takes for an image (h, w, channels) BGR; the axis of the batch, of length 1, included."""
-    if info.colour == 'rgb':
-        image = image[..., ::-1]
-    if info.preprocessing:
-        return np.ascontiguousarray(image[None])
-    boxed = letterbox(image, info.size, info.pad_value)
-    return np.ascontiguousarray(boxed.transpose(2, 0, 1)[None], np.float32)
 
 
 def made_images(shape_hw: tuple[int, int], channels: int, count: int = 2, seed: int = 0) -> list[Image]:

@@ -15,65 +15,16 @@ from mmyolox.models.networks.focus import Focus, focus_as_convolution
 from .options import ExportOptions
 
 
-class ExportNetwork(nn.Module):
-    """A detector whose output is one table: a row a prior, as in the exports of Megvii's YOLOX 0.3.0.
-
-    ``forward`` maps images (B, channels, h, w) float32, grey levels 0-255 in the order ``options.colour``,
-    letterboxed, to (B, N, 5 + C + 3P) float32. Rows are level by level, each row by row. Columns are the box,
-    the objectness score, C class scores and, for each of P points of an object, x, y and score.
-
-    - ``options.form='raw'``: the box is the offset of its centre from the cell's corner and the logarithm of
-      its width and height, in strides; points are offsets from the corner in strides.
-    - ``options.form='decoded'``: centre x and y, width and height in pixels of the input, and so the points.
-
-    The model is copied, its batch norms are folded into the convolutions.
+class _Predictor(nn.Module):
+    """A copied network up to the head's raw outputs, in float32 on the CPU, with its batch norms folded.
 
     Args:
-        model: In evaluation mode.
+        model: In evaluation mode; not changed.
         options: ``size``, ``dynamic_size``, ``form``, ``colour`` and ``focus`` are read. The priors are
             constants of ``size``, or with ``dynamic_size`` are computed from the feature maps.
 
     Raises:
         UserError: The order of colours means nothing for this number of channels.
-    """
-
-    def __init__(self, model: YOLODetector, options: ExportOptions) -> None:
-        super().__init__()
-        self.predictor = _Predictor(model, options)
-        self.decode = options.form == 'decoded'
-
-    def forward(self, images: Tensor) -> Tensor:
-        """The table of a batch."""
-        outputs, priors = self.predictor(images)
-        columns = self.predictor.network.bbox_head.export_columns(outputs, priors, self.decode)
-        return torch.cat(columns, dim=1).transpose(1, 2)
-
-
-class CandidateNetwork(nn.Module):
-    """A detector up to non-maximum suppression, in the layout of ONNX's ``NonMaxSuppression``.
-
-    ``forward`` maps images as in :class:`ExportNetwork` to a tuple: boxes (B, N, 4) xyxy in pixels of the
-    input; scores (B, C, N), objectness times class probability; and of a model with points their x, y and
-    score (B, N, 3P).
-
-    Args:
-        model: As of :class:`ExportNetwork`.
-        options: As of :class:`ExportNetwork`.
-    """
-
-    def __init__(self, model: YOLODetector, options: ExportOptions) -> None:
-        super().__init__()
-        self.predictor = _Predictor(model, options)
-
-    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """The candidates of a batch."""
-        return tuple(self.predictor.network.bbox_head.export_candidates(*self.predictor(images)))
-
-
-class _Predictor(nn.Module):
-    """The copied network: from images to the head's raw outputs and the priors (N, 3).
-
-    The copy is in float32 on the CPU, with batch norms folded, and the stem in the wanted form.
     """
 
     def __init__(self, model: YOLODetector, options: ExportOptions) -> None:
@@ -92,11 +43,47 @@ class _Predictor(nn.Module):
         self.priors: Tensor | None
         self.register_buffer('priors', priors, persistent=False)
 
-    def forward(self, images: Tensor) -> tuple[HeadOutputs, Tensor]:
-        """Raw outputs and priors."""
+    def predict(self, images: Tensor) -> tuple[HeadOutputs, Tensor]:
+        """The raw outputs and the priors (N, 3)."""
         if self.swaps_colours:
             images = images[:, [2, 1, 0]]
         network = self.network
         inputs = network.data_preprocessor.normalise(images)
         outputs = network.bbox_head(network.neck(network.backbone(inputs)))
         return outputs, network.bbox_head.priors(outputs) if self.priors is None else self.priors
+
+
+class ExportNetwork(_Predictor):
+    """A detector whose output is one table: a row a prior, as in the exports of Megvii's YOLOX 0.3.0.
+
+    ``forward`` maps images (B, channels, h, w) float32, grey levels 0-255 in the order ``options.colour``,
+    letterboxed, to (B, N, 5 + C + 3P) float32. Rows are level by level, each row by row. Columns are the box,
+    the objectness score, C class scores and, for each of P points of an object, x, y and score.
+
+    - ``options.form='raw'``: the box is the offset of its centre from the cell's corner and the logarithm of
+      its width and height, in strides; points are offsets from the corner in strides.
+    - ``options.form='decoded'``: centre x and y, width and height in pixels of the input, and so the points.
+    """
+
+    def __init__(self, model: YOLODetector, options: ExportOptions) -> None:
+        super().__init__(model, options)
+        self.decode = options.form == 'decoded'
+
+    def forward(self, images: Tensor) -> Tensor:
+        """The table of a batch."""
+        outputs, priors = self.predict(images)
+        columns = self.network.bbox_head.export_columns(outputs, priors, self.decode)
+        return torch.cat(columns, dim=1).transpose(1, 2)
+
+
+class CandidateNetwork(_Predictor):
+    """A detector up to non-maximum suppression, in the layout of ONNX's ``NonMaxSuppression``.
+
+    ``forward`` maps images as in :class:`ExportNetwork` to a tuple: boxes (B, N, 4) xyxy in pixels of the
+    input; scores (B, C, N), objectness times class probability; and of a model with points their x, y and
+    score (B, N, 3P).
+    """
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """The candidates of a batch."""
+        return tuple(self.network.bbox_head.export_candidates(*self.predict(images)))

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from onnx import ModelProto
 
 from mmyolox.deploy import ModelInfo
+from mmyolox.deploy.model import input_batch
 from mmyolox.models import YOLODetector
 
-from .inputs import graph_input, photographs
+from .inputs import photographs
 from .onnx_nodes import name_nodes, nodes_after_network, nodes_before_network
 from .options import ExportOptions, calibration_files
 
@@ -35,8 +36,9 @@ def calibration_batches(model: YOLODetector, info: ModelInfo, options: ExportOpt
     Raises:
         UserError: There are no images, or one cannot be read.
     """
+    dtype = np.dtype(np.uint8 if info.preprocessing else np.float32)
     for image in photographs(model, calibration_files(options.precision)):
-        yield np.repeat(graph_input(image, info), options.batch, axis=0)
+        yield input_batch([image] * options.batch, info, dtype)
 
 
 def quantise_onnx(graph: ModelProto, batches: Iterable[Batch], symmetric: bool) -> ModelProto:

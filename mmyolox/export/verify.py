@@ -13,14 +13,13 @@ from mmengine.config import ConfigDict
 from mmyolox.apis import ExportedDetector, TorchDetector, detect
 from mmyolox.apis.results import as_detections, keypoint_tools
 from mmyolox.deploy import ExportedModel, ModelInfo
-from mmyolox.deploy.formats import Format
 from mmyolox.deploy.letterbox import Image
+from mmyolox.deploy.model import input_batch
 from mmyolox.errors import UserError
 from mmyolox.models import YOLODetector
 
 from .differences import clear_score_of, match, row_differences
 from .formats import remove_export
-from .inputs import graph_input
 from .network import ExportNetwork
 from .options import ExportOptions
 
@@ -114,15 +113,12 @@ class Report:
         return None
 
 
-def verify(
-    model: YOLODetector, path: Path, kind: Format, options: ExportOptions, images: Sequence[Image]
-) -> Report:
+def verify(model: YOLODetector, path: Path, options: ExportOptions, images: Sequence[Image]) -> Report:
     """Compares an exported file with the model it was exported from; a file that differs is removed.
 
     Args:
         model: The model.
         path: Of :func:`.formats.export_model`.
-        kind: Its format.
         options: As exported.
         images: (h, w, channels) uint8 each, BGR; photographs like those that the network was trained on say
             most.
@@ -134,7 +130,7 @@ def verify(
     report = compare(model, exported, options, images)
     fault = report.fault()
     if fault:
-        remove_export(kind, path)
+        remove_export(path)
         raise UserError(f'{path} does not compute what PyTorch does and was removed: {fault}')
     return report
 
@@ -213,7 +209,7 @@ def _row_differences(
     worst = (0.0, 0.0)
     for start in range(0, len(images), count):
         chosen = [images[index % len(images)] for index in range(start, start + count)]
-        batch = np.concatenate([graph_input(image, info) for image in chosen])
+        batch = input_batch(chosen, info, np.dtype(np.float32))
         with torch.no_grad():
             wanted = network(torch.from_numpy(batch)).numpy()
         (rows,) = exported.runtime.run(batch)

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from mmyolox.checkpoints.load import read_weights
-from mmyolox.checkpoints.sources import mindspore_file
-from mmyolox.checkpoints.sources.mindspore_file import read_checkpoint
+from mmyolox.checkpoints.sources import mindspore
+from mmyolox.checkpoints.sources.mindspore import read_checkpoint
 from mmyolox.errors import UserError
 from tests.checkpoints.layouts import DATA
 from tests.checkpoints.mindspore_writer import chunk, value
@@ -96,7 +96,7 @@ def test_a_file_that_ends_early_is_refused_or_lacks_tensors(tmp_path, end):
 
 
 def test_protobuf_may_be_absent(monkeypatch):
-    mindspore_file._value_message.cache_clear()
+    mindspore._value_message.cache_clear()
     monkeypatch.setitem(sys.modules, 'google.protobuf', None)
     with pytest.raises(UserError, match='needs the package protobuf'):
         read_checkpoint(REAL_FILE)

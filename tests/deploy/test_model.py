@@ -9,6 +9,7 @@ from onnx import TensorProto
 
 from mmyolox.deploy import DeployError, ExportedModel, ModelInfo
 from mmyolox.deploy.letterbox import Size, fitted_size, letterbox
+from mmyolox.deploy.model import input_batch
 from tests.deploy.models import SMALL, rows_of, write_graph
 
 SIZES = [(100, 60), (37, 90), (64, 96), (128, 192), (1, 1), (37, 90)]  # (height, width)
@@ -17,7 +18,7 @@ SIZES = [(100, 60), (37, 90), (64, 96), (128, 192), (1, 1), (37, 90)]  # (height
 class Recorder:
     """A runtime that keeps its inputs and returns the same rows for each image."""
 
-    input_name, output_names, metadata = 'images', ('output',), SMALL.to_json()
+    output_names, metadata = ('output',), SMALL.to_json()
 
     def __init__(self, shape, rows=None, dtype=np.float32, outputs=None) -> None:
         self.input_shape, self.input_dtype = shape, np.dtype(dtype)
@@ -258,3 +259,18 @@ def test_a_graph_with_preprocessing_gets_the_channels_in_its_order() -> None:
     (image,) = images_of([(30, 50)])
     model_of(runtime, replace(SMALL, preprocessing=True, colour='rgb'))([image])
     np.testing.assert_array_equal(runtime.batches[0][0], image[..., ::-1])
+
+
+@pytest.mark.parametrize('colour', ['bgr', 'rgb'])
+@pytest.mark.parametrize(('preprocessing', 'dtype'), [(False, np.float32), (True, np.uint8)])
+def test_images_as_the_graph_takes_them(colour, preprocessing, dtype):
+    info = ModelInfo(('a',), (64, 96), colour=colour, preprocessing=preprocessing, pad_value=7)
+    images = images_of([(30, 50), (30, 50)])
+    given = input_batch(images, info, np.dtype(dtype), 3)
+    ordered = [image[..., ::-1] if colour == 'rgb' else image for image in images]
+    if not preprocessing:
+        ordered = [letterbox(image, Size(96, 64), 7).transpose(2, 0, 1) for image in ordered]
+    assert given.dtype == dtype
+    assert given.flags.c_contiguous
+    np.testing.assert_array_equal(given, [*ordered, np.zeros_like(ordered[0])])
+    np.testing.assert_array_equal(input_batch(images, info, np.dtype(dtype)), given[:2])

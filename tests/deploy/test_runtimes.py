@@ -42,7 +42,6 @@ def make(tmp_path: Path, suffix: str, **kwargs) -> Path:
 )
 def test_a_runtime_knows_its_graph_and_runs_it(tmp_path: Path, suffix: str, shape, expected) -> None:
     runtime = open_runtime(make(tmp_path, suffix, shape=shape), threads=1)
-    assert runtime.input_name == 'images'
     assert runtime.input_shape == expected
     assert runtime.input_dtype == np.float32
     assert runtime.output_names == ('output',)

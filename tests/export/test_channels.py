@@ -38,7 +38,7 @@ def test_four_channels_go_through_onnx(model, tmp_path, asked):
         np.testing.assert_allclose(found.scores, wanted.scores, atol=5e-3)
     # A letterbox in the graph may differ by a grey level, which moves objects of random weights.
     if not chosen.preprocess:
-        assert verify(model, path, FORMATS['onnx'], chosen, made_images((64, 96), 4)).objects > 10
+        assert verify(model, path, chosen, made_images((64, 96), 4)).objects > 10
 
 
 def test_the_fourth_channel_counts(model, tmp_path):

@@ -138,16 +138,16 @@ def test_an_absent_quantiser_is_told_before_a_model_is_loaded(monkeypatch, tmp_p
 def test_every_file_of_a_format_is_removed(tmp_path, name, files):
     for file in files:
         (tmp_path / file).touch()
-    remove_export(FORMATS[name], tmp_path / files[0])
+    remove_export(tmp_path / files[0])
     assert not list(tmp_path.iterdir())
 
 
 def test_removal_takes_companions_along(tmp_path):
     for name in ('a.param', 'a.bin', 'a.json', 'b.bin'):
         (tmp_path / name).touch()
-    remove_export(FORMATS['ncnn'], tmp_path / 'a.param')
+    remove_export(tmp_path / 'a.param')
     (tmp_path / 'c.mlpackage').mkdir()
-    remove_export(FORMATS['coreml'], tmp_path / 'c.mlpackage')
+    remove_export(tmp_path / 'c.mlpackage')
     assert [path.name for path in tmp_path.iterdir()] == ['b.bin']
 
 

@@ -48,7 +48,7 @@ def detections(*rows):
 def test_a_right_file_passes(tmp_path, images, asked):
     chosen = options(**asked)
     path = export_model(ONNX, calm_detector(), tmp_path / 'a', chosen)
-    report = verify(calm_detector(), path, ONNX, chosen, images)
+    report = verify(calm_detector(), path, chosen, images)
     assert report.images == 3
     assert report.objects > 10
     assert report.found > 0.98
@@ -67,12 +67,12 @@ def calm_detector():
 def test_a_nearly_right_file_passes(tmp_path, images, asked):
     chosen = keeping_options(**asked)
     path = export_model(ONNX, calm_detector(), tmp_path / 'a', chosen)
-    report = verify(calm_detector(), path, ONNX, chosen, images)
+    report = verify(calm_detector(), path, chosen, images)
     assert report.objects > 100
     assert report.limits.rows is None
     spoil(path, 'stem.conv.weight', lambda weight: -weight)
     with pytest.raises(UserError, match='was removed'):
-        verify(calm_detector(), path, ONNX, chosen, images)
+        verify(calm_detector(), path, chosen, images)
 
 
 def spoil(path, wanted, change):
@@ -103,7 +103,7 @@ def test_a_wrong_file_is_removed(tmp_path, images, asked, wanted, change, line):
     path = export_model(ONNX, shared_detector(), tmp_path / 'a', chosen)
     spoil(path, wanted, change)
     with pytest.raises(UserError, match=f'was removed: .*{line}'):
-        verify(shared_detector(), path, ONNX, chosen, images)
+        verify(shared_detector(), path, chosen, images)
     assert not path.exists()
 
 

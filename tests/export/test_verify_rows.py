@@ -39,7 +39,7 @@ def test_other_shapes_are_tried_and_every_batch_counts(asked, wanted, column, ki
         shapes.append(batch.shape)
         return [rows]
 
-    size = (None, None) if chosen.dynamic_size else chosen.size
+    size = (None, None) if chosen.dynamic_size else chosen.size.shape_hw
     shape = (None if chosen.dynamic_batch else chosen.batch, 3, *size)
     runtime = Runtime(compute, shape, describe(model, chosen).to_json())
     report = compare(model, ExportedModel('a.any', runtime=runtime), chosen, made_images(MODEL_INPUT, 3, 3))

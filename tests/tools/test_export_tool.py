@@ -135,7 +135,7 @@ def test_a_file_that_differs_is_no_export(run, checkpoint, tmp_path, monkeypatch
     original = torch.onnx.export
 
     def faulty(network, *args, **kwargs):
-        network.predictor.network.bbox_head.head_module.multi_level_conv_obj[0].bias.data += 0.5
+        network.network.bbox_head.head_module.multi_level_conv_obj[0].bias.data += 0.5
         original(network, *args, **kwargs)
 
     monkeypatch.setattr(torch.onnx, 'export', faulty)

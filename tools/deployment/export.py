@@ -287,7 +287,7 @@ def main() -> None:
     if reason:
         print(f'not verified: {reason}')
         return
-    report = verify(model, path, entry, options, images)
+    report = verify(model, path, options, images)
     print(f'checked against PyTorch: {report.describe()}')
     if not report.objects:
         print('nothing was found in these images: photographs, given with --images, say more')

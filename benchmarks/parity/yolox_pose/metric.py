@@ -34,7 +34,7 @@ def found_people(data_set: Any, seed: int) -> Samples:
 
 def one_image(entry: dict[str, Any], sigmas: NDArray, rng: np.random.Generator) -> dict[str, Any]:
     """What a model might find in an image."""
-    from mmyolox.projects.yolox_pose.instances import PoseInstances
+    from mmyolox.projects.yolox_pose.results import PoseInstances
 
     size = np.array([entry['width'], entry['height']])
     again = rng.integers(1, 5, len(entry['bboxes']))

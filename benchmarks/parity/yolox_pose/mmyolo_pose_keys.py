@@ -3,7 +3,8 @@
     benchmarks/make_env.sh mmyolo
     python benchmarks/parity/yolox_pose/mmyolo_pose_keys.py [--write FILE]
 
-``--write`` keeps MMYOLO's layout; ``mmyolo_pose_keys.json`` in the folder above is one, for a quick test.
+``--write`` keeps MMYOLO's layout; ``projects/yolox_pose/tests/mmyolo_pose_keys.json`` is one, for a quick
+test.
 """
 
 import argparse
@@ -15,13 +16,12 @@ from pathlib import Path
 import torch
 from mmengine.registry import init_default_scope
 
-import mmyolox.projects.yolox_pose  # noqa: F401  registers the head
+from mmyolox.projects.yolox_pose.tests.cases import pose_model
 
 HERE = Path(__file__).parent
 sys.path += [str(HERE), str(HERE.parent)]
 
 import layout_file  # noqa: E402
-from pose_cases import pose_model  # noqa: E402
 
 
 def parse_args() -> argparse.Namespace:

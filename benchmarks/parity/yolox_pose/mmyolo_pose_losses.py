@@ -17,14 +17,10 @@ from typing import Any
 import torch
 from mmengine.registry import init_default_scope
 
-import mmyolox  # noqa: F401
+from mmyolox.projects.yolox_pose.head_module import PoseOutputs
+from mmyolox.projects.yolox_pose.tests.cases import pose_head, pose_model, random_outputs, random_people
 
 HERE = Path(__file__).parent
-sys.path.append(str(HERE.parent))
-
-from pose_cases import pose_head, pose_model, random_outputs, random_people  # noqa: E402
-
-from mmyolox.projects.yolox_pose.head_module import PoseOutputs  # noqa: E402
 
 TOLERANCE = 1e-4
 NETWORK_TOLERANCE = 1e-3

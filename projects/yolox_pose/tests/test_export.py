@@ -127,7 +127,7 @@ def report_of(tmp_path, form):
     chosen = helpers.options((64, 96), form=form)
     images = list(helpers.noise(2, 3, 64, 96).transpose(0, 2, 3, 1).astype(np.uint8))
     path = export_model(FORMATS['onnx'], model, tmp_path / 'a', chosen)
-    return verify(model, path, FORMATS['onnx'], chosen, images)
+    return verify(model, path, chosen, images)
 
 
 @pytest.mark.parametrize('form', ['decoded', 'end2end'])
