@@ -231,11 +231,7 @@ class TorchDetector:
 
 
 class ExportedDetector:
-    """An exported model in its runtime; see :class:`Detector`.
-
-    Args:
-        model: What runs the file.
-    """
+    """An exported model in its runtime; see :class:`Detector`."""
 
     def __init__(self, model: ExportedModel) -> None:
         self.model = model
@@ -263,10 +259,10 @@ class ExportedDetector:
 
     def predict(self, samples: Sequence[tuple[Image, Meta]]) -> list[DetDataSample]:
         """One call of the model."""
-        found = self.model([pixels for pixels, _ in samples])
+        predictions = self.model([pixels for pixels, _ in samples])
         return [
             pack_prediction(as_instances(detections, self._keypoints), meta)
-            for detections, (_, meta) in zip(found, samples, strict=True)
+            for detections, (_, meta) in zip(predictions, samples, strict=True)
         ]
 
 
@@ -311,13 +307,8 @@ def open_detector(
 ) -> Detector:
     """Loads a checkpoint, or an exported file, which its runtime runs.
 
-    Args:
-        checkpoint: A checkpoint, or a file that :mod:`mmyolox.deploy` runs.
-        config: As for :func:`init_detector`, as are the others; they have no meaning for an exported file.
-        device: See ``config``.
-        cfg_options: See ``config``.
-        allow_unsafe: See ``config``.
-        dtype: See ``config``.
+    ``checkpoint`` may also be a file that :mod:`mmyolox.deploy` runs, for which the other arguments, those of
+    :func:`init_detector`, mean nothing.
 
     Raises:
         UserError: The file cannot be used, or an option means nothing for an exported file.
@@ -355,9 +346,9 @@ def init_detector(
             :mod:`mmyolox.checkpoints` knows.
         device: As PyTorch names it; None for the machine's accelerator, else the CPU.
         cfg_options: Values of the config to change, as for :func:`~mmyolox.config.load_config`.
-        allow_unsafe: Read whatever the checkpoint contains, which may run code.
-        fuse: Fold the batch norms into the convolutions: faster, and equal to float32 rounding. False keeps
-            the layers and the state dict of the checkpoint.
+        allow_unsafe: Whether to read whatever the checkpoint contains, which may run code.
+        fuse: Whether the batch norms are folded into the convolutions: faster, and equal to float32 rounding.
+            False keeps the layers and the state dict of the checkpoint.
         dtype: What the network computes in: ``float32``; ``bfloat16`` or ``float16`` for speed, at a little
             accuracy (see the docs); ``auto`` for the fastest that the device has. Boxes, scores and
             suppression are float32 always.
@@ -439,7 +430,7 @@ def prepare_network(model: YOLODetector, fuse: bool, dtype: torch.dtype) -> None
 
     Args:
         model: The model.
-        fuse: Fold batch norms into the convolutions before them. Logits change by float32 rounding.
+        fuse: Whether batch norms are folded into the convolutions. Logits change by float32 rounding.
         dtype: Of weights and feature maps.
     """
     if fuse:

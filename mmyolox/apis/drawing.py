@@ -15,7 +15,7 @@ from mmengine.structures import BaseDataElement, InstanceData
 from mmengine.visualization import Visualizer
 from numpy.typing import ArrayLike
 
-from mmyolox.deploy.draw import Colour, class_colour, ink_on, line_width
+from mmyolox.deploy.draw import Colour, as_bgr, class_colour, ink_on, line_width
 from mmyolox.deploy.letterbox import Image
 from mmyolox.errors import UserError
 from mmyolox.registry import VISUALIZERS
@@ -110,9 +110,9 @@ class YOLOXVisualizer(Visualizer):
                 in pixels of the image.
             draw_gt: Whether to draw the annotations.
             draw_pred: Whether to draw the predictions.
-            show: Open a window.
+            show: Whether to open a window.
             wait_time: Seconds until the window closes; 0 waits for a key.
-            out_file: Write the picture there, and not to the backends.
+            out_file: Where the picture is written to, instead of the backends.
             pred_score_thr: The lowest score that is drawn.
             step: The iteration, for the backends.
         """
@@ -124,8 +124,8 @@ class YOLOXVisualizer(Visualizer):
             bboxes = np.zeros((0, 4)) if ignored is None else ignored.bboxes
             pictures.append(self.draw_truth(bgr, sample.gt_instances, bboxes))
         if draw_pred and 'pred_instances' in sample:
-            found = sample.pred_instances
-            pictures.append(self.draw(bgr, found[found.scores >= pred_score_thr]))
+            predicted = sample.pred_instances
+            pictures.append(self.draw(bgr, predicted[predicted.scores >= pred_score_thr]))
         picture = np.concatenate(pictures or [bgr], axis=1)
         rgb = np.ascontiguousarray(picture[..., ::-1])
         if show:
@@ -148,16 +148,16 @@ def build_visualizer(cfg: Config, dataset_meta: Mapping[str, Any]) -> YOLOXVisua
     """
     options = dict(cfg.get('visualizer') or dict(type='YOLOXVisualizer'), vis_backends=None)
     name = options.pop('type')
-    kind = VISUALIZERS.get(name)
-    if not (inspect.isclass(kind) and issubclass(kind, YOLOXVisualizer)):
+    chosen = VISUALIZERS.get(name)
+    if not (inspect.isclass(chosen) and issubclass(chosen, YOLOXVisualizer)):
         print_log(
             f'visualizer.type={name} makes no result entries; YOLOXVisualizer takes its place',
             'current',
             logging.WARNING,
         )
-        kind, options = YOLOXVisualizer, {}
+        chosen, options = YOLOXVisualizer, {}
     # Not by the registry, which would return an earlier one of the same name.
-    visualizer = kind(**options)
+    visualizer = chosen(**options)
     visualizer.dataset_meta = dataset_meta
     return visualizer
 
@@ -201,11 +201,6 @@ def draw_boxes(
         cv2.rectangle(canvas, (x1, y1), (max(x2 - 1, x1), max(y2 - 1, y1)), colour, width)
         draw_text(canvas, texts[i], (x1, y1), colour)
     return canvas
-
-
-def as_bgr(image: Image) -> Image:
-    """An image of any number of channels as one of three: the first three, or the first thrice."""
-    return np.ascontiguousarray(image[..., :3] if image.shape[2] >= 3 else image[..., :1].repeat(3, axis=2))
 
 
 def draw_text(image: Image, text: str, corner: tuple[int, int], colour: Colour) -> None:

@@ -82,12 +82,8 @@ def load_checkpoint(
 def download_checkpoint(url: str, map_location: Any = 'cpu', allow_unsafe: bool = False) -> dict[str, Any]:
     """Loads a checkpoint from a web address, through PyTorch's download cache.
 
-    Only the first process downloads; the others wait and read its copy.
-
-    Args:
-        url: ``http://`` or ``https://``.
-        map_location: Where its tensors go, as for ``torch.load``.
-        allow_unsafe: As in :func:`load_checkpoint`.
+    Only the first process downloads; the others wait and read its copy. The other arguments are those of
+    :func:`load_checkpoint`.
 
     Raises:
         UserError: As in :func:`load_checkpoint`, and when the download fails.
@@ -147,10 +143,6 @@ def latest_checkpoint(work_dir: str | Path) -> Path | None:
 def read_weights(path: str | Path, allow_unsafe: bool = False) -> tuple[dict[str, Tensor], tuple[str, ...]]:
     """Reads the weights of a file: a PyTorch checkpoint, MindSpore's ``.ckpt``, or an ONNX model.
 
-    Args:
-        path: The file.
-        allow_unsafe: As in :func:`load_checkpoint`.
-
     Returns:
         The tensors by the file's names; and what else the file holds (optimizer, epoch, ...), with a remark
         where raw weights are left for their moving average.
@@ -194,11 +186,7 @@ def weights_in(content: Mapping[str, Any], source: str) -> tuple[dict[str, Tenso
 def recorded_data(content: Mapping[str, Any]) -> dict[str, Any]:
     """What a checkpoint of OpenMMLab's says of the data set of its training; empty if it says nothing.
 
-    Args:
-        content: What the file holds.
-
-    Returns:
-        Its ``dataset_meta``; of files from before MMEngine, ``classes`` alone.
+    It is the ``dataset_meta``, or for files from before MMEngine the ``classes`` alone.
     """
     meta = content.get('meta')
     if not isinstance(meta, dict):

@@ -29,7 +29,6 @@ PUBLISHED: dict[str, tuple[float, float, bool]] = {
 """The seven published models: deepen_factor, widen_factor, use_depthwise."""
 
 HEAD = 'bbox_head.head_module.'
-CLASS_WEIGHT = f'{HEAD}multi_level_conv_cls.0.weight'
 
 State = Mapping[str, Tensor]
 
@@ -148,7 +147,7 @@ class Architecture:
     spp_zero_padding: bool = False
 
     def build(self) -> nn.ModuleDict:
-        """Returns the network: ``backbone``, ``neck`` and ``bbox_head`` with its ``head_module``."""
+        """The network: ``backbone``, ``neck`` and ``bbox_head`` with its ``head_module``."""
         factors: dict[str, Any] = dict(widen_factor=self.widen_factor, use_depthwise=self.use_depthwise)
         if self.name == 'darknet53':
             backbone: nn.Module = YOLOXDarknet53(self.input_channels, spp_zero_padding=self.spp_zero_padding)
@@ -166,7 +165,7 @@ class Architecture:
         return nn.ModuleDict(dict(backbone=backbone, neck=neck, bbox_head=head))
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Returns name -> shape of every tensor in the model's state dict, in order."""
+        """Name -> shape of every tensor in the model's state dict, in order."""
         with torch.device('meta'):
             network = self.build()
         return {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
@@ -203,7 +202,7 @@ def recognise(state_dict: State) -> Architecture:
     )
     is_padded = any(name.endswith('.border') for name in state_dict)
     common: dict[str, Any] = dict(family=family, fields=fields, spp_zero_padding=is_padded)
-    num_classes = weight_shape(state_dict, CLASS_WEIGHT)[0]
+    num_classes = weight_shape(state_dict, f'{HEAD}multi_level_conv_cls.0.weight')[0]
     if 'neck.reduce_layers.0.conv.weight' in state_dict:
         channels = weight_shape(state_dict, 'backbone.stem.0.conv.weight')[1]
         return Architecture('darknet53', *PUBLISHED['darknet53'], num_classes, channels, **common)

@@ -39,6 +39,11 @@ def ink_on(colour: Colour) -> Colour:
     return (0, 0, 0) if 0.114 * blue + 0.587 * green + 0.299 * red > 127 else (255, 255, 255)
 
 
+def as_bgr(image: Image) -> Image:
+    """An image of any number of channels as one of three: the first three, or the first thrice."""
+    return np.ascontiguousarray(image[..., :3] if image.shape[2] >= 3 else image[..., :1].repeat(3, axis=2))
+
+
 def draw(
     image: Image,
     detections: Detections,
@@ -70,8 +75,7 @@ def draw(
         raise DeployError(f'drawing needs Pillow: pip install pillow ({error})') from error
     if image.shape[2] == 2:
         raise DeployError('an image of 2 channels: 1, 3 or more can be drawn on')
-    bgr = image[..., :3] if image.shape[2] >= 3 else np.repeat(image, 3, axis=2)
-    canvas = PIL.Image.fromarray(np.ascontiguousarray(bgr))  # Pillow takes it for RGB, as it does our colours
+    canvas = PIL.Image.fromarray(as_bgr(image))  # Pillow takes it for RGB, as it does our colours
     pen, width = ImageDraw.Draw(canvas), line_width(image)
     text_size = max(10, round(max(image.shape[:2]) / 48))
     try:

@@ -17,7 +17,6 @@ from pycocotools.coco import COCO
 from mmyolox.apis import drawing
 from mmyolox.apis.drawing import (
     YOLOXVisualizer,
-    as_bgr,
     build_visualizer,
     contact_sheet,
     draw_boxes,

@@ -68,7 +68,7 @@ def register_source(source: Source) -> None:
 
 
 def known_sources() -> tuple[Source, ...]:
-    """Returns our sources and those of all extensions that are installed."""
+    """Our sources and those of all extensions that are installed."""
     load_extensions()
     return tuple(SOURCES.values())
 
@@ -85,25 +85,24 @@ def find_source(keys: Collection[str], forced: str | None = None) -> Source:
             know them.
     """
     names = ', '.join(sorted(source.name for source in known_sources()))
-    found = matching_sources(keys)
+    matching = matching_sources(keys)
+    several = ' or '.join(source.name for source in matching)
     if forced is not None:
         if forced not in SOURCES:
             raise UserError(f'source {forced!r} is unknown; known are {names}')
-        if found and forced not in {source.name for source in found}:
-            others = ' or '.join(source.name for source in found)
-            raise UserError(f'these are weights of {others}, not of {forced}, by the names of their tensors')
+        if matching and forced not in {source.name for source in matching}:
+            raise UserError(f'these are weights of {several}, not of {forced}, by the names of their tensors')
         return SOURCES[forced]
-    if not found:
+    if not matching:
         shown = first_few(keys) or 'none at all'
         raise UserError(f'no weights of a YOLOX that is known here ({names}); its tensors: {shown}')
-    if len(found) > 1:
-        several = ' or '.join(source.name for source in found)
+    if len(matching) > 1:
         raise UserError(f'these weights could be of {several}: convert them with --from NAME')
-    return found[0]
+    return matching[0]
 
 
 def matching_sources(keys: Collection[str]) -> list[Source]:
-    """Returns the sources, one if all is well, that weights with these names may come from."""
+    """The sources, one if all is well, that weights with these names may come from."""
     return [source for source in known_sources() if source.recognises(keys)]
 
 

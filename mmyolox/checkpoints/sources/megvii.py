@@ -64,12 +64,12 @@ _TO_OURS = _CSP_DARKNET | _DARKNET53
 
 
 def rename_key(name: str) -> str:
-    """Returns our name of a tensor of Megvii's; an unknown name stays as it is, or nearly so."""
+    """Our name of a tensor of Megvii's; an unknown name stays as it is, or nearly so."""
     return _renamed(name, _TO_OURS, _SEPARABLE)
 
 
 def to_megvii(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Returns the weights of a detector of ours under Megvii's names.
+    """The weights of a detector of ours under Megvii's names.
 
     Args:
         state_dict: In our layout, complete.

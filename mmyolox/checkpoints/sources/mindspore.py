@@ -216,7 +216,7 @@ def _read_varint(file: BinaryIO) -> int:
 
 @functools.cache
 def _value_message() -> tuple[Any, type[Exception]]:
-    """Returns the class of the message ``Value``, and the exception that its parser raises."""
+    """The class of the message ``Value``, and the exception that its parser raises."""
     try:
         from google.protobuf import descriptor_pb2, descriptor_pool, message, message_factory
     except ImportError as error:

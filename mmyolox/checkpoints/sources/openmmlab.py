@@ -31,7 +31,7 @@ is_ours = recognised_by('backbone.stem.', 'neck.out_layers.', 'bbox_head.head_mo
 
 
 def rename_mmdet_key(name: str) -> str:
-    """Returns our name of a tensor of MMDetection's; an unknown name stays as it is."""
+    """Our name of a tensor of MMDetection's; an unknown name stays as it is."""
     return replace_prefix(name, _MMDET_PREFIXES)
 
 

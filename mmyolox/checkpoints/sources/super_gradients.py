@@ -56,7 +56,7 @@ _STEM = 'backbone.stem.conv.conv.weight'
 
 
 def rename_key(name: str) -> str:
-    """Returns our name of a tensor of SuperGradients'; an unknown name stays as it is, or nearly so."""
+    """Our name of a tensor of SuperGradients'; an unknown name stays as it is, or nearly so."""
     for pattern, replacement in _RENAMINGS:
         name = re.sub(pattern, replacement, name)
     return name
