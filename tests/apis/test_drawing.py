@@ -23,7 +23,7 @@ from mmyolox.apis.drawing import (
     draw_text,
     write_image,
 )
-from mmyolox.deploy.draw import class_colour, line_width
+from mmyolox.deploy.draw import as_bgr, class_colour, line_width
 from mmyolox.errors import UserError
 from mmyolox.registry import VISUALIZERS
 
