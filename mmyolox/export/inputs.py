@@ -2,14 +2,22 @@
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mmyolox.apis import TorchDetector
 from mmyolox.datasets.transforms import UndecodableImageError
+from mmyolox.deploy import ModelInfo
 from mmyolox.deploy.letterbox import Image
+from mmyolox.deploy.model import input_batch
 from mmyolox.errors import UserError
 from mmyolox.models import YOLODetector
+
+from .options import ExportOptions, calibration_files
+
+Batch = NDArray[Any]
 
 
 def photographs(model: YOLODetector, paths: Iterable[Path]) -> Iterator[Image]:
@@ -24,6 +32,22 @@ def photographs(model: YOLODetector, paths: Iterable[Path]) -> Iterator[Image]:
             yield detector.read(path)
         except UndecodableImageError as error:
             raise UserError(f'image {path}: it cannot be read; remove or replace it') from error
+
+
+def calibration_batches(model: YOLODetector, info: ModelInfo, options: ExportOptions) -> Iterator[Batch]:
+    """Reads the images for calibration as batches that the graph takes.
+
+    Args:
+        model: Says how its images are read.
+        info: Says how they go in.
+        options: ``precision`` and ``batch`` are read. An image fills a whole batch.
+
+    Raises:
+        UserError: There are no images, or one cannot be read.
+    """
+    dtype = np.dtype(np.uint8 if info.preprocessing else np.float32)
+    for image in photographs(model, calibration_files(options.precision)):
+        yield input_batch([image] * options.batch, info, dtype)
 
 
 def made_images(shape_hw: tuple[int, int], channels: int, count: int = 2, seed: int = 0) -> list[Image]:

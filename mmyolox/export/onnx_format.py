@@ -20,11 +20,11 @@ from mmyolox.version import __version__
 
 from .description import describe
 from .end2end import LEAST_OPSET, suppression_graph
+from .inputs import calibration_batches
 from .network import CandidateNetwork, ExportNetwork
-from .onnx_half import halve
+from .onnx_precision import halve, quantise_onnx
 from .options import ExportOptions
 from .preprocess import letterbox_graph
-from .quantize import calibration_batches, quantise_onnx
 
 OPSETS = range(11, 21)
 """The versions of operators that PyTorch 2.6 to 2.13 write in TorchScript's way."""
@@ -43,7 +43,7 @@ def build_onnx(model: YOLODetector, options: ExportOptions, symmetric: bool) -> 
     Args:
         model: Of :func:`mmyolox.apis.init_detector`.
         options: What is to be in it.
-        symmetric: How to quantise, see :func:`~mmyolox.export.quantize.quantise_onnx`.
+        symmetric: How to quantise, see :func:`~mmyolox.export.onnx_precision.quantise_onnx`.
     """
     graph = build_float_onnx(model, options)
     if options.precision.name == 'fp16':

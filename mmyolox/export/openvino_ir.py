@@ -10,9 +10,9 @@ from mmyolox.deploy.info import METADATA_KEY
 from mmyolox.models import YOLODetector
 
 from .description import describe
+from .inputs import Batch, calibration_batches
 from .onnx_format import build_float_onnx, save_onnx
 from .options import ExportOptions
-from .quantize import Batch, calibration_batches
 
 _ENDS = ('Convolution', 'GroupConvolution', 'ShapeOf')
 """Where the way back from an output ends."""

@@ -15,8 +15,8 @@ from mmyolox.deploy.runtimes import open_runtime
 from mmyolox.errors import UserError
 from mmyolox.export.description import describe
 from mmyolox.export.formats import export_model
-from mmyolox.export.onnx_half import halve
 from mmyolox.export.onnx_nodes import nodes_after_network, nodes_before_network
+from mmyolox.export.onnx_precision import halve
 from mmyolox.export.options import Precision
 from tests.export.models import CLOSE, expected_rows, noise, options, shared_detector
 
