@@ -120,6 +120,8 @@ def find_config(name: str) -> Path:
         )
     if not matching:
         hint = did_you_mean(path.stem, {config.stem for config in ours if '_base_' not in config.parts})
+        if not config_folders():
+            hint += '; an older installation does not know the configs of projects: install mmyolox again'
         raise UserError(f'config {name} does not exist, as a file or as a config of mmyolox{hint}')
     return matching[0]
 

@@ -77,7 +77,8 @@ def _check_way(node: Any, path: str, steps: list[str], key: str) -> None:
     """
     step, *rest = steps
     if isinstance(node, dict):
-        if step not in node and (not rest or 'type' in node):
+        is_list = bool(rest) and rest[0].isdigit()  # which would become a dict with a key '0'
+        if step not in node and (not rest or ('type' in node and not is_list)):
             return
         known = [str(name) for name in node]
     elif isinstance(node, list | tuple):

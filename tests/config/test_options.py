@@ -79,3 +79,10 @@ def test_misspelt_name_in_a_config_is_named(tmp_path):
         UserError, match=r'c\.py: nothing reads train_dataloder; did you mean train_dataloader'
     ):
         load_config(tmp_path / 'c.py')
+
+
+def test_a_step_of_a_list_that_is_not_there_is_named():
+    """It would become a dict with a key '0'."""
+    option = 'default_hooks.mode_switch.new_train_pipeline.0.max_shrink'
+    with pytest.raises(UserError, match=r'default_hooks\.mode_switch has no new_train_pipeline'):
+        load_config('yolox_s_fast_8xb8-300e_coco', {option: 2})

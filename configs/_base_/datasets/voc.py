@@ -3,7 +3,9 @@ _base_ = ['./coco_files.py', '../pipelines/yolox.py']
 
 data_root = 'data/VOCdevkit/'
 train_ann_file = 'ImageSets/Main/trainval.txt'  # of each year
+train_img_prefix = 'JPEGImages'
 val_ann_file = 'ImageSets/Main/test.txt'
+val_img_prefix = 'JPEGImages'
 img_scale = (640, 640)  # (width, height), multiples of the model's largest stride
 
 train_sets = [
@@ -12,6 +14,7 @@ train_sets = [
         data_root=data_root,
         ann_file=f'VOC{year}/{train_ann_file}',
         data_prefix=dict(sub_data_root=f'VOC{year}/'),
+        img_subdir=train_img_prefix,
         img_scale=img_scale,
         pipeline=_base_.train_pipeline,
     )
@@ -27,6 +30,7 @@ val_dataloader = dict(
         data_root=data_root,
         ann_file=f'VOC2007/{val_ann_file}',
         data_prefix=dict(sub_data_root='VOC2007/'),
+        img_subdir=val_img_prefix,
         img_scale=img_scale,
         test_mode=True,
         pipeline=_base_.test_pipeline,

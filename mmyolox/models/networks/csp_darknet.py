@@ -34,8 +34,6 @@ class YOLOXCSPDarknet(StagedBackbone):
         deepen_factor: Multiplies ``stage_depths``.
         widen_factor: Multiplies ``stage_channels``.
         input_channels: Channels of the images: 3, 1 for grey, 4 with infrared or depth.
-        stage_channels: Channels of each stage; the stem has half of the first stage's.
-        stage_depths: Bottlenecks of each stage. The last stage also has the SPP block.
         out_indices: Parts to return, 0 the stem and 1 to 4 the stages.
         frozen_stages: Last part to freeze, -1 for none.
         use_depthwise: Depthwise separable 3x3 convolutions in all stages, as in YOLOX-Nano.
@@ -44,6 +42,8 @@ class YOLOXCSPDarknet(StagedBackbone):
         norm_cfg: Norm layer.
         act_cfg: Activation layer.
         init_cfg: Weight initialisation.
+        stage_channels: Channels of each stage; the stem has half of the first stage's.
+        stage_depths: Bottlenecks of each stage. The last stage also has the SPP block.
 
     Raises:
         UserError: An index or a window outside of what the network has, or stages of unequal number.
@@ -54,8 +54,6 @@ class YOLOXCSPDarknet(StagedBackbone):
         deepen_factor: float = 1.0,
         widen_factor: float = 1.0,
         input_channels: int = 3,
-        stage_channels: Sequence[int] = (128, 256, 512, 1024),
-        stage_depths: Sequence[int] = (3, 9, 9, 3),
         out_indices: Sequence[int] = (2, 3, 4),
         frozen_stages: int = -1,
         use_depthwise: bool = False,
@@ -64,6 +62,8 @@ class YOLOXCSPDarknet(StagedBackbone):
         norm_cfg: Config = BN,
         act_cfg: Config = SILU,
         init_cfg: Config | None = KAIMING_UNIFORM,
+        stage_channels: Sequence[int] = (128, 256, 512, 1024),
+        stage_depths: Sequence[int] = (3, 9, 9, 3),
     ) -> None:
         if len(stage_channels) != len(stage_depths) or not stage_depths:
             raise UserError(
