@@ -370,7 +370,12 @@ def init_detector(
     content = load(source, allow_unsafe=allow_unsafe)
     weights, recorded = state_dict_of(content, source), recorded_data(content)
     if config is None:
-        config, options = _recognised_config(weights, recorded, source)
+        try:
+            architecture = recognise(without_wrapper(weights))
+            config, options = config_for(architecture, recorded)
+        except UserError as error:
+            raise UserError(f'checkpoint {source}: {error}') from error
+        print_log(f'checkpoint {source}: {architecture.describe()}; config {config}', 'current')
         cfg_options = options | (cfg_options or {})
     cfg = load_config(config, cfg_options, recorded)
     require(cfg, 'model', 'test_dataloader')
@@ -388,19 +393,6 @@ def init_detector(
         raise UserError(f'device {device} cannot be used: {str(error).splitlines()[0]}') from error
     prepare_network(model, fuse, choose_dtype(dtype, torch.device(device)))
     return model
-
-
-def _recognised_config(
-    weights: dict[str, torch.Tensor], recorded: dict[str, Any], source: str
-) -> tuple[str, dict[str, Any]]:
-    """The name of the config that fits weights, and options for it."""
-    try:
-        architecture = recognise(without_wrapper(weights))
-        config, options = config_for(architecture, recorded)
-    except UserError as error:
-        raise UserError(f'checkpoint {source}: {error}') from error
-    print_log(f'checkpoint {source}: {architecture.describe()}; config {config}', 'current')
-    return config, options
 
 
 def _dataset_meta(cfg: Config, recorded: dict[str, Any], num_classes: int) -> dict[str, Any]:

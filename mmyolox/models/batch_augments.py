@@ -168,10 +168,7 @@ class YOLOXBatchSyncRandomResize(nn.Module):
     """
 
     def __init__(
-        self,
-        ratio_range: tuple[float, float] = (0.75, 1.25),
-        size_divisor: int = 32,
-        interval: int = 10,
+        self, ratio_range: tuple[float, float] = (0.75, 1.25), size_divisor: int = 32, interval: int = 10
     ) -> None:
         super().__init__()
         if not 0 < ratio_range[0] <= ratio_range[1]:

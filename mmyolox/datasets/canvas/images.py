@@ -13,11 +13,7 @@ import numpy as np
 from mmyolox.deploy.letterbox import Size
 from mmyolox.errors import UserError
 
-READ_FLAGS = {
-    'color': cv2.IMREAD_COLOR,
-    'grayscale': cv2.IMREAD_GRAYSCALE,
-    'unchanged': cv2.IMREAD_UNCHANGED,
-}
+READ_FLAGS = {'color': cv2.IMREAD_COLOR, 'grayscale': cv2.IMREAD_GRAYSCALE, 'unchanged': cv2.IMREAD_UNCHANGED}
 """OpenCV's flags by colour type."""
 
 _JPEG_FLAGS = {
