@@ -130,15 +130,13 @@ def detect_loaded(
     batch_size: int,
     workers: int,
 ) -> Iterator[DetDataSample]:
-    """The batch loop behind :func:`detect`, for images from anywhere.
+    """The batch loop behind :func:`detect`, whose last two arguments it takes, for images from anywhere.
 
     Args:
         detector: What finds objects.
         load: The pixels of an item, as :meth:`Detector.read` returns them, and what is said of the image;
             None leaves it out.
         items: What images are made of.
-        batch_size: As of :func:`detect`.
-        workers: As of :func:`detect`.
     """
 
     def prepare(item: Item) -> Any:

@@ -13,17 +13,8 @@ from mmyolox.errors import UserError, did_you_mean, first_few
 from .components import accepted_parameters, find_component
 
 TOOL_KEYS = frozenset(
-    (
-        *(
-            'custom_imports',
-            'data_variables',
-            'model_wrapper_cfg',
-            'runner_type',
-            'tta_model',
-            'tta_pipeline',
-        ),
-        'train_pipeline_stage2',  # YOLOXModeSwitchHook's
-    )
+    ('custom_imports', 'data_variables', 'model_wrapper_cfg', 'runner_type', 'tta_model', 'tta_pipeline')
+    + ('train_pipeline_stage2',)  # YOLOXModeSwitchHook's
 )
 RUNNER_KEYS = TOOL_KEYS | set(inspect.signature(Runner.__init__).parameters) - {'self', 'cfg'}
 """The top-level names of a config that MMEngine or the tools use; all others are variables."""

@@ -3,6 +3,7 @@
 import platform
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from .info import FORMS, DeployError
 
@@ -66,6 +67,11 @@ class Format:
         return None
 
 
+_THROUGH_ONNX: dict[str, Any] = dict(
+    precisions=PRECISIONS, forms=FORMS, is_flexible=True, has_preprocessing=True
+)
+"""What can be had of the formats that are made from ONNX."""
+
 _FORMATS = (
     Format(
         'onnx',
@@ -74,10 +80,7 @@ _FORMATS = (
         'mmyolox.export.onnx_format:write_onnx',
         'mmyolox.deploy.runtimes:open_onnx',
         packages=('onnx', 'onnxslim', 'onnxruntime'),
-        precisions=PRECISIONS,
-        forms=FORMS,
-        is_flexible=True,
-        has_preprocessing=True,
+        **_THROUGH_ONNX,
     ),
     Format(
         'openvino',
@@ -86,10 +89,7 @@ _FORMATS = (
         'mmyolox.export.openvino_ir:write_openvino',
         'mmyolox.deploy.runtimes:open_openvino',
         packages=('openvino', 'onnx', 'onnxslim'),
-        precisions=PRECISIONS,
-        forms=FORMS,
-        is_flexible=True,
-        has_preprocessing=True,
+        **_THROUGH_ONNX,
         companions=('.bin',),
     ),
     Format(
@@ -99,11 +99,8 @@ _FORMATS = (
         'mmyolox.export.tensorrt_engine:write_tensorrt',
         'mmyolox.deploy.runtimes:open_tensorrt',
         packages=('tensorrt', 'onnx', 'onnxslim'),
-        precisions=PRECISIONS,
-        forms=FORMS,
         systems=('Linux', 'Windows'),
-        is_flexible=True,
-        has_preprocessing=True,
+        **_THROUGH_ONNX,
         needs_gpu=True,
         companions=('.json',),
     ),

@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 Image = NDArray[np.uint8]
-_Axis = tuple[NDArray[np.intp], NDArray[np.int32]]
 
 _UNIT = 2048
 """What OpenCV's fixed-point weights sum up to."""
@@ -112,7 +111,7 @@ def resize(image: Image, size: Size) -> Image:
 
 
 @lru_cache(maxsize=64)
-def _neighbours(old: int, new: int, channels: int = 1) -> _Axis:
+def _neighbours(old: int, new: int, channels: int = 1) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
     """Between which two values of an axis each new value lies, and how much each counts.
 
     Args:

@@ -76,7 +76,7 @@ def batched_nms(
         scores: (N,). Of equal ones the lower index goes first; NaN goes last.
         labels: (N,) whole numbers; boxes of different labels do not see each other.
         iou_threshold: A box goes when its IoU with a kept box of its class is greater than this.
-        max_num: Return only that many of the best kept boxes; -1 for all.
+        max_num: Only that many of the best kept boxes are returned; -1 for all.
         max_candidates: Only so many of the best boxes are looked at; -1 for all.
 
     Returns:

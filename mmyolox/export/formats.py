@@ -64,32 +64,26 @@ def check_options(format: Format, options: ExportOptions) -> None:
     Raises:
         UserError: With the reason.
     """
-    refusal = _refusal(format, options)
-    if refusal:
-        raise UserError(refusal)
-    if options.precision.name == 'int8':
-        calibration_files(options.precision)
-    reason = unavailable(format, options.precision.name)
-    if reason:
-        raise UserError(reason)
-
-
-def _refusal(format: Format, options: ExportOptions) -> str | None:
-    """Why a format cannot be what is asked for."""
     for key, value, known in (
         ('precision', options.precision.name, format.precisions),
         ('form', options.form, format.forms),
         ('focus', options.focus, format.focuses),
     ):
         if value not in known:
-            return f'format {format.name}: {key} {value} cannot be had; choose one of {", ".join(known)}'
+            raise UserError(
+                f'format {format.name}: {key} {value} cannot be had; choose one of {", ".join(known)}'
+            )
     if options.preprocess and not format.has_preprocessing:
-        return f'format {format.name} has no preprocessing in the graph; leave preprocess out'
+        raise UserError(f'format {format.name} has no preprocessing in the graph; leave preprocess out')
     if (options.dynamic_batch or options.dynamic_size) and not format.is_flexible:
-        return f'format {format.name} has fixed shapes; leave dynamic batch and dynamic size out'
+        raise UserError(f'format {format.name} has fixed shapes; leave dynamic batch and dynamic size out')
     if options.batch > 1 and not format.has_batches:
-        return f'format {format.name} takes one image at a time, not batch {options.batch}'
-    return None
+        raise UserError(f'format {format.name} takes one image at a time, not batch {options.batch}')
+    if options.precision.name == 'int8':
+        calibration_files(options.precision)
+    reason = unavailable(format, options.precision.name)
+    if reason:
+        raise UserError(reason)
 
 
 def unavailable(format: Format, precision: str = 'fp32') -> str | None:

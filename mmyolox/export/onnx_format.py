@@ -62,10 +62,6 @@ def build_float_onnx(model: YOLODetector, options: ExportOptions) -> ModelProto:
     Megvii's exports; those of ``end2end`` are ``num``, ``bboxes``, ``scores``, ``labels`` and ``points``, see
     :class:`~mmyolox.deploy.ModelInfo`, which is in the file's metadata under ``mmyolox``.
 
-    Args:
-        model: In evaluation mode and float32; not changed.
-        options: What is to be in it, but for the precision.
-
     Raises:
         UserError: The options ask for what there is not.
     """

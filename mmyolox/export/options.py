@@ -51,14 +51,14 @@ class ExportOptions:
         form: ``raw``: a row a prior with the box as the network gives it. ``decoded``: with the box in pixels
             of the input. ``end2end``: detections, after non-maximum suppression.
         batch: Images a run; with ``dynamic_batch`` only what is traced and verified with.
-        dynamic_batch: Take any number of images.
-        dynamic_size: Take any size whose sides are multiples of the largest stride.
-        preprocess: Take uint8 images (B, H, W, channels) of any one size and letterbox them in the graph.
+        dynamic_batch: Whether it takes any number of images.
+        dynamic_size: Whether it takes any size whose sides are multiples of the largest stride.
+        preprocess: Whether it takes uint8 images (B, H, W, channels) of any one size and letterboxes them.
             Otherwise letterboxed float32 images (B, channels, h, w) of grey levels (0-255).
         colour: Order of the channels that the graph takes, ``bgr`` or ``rgb``.
         focus: The stem of CSP-Darknet: as ``slices`` of pixels, or as an equal convolution ``conv``.
         opset: Version of the ONNX operators.
-        simplify: Clean the ONNX graph with onnxslim.
+        simplify: Whether onnxslim cleans the ONNX graph.
         precision: What numbers it computes in.
         score_thr: Of ``end2end`` and the metadata; None for what the model's ``test_cfg`` says.
         iou_thr: As ``score_thr``.

@@ -51,7 +51,6 @@ _RENAMINGS: tuple[tuple[str, str], ...] = (
     (rf'{_HEAD}14\.(cls|reg|obj)_preds\.', r'bbox_head.head_module.multi_level_conv_\1.'),
 )
 _CONSTANT = re.compile(r'strides?|_head\.anchors\..*|_head\._modules_list\.14\.stride')
-_WHY_DROPPED = 'a constant of the network'
 _STEM = 'backbone.stem.conv.conv.weight'
 
 
@@ -63,7 +62,7 @@ def rename_key(name: str) -> str:
 
 
 def _translate(state_dict: Mapping[str, Tensor]) -> Translation:
-    constants = {name: _WHY_DROPPED for name in state_dict if _CONSTANT.fullmatch(name)}
+    constants = {name: 'a constant of the network' for name in state_dict if _CONSTANT.fullmatch(name)}
     translation = rename_all(state_dict, rename_key, constants)
     stem = translation.tensors.get(_STEM)
     if stem is not None:
