@@ -44,6 +44,8 @@ MMDET = Source(
     # MMDetection's neck, which RTMDet has too, and its YOLOX head
     recognised_by('neck.top_down_blocks.', 'bbox_head.multi_level_conv_cls.'),
     lambda state_dict: rename_all(
-        state_dict, rename_mmdet_key, {name: _WHY_DROPPED for name in state_dict if name.startswith(_RAW)}
+        state_dict,
+        rename_mmdet_key,
+        {name: _WHY_DROPPED for name in state_dict if name.startswith(_RAW)},
     ),
 )
