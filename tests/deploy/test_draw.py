@@ -93,6 +93,14 @@ def test_what_is_written_depends_on_the_score_and_the_name(scores) -> None:
     assert (pictures[0] != pictures[2]).any()
 
 
+def test_scores_have_two_decimals() -> None:
+    one, same, other = (
+        draw(GREY, found((20, 60, 90, 90), scores=[score]), INFO) for score in (0.456, 0.46, 0.47)
+    )
+    np.testing.assert_array_equal(one, same)
+    assert (one != other).any()
+
+
 def test_a_name_wider_than_the_image_is_cut() -> None:
     info = replace(INFO, classes=('x' * 99, 'y'))
     assert draw(GREY[:6, :20], found((0, 0, 9, 5)), info).shape == (6, 20, 3)
@@ -166,6 +174,7 @@ def test_points_beside_and_below_the_image_are_left_out() -> None:
     disc = {(x - 150, y - 110) for x, y in ink if x > 90 or y > 90}
     assert {(x, y) for x in range(-2, 3) for y in range(-2, 3) if x**2 + y**2 <= 4} <= disc
     assert max(abs(value) for offset in disc for value in offset) == 2
+    assert not disc.intersection((x, y) for x in (-2, 2) for y in (-2, 2))
 
 
 def test_points_far_outside() -> None:
