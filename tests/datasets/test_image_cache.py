@@ -251,6 +251,8 @@ def test_every_process_of_the_machine_counts(monkeypatch):
 
 def test_caches_that_will_fill_count(monkeypatch):
     monkeypatch.setattr('mmyolox.datasets.image_cache.available_memory', lambda: 10_000_000_000)
+    usage = type('Usage', (), dict(free=10_000_000_000))
+    monkeypatch.setattr('mmyolox.datasets.image_cache.shutil.disk_usage', lambda folder: usage)
     first = ImageCache([Size(1000, 1000)] * 2000, 'ram')
     # A cache on the disk takes nothing of the memory.
     on_disk = ImageCache([Size(1000, 1000)] * 100, 'disk')
