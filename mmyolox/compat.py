@@ -1,12 +1,13 @@
-"""What mmyolox needs of the OpenMMLab packages, and a stand-in for mmcv's compiled extension.
+"""What mmyolox needs of other packages, and a stand-in for mmcv's compiled extension.
 
 ``install_finder`` puts a finder at the end of ``sys.meta_path``, which Python asks after all others:
 
 - mmcv installed without a compiler has no ``mmcv._ext``, and without it ``import mmdet.models`` fails,
   although YOLOX calls one of its ops only. The finder has a stand-in. A compiled mmcv is found first and
   stays as it is.
-- Exported models run without any OpenMMLab package (:mod:`mmyolox.deploy`); where one is imported and absent,
-  the finder says what to install. ``importlib.util.find_spec`` finds nothing there, as it should.
+- Exported models run without torch, OpenCV and the OpenMMLab packages (:mod:`mmyolox.deploy`); where the rest
+  of mmyolox imports one that is absent, the finder says what to install. ``importlib.util.find_spec`` finds
+  nothing there, as it should.
 
 Importing this module imports neither torch nor an OpenMMLab package.
 """
@@ -18,7 +19,7 @@ from contextlib import suppress
 from importlib import metadata
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
-from types import ModuleType
+from types import FrameType, ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ _EXTENSION = 'mmcv._ext'
 _INSTALL = 'pip install "mmyolox[mmlab]"'
 _IMPORTING = '_find_and_load_unlocked'
 """The function of importlib that an import looks for its module in."""
+PACKAGES = ('torch', 'mmengine', 'mmcv', 'mmdet', 'cv2')
+"""What mmyolox imports, all but :mod:`mmyolox.deploy`, beside what every Python program has."""
 
 
 class MissingOpError(RuntimeError):
@@ -75,6 +78,17 @@ def _release(version: str) -> tuple[int, ...]:
     return tuple(int(number) for number in re.findall(r'\d+', version)[:3])
 
 
+def describe_missing() -> str:
+    """One line that names those of ``PACKAGES`` that are not installed, and what to install."""
+    finders = [finder for finder in sys.meta_path if finder is not _FINDER]
+    missing = [
+        package
+        for package in PACKAGES
+        if package not in sys.modules and not any(finder.find_spec(package, None) for finder in finders)
+    ]
+    return f'mmyolox needs {", ".join(missing)}, not installed here: {_INSTALL}'
+
+
 def install_finder() -> None:
     """Lets ``import mmcv._ext`` find the stand-in, and an absent package say what to do. Safe to repeat."""
     if _FINDER not in sys.meta_path:
@@ -82,7 +96,7 @@ def install_finder() -> None:
 
 
 class _LastFinder(MetaPathFinder, Loader):
-    """Answers for the OpenMMLab packages and ``mmcv._ext`` where nothing else does, and for nothing else."""
+    """Answers for ``PACKAGES`` and ``mmcv._ext`` where nothing else does, and for nothing else."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -93,19 +107,11 @@ class _LastFinder(MetaPathFinder, Loader):
             ModuleNotFoundError: A package that mmyolox needs is imported and absent: one line that names all
                 that are, and what to install.
         """
-        packages = [need.package for need in _REQUIREMENTS]
         # Python asks in the same way for an import and for `importlib.util.find_spec`: who calls tells.
         caller = sys._getframe(1).f_back
-        if fullname in packages and caller is not None and caller.f_code.co_name == _IMPORTING:
-            others = [finder for finder in sys.meta_path if finder is not self]
-            missing = [
-                package
-                for package in packages
-                if package not in sys.modules
-                and not any(finder.find_spec(package, None) for finder in others)
-            ]
-            message = f'mmyolox needs {", ".join(missing)}, not installed here: {_INSTALL}'
-            raise ModuleNotFoundError(message, name=fullname)
+        is_import = caller is not None and caller.f_code.co_name == _IMPORTING
+        if is_import and fullname in PACKAGES and (fullname.startswith('mm') or _is_ours(caller)):
+            raise ModuleNotFoundError(describe_missing(), name=fullname)
         return ModuleSpec(fullname, self, origin=__file__) if fullname == _EXTENSION else None
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
@@ -113,6 +119,17 @@ class _LastFinder(MetaPathFinder, Loader):
 
     def exec_module(self, module: ModuleType) -> None:
         """Nothing to run: ``_Extension`` answers by itself."""
+
+
+def _is_ours(frame: FrameType | None) -> bool:
+    """Whether an import, of which ``frame`` is one of importlib's, is in a module of ours that needs it.
+
+    Others import torch and OpenCV for themselves, and :mod:`mmyolox.deploy` says itself what it needs.
+    """
+    name = 'importlib'
+    while frame is not None and name.partition('.')[0] == 'importlib':
+        name, frame = str(frame.f_globals.get('__name__')), frame.f_back
+    return name.startswith('mmyolox.') and not name.startswith('mmyolox.deploy.')
 
 
 _FINDER = _LastFinder()

@@ -18,6 +18,7 @@ from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from pathlib import Path
 
+from .compat import PACKAGES
 from .errors import UserError
 
 GROUP = 'mmyolox.extensions'
@@ -29,11 +30,14 @@ def load_extensions() -> None:
 
     Raises:
         UserError: One cannot be imported; weights and exported files could be taken for others without it.
+        ModuleNotFoundError: A package is absent that mmyolox needs too.
     """
     for extension in entry_points(group=GROUP):
         try:
             extension.load()
         except Exception as error:  # another package's code: it can fail in any way
+            if isinstance(error, ModuleNotFoundError) and error.name in PACKAGES:
+                raise  # the package of the extension is not at fault
             raise _broken(extension, error) from error
 
 

@@ -14,7 +14,8 @@ LEAVES = sorted([*(ROOT / 'configs').glob('[!_]*/*.py'), *(ROOT / 'projects').gl
 
 ORDER = (
     ('errors', 'version', 'nms'),
-    ('compat', 'deploy', 'extensions', 'utils'),
+    ('compat',),
+    ('deploy', 'extensions', 'utils'),
     ('registry', 'config'),
     ('datasets',),
     ('models',),

@@ -1,4 +1,4 @@
-"""An absent OpenMMLab package says what to install, and mmcv without its compiled ops can be used.
+"""An absent package that mmyolox needs says what to install, and mmcv without its compiled ops can be used.
 
 Most cases start a bare interpreter (``-S``: no site-packages) on a folder of made-up packages, so that they
 do not depend on what is installed here.
@@ -9,13 +9,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 import mmyolox  # noqa: F401  (lets mmcv.ops be imported)
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ('mmengine', 'mmcv', 'mmdet')
+MMLAB = ('mmengine', 'mmcv', 'mmdet')
+PACKAGES = ('torch', *MMLAB, 'cv2')
 
 
 def python(code: str, *options: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -53,11 +55,11 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_import_loads_nothing_heavy() -> None:
-    heavy = ('torch', 'numpy', 'cv2', *PACKAGES)
+    heavy = ('numpy', *PACKAGES)
     assert run(f'import sys, mmyolox; print([name for name in {heavy} if name in sys.modules])') == '[]'
 
 
-@pytest.mark.parametrize('missing', [('mmengine',), ('mmcv', 'mmdet'), PACKAGES])
+@pytest.mark.parametrize('missing', [('mmengine',), ('mmcv', 'mmdet'), MMLAB])
 def test_missing_package_is_one_line_with_the_command(tmp_path: Path, missing: tuple[str, ...]) -> None:
     make_packages(tmp_path, *set(PACKAGES).difference(missing))
     for name in missing:
@@ -73,12 +75,34 @@ def test_missing_package_is_one_line_with_the_command(tmp_path: Path, missing: t
 def test_looking_for_a_missing_package_finds_none_and_importing_it_says_what_to_install(
     tmp_path: Path, code: str
 ) -> None:
-    make_packages(tmp_path, 'mmengine', 'mmcv')
+    make_packages(tmp_path, 'torch', 'mmengine', 'mmcv', 'cv2')
     look = 'import mmyolox; from importlib import import_module, util; print(util.find_spec("mmdet")); '
     result = python(look + code, '-S', folder=tmp_path)
     assert result.stdout == 'None\n'
     assert result.stderr.splitlines()[-1] == (
         'ModuleNotFoundError: mmyolox needs mmdet, not installed here: pip install "mmyolox[mmlab]"'
+    )
+
+
+@pytest.mark.parametrize('module', ['apis', 'config', 'datasets', 'export.verify', 'models'])
+def test_whatever_of_ours_is_imported_first_names_all_that_is_missing(tmp_path: Path, module: str) -> None:
+    (tmp_path / 'numpy').symlink_to(Path(np.__file__).parent)
+    assert python(f'import mmyolox.{module}', '-S', folder=tmp_path).stderr.splitlines()[-1] == (
+        f'ModuleNotFoundError: mmyolox needs {", ".join(PACKAGES)}, not installed here: '
+        'pip install "mmyolox[mmlab]"'
+    )
+
+
+def test_what_others_import_for_themselves_is_none_of_our_business(tmp_path: Path) -> None:
+    (tmp_path / 'other.py').write_text('import torch')
+    result = python('import mmyolox, other', '-S', folder=tmp_path)
+    assert result.stderr.splitlines()[-1] == "ModuleNotFoundError: No module named 'torch'"
+
+
+def test_a_tool_without_the_packages_says_so_in_one_line() -> None:
+    code = 'from mmyolox.utils.cli import run_tool\ndef main():\n    import cv2\nrun_tool(main)'
+    assert python(code, '-S').stderr == (
+        f'error: mmyolox needs {", ".join(PACKAGES)}, not installed here: pip install "mmyolox[mmlab]"\n'
     )
 
 

@@ -93,3 +93,9 @@ def test_one_whose_package_is_gone_is_named(install):
     install('stranger.inner.ill', {})
     with pytest.raises(UserError, match=r'^extension stranger .* cannot be imported: ModuleNotFoundError'):
         config_folders()
+
+
+def test_a_package_that_we_need_too_is_not_the_fault_of_an_extension(install):
+    install('stranger', {'stranger.py': "raise ModuleNotFoundError('no torch', name='torch')"})
+    with pytest.raises(ModuleNotFoundError, match='no torch'):
+        load_extensions()

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from mmyolox.compat import PACKAGES, describe_missing
 from mmyolox.errors import UserError
 
 STARTED = time.monotonic()
@@ -26,8 +27,8 @@ _TRIM_THRESHOLD, _MMAP_MAX = -1, -4
 def run_tool(main: Callable[[], int | None]) -> None:
     """Runs a tool's ``main`` and exits with its status; never returns.
 
-    A :class:`UserError` is printed as one line ``error: ...`` on stderr and gives status 1; Ctrl-C gives
-    status 130. Any other exception is a fault of ours and keeps its traceback.
+    A :class:`UserError`, or a package that mmyolox needs and is absent, is printed as one line ``error: ...``
+    on stderr and gives status 1; Ctrl-C gives status 130. Other exceptions, our faults, keep their traceback.
 
     Args:
         main: Parses the arguments and does the work; returns an exit status, or None for success.
@@ -43,6 +44,10 @@ def run_tool(main: Callable[[], int | None]) -> None:
         message = str(error).rstrip().rpartition(f'{UserError.__name__}: ')[2]
         print(f'error: {message}', file=sys.stderr)
         sys.exit(1)
+    except ModuleNotFoundError as error:
+        if error.name not in PACKAGES:
+            raise
+        sys.exit(f'error: {describe_missing()}')
     except KeyboardInterrupt:
         print('error: interrupted', file=sys.stderr)
         sys.exit(INTERRUPTED)
