@@ -1,5 +1,6 @@
 """Which YOLOX a state dict in our layout belongs to, by names and shapes, and which config that model has."""
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -29,6 +30,8 @@ PUBLISHED: dict[str, tuple[float, float, bool]] = {
 """The seven published models: deepen_factor, widen_factor, use_depthwise."""
 
 HEAD = 'bbox_head.head_module.'
+_LEVEL = re.escape(f'{HEAD}multi_level_conv_cls.') + r'\d+\.weight'
+"""The name of a level's last convolution of the classes."""
 
 State = Mapping[str, Tensor]
 
@@ -192,7 +195,8 @@ def recognise(state_dict: State) -> Architecture:
         state_dict: In our layout.
 
     Raises:
-        UserError: A tensor that tells these is absent or has no such shape; or it is MMYOLO's own nano.
+        UserError: A tensor that tells these is absent or has no such shape; or it is a YOLOX of other levels
+            than the published ones, or MMYOLO's own nano.
     """
     load_extensions()
     family, fields = next(  # the plain detectors, the first of all, take any state dict
@@ -203,6 +207,12 @@ def recognise(state_dict: State) -> Architecture:
     is_padded = any(name.endswith('.border') for name in state_dict)
     common: dict[str, Any] = dict(family=family, fields=fields, spp_zero_padding=is_padded)
     num_classes = weight_shape(state_dict, f'{HEAD}multi_level_conv_cls.0.weight')[0]
+    levels = sum(re.fullmatch(_LEVEL, name) is not None for name in state_dict)
+    if levels != 3 or any(name.startswith('backbone.stage5.') for name in state_dict):
+        raise UserError(
+            'this is a YOLOX of other levels than the published ones, of which weights do not tell all: it '
+            'needs the config that it was trained with'
+        )
     if 'neck.reduce_layers.0.conv.weight' in state_dict:
         channels = weight_shape(state_dict, 'backbone.stem.0.conv.weight')[1]
         return Architecture('darknet53', *PUBLISHED['darknet53'], num_classes, channels, **common)

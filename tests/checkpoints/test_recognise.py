@@ -6,6 +6,7 @@ import torch
 from mmyolox.checkpoints.recognise import PUBLISHED, Architecture, recognise
 from mmyolox.errors import UserError
 from tests.checkpoints.layouts import our_weights, published, read_layouts
+from tests.models.test_more_levels import P2, P6, model_of
 
 MMYOLO = read_layouts('mmyolo_yolox_keys.json')
 
@@ -65,6 +66,7 @@ def test_the_nano_of_mmyolo_is_refused():
 
 
 CLASSES = 'bbox_head.head_module.multi_level_conv_cls.0.weight'
+THREE_LEVELS = {CLASSES.replace('0', str(level)): torch.zeros(80, 64, 1, 1) for level in range(3)}
 STEM = 'backbone.stem.conv.conv.weight'
 
 
@@ -74,14 +76,24 @@ STEM = 'backbone.stem.conv.conv.weight'
         ({}, CLASSES),
         ({'conv1.weight': torch.zeros(64, 3, 7, 7)}, CLASSES),
         ({CLASSES: torch.zeros(80)}, CLASSES),
-        ({CLASSES: torch.zeros(80, 64, 1, 1)}, STEM),
-        ({CLASSES: torch.zeros(80, 64, 1, 1), 'neck.reduce_layers.0.conv.weight': 0}, 'backbone.stem.0.conv'),
-        (
-            {CLASSES: torch.zeros(80, 64, 1, 1), STEM: torch.zeros(16, 12, 3, 3)},
-            'backbone.stage4.2.final_conv',
-        ),
+        (THREE_LEVELS, STEM),
+        ({**THREE_LEVELS, 'neck.reduce_layers.0.conv.weight': 0}, 'backbone.stem.0.conv'),
+        ({**THREE_LEVELS, STEM: torch.zeros(16, 12, 3, 3)}, 'backbone.stage4.2.final_conv'),
     ],
 )
 def test_what_is_no_model_is_refused(weights, name):
     with pytest.raises(UserError, match=f'not the weights of a YOLOX: there is no convolution weight {name}'):
         recognise(weights)
+
+
+MORE_STAGES = dict(
+    backbone=dict(P6['backbone'], out_indices=(3, 4, 5)),
+    neck=dict(in_channels=P6['neck']['in_channels'][1:]),
+    bbox_head=dict(head_module=dict(featmap_strides=(16, 32, 64))),
+)
+
+
+@pytest.mark.parametrize('changes', [P6, P2, MORE_STAGES])
+def test_other_levels_need_a_config(changes):
+    with pytest.raises(UserError, match=r'a YOLOX of other levels .* needs the config'):
+        recognise(model_of(changes).state_dict())
