@@ -23,6 +23,7 @@ from mmyolox.apis.drawing import (
     draw_text,
     write_image,
 )
+from mmyolox.config import load_config
 from mmyolox.deploy.draw import as_bgr, class_colour, line_width
 from mmyolox.errors import UserError
 from mmyolox.registry import VISUALIZERS
@@ -214,6 +215,15 @@ def test_one_that_makes_no_entries_is_replaced_with_a_warning(kind, warnings):
 def test_a_config_without_one(warnings):
     assert type(build_visualizer(Config(dict()), dict(classes=CLASSES))) is YOLOXVisualizer
     assert not warnings
+
+
+def test_a_config_on_a_base_by_the_name_of_the_package_has_its_visualizer(tmp_path):
+    """MMEngine then gives every part a ``_scope_``."""
+    path = tmp_path / 'mine.py'
+    path.write_text("_base_ = 'mmyolox::yolox/yolox_nano_fast_8xb8-300e_coco.py'")
+    cfg = load_config(str(path))
+    assert cfg.visualizer._scope_ == 'mmyolox'
+    assert type(build_visualizer(cfg, dict(classes=CLASSES))) is YOLOXVisualizer
 
 
 def test_curves_go_where_they_went(tmp_path):
