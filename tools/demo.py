@@ -2,12 +2,13 @@
 
     python tools/demo.py        (what ``make demo`` calls; ``make demo-pose`` does the same with keypoints)
 
-Everything is written to ``demo/``. Each step is one of the tools, with the command line that is printed. Ends
-with status 1 if the trained model's figure is below the least (AP50 0.90).
+Everything is written to ``demo/`` in the current folder. Each step is one of the tools, with the command line
+that is printed. Ends with status 1 if the trained model's figure is below the least (AP50 0.90).
 """
 
 import argparse
 import json
+import os
 import re
 import shlex
 import shutil
@@ -22,6 +23,7 @@ from mmyolox.errors import UserError
 from mmyolox.utils.cli import run_tool
 
 ROOT = Path(__file__).resolve().parents[1]
+TRAIN = 'tools/train.py'
 
 _START = time.monotonic()
 
@@ -53,17 +55,22 @@ def announce(step: str) -> None:
     print(f'\n==> [{time.monotonic() - _START:3.0f} s] {step}', flush=True)
 
 
+def shown_path(tool: str) -> str:
+    """The path of one of the tools, seen from the current folder."""
+    return os.path.relpath(ROOT / tool)
+
+
 def run(tool: str, *args: object) -> Iterator[str]:
     """Runs one of the tools and yields the lines that it prints, as they come.
 
     Raises:
         UserError: It fails; its last lines are printed before.
     """
-    words = [tool, *map(str, args)]
+    words = [shown_path(tool), *map(str, args)]
     print('    python', shlex.join(words), flush=True)
     last: deque[str] = deque(maxlen=15)
     process = subprocess.Popen(
-        [sys.executable, *words], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        [sys.executable, *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
     with process:
         for line in process.stdout or ():
@@ -96,6 +103,21 @@ def short_title(metric: str) -> str:
     return f'{_OBJECTS.get(kind, f"{kind} ")}AP{threshold.removeprefix("_")}'
 
 
+def clear(out: Path) -> None:
+    """Makes the folder of the results, and removes those of an earlier demo.
+
+    Raises:
+        UserError: The folder has files, and none of a demo.
+    """
+    mark = out / '.demo'
+    if out.is_dir() and any(out.iterdir()) and not mark.exists():
+        raise UserError(f'--out {out}: what this folder holds is not from a demo; name another, or remove it')
+    for folder in ('data', 'work', 'test', 'predictions'):
+        shutil.rmtree(out / folder, ignore_errors=True)
+    out.mkdir(parents=True, exist_ok=True)
+    mark.touch()
+
+
 def make_data(folder: Path, images: int) -> None:
     """Makes the data set, with so many training images."""
     tool = 'tools/dataset_converters/make_shapes.py'
@@ -108,10 +130,10 @@ def make_data(folder: Path, images: int) -> None:
 def train(config: str, data: Path, work_dir: Path, kind: str) -> Path:
     """Trains, and returns the last checkpoint."""
     options = ('--work-dir', work_dir, '--cfg-options', f'data_root={data}/')
-    for line in run('tools/train.py', config, *options):
+    for line in run(TRAIN, config, *options):
         if short := progress(line, kind):
             print(short, flush=True)
-    return Path((ROOT / work_dir / 'last_checkpoint').read_text().strip())
+    return Path((work_dir / 'last_checkpoint').read_text().strip())
 
 
 def evaluate(
@@ -125,7 +147,7 @@ def evaluate(
     options = ('--work-dir', work_dir, '--cfg-options', f'data_root={data}/', 'test_evaluator.classwise=True')
     lines = run('tools/test.py', config, checkpoint, *options)
     by_class = [line for line in lines if line.startswith(('+', '|'))]
-    record = max((ROOT / work_dir).glob('*/*.json'))
+    record = max(work_dir.glob('*/*.json'))
     metrics = {key.rpartition('/')[2]: value for key, value in json.loads(record.read_text()).items()}
     names = [f'{kind}_mAP{threshold}' for threshold in ('', '_50', '_75')]
     width = max(map(len, names)) + 1
@@ -142,9 +164,9 @@ def draw(config: str, checkpoint: Path, images: Path, out_dir: Path, count: int)
     for line in run('tools/image_demo.py', images, config, checkpoint, '--out-dir', out_dir):
         if 'objects in' in line:
             print(f'    {line}')
-    pictures = [cv2.imread(str(path)) for path in list_images(ROOT / out_dir)[:count]]
+    pictures = [cv2.imread(str(path)) for path in list_images(out_dir)[:count]]
     sheet = out_dir.with_suffix('.jpg')
-    cv2.imwrite(str(ROOT / sheet), contact_sheet(pictures))
+    cv2.imwrite(str(sheet), contact_sheet(pictures))
     return sheet
 
 
@@ -161,7 +183,7 @@ Next, your own images, annotated in COCO's format{converters}:
     my_data/annotations/val.json
     my_data/images/...
 
-    {python} tools/train.py {config} --cfg-options data_root=my_data
+    {command} {config} --cfg-options data_root=my_data
 """
 _CONVERTERS = dict(
     bbox=' (tools/dataset_converters has voc2coco.py and yolo2coco.py)', keypoints=', with keypoints'
@@ -172,15 +194,14 @@ def main() -> None:
     """Does one step after the other, and says what came of it."""
     args = parse_args()
     out, kind = args.out, args.metric.partition('_mAP')[0]
-    for folder in ('data', 'work', 'test', 'predictions'):
-        shutil.rmtree(ROOT / out / folder, ignore_errors=True)
+    clear(out)
     announce(f'1/4 Making a data set of {args.images + 100} pictures of shapes')
     make_data(out / 'data', args.images)
     announce('2/4 Training a small YOLOX on it from random weights: a few minutes on two CPU cores')
     checkpoint = train(args.config, out / 'data', out / 'work', kind)
     announce('3/4 Evaluating')
     metrics, table = evaluate(args.config, checkpoint, out / 'data', out / 'test', kind)
-    (ROOT / out / 'ap.txt').write_text(table + '\n')
+    (out / 'ap.txt').write_text(table + '\n')
     print(table)
     announce('4/4 Drawing predictions and curves')
     sheet = draw(args.config, checkpoint, out / 'data/images/val', out / 'predictions', args.pictures)
@@ -191,8 +212,8 @@ def main() -> None:
     if metrics[args.metric] < args.least:
         raise UserError(f'{reached} is below {args.least}: something does not learn')
     python = Path(sys.executable)
-    shown = python.relative_to(ROOT) if python.is_relative_to(ROOT) else python
-    print(NEXT.format(python=shown, config=args.next, converters=_CONVERTERS[kind]))
+    command = f'{os.path.relpath(python) if python.is_relative_to(ROOT) else python} {shown_path(TRAIN)}'
+    print(NEXT.format(command=command, config=args.next, converters=_CONVERTERS[kind]))
 
 
 if __name__ == '__main__':

@@ -63,6 +63,7 @@ def test_titles_of_metrics(metric, title):
 def script(tmp_path, monkeypatch):
     """Writes a tool into an empty repository."""
     monkeypatch.setattr(demo, 'ROOT', tmp_path)
+    monkeypatch.chdir(tmp_path)
 
     def write(text):
         (tmp_path / 'tool.py').write_text(text)
@@ -94,7 +95,7 @@ METRICS = {
 
 
 def test_the_newest_evaluation_is_reported(tmp_path, monkeypatch):
-    monkeypatch.setattr(demo, 'ROOT', tmp_path)
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(demo, 'run', lambda *_: iter(['log', '+--+', '| disk |', '+--+', 'log']))
     for run, metrics in (('20250102', METRICS), ('20250101', {})):
         (tmp_path / 'test' / run).mkdir(parents=True)
@@ -107,7 +108,7 @@ def test_the_newest_evaluation_is_reported(tmp_path, monkeypatch):
 
 
 def test_a_training_is_followed(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(demo, 'ROOT', tmp_path)
+    monkeypatch.chdir(tmp_path)
     called = []
     log = f'{PREFIX}Epoch(val) [5][4/4]    coco/keypoints_mAP: 0.3  coco/keypoints_mAP_50: 0.5'
     monkeypatch.setattr(demo, 'run', lambda *words: called.append(words) or iter(['log', log]))
@@ -121,7 +122,7 @@ def test_a_training_is_followed(tmp_path, monkeypatch, capsys):
 
 
 def test_a_sheet_of_the_first_pictures(tmp_path, monkeypatch):
-    monkeypatch.setattr(demo, 'ROOT', tmp_path)
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(demo, 'run', lambda *_: iter(()))
     (tmp_path / 'out').mkdir()
     for number in range(20):
@@ -136,7 +137,7 @@ def test_a_sheet_of_the_first_pictures(tmp_path, monkeypatch):
 def steps(tmp_path, monkeypatch):
     """Replaces the steps; returns the metrics that the evaluation finds."""
     metrics = {'bbox_mAP_50': 0.9, 'keypoints_mAP': 0.81}
-    monkeypatch.setattr(demo, 'ROOT', tmp_path)
+    monkeypatch.chdir(tmp_path)
     for name in ('make_data', 'plot'):
         monkeypatch.setattr(demo, name, lambda *_: None)
     monkeypatch.setattr(demo, 'train', lambda *_: Path('w.pth'))
@@ -144,6 +145,7 @@ def steps(tmp_path, monkeypatch):
     monkeypatch.setattr(demo, 'evaluate', lambda *_: (metrics, 'the table'))
     for name in ('demo', 'demo-pose'):
         (tmp_path / name).mkdir()
+        (tmp_path / name / '.demo').touch()
     return metrics
 
 
@@ -166,6 +168,22 @@ def test_the_end_tells_where_things_are_and_what_comes_next(steps, run, tmp_path
     assert (tmp_path / 'demo/of_the_user').exists()
 
 
+def test_a_folder_of_the_user_is_left_alone(steps, run, tmp_path):
+    (tmp_path / 'mine/data').mkdir(parents=True)
+    with pytest.raises(UserError, match='--out mine: what this folder holds is not from a demo'):
+        run(demo, '--out', 'mine')
+    assert (tmp_path / 'mine/data').exists()
+
+
+def test_results_are_in_the_current_folder(script, run, tmp_path, monkeypatch):
+    script('print("made")')
+    (tmp_path / 'elsewhere').mkdir()
+    monkeypatch.chdir(tmp_path / 'elsewhere')
+    assert list(demo.run('tool.py')) == ['made']
+    demo.clear(Path('demo'))
+    assert (tmp_path / 'elsewhere/demo').is_dir()
+
+
 def test_too_low_an_ap_is_an_error(steps, run):
     steps['bbox_mAP_50'] = 0.899
     with pytest.raises(UserError, match=r'AP50 0.899 is below 0.9'):
@@ -186,7 +204,7 @@ def test_the_same_with_keypoints(steps, run, tmp_path):
     for text in ('keypoint AP 0.810', 'demo-pose/curves.png', 'demo-pose/predictions.jpg', 'with keypoints'):
         assert text in printed
     assert (tmp_path / 'demo-pose/ap.txt').exists()
-    assert not list((tmp_path / 'demo').iterdir())
+    assert not (tmp_path / 'demo/ap.txt').exists()
     config, option = printed.split()[-3::2]
     assert 'pose' in find_config(config).stem
     assert option == 'data_root=my_data'
