@@ -6,10 +6,11 @@ Which model a checkpoint holds is seen from it; a config (``image_demo.py photos
 needed for what weights do not tell, such as another size of the network's input. Instead of a checkpoint it
 may be an exported file (``.onnx``, OpenVINO's ``.xml``, ...), which its runtime runs.
 
-``outputs`` gets a picture for every image, under the image's name, with what was found drawn by the config's
-visualizer; and ``predictions.json``, a list in the form of COCO's results: ``dict(image_id, file_name, label,
-class_name, category_id, bbox, score)``, with ``bbox`` as x, y, width, height in pixels of the image, and for
-pose models ``keypoints``. Folders that are links are not entered.
+``outputs`` gets a picture for every image, under the image's name (``a.npy.png`` for the array ``a.npy``),
+with what was found drawn by the config's visualizer; and ``predictions.json``, a list in the form of COCO's
+results: ``dict(image_id, file_name, label, class_name, category_id, bbox, score)``, with ``bbox`` as x, y,
+width, height in pixels of the image, and for pose models ``keypoints``. Folders that are links are not
+entered.
 
 For a video there is a video with the same frame rate and without sound (MPEG-4, ``.mp4``), and every entry
 has ``frame``, counted from 0.
@@ -144,12 +145,13 @@ class ImageFiles:
         from mmyolox.apis.detectors import map_ahead
         from mmyolox.apis.drawing import write_image
         from mmyolox.datasets.transforms import read_image
+        from mmyolox.deploy.draw import picture_path
 
         def report(sample: 'DetDataSample') -> list[Entry]:
             found, target = above(sample, args.score_thr), self.targets[Path(sample.img_path)]
             # What is grey for the network is drawn upon in colour.
             pixels = detector.read(sample.img_path) if detector.channels > 3 else read_image(sample.img_path)
-            write_image(target, visualizer.draw(pixels, found))
+            write_image(picture_path(target), visualizer.draw(pixels, found))
             name = target.relative_to(args.out_dir).as_posix()
             return [
                 dict(image_id=sample.img_id, file_name=name, **entry) for entry in visualizer.entries(found)

@@ -59,9 +59,7 @@ def draw_detections(cfg: 'Config', folder: str) -> None:
             f'--show-dir: visualizer.type={name} draws nothing; '
             'add --cfg-options visualizer.type=YOLOXVisualizer'
         )
-    cfg.default_hooks.visualization = dict(
-        type='mmdet.DetVisualizationHook', draw=True, test_out_dir=str(Path(folder).absolute())
-    )
+    cfg.default_hooks.visualization = dict(type='DetectionPicturesHook', out_dir=folder)
 
 
 def main() -> None:

@@ -43,7 +43,6 @@ from mmyolox.errors import UserError
 from mmyolox.extensions import load_extensions
 from mmyolox.models import YOLODetector
 from mmyolox.models.detector import pack_prediction
-from mmyolox.models.networks.focus import Focus
 from mmyolox.registry import DATASETS, MODELS, TRANSFORMS
 from mmyolox.utils.devices import choose_dtype
 
@@ -189,7 +188,7 @@ class TorchDetector:
         self, model: YOLODetector, pipeline: Sequence[Any] | None = None, img_scale: Size | None = None
     ) -> None:
         self.model = model
-        self.channels = input_channels(model)
+        self.channels = model.input_channels
         self.dataset_meta: Mapping[str, Any] = model.dataset_meta
         if pipeline is None:
             dataset = model.cfg.test_dataloader.dataset
@@ -287,12 +286,6 @@ def read_pixels(image: ImageLike, channels: int, backend_args: dict[str, Any] | 
 def color_type(channels: int) -> str:
     """The ``color_type`` of :func:`~mmyolox.datasets.transforms.read_image` for so many channels."""
     return {1: 'grayscale', 3: 'color'}.get(channels, 'unchanged')
-
-
-def input_channels(model: YOLODetector) -> int:
-    """Channels of the images that a model takes."""
-    first: nn.Conv2d = next(module for module in model.backbone.modules() if isinstance(module, nn.Conv2d))
-    return first.in_channels // 4 if isinstance(model.backbone.stem, Focus) else first.in_channels
 
 
 def open_detector(

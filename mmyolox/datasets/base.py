@@ -194,7 +194,7 @@ class DetectionDataset(BaseDataset):
             if count > self.max_undecodable_ratio * len(self):
                 raise UserError(
                     f'{count} of {len(self)} images cannot be decoded, more than '
-                    f'max_undecodable_ratio={self.max_undecodable_ratio}; the last one is {error.path}'
+                    f'max_undecodable_ratio={self.max_undecodable_ratio}; the last time: {error}'
                 ) from None
             return None
 

@@ -44,6 +44,11 @@ def as_bgr(image: Image) -> Image:
     return np.ascontiguousarray(image[..., :3] if image.shape[2] >= 3 else image[..., :1].repeat(3, axis=2))
 
 
+def picture_path(path: Path) -> Path:
+    """Where what is drawn of an image is kept: under its name, which of an array gets ``.png`` behind it."""
+    return path.with_name(f'{path.name}.png') if path.suffix.lower() == '.npy' else path
+
+
 def draw(
     image: Image,
     detections: Detections,

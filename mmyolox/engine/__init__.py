@@ -4,6 +4,7 @@ from .ema import YOLOXEMA
 from .hooks.checkpoint_check import AtomicLocalBackend, CheckpointCheckHook
 from .hooks.losses import AsyncRuntimeInfoHook, InvalidLossHook
 from .hooks.mode_switch import YOLOXModeSwitchHook
+from .hooks.pictures import DetectionPicturesHook
 from .hooks.timing import DataTimeHook, StartUpTimeHook
 from .optimizer import AutocastOptimWrapper, YOLOXOptimWrapperConstructor
 from .schedules import YOLOXLR
@@ -16,6 +17,7 @@ __all__ = [
     'AutocastOptimWrapper',
     'CheckpointCheckHook',
     'DataTimeHook',
+    'DetectionPicturesHook',
     'InvalidLossHook',
     'StartUpTimeHook',
     'YOLOXModeSwitchHook',

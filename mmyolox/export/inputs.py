@@ -31,7 +31,7 @@ def photographs(model: YOLODetector, paths: Iterable[Path]) -> Iterator[Image]:
         try:
             yield detector.read(path)
         except UndecodableImageError as error:
-            raise UserError(f'image {path}: it cannot be read; remove or replace it') from error
+            raise UserError(f'{error}; remove or replace it') from error
 
 
 def calibration_batches(model: YOLODetector, info: ModelInfo, options: ExportOptions) -> Iterator[Batch]:

@@ -6,7 +6,6 @@ import torch
 from mmcv.cnn.utils import fuse_conv_bn
 from torch import Tensor, nn
 
-from mmyolox.apis.detectors import input_channels
 from mmyolox.errors import UserError
 from mmyolox.models import HeadOutputs, YOLODetector
 from mmyolox.models.boxes import grid_priors
@@ -34,8 +33,8 @@ class _Predictor(nn.Module):
             self.network.backbone.stem = focus_as_convolution(self.network.backbone.stem)
         self.network.requires_grad_(False)
         self.swaps_colours = options.colour == 'rgb'
-        if self.swaps_colours and input_channels(model) != 3:
-            raise UserError(f'colour rgb: the network takes {input_channels(model)} channels, not 3')
+        if self.swaps_colours and model.input_channels != 3:
+            raise UserError(f'colour rgb: the network takes {model.input_channels} channels, not 3')
         strides = self.network.bbox_head.head_module.featmap_strides
         height, width = options.size.shape_hw
         shapes = [(height // stride, width // stride) for stride in strides]

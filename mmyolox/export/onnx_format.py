@@ -10,7 +10,6 @@ import torch
 from onnx import ModelProto, compose
 from torch import nn
 
-from mmyolox.apis.detectors import input_channels
 from mmyolox.deploy import ModelInfo
 from mmyolox.deploy.info import METADATA_KEY
 from mmyolox.errors import UserError
@@ -80,7 +79,7 @@ def build_float_onnx(model: YOLODetector, options: ExportOptions) -> ModelProto:
     if options.form == 'end2end':
         graph = _joined(graph, suppression_graph(info, batch, options.opset))
     if options.preprocess:
-        graph = _joined(letterbox_graph(info, input_channels(model), batch, options.opset), graph)
+        graph = _joined(letterbox_graph(info, model.input_channels, batch, options.opset), graph)
     if options.preprocess or options.form == 'end2end':
         graph = tidy(graph)
     onnx.checker.check_model(graph)
@@ -119,7 +118,7 @@ def _network_graph(model: YOLODetector, info: ModelInfo, options: ExportOptions)
         file = str(Path(folder, 'network.onnx'))
         torch.onnx.export(
             network,
-            (torch.zeros(options.batch, input_channels(model), *options.size.shape_hw),),
+            (torch.zeros(options.batch, model.input_channels, *options.size.shape_hw),),
             file,
             dynamo=False,
             opset_version=options.opset,

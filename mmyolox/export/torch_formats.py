@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim
 
-from mmyolox.apis.detectors import input_channels
 from mmyolox.deploy.info import METADATA_KEY
 from mmyolox.deploy.runtimes import INPUT_SHAPE_KEY
 from mmyolox.models import YOLODetector
@@ -30,7 +29,7 @@ def write_torchscript(model: YOLODetector, dst: Path, options: ExportOptions) ->
     file ``mmyolox_input_shape``, a JSON list with null for an axis of any length.
     """
     shape_hw = (None, None) if options.dynamic_size else options.size.shape_hw
-    shape = (None if options.dynamic_batch else options.batch, input_channels(model), *shape_hw)
+    shape = (None if options.dynamic_batch else options.batch, model.input_channels, *shape_hw)
     extra = {METADATA_KEY: describe(model, options).to_json(), INPUT_SHAPE_KEY: json.dumps(shape)}
     with atomic_write(dst) as part:
         trace(model, options).save(str(part), _extra_files=extra)
@@ -61,7 +60,7 @@ def write_torch_export(model: YOLODetector, dst: Path, options: ExportOptions) -
 
 def example(model: YOLODetector, options: ExportOptions) -> Tensor:
     """Images to trace a network with: grey ones."""
-    return torch.full((options.batch, input_channels(model), *options.size.shape_hw), 114.0)
+    return torch.full((options.batch, model.input_channels, *options.size.shape_hw), 114.0)
 
 
 def trace(model: YOLODetector, options: ExportOptions) -> torch.jit.ScriptModule:

@@ -39,7 +39,10 @@ class YOLOXBatchHSV(nn.Module):
     def forward(self, inputs: Tensor, data_samples: dict) -> tuple[Tensor, dict]:
         """Shifts the first three channels, BGR 0-255, of images (B, channels, H, W) float32."""
         if inputs.shape[1] < 3:
-            raise UserError(f'YOLOXBatchHSV needs images in colour; these have {inputs.shape[1]} channel(s)')
+            raise UserError(
+                f'YOLOXBatchHSV needs images in colour, these have {inputs.shape[1]} channel(s); leave it '
+                'out of model.data_preprocessor.batch_augments'
+            )
         gains = _to_device(self.draw_gains(len(inputs)), inputs.device)
         if inputs.shape[1] == 3:
             return shift_hsv_of_batch(inputs, gains), data_samples

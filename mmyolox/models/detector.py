@@ -16,6 +16,7 @@ from mmyolox.nms import batched_nms
 from mmyolox.registry import MODELS
 from mmyolox.utils.devices import require_compiler
 
+from .networks.focus import Focus
 from .networks.pafpn import YOLOXPAFPN
 from .networks.staged_backbone import StagedBackbone
 from .networks.yolo_fpn import YOLOXFPN
@@ -69,6 +70,7 @@ class YOLODetector(BaseModel):
         self._check_strides()
         if isinstance(self.data_preprocessor, YOLOXDataPreprocessor):
             self.data_preprocessor.set_size_divisor(self.size_divisor)
+            self.data_preprocessor.channels = self.input_channels
         self.norm_eval = norm_eval
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
         self.to(memory_format=self.memory_format)
@@ -82,6 +84,13 @@ class YOLODetector(BaseModel):
     def size_divisor(self) -> int:
         """What the sides of an input have to be multiples of, in pixels: the largest stride of the levels."""
         return max(self.bbox_head.head_module.featmap_strides)
+
+    @property
+    def input_channels(self) -> int:
+        """Channels of the images that the network takes."""
+        first = next(module for module in self.backbone.modules() if isinstance(module, nn.Conv2d))
+        has_focus = any(isinstance(module, Focus) for module in self.backbone.children())
+        return first.in_channels // 4 if has_focus else first.in_channels
 
     def _check_strides(self) -> None:
         """Raises a ``UserError`` where backbone, neck and head are known not to have the same levels."""

@@ -29,6 +29,10 @@ class YOLOXDataPreprocessor(BaseDataPreprocessor):
         batch_augments: The configs of modules that map ``(inputs, data_samples)`` to the same, in training
             only and in this order (see :mod:`~mmyolox.models.batch_augments`). They see BGR grey levels.
         non_blocking: Whether to copy to the device asynchronously (from pinned memory).
+
+    Attributes:
+        size_divisor: What the sides of batches are padded to multiples of.
+        channels: How many the model takes, which sets it; None takes any number.
     """
 
     def __init__(
@@ -47,6 +51,7 @@ class YOLOXDataPreprocessor(BaseDataPreprocessor):
         self.bgr_to_rgb = bgr_to_rgb
         self.batch_augments = nn.ModuleList(MODELS.build(augment) for augment in batch_augments)
         self.size_divisor = 1
+        self.channels: int | None = None
         self.is_normalised = mean is not None
         self.register_buffer('mean', torch.tensor(mean or [0.0]).view(-1, 1, 1), persistent=False)
         self.register_buffer('std', torch.tensor(std or [1.0]).view(-1, 1, 1), persistent=False)
@@ -57,9 +62,19 @@ class YOLOXDataPreprocessor(BaseDataPreprocessor):
         Returns:
             The same dict, ``inputs`` (B, channels, H, W) float32 on the device, H and W multiples of
             ``size_divisor``; in training, possibly at another size, with the boxes scaled along.
+
+        Raises:
+            UserError: The images have another number of channels than the model or an option takes.
         """
         data = self.cast_data(data)
         inputs, data_samples = data['inputs'].float(), data['data_samples']
+        if self.channels not in (None, inputs.shape[1]):
+            path = data_samples['metas'][0].get('img_path')
+            raise UserError(
+                f'the image {path} was read with {inputs.shape[1]} channel(s), but the model takes '
+                f'{self.channels}: mend LoadImage(color_type=..., channels=...) of the pipeline that reads '
+                'it, or model.backbone.input_channels'
+            )
         height, width = inputs.shape[2:]
         if height % self.size_divisor or width % self.size_divisor:
             padding = (0, -width % self.size_divisor, 0, -height % self.size_divisor)

@@ -1,19 +1,21 @@
 """Files: images in a folder, and writing that leaves the old file or the new one, never half of one."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
 from mmyolox.errors import UserError
 
-IMAGE_SUFFIXES = frozenset({'.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff'})
+PICTURE_SUFFIXES = frozenset({'.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff'})
+IMAGE_SUFFIXES = PICTURE_SUFFIXES | {'.npy'}
+"""What detectors read: pictures, and NumPy's arrays of any number of channels."""
 
 
-def list_images(folder: str | Path) -> list[Path]:
+def list_images(folder: str | Path, suffixes: Collection[str] = IMAGE_SUFFIXES) -> list[Path]:
     """All image files under a folder, subfolders included, sorted by path."""
-    return sorted(path for path in Path(folder).rglob('*') if path.suffix.lower() in IMAGE_SUFFIXES)
+    return sorted(path for path in Path(folder).rglob('*') if path.suffix.lower() in suffixes)
 
 
 def some_images(folder: Path, count: int) -> list[Path]:

@@ -86,6 +86,15 @@ def test_arrays_that_are_no_images_are_undecodable(tmp_path, array):
         read_image(write(tmp_path / 'a.npy', array))
 
 
+@pytest.mark.parametrize('name', ['a.tiff', 'a.npy'])
+def test_deeper_pixels_are_named(tmp_path, name):
+    path = write(tmp_path / name, noise((9, 7, 4)).astype(np.uint16))
+    said = rf'{name} \(shape \(9, 7, 4\), uint16; needed is .* uint8\)'
+    for step in (read_image, lambda path, kind: LoadImage(kind, channels=4)(Sample(img_path=path))):
+        with pytest.raises(UndecodableImageError, match=said):
+            step(path, 'unchanged')
+
+
 @pytest.mark.parametrize('length', [6, 20, 80, 140])
 def test_cut_arrays_are_undecodable(tmp_path, length):
     path = tmp_path / 'a.npy'
@@ -247,6 +256,16 @@ def test_one_image_of_another_kind_ends_the_training(tmp_path):
     steps = [LoadImage('unchanged', channels=4), LoadAnnotations(), Letterbox(), PackDetInputs()]
     dataset = open_coco(root, steps, max_undecodable_ratio=1.0)
     with pytest.raises(UserError, match=r'5\.png has 3 channel\(s\), 4 are needed'):
+        [dataset[i] for i in range(8)]
+
+
+def test_what_is_wrong_with_an_image_is_said_where_the_training_ends(tmp_path):
+    root = write_channels(tmp_path, 6)
+    write(root / 'images' / '5.npy', noise((60, 60, 6)).astype(np.float32))
+    dataset = open_coco(root, [LoadImage('unchanged', channels=6), LoadAnnotations(), PackDetInputs()])
+    with pytest.raises(
+        UserError, match=r'1 of 8 images cannot .*5\.npy \(shape \(60, 60, 6\), float32; needed'
+    ):
         [dataset[i] for i in range(8)]
 
 

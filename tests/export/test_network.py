@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-from mmyolox.apis.detectors import input_channels
 from mmyolox.config import load_config
 from mmyolox.errors import UserError
 from mmyolox.export.network import CandidateNetwork, ExportNetwork
@@ -88,7 +87,7 @@ def test_focus_as_a_convolution(channels):
 
 def test_grey_images_have_no_order_of_colours():
     grey = small_detector(**{'backbone.input_channels': 1})
-    assert input_channels(grey) == 1
+    assert grey.input_channels == 1
     assert ExportNetwork(grey, options())(torch.zeros(1, 1, 64, 96)).shape == (1, 126, 8)
     with pytest.raises(UserError, match='colour rgb: the network takes 1 channels'):
         ExportNetwork(grey, options(colour='rgb'))
@@ -97,6 +96,6 @@ def test_grey_images_have_no_order_of_colours():
 def test_a_stem_that_is_no_focus():
     config = load_config('yolox_darknet53_fast_8xb8-300e_coco').model
     model = MODELS.build(config).eval()
-    assert input_channels(model) == 3
+    assert model.input_channels == 3
     with torch.no_grad():
         assert ExportNetwork(model, options((32, 32)))(torch.zeros(1, 3, 32, 32)).shape == (1, 21, 85)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from mmyolox.config import load_config
 from mmyolox.errors import UserError
 from mmyolox.models import YOLOXDataPreprocessor
 from mmyolox.registry import MODELS
@@ -23,6 +24,20 @@ def test_pixels_become_floats_and_nothing_else_changes(training, channels):
     assert all(torch.equal(samples[key], before[key]) for key in ('bboxes', 'labels', 'ignored_bboxes'))
     assert all(a.keys() == b.keys() for a, b in zip(samples['metas'], before['metas'], strict=True))
     assert samples['labels'].dtype == torch.int64
+
+
+@pytest.mark.parametrize(('channels', 'wanted'), [(3, 4), (4, 3), (1, 3), (3, 1)])
+def test_images_of_other_channels_than_the_models_are_named(channels, wanted):
+    config = load_config('yolox_nano_fast_8xb8-300e_coco', {'model.backbone.input_channels': wanted}).model
+    model = MODELS.build(config)
+    assert model.input_channels == wanted
+    batch = make_batch(channels=channels)
+    batch['data_samples']['metas'][0]['img_path'] = 'a.png'
+    said = (
+        rf'a\.png was read with {channels} channel.*takes {wanted}: mend LoadImage.*backbone.input_channels'
+    )
+    with pytest.raises(UserError, match=said):
+        model.test_step(batch)
 
 
 def test_the_batch_given_is_left_alone():

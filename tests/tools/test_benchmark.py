@@ -146,3 +146,11 @@ def test_an_image_that_does_not_decode_is_named(run, tmp_path):
     (tmp_path / 'bad.jpg').write_bytes(b'no picture')
     with pytest.raises(UserError, match=r'cannot decode the image .*bad\.jpg'):
         run(benchmark, CONFIG, '--images', tmp_path, '--batch-sizes', 1, *QUICK, *SMALL)
+
+
+@pytest.mark.parametrize('channels', [1, 2, 5])
+def test_images_are_made_with_the_channels_of_the_model(run, channels):
+    printed = run(
+        benchmark, CONFIG, '--batch-sizes', 1, *QUICK, *SMALL, f'model.backbone.input_channels={channels}'
+    )
+    assert 'images/s' in printed

@@ -206,6 +206,17 @@ def test_a_higher_threshold_and_no_file(run, checkpoint, photos, tmp_path):
     np.testing.assert_array_equal(cv2.imread(str(tmp_path / 'out/wide.png')), cv2.imread(str(image)))
 
 
+def test_arrays_of_any_number_of_channels_are_drawn_on(run, tmp_path):
+    (tmp_path / 'arrays').mkdir()
+    np.save(tmp_path / 'arrays/a.npy', np.random.default_rng(0).integers(0, 256, (40, 60, 5), np.uint8))
+    changed = {'classes': ('cat', 'dog'), 'model.backbone.input_channels': 5}
+    model = MODELS.build(load_config(CONFIG, changed).model)
+    torch.save(dict(state_dict=model.state_dict()), tmp_path / 'w.pth')
+    options = (*OPTIONS, 'model.backbone.input_channels=5')
+    run(image_demo, tmp_path / 'arrays', CONFIG, tmp_path / 'w.pth', '--out-dir', tmp_path / 'out', *options)
+    assert cv2.imread(str(tmp_path / 'out/a.npy.png')).shape == (40, 60, 3)
+
+
 def test_no_image_that_decodes(run, checkpoint, photos, tmp_path, monkeypatch):
     monkeypatch.setattr('mmyolox.apis.detectors.print_log', lambda *_: None)
     with pytest.raises(UserError, match='none of 1 images can be decoded'):

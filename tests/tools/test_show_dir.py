@@ -1,9 +1,18 @@
 """tools/test.py --show-dir: whose pictures they are."""
 
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
 import pytest
+import torch
+from mmdet.structures import DetDataSample
+from mmengine.structures import InstanceData
 
 from mmyolox.config import load_config
+from mmyolox.deploy.draw import as_bgr
 from mmyolox.errors import UserError
+from mmyolox.registry import HOOKS, VISUALIZERS
 from tests.tools.tool_loading import load_tool
 
 tool = load_tool('test.py')
@@ -15,10 +24,27 @@ def test_pictures_are_the_visualizers_of_the_config(tmp_path, kind):
     cfg = load_config(NAME, {'visualizer.type': kind})
     tool.draw_detections(cfg, str(tmp_path))
     assert cfg.visualizer.type == kind
-    assert cfg.default_hooks.visualization.test_out_dir == str(tmp_path)
+    assert cfg.default_hooks.visualization.out_dir == str(tmp_path)
 
 
 def test_a_visualizer_that_draws_nothing_is_named(tmp_path):
     cfg = load_config(NAME, {'visualizer.type': 'Visualizer'})
     with pytest.raises(UserError, match=r'visualizer.type=Visualizer draws nothing; add --cfg-options'):
         tool.draw_detections(cfg, str(tmp_path))
+
+
+@pytest.mark.parametrize('channels', [2, 5])
+def test_images_of_any_number_of_channels_are_drawn(tmp_path, channels):
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 60, channels), np.uint8)
+    np.save(tmp_path / 'a.npy', pixels)
+    visualizer = VISUALIZERS.build(dict(type='YOLOXVisualizer', name=f'of {channels} channels'))
+    visualizer.dataset_meta = dict(classes=('cat',))
+    samples = []
+    for name in ('absent.png', 'a.npy'):
+        samples.append(DetDataSample(metainfo=dict(img_path=str(tmp_path / name))))
+        none = InstanceData(bboxes=torch.zeros(0, 4), labels=torch.zeros(0).long(), scores=torch.zeros(0))
+        samples[-1].pred_instances = none
+    hook = HOOKS.build(dict(type='DetectionPicturesHook', out_dir=str(tmp_path / 'out')))
+    hook.after_test_iter(SimpleNamespace(visualizer=visualizer), 0, {}, samples)
+    assert [path.name for path in (tmp_path / 'out').iterdir()] == ['a.npy.png']
+    np.testing.assert_array_equal(cv2.imread(str(tmp_path / 'out/a.npy.png')), as_bgr(pixels))

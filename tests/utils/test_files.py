@@ -6,7 +6,7 @@ import pytest
 from mmengine.fileio import get_file_backend
 
 from mmyolox.engine import AtomicLocalBackend
-from mmyolox.utils.files import atomic_write
+from mmyolox.utils.files import PICTURE_SUFFIXES, atomic_write, list_images
 
 
 def test_file_appears_whole_with_the_usual_rights(tmp_path):
@@ -65,3 +65,11 @@ def test_backend_writes_atomically(tmp_path, monkeypatch):
             put(content, tmp_path / 'b')
     assert (tmp_path / 'b').read_bytes() == b'\xfc'
     assert sorted(os.listdir(tmp_path)) == ['b', 'sub']
+
+
+def test_arrays_are_images_but_no_pictures(tmp_path):
+    names = ['a.npy', 'b.PNG', 'c.txt']
+    for name in names:
+        (tmp_path / name).touch()
+    assert [path.name for path in list_images(tmp_path)] == names[:2]
+    assert [path.name for path in list_images(tmp_path, PICTURE_SUFFIXES)] == names[1:2]

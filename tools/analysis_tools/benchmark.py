@@ -33,9 +33,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('config', help='a config file, or the name of one of ours')
     parser.add_argument('checkpoint', nargs='?', help='the checkpoint file; default: random weights')
-    parser.add_argument(
-        '--images', type=Path, help='a folder of images; default: 640x480 JPEG files, made up'
-    )
+    parser.add_argument('--images', type=Path, help='a folder of images; default: 640x480 images, made up')
     parser.add_argument('--batch-sizes', type=int, nargs='+', default=[1, 32], help='(default: 1 32)')
     parser.add_argument('--device', help='such as cpu or cuda:1; default: the accelerator, if there is one')
     parser.add_argument(
@@ -83,18 +81,26 @@ def find_images(folder: Path) -> list[Path]:
     return images
 
 
-def make_images(folder: Path, count: int) -> list[Path]:
-    """Writes JPEG files of 640 x 480 with smooth structures and a little noise, as photographs have."""
+def make_images(folder: Path, count: int, channels: int = 3) -> list[Path]:
+    """Writes files of 640 x 480 with smooth structures and a little noise, as photographs have.
+
+    They are JPEG files, or NumPy's for numbers of channels that JPEG does not have.
+    """
     import cv2
     import numpy as np
 
     rng = np.random.default_rng(0)
-    paths = [folder / f'{number}.jpg' for number in range(count)]
+    is_jpeg = channels in (1, 3)
+    paths = [folder / f'{number}.{"jpg" if is_jpeg else "npy"}' for number in range(count)]
     for path in paths:
-        coarse = rng.integers(0, 256, (24, 32, 3), dtype=np.uint8)
-        noise = rng.normal(scale=4, size=(480, 640, 3))
-        pixels = cv2.resize(coarse, (640, 480), interpolation=cv2.INTER_CUBIC) + noise
-        cv2.imwrite(str(path), pixels.clip(0, 255).astype(np.uint8))
+        coarse = rng.integers(0, 256, (24, 32, channels), dtype=np.uint8)
+        noise = rng.normal(scale=4, size=(480, 640, channels))
+        smooth = cv2.resize(coarse, (640, 480), interpolation=cv2.INTER_CUBIC).reshape(noise.shape)
+        pixels = (smooth + noise).clip(0, 255).astype(np.uint8)
+        if is_jpeg:
+            cv2.imwrite(str(path), pixels)
+        else:
+            np.save(path, pixels)
     return paths
 
 
@@ -119,7 +125,7 @@ def random_checkpoint(args: argparse.Namespace, folder: Path) -> Path:
     for module in model.modules():
         if isinstance(module, _BatchNorm):
             module.momentum = 1.0
-    model.train()(255 * torch.rand(4, cfg.model.backbone.get('input_channels', 3), 96, 96))
+    model.train()(255 * torch.rand(4, model.input_channels, 96, 96))
     torch.save(dict(state_dict=model.state_dict()), folder / 'random.pth')
     return folder / 'random.pth'
 
@@ -234,8 +240,9 @@ def main() -> None:
     check_args(args)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        images = find_images(args.images) if args.images else make_images(folder, max(args.batch_sizes))
+        found = find_images(args.images) if args.images else []
         model = load_model(args, args.checkpoint or random_checkpoint(args, folder))
+        images = found or make_images(folder, max(args.batch_sizes), model.input_channels)
         setting = describe(model, args)
         print(', '.join(f'{key} {value}' for key, value in setting.items()))
         results = [

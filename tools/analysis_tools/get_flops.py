@@ -45,7 +45,7 @@ def main() -> None:
     if min(height, width) < 1:
         raise UserError(f'--shape {height} {width}: give two sizes in pixels')
     model = MODELS.build(cfg.model)
-    params, flops = complexity(model, (cfg.model.backbone.get('input_channels', 3), height, width))
+    params, flops = complexity(model, (model.input_channels, height, width))
     print(f'input       {width} x {height} (w x h)')
     print(f'parameters  {params / 1e6:.2f} M')
     print(f'GFLOPs      {flops / 1e9:.2f} (2 x multiply-adds)')

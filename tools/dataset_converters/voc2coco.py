@@ -145,10 +145,10 @@ def read_records(
     root: Path, image_ids: Iterable[str], one_based: bool, report: ConversionReport
 ) -> dict[str, Record]:
     """Reads the listed images, each once; one that cannot be used is in the report, not in the result."""
-    from mmyolox.utils.files import list_images
+    from mmyolox.utils.files import PICTURE_SUFFIXES, list_images
 
     folder = root / 'JPEGImages'
-    names = [path.relative_to(folder) for path in list_images(folder)]
+    names = [path.relative_to(folder) for path in list_images(folder, PICTURE_SUFFIXES)]
     files = {name.with_suffix('').as_posix(): name.as_posix() for name in names}
     report.note('images listed in no split', sorted(set(files) - listed_anywhere(root)))
     records = {i: read_record(root, i, files.get(i), one_based, report) for i in dict.fromkeys(image_ids)}

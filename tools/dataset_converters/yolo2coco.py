@@ -124,10 +124,10 @@ def resolve(name: str, folders: Sequence[Path]) -> Path:
 
 def images_of(source: Path, root: Path) -> list[Path]:
     """The images in a folder, or those that a list names, relative to the root or to the list's folder."""
-    from mmyolox.utils.files import list_images
+    from mmyolox.utils.files import PICTURE_SUFFIXES, list_images
 
     if source.is_dir():
-        return list_images(source)
+        return list_images(source, PICTURE_SUFFIXES)  # other tools keep decoded images beside them, as .npy
     names = read_lines(source)
     return [Path(os.path.normpath(root / n if (root / n).exists() else source.parent / n)) for n in names]
 

@@ -194,12 +194,11 @@ def read_size(args: argparse.Namespace, model: 'YOLODetector') -> Size:
 
 def images_to_check(args: argparse.Namespace, model: 'YOLODetector', size: Size) -> 'list[Image]':
     """Some of ``--images`` or of those to evaluate on, or made ones."""
-    from mmyolox.apis.detectors import input_channels
     from mmyolox.export.inputs import made_images, photographs
 
     folder = args.images or args.img_prefix
     if folder is None:
-        return made_images(size.shape_hw, input_channels(model))
+        return made_images(size.shape_hw, model.input_channels)
     return list(photographs(model, some_images(folder, _CHECKED_IMAGES)))
 
 
@@ -207,7 +206,6 @@ def evaluation_data(
     args: argparse.Namespace, model: 'YOLODetector', info: 'ModelInfo'
 ) -> 'tuple[DetectionDataset, ConfigDict]':
     """The data set and the config of its metric: of the given files, else the config's for testing."""
-    from mmyolox.apis.detectors import input_channels
     from mmyolox.apis.evaluate import coco_data, image_dataset
 
     if args.ann_file:
@@ -215,7 +213,7 @@ def evaluation_data(
     else:
         data, metric = model.cfg.test_dataloader.dataset, model.cfg.test_evaluator
     try:
-        return image_dataset(data, input_channels(model)), metric
+        return image_dataset(data, model.input_channels), metric
     except UserError as error:
         hint = '' if args.ann_file else '; or give --ann-file and --img-prefix'
         raise UserError(f'--eval: {error}{hint}') from error

@@ -39,12 +39,14 @@ class UndecodableImageError(Exception):
     Attributes:
         path: The file.
         sample_idx: Its index in the data set, -1 outside of one.
+        reason: What is wrong with it, if that is known.
     """
 
-    def __init__(self, path: str, sample_idx: int = -1) -> None:
-        super().__init__(f'cannot decode the image {path}')
+    def __init__(self, path: str, sample_idx: int = -1, reason: str = '') -> None:
+        super().__init__(f'cannot decode the image {path}{reason and f" ({reason})"}')
         self.path = path
         self.sample_idx = sample_idx
+        self.reason = reason
 
 
 def read_image(
@@ -89,8 +91,12 @@ def decode_image(path: str, content: bytes, flags: int, channels: int | None = N
             pixels = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
     except (cv2.error, ValueError, EOFError, MemoryError) as error:
         raise UndecodableImageError(path) from error
-    if pixels is None or pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or not pixels.size:
+    if pixels is None:
         raise UndecodableImageError(path)
+    if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or not pixels.size:
+        raise UndecodableImageError(
+            path, reason=f'shape {pixels.shape}, {pixels.dtype}; needed is (h, w) or (h, w, channels), uint8'
+        )
     pixels = np.ascontiguousarray(pixels).reshape(*pixels.shape[:2], -1)
     if channels not in (None, pixels.shape[2]):
         raise UserError(f'the image {path} has {pixels.shape[2]} channel(s), {channels} are needed')

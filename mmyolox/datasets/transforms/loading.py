@@ -87,7 +87,9 @@ class LoadImage(BaseTransform):
             source = self._open(results)
         except UndecodableImageError as error:
             if not self.tolerant:
-                raise UndecodableImageError(error.path, results.get('sample_idx', -1)) from error
+                raise UndecodableImageError(
+                    error.path, results.get('sample_idx', -1), error.reason
+                ) from error
             print_log(f'{error}; a grey image takes its place', 'current', logging.WARNING)
             shape = (results['height'], results['width'], self.channels or 3)
             source = Pixels(np.full(shape, FILL, np.uint8))
