@@ -147,7 +147,6 @@ def build_visualizer(cfg: Config, dataset_meta: Mapping[str, Any]) -> YOLOXVisua
         dataset_meta: With ``classes`` and whatever else the visualizer reads.
     """
     options = dict(cfg.get('visualizer') or dict(type='YOLOXVisualizer'), vis_backends=None)
-    options.pop('_scope_', None)  # MMEngine's mark of dicts from a base of another package
     name = options.pop('type')
     options.pop('_scope_', None)  # MMEngine's, of a config that it found as `mmyolox::...`
     chosen = VISUALIZERS.get(name)

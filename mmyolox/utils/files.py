@@ -9,8 +9,7 @@ from uuid import uuid4
 from mmyolox.errors import UserError
 
 PICTURE_SUFFIXES = frozenset({'.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff'})
-IMAGE_SUFFIXES = PICTURE_SUFFIXES | {'.npy'}
-"""What detectors read: pictures, and NumPy's arrays of any number of channels."""
+IMAGE_SUFFIXES = PICTURE_SUFFIXES | {'.npy'}  # arrays of any number of channels
 
 
 def list_images(folder: str | Path, suffixes: Collection[str] = IMAGE_SUFFIXES) -> list[Path]:
@@ -26,8 +25,7 @@ def some_images(folder: Path, count: int) -> list[Path]:
     """
     if not folder.is_dir():
         raise UserError(f'images {folder}: there is no such folder')
-    paths = list_images(folder)
-    if not paths:
+    if not (paths := list_images(folder)):
         raise UserError(f'images {folder}: there is no image in this folder')
     count = min(count, len(paths))
     return [paths[index * len(paths) // count] for index in range(count)]

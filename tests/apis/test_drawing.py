@@ -212,12 +212,6 @@ def test_one_that_makes_no_entries_is_replaced_with_a_warning(kind, warnings):
     assert warnings == [f'visualizer.type={kind} makes no result entries; YOLOXVisualizer takes its place']
 
 
-def test_the_visualizer_of_a_config_from_another_package(warnings):
-    settings = dict(type='LoudVisualizer', name='v', _scope_='mmyolox')  # as MMEngine marks `_base_`'s dicts
-    assert type(build_visualizer(Config(dict(visualizer=settings)), dict(classes=CLASSES))) is LoudVisualizer
-    assert not warnings
-
-
 def test_a_config_without_one(warnings):
     assert type(build_visualizer(Config(dict()), dict(classes=CLASSES))) is YOLOXVisualizer
     assert not warnings

@@ -41,5 +41,4 @@ def test_pictures_are_drawn_when_asked_for(name, tmp_path):
     assert 'visualization' not in cfg.default_hooks
     load_tool('test.py').draw_detections(cfg, str(tmp_path))
     check_config(cfg)
-    assert cfg.default_hooks.visualization.test_out_dir == str(tmp_path)
-    assert cfg.default_hooks.visualization.draw
+    assert cfg.default_hooks.visualization.out_dir == str(tmp_path)
