@@ -159,7 +159,7 @@ class ImageFiles:
 
         args, visualizer = self.args, detector.visualizer
         samples = predictions(detector, list(self.targets), self.expected, args)
-        return map_ahead(report, ((sample,) for sample in samples), args.workers, 2 * args.batch_size)
+        return map_ahead(report, samples, args.workers, 2 * args.batch_size)
 
     def missing(self, count: int) -> str:
         """What is to be said about images that gave no picture."""
@@ -187,7 +187,8 @@ class VideoFile:
         from mmyolox.apis.detectors import map_ahead
         from mmyolox.apis.video import VideoWriter
 
-        def report(sample: 'DetDataSample', frame: 'Image') -> tuple['Image', list[Entry]]:
+        def report(pair: 'tuple[DetDataSample, Image]') -> tuple['Image', list[Entry]]:
+            sample, frame = pair
             found, number = above(sample, args.score_thr), sample.img_id
             where = dict(image_id=number, file_name=self.target.name, frame=number)
             return visualizer.draw(frame, found), [where | entry for entry in visualizer.entries(found)]

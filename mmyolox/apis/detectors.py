@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
-from itertools import islice, starmap
+from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -119,10 +119,10 @@ def detect(
             print_log(f'{error}; it is left out', 'current', logging.WARNING)
             return None
 
-    return detect_loaded(chosen, read, enumerate(images), batch_size, workers)
+    return detect_items(chosen, read, enumerate(images), batch_size, workers)
 
 
-def detect_loaded(
+def detect_items(
     detector: Detector,
     load: Callable[[Item], tuple[Image, Meta] | None],
     items: Iterable[Item],
@@ -142,30 +142,30 @@ def detect_loaded(
         loaded = load(item)
         return None if loaded is None else detector.prepare(*loaded)
 
-    prepared = map_ahead(prepare, zip(items, strict=False), workers, 2 * batch_size)
+    prepared = map_ahead(prepare, items, workers, 2 * batch_size)
     samples = (sample for sample in prepared if sample is not None)
     while batch := list(islice(samples, batch_size)):
         yield from detector.predict(batch)
 
 
 def map_ahead(
-    function: Callable[..., Result], items: Iterable[tuple], workers: int, ahead: int
+    function: Callable[[Item], Result], items: Iterable[Item], workers: int, ahead: int
 ) -> Iterator[Result]:
-    """``itertools.starmap`` by threads: the results in order, and what a call raises.
+    """``map`` by threads: the results in order, and what a call raises.
 
     Args:
         function: Releases Python's lock for most of its time, as decoding and resizing images do.
-        items: Arguments of each call. They are taken by the caller's thread.
+        items: The argument of each call. They are taken by the caller's thread.
         workers: Threads; 0 calls in the caller's thread when a result is asked for.
         ahead: Calls begun and not yet asked for, at most, so that memory is bounded.
     """
     if not workers:
-        yield from starmap(function, items)
+        yield from map(function, items)
         return
     with ThreadPoolExecutor(workers) as pool:
         pending: deque[Future[Result]] = deque()
         for item in items:
-            pending.append(pool.submit(function, *item))
+            pending.append(pool.submit(function, item))
             if len(pending) > ahead:
                 yield pending.popleft().result()
         while pending:

@@ -17,7 +17,7 @@ from mmyolox.deploy.letterbox import Image
 from mmyolox.errors import UserError
 from mmyolox.registry import DATASETS
 
-from .detectors import Detector, Meta, color_type, detect_loaded
+from .detectors import Detector, Meta, color_type, detect_items
 from .results import keypoint_tools
 
 Item = TypeVar('Item')
@@ -101,7 +101,7 @@ def evaluate(
 
     evaluator = Evaluator(metric)
     evaluator.dataset_meta = dataset.metainfo
-    samples = detect_loaded(detector, load, range(len(dataset)), batch_size, _WORKERS)
+    samples = detect_items(detector, load, range(len(dataset)), batch_size, _WORKERS)
     for sample in with_progress(samples, len(dataset)):
         evaluator.process([sample])
     figures: dict[str, float] = evaluator.evaluate(len(dataset))

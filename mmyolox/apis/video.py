@@ -49,7 +49,7 @@ class VideoReader:
         Args:
             ahead: As many are decoded by a thread before they are asked for; 0 for none, and no thread.
         """
-        read = map_ahead(self._next, repeat(()), min(ahead, 1), ahead)
+        read = map_ahead(lambda _: self._next(), repeat(None), min(ahead, 1), ahead)
         yield from takewhile(lambda frame: frame is not None, read)
 
     def _next(self) -> Image | None:
