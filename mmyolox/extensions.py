@@ -51,8 +51,8 @@ def config_folders() -> list[Path]:
     for extension in entry_points(group=GROUP):
         top, *inner = extension.module.split('.')[:-1] or ['']
         try:
-            folders += [Path(place, 'configs') for place in _locations('.'.join([top, *inner]))]
-            folders += [Path(place, '.mim', *inner, 'configs') for place in _locations(top)]
+            folders += [Path(location, 'configs') for location in _locations('.'.join([top, *inner]))]
+            folders += [Path(location, '.mim', *inner, 'configs') for location in _locations(top)]
         except Exception as error:  # the packages around the module are imported
             raise _broken(extension, error) from error
     return [folder for folder in folders if folder.is_dir()]

@@ -184,7 +184,7 @@ def test_an_export_runtime_writes_and_runs_files(folder):
     path = export_model(find_format('onnx-reference'), model, Path('my.onnxref'), options)
     picture = cv2.imread('my_data/images/0.png')
     report = verify(model, path, options, [picture])
-    assert report.box_rows < 1e-3
+    assert report.box_predictions < 1e-3
     examples = ''.join(block for block in BLOCKS if block.startswith('>>>'))
     names = dict(picture=picture)
     test = doctest.DocTestParser().get_doctest(examples, names, PAGE.name, str(PAGE), 0)
@@ -285,7 +285,7 @@ def test_four_channels_are_trained_predicted_and_exported(folder):
         assert detector.read(files[0]).shape == (50, 60, 4)
         options = ExportOptions(Size(SIZE, SIZE), simplify=False)
         path = export_model(FORMATS['onnx'], model, Path('four.onnx'), options)
-        assert verify(model, path, options, list(map(detector.read, files))).box_rows < 1e-3
+        assert verify(model, path, options, list(map(detector.read, files))).box_predictions < 1e-3
         found, exported = (list(detect(one, files)) for one in (detector, open_detector(path)))
         for sample, other in zip(found, exported, strict=True):
             assert len(sample.pred_instances) > 100

@@ -28,7 +28,7 @@ TRAIN = 'tools/train.py'
 _START = time.monotonic()
 
 _TRAIN = re.compile(r'Epoch\(train\) +\[(\d+)\]\[ *(\d+)/(\d+)\].* eta: (.+?)  .* loss: (\S+)')
-_VAL = r'Epoch\(val\).* coco/{kind}_mAP: (\S+) +coco/{kind}_mAP_50: (\S+)'
+_VAL = r'Epoch\(val\).* coco/{iou_type}_mAP: (\S+) +coco/{iou_type}_mAP_50: (\S+)'
 _OBJECTS = dict(bbox='', keypoints='keypoint ')
 
 
@@ -81,26 +81,26 @@ def run(tool: str, *args: object) -> Iterator[str]:
         raise UserError(f'{tool} ended with status {process.returncode}; its last lines are above')
 
 
-def progress(line: str, kind: str = 'bbox') -> str | None:
+def progress(line: str, iou_type: str = 'bbox') -> str | None:
     """A line of the training's log in short; None for one that tells no progress.
 
     Args:
         line: Of the log.
-        kind: What the average precision is of: ``bbox`` or ``keypoints``.
+        iou_type: What the average precision is of: ``bbox`` or ``keypoints``.
     """
     if match := _TRAIN.search(line):
         epoch, iteration, iterations, eta, loss = match.groups()
         return f'    epoch {epoch:>2}, {iteration:>2}/{iterations}: loss {float(loss):6.3f}, {eta} left'
-    if match := re.search(_VAL.format(kind=kind), line):
-        title = short_title(f'{kind}_mAP')
+    if match := re.search(_VAL.format(iou_type=iou_type), line):
+        title = short_title(f'{iou_type}_mAP')
         return f'    validation: {title} {float(match[1]):.3f}, AP50 {float(match[2]):.3f}'
     return None
 
 
 def short_title(metric: str) -> str:
     """A metric's name in short: ``AP50`` for ``bbox_mAP_50``, ``keypoint AP`` for ``keypoints_mAP``."""
-    kind, _, threshold = metric.partition('_mAP')
-    return f'{_OBJECTS.get(kind, f"{kind} ")}AP{threshold.removeprefix("_")}'
+    iou_type, _, threshold = metric.partition('_mAP')
+    return f'{_OBJECTS.get(iou_type, f"{iou_type} ")}AP{threshold.removeprefix("_")}'
 
 
 def clear(out: Path) -> None:
@@ -127,17 +127,17 @@ def make_data(folder: Path, images: int) -> None:
         print(f'    {line}')
 
 
-def train(config: str, data: Path, work_dir: Path, kind: str) -> Path:
+def train(config: str, data: Path, work_dir: Path, iou_type: str) -> Path:
     """Trains, and returns the last checkpoint."""
     options = ('--work-dir', work_dir, '--cfg-options', f'data_root={data}/')
     for line in run(TRAIN, config, *options):
-        if short := progress(line, kind):
+        if short := progress(line, iou_type):
             print(short, flush=True)
     return Path((work_dir / 'last_checkpoint').read_text().strip())
 
 
 def evaluate(
-    config: str, checkpoint: Path, data: Path, work_dir: Path, kind: str
+    config: str, checkpoint: Path, data: Path, work_dir: Path, iou_type: str
 ) -> tuple[dict[str, float], str]:
     """Evaluates a checkpoint.
 
@@ -149,7 +149,7 @@ def evaluate(
     by_class = [line for line in lines if line.startswith(('+', '|'))]
     record = max(work_dir.glob('*/*.json'))
     metrics = {key.rpartition('/')[2]: value for key, value in json.loads(record.read_text()).items()}
-    names = [f'{kind}_mAP{threshold}' for threshold in ('', '_50', '_75')]
+    names = [f'{iou_type}_mAP{threshold}' for threshold in ('', '_50', '_75')]
     width = max(map(len, names)) + 1
     return metrics, '\n'.join([*(f'{name:{width}} {metrics[name]:.3f}' for name in names), *by_class])
 
@@ -193,14 +193,14 @@ _CONVERTERS = dict(
 def main() -> None:
     """Does one step after the other, and says what came of it."""
     args = parse_args()
-    out, kind = args.out, args.metric.partition('_mAP')[0]
+    out, iou_type = args.out, args.metric.partition('_mAP')[0]
     clear(out)
     announce(f'1/4 Making a data set of {args.images + 100} pictures of shapes')
     make_data(out / 'data', args.images)
     announce('2/4 Training a small YOLOX on it from random weights: a few minutes on two CPU cores')
-    checkpoint = train(args.config, out / 'data', out / 'work', kind)
+    checkpoint = train(args.config, out / 'data', out / 'work', iou_type)
     announce('3/4 Evaluating')
-    metrics, table = evaluate(args.config, checkpoint, out / 'data', out / 'test', kind)
+    metrics, table = evaluate(args.config, checkpoint, out / 'data', out / 'test', iou_type)
     (out / 'ap.txt').write_text(table + '\n')
     print(table)
     announce('4/4 Drawing predictions and curves')
@@ -213,7 +213,7 @@ def main() -> None:
         raise UserError(f'{reached} is below {args.least}: something does not learn')
     python = Path(sys.executable)
     command = f'{os.path.relpath(python) if python.is_relative_to(ROOT) else python} {shown_path(TRAIN)}'
-    print(NEXT.format(command=command, config=args.next, converters=_CONVERTERS[kind]))
+    print(NEXT.format(command=command, config=args.next, converters=_CONVERTERS[iou_type]))
 
 
 if __name__ == '__main__':

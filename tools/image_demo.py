@@ -97,8 +97,8 @@ def find_images(source: Path, out_dir: Path) -> dict[Path, Path]:
         targets = {source: out_dir / source.name}
     else:
         inside = [] if out_dir.resolve() == source.resolve() else [out_dir.resolve()]
-        found = [path for path in list_images(source) if not {*inside}.intersection(path.resolve().parents)]
-        targets = {path: out_dir / path.relative_to(source) for path in found}
+        images = [path for path in list_images(source) if not {*inside}.intersection(path.resolve().parents)]
+        targets = {path: out_dir / path.relative_to(source) for path in images}
     if not targets:
         raise UserError(f'{source}: holds no image ({", ".join(sorted(IMAGE_SUFFIXES))})')
     clash = next((path for path, target in targets.items() if target.resolve() == path.resolve()), None)
@@ -148,13 +148,14 @@ class ImageFiles:
         from mmyolox.deploy.draw import picture_path
 
         def report(sample: 'DetDataSample') -> list[Entry]:
-            found, target = above(sample, args.score_thr), self.targets[Path(sample.img_path)]
+            instances, target = above(sample, args.score_thr), self.targets[Path(sample.img_path)]
             # What is grey for the network is drawn upon in colour.
             pixels = detector.read(sample.img_path) if detector.channels > 3 else read_image(sample.img_path)
-            write_image(picture_path(target), visualizer.draw(pixels, found))
+            write_image(picture_path(target), visualizer.draw(pixels, instances))
             name = target.relative_to(args.out_dir).as_posix()
             return [
-                dict(image_id=sample.img_id, file_name=name, **entry) for entry in visualizer.entries(found)
+                dict(image_id=sample.img_id, file_name=name, **entry)
+                for entry in visualizer.entries(instances)
             ]
 
         args, visualizer = self.args, detector.visualizer
@@ -189,9 +190,11 @@ class VideoFile:
 
         def report(pair: 'tuple[DetDataSample, Image]') -> tuple['Image', list[Entry]]:
             sample, frame = pair
-            found, number = above(sample, args.score_thr), sample.img_id
+            instances, number = above(sample, args.score_thr), sample.img_id
             where = dict(image_id=number, file_name=self.target.name, frame=number)
-            return visualizer.draw(frame, found), [where | entry for entry in visualizer.entries(found)]
+            return visualizer.draw(frame, instances), [
+                where | entry for entry in visualizer.entries(instances)
+            ]
 
         def remembered() -> 'Iterator[Image]':
             for frame in self.video.frames(args.batch_size if args.workers else 0):
@@ -215,8 +218,8 @@ class VideoFile:
 
 def above(sample: 'DetDataSample', score_thr: float) -> 'InstanceData':
     """The objects of a prediction that are certain enough."""
-    found = sample.pred_instances
-    return found[found.scores >= score_thr]
+    instances = sample.pred_instances
+    return instances[instances.scores >= score_thr]
 
 
 def predictions(

@@ -139,8 +139,8 @@ def detect_items(
     """
 
     def prepare(item: Item) -> Any:
-        loaded = load(item)
-        return None if loaded is None else detector.prepare(*loaded)
+        image = load(item)
+        return None if image is None else detector.prepare(*image)
 
     prepared = map_ahead(prepare, items, workers, 2 * batch_size)
     samples = (sample for sample in prepared if sample is not None)

@@ -52,7 +52,7 @@ def keypoint_tools(info: ModelInfo) -> KeypointTools | None:
         return None
     load_extensions()
     if not _REGISTERED:
-        raise DeployError('the model predicts points, which no installed project knows')
+        raise DeployError('the model predicts keypoints, which no installed project knows')
     return _REGISTERED[0]
 
 

@@ -57,7 +57,8 @@ def convert(tensors: Mapping[str, Tensor], source: str | None = None) -> Convers
         source: The name of the source; None to recognise it.
 
     Raises:
-        UserError: No source, or no YOLOX, is recognised; or tensors that are told by their place do not fit.
+        UserError: No source, or no YOLOX, is recognised; or tensors that are told by their position do not
+            fit.
     """
     given = without_wrapper(tensors)
     origin = find_source(given, source)
@@ -104,7 +105,7 @@ def state_dict_of(content: Mapping[str, Any], file: str) -> dict[str, Tensor]:
 
     Raises:
         UserError: There are no weights, or they could be of several sources, or as of :func:`convert` where
-            tensors are told by their place.
+            tensors are told by their position.
     """
     own: dict[str, Tensor] = content.get('state_dict', content)
     if is_ours(own):
@@ -115,7 +116,7 @@ def state_dict_of(content: Mapping[str, Any], file: str) -> dict[str, Tensor]:
     source = find_source(tensors)
     try:
         translation = source.translate(tensors)
-        if source.by_place:
+        if source.by_position:
             _misfits(source, translation, recognise(translation.tensors).shapes())  # raises if there are any
     except UserError as error:
         raise UserError(f'{file}: {error}') from error
@@ -141,7 +142,7 @@ def _misfits(
     """Our name -> why that tensor has no place in the model.
 
     Raises:
-        UserError: There is one, of a source that tells tensors by their place.
+        UserError: There is one, of a source that tells tensors by their position.
     """
     misfits: dict[str, str] = {}
     for name, tensor in translation.tensors.items():
@@ -149,10 +150,10 @@ def _misfits(
             misfits[name] = 'the model has no such tensor'
         elif tensor.shape != shapes[name]:
             misfits[name] = f'shape {tuple(tensor.shape)}, the model has {shapes[name]}'
-    if source.by_place and misfits:
+    if source.by_position and misfits:
         name, reason = next(iter(misfits.items()))
         raise UserError(
-            f'no {source.title}: {len(misfits)} of its tensors, which are told by their place, do not '
+            f'no {source.title}: {len(misfits)} of its tensors, which are told by their position, do not '
             f'fit, as {translation.origins[name]} ({reason})'
         )
     return misfits

@@ -131,8 +131,8 @@ def _read_json(path: str, backend_args: Mapping[str, Any] | None) -> Any:
     except OSError as error:
         raise UserError(f'annotation file {path} cannot be read ({error.strerror})') from None
     except json.JSONDecodeError as error:
-        place = f'line {error.lineno}, column {error.colno}'
-        raise UserError(f'{path}, {place}: not valid JSON ({error.msg})') from None
+        location = f'line {error.lineno}, column {error.colno}'
+        raise UserError(f'{path}, {location}: not valid JSON ({error.msg})') from None
     except UnicodeDecodeError:
         raise UserError(f'{path}: not a text file, so not JSON') from None
 

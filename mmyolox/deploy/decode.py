@@ -26,7 +26,7 @@ class Detections:
         scores: (n,) float32.
         labels: (n,) int64, indices of the model's classes.
         points: (n, P, 3) float32: x and y in pixels of the image, not clipped to it, and score; None for a
-            model without points.
+            model without keypoints.
     """
 
     bboxes: NDArray[np.float32]
@@ -39,8 +39,8 @@ class Detections:
 
     def select(self, index: NDArray[np.generic]) -> Detections:
         """Some of the detections, by a mask (n,) or by indices."""
-        points = None if self.points is None else self.points[index]
-        return Detections(self.bboxes[index], self.scores[index], self.labels[index], points)
+        keypoints = None if self.points is None else self.points[index]
+        return Detections(self.bboxes[index], self.scores[index], self.labels[index], keypoints)
 
     def in_original(self, scale: tuple[float, float], size: Size) -> Detections:
         """The detections in pixels of an image, whose border clips boxes, from those of the network's input.
@@ -52,10 +52,10 @@ class Detections:
         scales = np.array(scale, np.float32)
         limits = np.array([*size, *size], np.float32)
         bboxes = np.minimum(np.maximum(self.bboxes / np.tile(scales, 2), np.float32(0)), limits)
-        points = self.points
-        if points is not None:
-            points = np.concatenate([points[..., :2] / scales, points[..., 2:]], axis=2)
-        return Detections(bboxes, self.scores, self.labels, points)
+        keypoints = self.points
+        if keypoints is not None:
+            keypoints = np.concatenate([keypoints[..., :2] / scales, keypoints[..., 2:]], axis=2)
+        return Detections(bboxes, self.scores, self.labels, keypoints)
 
 
 def detections_of(table: Floats, info: ModelInfo) -> Detections:

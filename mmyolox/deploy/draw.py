@@ -53,7 +53,7 @@ def draw(
     image: Image,
     detections: Detections,
     info: ModelInfo,
-    point_score_thr: float = 0.3,
+    keypoint_score_thr: float = 0.3,
     font: str | Path | None = None,
 ) -> Image:
     """Draws boxes, names with scores, keypoints and the lines between them on a copy of an image.
@@ -63,7 +63,7 @@ def draw(
             out. It is not changed.
         detections: In pixels of the image; the best is drawn on top.
         info: Of the model that made them: the names, and which keypoints are linked.
-        point_score_thr: Keypoints below it are not drawn, nor the lines to them.
+        keypoint_score_thr: Keypoints below it are not drawn, nor the lines to them.
         font: A TrueType font, as a file or the name of an installed one, for names in other scripts: the
             font that comes with Pillow knows ASCII.
 
@@ -100,7 +100,7 @@ def draw(
         if detections.points is None:
             continue
         own = info.class_points[label] if info.class_points else range(len(info.points))
-        seen = {i for i in own if detections.points[index, i, 2] >= point_score_thr}
+        seen = {i for i in own if detections.points[index, i, 2] >= keypoint_score_thr}
         keypoints = np.floor(detections.points[index, :, :2]).clip(-reach, reach).tolist()
         for one, other in info.links:
             if one in seen and other in seen:

@@ -18,7 +18,7 @@ FOCUSES = ('conv', 'slices')
 class Format:
     """A format of exported files.
 
-    ``writer`` and ``runtime`` are places ``package.module:function``, imported when they are needed.
+    ``writer`` and ``runtime`` are names ``package.module:function``, imported when they are needed.
 
     Attributes:
         name: What ``--format`` calls it.

@@ -37,11 +37,11 @@ class ModelInfo:
         strides: Input pixels a cell, of each level.
         form: ``raw``: (B, N, 5 + C + 3P), a row a prior, level by level and row by row: x and y from the
             cell's corner and the logarithms of width and height, all in strides; the object's score; C class
-            scores; then for each point x, y (as those of the box) and score: Megvii's layout.
-            ``decoded``: the same with centre x, y, width and height, and points, in input pixels.
+            scores; then for each keypoint x, y (as those of the box) and score: Megvii's layout.
+            ``decoded``: the same with centre x, y, width and height, and keypoints, in input pixels.
             ``end2end``: the detections, from an NMS in the graph: ``num`` (B,), ``bboxes`` (B, K, 4) xyxy,
-            ``scores`` (B, K), ``labels`` (B, K) and with points ``points`` (B, K, P, 3), in input pixels, or
-            with ``preprocessing`` in those of the images.
+            ``scores`` (B, K), ``labels`` (B, K) and with keypoints ``points`` (B, K, P, 3), in input pixels,
+            or with ``preprocessing`` in those of the images.
         colour: The order of the channels that the graph takes: ``bgr`` or ``rgb``.
         pad_value: The grey level beside and below a letterboxed image.
         preprocessing: Whether the graph letterboxes.
@@ -50,10 +50,10 @@ class ModelInfo:
         max_per_img: How many detections of an image are returned at most; -1 for all.
         nms_pre: How many of the best candidates of an image go into NMS; -1 for all.
         multi_label: Whether a prior may be several classes, or only its best one.
-        points: The names of an object's P points; empty for a detector.
-        links: The lines between points, as pairs of their indices.
+        points: The names of an object's P keypoints; empty for a detector.
+        links: The lines between keypoints, as pairs of their indices.
         category_ids: (C,) the data set's number for each label; empty where it is the label + 1.
-        class_points: (C) which points each class has; empty where every class has all.
+        class_points: (C) which keypoints each class has; empty where every class has all.
         version: Of the mmyolox that wrote the file.
 
     Raises:
@@ -91,7 +91,7 @@ class ModelInfo:
         if used.difference(range(len(self.points))):
             raise DeployError(
                 f'model info: links and class_points count to {max(used)}, but there are '
-                f'{len(self.points)} points, which count from 0'
+                f'{len(self.points)} keypoints, which count from 0'
             )
 
     @property

@@ -136,20 +136,20 @@ class ExportedModel:
         count = self.batch_size if self._fixed_batch else len(images)
         outputs = self.runtime.run(input_batch(images, self.info, self.runtime.input_dtype, count))
         if self.info.form == 'end2end':
-            found = self._of_graph(outputs, len(images))
+            predictions = self._of_graph(outputs, len(images))
             if self.info.preprocessing:
-                return found
+                return predictions
         else:
-            found = [detections_of(table, self.info) for table in self._tables(outputs)[: len(images)]]
+            predictions = [detections_of(table, self.info) for table in self._tables(outputs)[: len(images)]]
         sizes = [Size.of_shape(image.shape) for image in images]
         fitted = [fitted_size(size, self.info.size) for size in sizes]
         return [
             detections.in_original((new.width / size.width, new.height / size.height), size)
-            for detections, size, new in zip(found, sizes, fitted, strict=True)
+            for detections, size, new in zip(predictions, sizes, fitted, strict=True)
         ]
 
     def _tables(self, outputs: list[Array]) -> NDArray[np.float32]:
-        """The tables of all priors (B, N, 5 + C + 3P) among the outputs."""
+        """The predictions of all priors (B, N, 5 + C + 3P) among the outputs."""
         columns = 5 + len(self.info.classes) + 3 * len(self.info.points)
         priors = prior_count(self.info.size, self.info.strides)
         tables = outputs[0]
@@ -157,13 +157,13 @@ class ExportedModel:
             shapes = ', '.join(str(output.shape) for output in outputs)
             raise DeployError(
                 f'{self.path}: outputs of shape {shapes}; a model of form {self.info.form} with '
-                f'{len(self.info.classes)} classes and {len(self.info.points)} points at '
+                f'{len(self.info.classes)} classes and {len(self.info.points)} keypoints at '
                 f'{self.info.input_size} has (B, {priors}, {columns})'
             )
         return tables.astype(np.float32, copy=False)
 
     def _of_graph(self, outputs: list[Array], count: int) -> list[Detections]:
-        """The detections that the graph itself found in its first images, above the threshold."""
+        """The detections of a graph that suppresses, in its first images, above the threshold."""
         by_name = dict(zip(self.runtime.output_names, outputs, strict=True))
         missing = set(_END2END + (('points',) if self.info.points else ())).difference(by_name)
         if missing:
@@ -172,17 +172,17 @@ class ExportedModel:
                 f'{", ".join(sorted(missing))} is missing'
             )
         numbers, bboxes, scores, labels = (by_name[name] for name in _END2END)
-        found = []
+        predictions = []
         for image, number in enumerate(numbers[:count].tolist()):
-            points = by_name['points'][image, :number].astype(np.float32) if self.info.points else None
+            keypoints = by_name['points'][image, :number].astype(np.float32) if self.info.points else None
             detections = Detections(
                 bboxes[image, :number].astype(np.float32),
                 scores[image, :number].astype(np.float32),
                 labels[image, :number].astype(np.int64),
-                points,
+                keypoints,
             )
-            found.append(detections.select(detections.scores > np.float32(self.info.score_thr)))
-        return found
+            predictions.append(detections.select(detections.scores > np.float32(self.info.score_thr)))
+        return predictions
 
 
 def input_batch(

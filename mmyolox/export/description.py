@@ -38,7 +38,7 @@ def describe(model: YOLODetector, options: ExportOptions) -> ModelInfo:
     )
     if options.form == 'end2end' and info.max_per_img < 1:
         raise UserError(
-            f'max_per_img {info.max_per_img}: form end2end has a fixed number of rows, at least 1'
+            f'max_per_img {info.max_per_img}: form end2end has a fixed number of detections, at least 1'
         )
     return info
 

@@ -1,4 +1,4 @@
-"""How far two answers to the same images are apart: tables of priors, and detections."""
+"""How far two answers to the same images are apart: predictions of all priors, and detections."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,26 +13,26 @@ _CLEAR_SCORE = 0.3
 
 
 def clear_score_of(detections: Iterable[Detections]) -> float:
-    """What an object scores that must be found again; below are those that come and go with rounding.
+    """What an object scores that must be detected again; those below come and go with rounding.
 
-    Where nothing is found for sure, as by weights that are not trained, it is half of the best score.
+    Where nothing is detected for sure, as by weights that are not trained, it is half of the best score.
     """
-    best = max((float(found.scores.max(initial=0)) for found in detections), default=0.0)
+    best = max((float(one.scores.max(initial=0)) for one in detections), default=0.0)
     return min(_CLEAR_SCORE, best / 2)
 
 
-def row_differences(
-    rows: NDArray[np.float32], wanted: NDArray[np.float32], classes: int
+def prediction_differences(
+    predictions: NDArray[np.float32], wanted: NDArray[np.float32], classes: int
 ) -> tuple[float, float]:
-    """The largest differences of boxes and points, and of scores, of two tables (B, N, 5 + C + 3P).
+    """The largest differences of boxes and keypoints, and of scores, of predictions (B, N, 5 + C + 3P).
 
     Raises:
         UserError: They have not the same shape.
     """
-    if rows.shape != wanted.shape:
-        raise UserError(f'the exported network returns {rows.shape}, PyTorch {wanted.shape}')
-    apart = np.abs(rows - wanted)
-    is_score = np.zeros(rows.shape[2], bool)
+    if predictions.shape != wanted.shape:
+        raise UserError(f'the exported network returns {predictions.shape}, PyTorch {wanted.shape}')
+    apart = np.abs(predictions - wanted)
+    is_score = np.zeros(predictions.shape[2], bool)
     is_score[4 : 5 + classes] = is_score[5 + classes + 2 :: 3] = True
     relative = apart / np.maximum(1, np.abs(wanted))
     # A value that is not a number is as far away as can be.
@@ -45,27 +45,34 @@ class Match:
     """How the detections of an image by two models agree.
 
     Attributes:
-        objects: Clear objects that the first finds.
-        clear: Clear objects of both, each counted once for either.
-        found: How many of these the other finds too.
-        pixels: Largest difference of a side of their boxes, in pixels of the image.
-        scores: (n,) differences of their scores.
-        points: (m,) distances of their points, in longer sides of their boxes.
+        objects: The number of clear detections of the first model.
+        clear: The number of clear detections of both models together.
+        matched: The number of these that a detection of the other model matches.
+        pixels: The largest difference of a side of matched boxes, in pixels of the image.
+        scores: (n,) differences of matched scores.
+        keypoints: (m,) distances of matched keypoints, in longer sides of their boxes.
     """
 
     objects: int
     clear: int
-    found: int
+    matched: int
     pixels: float
     scores: NDArray[np.float32]
-    points: NDArray[np.float32]
+    keypoints: NDArray[np.float32]
 
 
 def match(first: Detections, second: Detections, least_iou: float, clear_score: float) -> Match:
-    """Looks for the clear objects of each among all that the other found, of the same class and place."""
-    pixels, clear, found = 0.0, 0, 0
+    """Matches the clear detections of each model with all of the other's, by class and overlap.
+
+    Args:
+        first: The detections of one model.
+        second: The detections of the other model in the same image.
+        least_iou: The least overlap of a match.
+        clear_score: What clear detections score more than.
+    """
+    pixels, clear, matched = 0.0, 0, 0
     nothing: NDArray[np.float32] = np.empty(0, np.float32)
-    scores, points = [nothing], [nothing]
+    scores, keypoints = [nothing], [nothing]
     for one, other in ((first, second), (second, first)):
         chosen = one.select(one.scores > clear_score)
         ious = _ious(chosen.bboxes, other.bboxes) * (chosen.labels[:, None] == other.labels)
@@ -73,18 +80,18 @@ def match(first: Detections, second: Detections, least_iou: float, clear_score: 
         if not len(chosen) or not len(other):
             continue
         partner = ious.argmax(axis=1)
-        is_found = ious.max(axis=1) >= least_iou
-        found += int(is_found.sum())
-        mine, theirs = chosen.select(is_found), other.select(partner[is_found])
+        is_matched = ious.max(axis=1) >= least_iou
+        matched += int(is_matched.sum())
+        mine, theirs = chosen.select(is_matched), other.select(partner[is_matched])
         pixels = max(pixels, float(np.abs(mine.bboxes - theirs.bboxes).max(initial=0)))
         scores.append(np.abs(mine.scores - theirs.scores))
-        points.append(_point_distances(mine, theirs))
+        keypoints.append(_keypoint_distances(mine, theirs))
     objects = int((first.scores > clear_score).sum())
-    return Match(objects, clear, found, pixels, np.concatenate(scores), np.concatenate(points))
+    return Match(objects, clear, matched, pixels, np.concatenate(scores), np.concatenate(keypoints))
 
 
-def _point_distances(first: Detections, second: Detections) -> NDArray[np.float32]:
-    """(nP,) distances of the points of n objects, in longer sides of their boxes; none without points."""
+def _keypoint_distances(first: Detections, second: Detections) -> NDArray[np.float32]:
+    """(nP,) distances of the keypoints of n objects, in longer sides of their boxes; none of a detector."""
     if first.points is None or second.points is None:
         return np.empty(0, np.float32)
     apart = np.linalg.norm(first.points[..., :2] - second.points[..., :2], axis=2)

@@ -9,8 +9,8 @@ from mmyolox.deploy import ModelInfo
 LEAST_OPSET = 13
 """The first whose operators these graphs use."""
 
-# The table has a column for each class of each prior, in the order in which equal scores are to come, and
-# TopK keeps that order. It has `most` columns at least: there is always enough to take.
+# The table has a column for each pair of a prior and a class, in the order in which equal scores are to come,
+# and TopK keeps that order. It has `most` columns at least: there is always enough to take.
 _GRAPH = Template("""
 <ir_version: 8, opset_import: ["" : $opset]>
 suppression (float[B, N, 4] candidates, float[B, C, N] class_scores $inputs) =>
@@ -28,32 +28,32 @@ suppression (float[B, N, 4] candidates, float[B, C, N] class_scores $inputs) =>
   sizes = Shape (class_scores)
   three = Constant <value = int64[3] {1, 1, 1}> ()
   batch, classes, priors = Split <axis = 0> (sizes, three)
-  places = Mul (classes, priors)
+  pair_count = Mul (classes, priors)
   $single_label
   $limit
   kept = NonMaxSuppression (candidates, $ranked, most, iou_thr, score_thr)
   kept_scores = GatherND (class_scores, kept)
   image, label, prior = Split <axis = 1> (kept, three)
-  prior_place = Mul (prior, classes)
-  place = Add (prior_place, label)
-  cell = Concat <axis = 1> (image, place)
-  width = Max (places, most)
+  first_pair = Mul (prior, classes)
+  pair = Add (first_pair, label)
+  table_index = Concat <axis = 1> (image, pair)
+  width = Max (pair_count, most)
   table_size = Concat <axis = 0> (batch, width)
   blank = ConstantOfShape <value = float[1] {-1.0}> (table_size)
-  table = ScatterND (blank, cell, kept_scores)
-  best, best_place = TopK <axis = 1> (table, most)
+  table = ScatterND (blank, table_index, kept_scores)
+  best, best_pair = TopK <axis = 1> (table, most)
 
-  is_found = Greater (best, absent)
-  found = Cast <to = 7> (is_found)
-  num = ReduceSum <keepdims = 0> (found, last_axis)
-  scores = Where (is_found, best, nothing)
-  safe_place = Where (is_found, best_place, zero)
-  best_label = Mod (safe_place, classes)
-  labels = Where (is_found, best_label, no_label)
-  best_prior = Div (safe_place, classes)
-  row = Unsqueeze (best_prior, last_axis)
-  is_row = Unsqueeze (is_found, last_axis)
-  best_bboxes = GatherND <batch_dims = 1> (candidates, row)
+  is_detection = Greater (best, absent)
+  detection_ones = Cast <to = 7> (is_detection)
+  num = ReduceSum <keepdims = 0> (detection_ones, last_axis)
+  scores = Where (is_detection, best, nothing)
+  safe_pair = Where (is_detection, best_pair, zero)
+  best_label = Mod (safe_pair, classes)
+  labels = Where (is_detection, best_label, no_label)
+  best_prior = Div (safe_pair, classes)
+  bbox_index = Unsqueeze (best_prior, last_axis)
+  is_bbox = Unsqueeze (is_detection, last_axis)
+  best_bboxes = GatherND <batch_dims = 1> (candidates, bbox_index)
   $bboxes
   $points
 }
@@ -83,13 +83,13 @@ _LIMIT = Template("""
   limited = If (is_crowded) <
     then_branch = crowded () => (float[B, C, N] chosen) {
       by_prior = Transpose <perm = [0, 2, 1]> ($ranked)
-      flat_size = Concat <axis = 0> (batch, places)
+      flat_size = Concat <axis = 0> (batch, pair_count)
       flat = Reshape (by_prior, flat_size)
       nms_pre = Constant <value = int64[1] {$nms_pre}> ()
-      top_count = Min (nms_pre, places)
-      top, top_place = TopK <axis = 1> (flat, top_count)
+      top_count = Min (nms_pre, pair_count)
+      top, top_pair = TopK <axis = 1> (flat, top_count)
       none = ConstantOfShape <value = float[1] {-1.0}> (flat_size)
-      chosen_flat = ScatterElements <axis = 1> (none, top_place, top)
+      chosen_flat = ScatterElements <axis = 1> (none, top_pair, top)
       prior_sizes = Concat <axis = 0> (batch, priors, classes)
       chosen_by_prior = Reshape (chosen_flat, prior_sizes)
       chosen = Transpose <perm = [0, 2, 1]> (chosen_by_prior)
@@ -98,7 +98,7 @@ _LIMIT = Template("""
   >
 """)
 
-_INPUT_BBOXES = 'bboxes = Where (is_row, best_bboxes, nothing)'
+_INPUT_BBOXES = 'bboxes = Where (is_bbox, best_bboxes, nothing)'
 
 _IMAGE_BBOXES = """
   two_scales = Concat <axis = 0> (scale, scale)
@@ -106,22 +106,22 @@ _IMAGE_BBOXES = """
   image_bboxes = Div (best_bboxes, two_scales)
   above_zero = Max (image_bboxes, nothing)
   inside = Min (above_zero, two_limits)
-  bboxes = Where (is_row, inside, nothing)
+  bboxes = Where (is_bbox, inside, nothing)
 """
 
-_POINTS = Template("""
-  best_points = GatherND <batch_dims = 1> (point_columns, row)
-  point_sizes = Constant <value = int64[4] {0, 0, -1, 3}> ()
-  point_rows = Reshape (best_points, point_sizes)
+_KEYPOINTS = Template("""
+  best_keypoints = GatherND <batch_dims = 1> (keypoint_columns, bbox_index)
+  keypoint_sizes = Constant <value = int64[4] {0, 0, -1, 3}> ()
+  input_keypoints = Reshape (best_keypoints, keypoint_sizes)
   $to_image
-  is_object = Unsqueeze (is_row, last_axis)
-  points = Where (is_object, $given, nothing)
+  is_keypoint = Unsqueeze (is_bbox, last_axis)
+  points = Where (is_keypoint, $given, nothing)
 """)
 
 _TO_IMAGE = """
   unscaled = Constant <value = float[1] {1.0}> ()
-  point_scales = Concat <axis = 0> (scale, unscaled)
-  image_points = Div (point_rows, point_scales)
+  keypoint_scales = Concat <axis = 0> (scale, unscaled)
+  image_keypoints = Div (input_keypoints, keypoint_scales)
 """
 
 
@@ -132,8 +132,9 @@ def suppression_graph(info: ModelInfo, batch: int | str, opset: int) -> ModelPro
     What an image has less than ``info.max_per_img`` is 0, and -1 in ``labels``.
 
     Inputs are those of :class:`.network.CandidateNetwork`: ``candidates``, ``class_scores`` and, with
-    ``info.points``, ``point_columns``; with ``info.preprocessing`` also ``scale`` and ``image_size`` of
-    :func:`.preprocess.letterbox_graph`: then boxes and points are in pixels of the images, and boxes clipped.
+    ``info.points``, ``keypoint_columns``; with ``info.preprocessing`` also ``scale`` and ``image_size`` of
+    :func:`.preprocess.letterbox_graph`: then boxes and keypoints are in pixels of the images, and boxes are
+    clipped.
     Outputs are those of :class:`~mmyolox.deploy.ModelInfo`'s form ``end2end``.
 
     Args:
@@ -142,13 +143,13 @@ def suppression_graph(info: ModelInfo, batch: int | str, opset: int) -> ModelPro
         opset: Version of the operators.
     """
     labelled = 'class_scores' if info.multi_label else 'labelled'
-    inputs = ', float[B, N, D] point_columns' if info.points else ''
+    inputs = ', float[B, N, D] keypoint_columns' if info.points else ''
     if info.preprocessing:
         inputs += ', float[2] scale, float[2] image_size'
     limited = info.nms_pre >= 0
-    points = dict(to_image='', given='point_rows')
+    keypoints = dict(to_image='', given='input_keypoints')
     if info.preprocessing:
-        points = dict(to_image=_TO_IMAGE, given='image_points')
+        keypoints = dict(to_image=_TO_IMAGE, given='image_keypoints')
     text = _GRAPH.substitute(
         opset=opset,
         batch=batch,
@@ -161,7 +162,7 @@ def suppression_graph(info: ModelInfo, batch: int | str, opset: int) -> ModelPro
         limit=_LIMIT.substitute(ranked=labelled, nms_pre=info.nms_pre) if limited else '',
         ranked='limited' if limited else labelled,
         bboxes=_IMAGE_BBOXES if info.preprocessing else _INPUT_BBOXES,
-        points=_POINTS.substitute(points) if info.points else '',
+        points=_KEYPOINTS.substitute(keypoints) if info.points else '',
     )
     graph = parser.parse_model(text)
     return compose.add_prefix(graph, 'suppression/', rename_inputs=False, rename_outputs=False)

@@ -15,8 +15,8 @@ from .torch_formats import example, trace
 def write_ncnn(model: YOLODetector, dst: Path, options: ExportOptions) -> None:
     """Writes ``NAME.param``, ``NAME.bin`` and ``NAME.json``; see :func:`.formats.export_model`.
 
-    The blob ``in0`` takes an image without the axis of the batch, ``out0`` gives its rows; ``fp16`` stores
-    weights in 16 bits.
+    The blob ``in0`` takes an image without the axis of the batch, ``out0`` gives its predictions; ``fp16``
+    stores weights in 16 bits.
     """
     import pnnx
 

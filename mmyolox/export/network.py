@@ -57,11 +57,11 @@ class ExportNetwork(_Predictor):
 
     ``forward`` maps images (B, channels, h, w) float32, grey levels 0-255 in the order ``options.colour``,
     letterboxed, to (B, N, 5 + C + 3P) float32. Rows are level by level, each row by row. Columns are the box,
-    the objectness score, C class scores and, for each of P points of an object, x, y and score.
+    the objectness score, C class scores and, for each of P keypoints of an object, x, y and score.
 
     - ``options.form='raw'``: the box is the offset of its centre from the cell's corner and the logarithm of
-      its width and height, in strides; points are offsets from the corner in strides.
-    - ``options.form='decoded'``: centre x and y, width and height in pixels of the input, and so the points.
+      its width and height, in strides; keypoints are offsets from the corner in strides.
+    - ``options.form='decoded'``: centre x and y, width and height in pixels of the input; so are keypoints.
     """
 
     def __init__(self, model: YOLODetector, options: ExportOptions) -> None:
@@ -79,7 +79,7 @@ class CandidateNetwork(_Predictor):
     """A detector up to non-maximum suppression, in the layout of ONNX's ``NonMaxSuppression``.
 
     ``forward`` maps images as in :class:`ExportNetwork` to a tuple: boxes (B, N, 4) xyxy in pixels of the
-    input; scores (B, C, N), objectness times class probability; and of a model with points their x, y and
+    input; scores (B, C, N), objectness times class probability; and of a model with keypoints their x, y and
     score (B, N, 3P).
     """
 

@@ -100,7 +100,7 @@ def _network_graph(model: YOLODetector, info: ModelInfo, options: ExportOptions)
     network: nn.Module
     if options.form == 'end2end':
         network, outputs = CandidateNetwork(model, options), ['candidates', 'class_scores']
-        outputs += ['point_columns'] if info.points else []
+        outputs += ['keypoint_columns'] if info.points else []
     else:
         network, outputs = ExportNetwork(model, options), ['output']
     images = 'letterboxed' if options.preprocess else 'images'

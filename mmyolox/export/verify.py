@@ -18,7 +18,7 @@ from mmyolox.deploy.model import input_batch
 from mmyolox.errors import UserError
 from mmyolox.models import YOLODetector
 
-from .differences import clear_score_of, match, row_differences
+from .differences import clear_score_of, match, prediction_differences
 from .formats import remove_export
 from .network import ExportNetwork
 from .options import ExportOptions
@@ -29,29 +29,29 @@ class Limits:
     """How far an exported file may be from PyTorch.
 
     Attributes:
-        rows: The largest difference in the table of all priors, of a score, or of a box's value relative to
-            that value where it is above 1; None where roundings add up too far to say.
-        found: The least share of clear objects that the other finds too, both ways.
-        iou: Their least overlap.
-        score: Their mean difference in score.
-        points: The median distance of their points, in longer sides of their boxes.
+        predictions: The largest difference in the predictions of all priors, of a score, or of a box's value
+            relative to that value where it is above 1; None where roundings add up too far to say.
+        matched: The least share of clear detections that the other model has too, both ways.
+        iou: The least overlap of a match.
+        score: The largest mean difference of matched scores.
+        keypoints: The largest median distance of matched keypoints, in longer sides of their boxes.
     """
 
-    rows: float | None
-    found: float
+    predictions: float | None
+    matched: float
     iou: float
     score: float
-    points: float
+    keypoints: float
 
 
 LIMITS = dict(
-    fp32=Limits(rows=5e-3, found=0.98, iou=0.95, score=5e-3, points=0.01),
-    fp16=Limits(rows=None, found=0.9, iou=0.8, score=0.03, points=0.03),
-    int8=Limits(rows=None, found=0.6, iou=0.5, score=0.15, points=0.1),
+    fp32=Limits(predictions=5e-3, matched=0.98, iou=0.95, score=5e-3, keypoints=0.01),
+    fp16=Limits(predictions=None, matched=0.9, iou=0.8, score=0.03, keypoints=0.03),
+    int8=Limits(predictions=None, matched=0.6, iou=0.5, score=0.15, keypoints=0.1),
 )
 """By precision."""
 
-LETTERBOXED = Limits(rows=None, found=0.9, iou=0.8, score=0.03, points=0.03)
+LETTERBOXED = Limits(predictions=None, matched=0.9, iou=0.8, score=0.03, keypoints=0.03)
 """In float32 with letterboxing in the graph, whose grey levels differ by 1 from OpenCV's."""
 
 
@@ -61,55 +61,67 @@ class Report:
 
     Attributes:
         limits: How far it may be.
-        images: How many were compared.
-        box_rows: Largest difference of a box or point in the table of all priors, see :class:`Limits`; NaN
-            without such a table.
-        score_rows: Largest difference of a score in it.
-        clear_score: What an object scores that must be found again.
-        objects: Clear objects that PyTorch finds.
-        found: Share of clear objects that both find; 1 if neither finds any.
-        pixels: Largest difference of a side of their boxes, in pixels of the image.
-        score: Mean difference of their scores.
-        largest_score: Largest difference of their scores.
-        points: Median distance of their points, in longer sides of their boxes; NaN if they have none.
+        images: The number of images that were compared.
+        box_predictions: The largest difference of a box or keypoint in the predictions of all priors, see
+            :class:`Limits`; NaN where the file does not return them.
+        score_predictions: The largest difference of a score in them.
+        clear_score: What an object scores that must be detected again.
+        objects: The number of clear detections of PyTorch.
+        matched: The share of clear detections that both have; 1 if neither has any.
+        pixels: The largest difference of a side of matched boxes, in pixels of the image.
+        score: The mean difference of matched scores.
+        largest_score: The largest difference of matched scores.
+        keypoints: The median distance of matched keypoints, in longer sides of their boxes; NaN if there
+            are none.
     """
 
     limits: Limits
     images: int
-    box_rows: float
-    score_rows: float
+    box_predictions: float
+    score_predictions: float
     clear_score: float
     objects: int
-    found: float
+    matched: float
     pixels: float
     score: float
     largest_score: float
-    points: float
+    keypoints: float
 
     def describe(self) -> str:
         """The figures in one line."""
-        rows = f'rows differ by up to {self.box_rows:.2g} in boxes, {self.score_rows:.2g} in scores; '
-        points = f', and in the median by {self.points:.2%} of their sides in points'
+        predictions = (
+            f'predictions differ by up to {self.box_predictions:.2g} in boxes, '
+            f'{self.score_predictions:.2g} in scores; '
+        )
+        keypoints = f', and in the median by {self.keypoints:.2%} of their sides in keypoints'
         return (
-            f'{self.images} images: {"" if math.isnan(self.box_rows) else rows}{self.objects} objects over '
-            f'{self.clear_score:.2g}, {self.found:.1%} found by both; these differ by up to '
-            f'{self.pixels:.2g} px and {self.largest_score:.2g} in score'
-            f'{"" if math.isnan(self.points) else points}'
+            f'{self.images} images: {"" if math.isnan(self.box_predictions) else predictions}'
+            f'{self.objects} objects over {self.clear_score:.2g}, {self.matched:.1%} found by both; these '
+            f'differ by up to {self.pixels:.2g} px and {self.largest_score:.2g} in score'
+            f'{"" if math.isnan(self.keypoints) else keypoints}'
         )
 
     def fault(self) -> str | None:
-        """Which limit is exceeded, or None. Where all rows agree, NMS may still tip at near-equal scores."""
-        if self.limits.rows is not None:
-            worst = max(self.box_rows, self.score_rows)
-            if worst <= self.limits.rows:
+        """Which limit is exceeded, or None.
+
+        Detections are not looked at where all predictions agree: NMS may still tip at near-equal scores.
+        """
+        if self.limits.predictions is not None:
+            worst = max(self.box_predictions, self.score_predictions)
+            if worst <= self.limits.predictions:
                 return None
-            return f'the largest difference of a row is {worst:.2g}, more than {self.limits.rows}'
-        if self.found < self.limits.found:
-            return f'{self.found:.1%} of the objects are found by both, less than {self.limits.found:.0%}'
+            return (
+                f'the largest difference of a prediction is {worst:.2g}, more than {self.limits.predictions}'
+            )
+        if self.matched < self.limits.matched:
+            return f'{self.matched:.1%} of the objects are found by both, less than {self.limits.matched:.0%}'
         if self.score > self.limits.score:
             return f'scores differ by {self.score:.2g} in the mean, more than {self.limits.score}'
-        if self.points > self.limits.points:
-            return f'points are {self.points:.1%} of their boxes apart, more than {self.limits.points:.0%}'
+        if self.keypoints > self.limits.keypoints:
+            return (
+                f'keypoints are {self.keypoints:.1%} of their boxes apart, more than '
+                f'{self.limits.keypoints:.0%}'
+            )
         return None
 
 
@@ -140,15 +152,15 @@ def compare(
 ) -> Report:
     """How far an exported model is from the model it was exported from; see :func:`verify`."""
     limits = LIMITS[options.precision.name]
-    box_rows = score_rows = math.nan
+    box_predictions = score_predictions = math.nan
     if options.preprocess:
         limits = LETTERBOXED if options.precision.name == 'fp32' else limits
     elif options.form != 'end2end':
-        box_rows, score_rows = _row_differences(model, exported, options, images)
-    if math.isnan(box_rows):
-        limits = replace(limits, rows=None)
+        box_predictions, score_predictions = _prediction_differences(model, exported, options, images)
+    if math.isnan(box_predictions):
+        limits = replace(limits, predictions=None)
     tools = keypoint_tools(exported.info)
-    wanted, found = (
+    wanted, exported_detections = (
         [as_detections(sample.pred_instances, tools) for sample in detect(detector, images, batch_size)]
         for detector, batch_size in (
             (reference_detector(model, exported.info), 1),
@@ -156,22 +168,24 @@ def compare(
         )
     )
     clear_score = clear_score_of(wanted)
-    matches = [match(*pair, limits.iou, clear_score) for pair in zip(wanted, found, strict=True)]
+    matches = [
+        match(*pair, limits.iou, clear_score) for pair in zip(wanted, exported_detections, strict=True)
+    ]
     scores = np.concatenate([one.scores for one in matches])
-    points = np.concatenate([one.points for one in matches])
+    keypoints = np.concatenate([one.keypoints for one in matches])
     clear = sum(one.clear for one in matches)
     return Report(
         limits,
         len(images),
-        box_rows,
-        score_rows,
+        box_predictions,
+        score_predictions,
         clear_score,
         sum(one.objects for one in matches),
-        sum(one.found for one in matches) / clear if clear else 1.0,
+        sum(one.matched for one in matches) / clear if clear else 1.0,
         max(one.pixels for one in matches),
         float(scores.mean()) if len(scores) else 0.0,
         float(scores.max(initial=0)),
-        float(np.median(points)) if len(points) else math.nan,
+        float(np.median(keypoints)) if len(keypoints) else math.nan,
     )
 
 
@@ -194,10 +208,10 @@ def reference_detector(model: YOLODetector, info: ModelInfo) -> TorchDetector:
     return TorchDetector(network, pipeline, info.size)
 
 
-def _row_differences(
+def _prediction_differences(
     model: YOLODetector, exported: ExportedModel, options: ExportOptions, images: Sequence[Image]
 ) -> tuple[float, float]:
-    """The largest differences of boxes and of scores in the tables of all priors.
+    """The largest differences of boxes and of scores in the predictions of all priors.
 
     With dynamic shapes, another batch and another size than those that were traced.
     """
@@ -212,7 +226,7 @@ def _row_differences(
         batch = input_batch(chosen, info, np.dtype(np.float32))
         with torch.no_grad():
             wanted = network(torch.from_numpy(batch)).numpy()
-        (rows,) = exported.runtime.run(batch)
-        apart = row_differences(rows.astype(np.float32), wanted, len(info.classes))
+        (predictions,) = exported.runtime.run(batch)
+        apart = prediction_differences(predictions.astype(np.float32), wanted, len(info.classes))
         worst = max(worst[0], apart[0]), max(worst[1], apart[1])
     return worst

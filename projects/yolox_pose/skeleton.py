@@ -171,7 +171,7 @@ def read_metainfo(path: str) -> dict[str, Any]:
     try:
         info = Config.fromfile(str(file)).dataset_info
         keypoints = list(info['keypoint_info'].values())
-        swaps = {point['name']: point.get('swap') or point['name'] for point in keypoints}
+        swaps = {keypoint['name']: keypoint.get('swap') or keypoint['name'] for keypoint in keypoints}
         links = [list(link['link']) for link in info.get('skeleton_info', {}).values()]
     except Exception as error:  # the file runs as code: it can fail in any way
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -180,7 +180,7 @@ def read_metainfo(path: str) -> dict[str, Any]:
         if swaps.get(other) != name:
             raise UserError(f'metainfo file {file}: {name} swaps with {other}, but {other} not with {name}')
     spec = dict(
-        keypoints=[point['name'] for point in keypoints],
+        keypoints=[keypoint['name'] for keypoint in keypoints],
         flip_pairs=[[name, other] for name, other in swaps.items() if name < other],
         links=links,
     )

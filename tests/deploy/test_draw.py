@@ -163,7 +163,7 @@ def test_a_class_shows_its_own_points_only() -> None:
 
 def test_a_point_with_the_least_score_is_drawn() -> None:
     points = [[(20, 110, 0.5), (80, 110, 0.4999), (80, 70, 0)]]
-    ink = drawn(draw(GREY, found((0, 0, 9, 9), points=points), INFO, point_score_thr=0.5))
+    ink = drawn(draw(GREY, found((0, 0, 9, 9), points=points), INFO, keypoint_score_thr=0.5))
     assert (20, 110) in ink
     assert (80, 110) not in ink
 

@@ -189,7 +189,7 @@ def test_a_graph_that_does_not_fit_the_info(shape, kwargs, message) -> None:
     ('info', 'outputs', 'message'),
     [
         (ModelInfo(('cat',), (64, 96)), [rows_of(SMALL)], r'1 classes .* has \(B, 126, 6\)'),
-        (replace(SMALL, points=('nose',)), [rows_of(SMALL)], r'and 1 points .* has \(B, 126, 10\)'),
+        (replace(SMALL, points=('nose',)), [rows_of(SMALL)], r'and 1 keypoints .* has \(B, 126, 10\)'),
         (replace(SMALL, strides=(8, 16)), [rows_of(SMALL)], r'has \(B, 120, 7\)'),
         (SMALL, [rows_of(SMALL), rows_of(SMALL)], r'outputs of shape \(1, 126, 7\), \(1, 126, 7\)'),
         (replace(SMALL, form='end2end'), [rows_of(SMALL)], 'bboxes, labels, num, scores is missing'),

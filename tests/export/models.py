@@ -90,7 +90,7 @@ def noise(*shape, seed=0):
     return np.kron(levels, np.ones((16, 16))).astype(np.float32)
 
 
-def expected_rows(model, images, decode):
+def expected_predictions(model, images, decode):
     """The table of :class:`mmyolox.export.network.ExportNetwork`, in a loop over levels and cells."""
     outputs = model(torch.from_numpy(images))
     rows = []

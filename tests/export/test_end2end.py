@@ -144,7 +144,7 @@ def test_boxes_and_points_of_an_image_that_is_scaled_unequally():
         info_of(points=('nose', 'tail'), preprocessing=True, max_per_img=2),
         np.float32([[[-5, 10, 60, 30]]]),
         np.float32([[[0], [0], [0.9], [0]]]),
-        point_columns=np.float32([[[4, 8, 0.75, 60, -60, 0.25]]]),
+        keypoint_columns=np.float32([[[4, 8, 0.75, 60, -60, 0.25]]]),
         scale=np.float32([0.5, 0.25]),
         image_size=np.float32([90, 100]),
     )

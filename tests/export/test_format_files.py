@@ -18,7 +18,7 @@ from mmyolox.export.formats import export_model
 from mmyolox.export.onnx_nodes import nodes_after_network, nodes_before_network
 from mmyolox.export.onnx_precision import halve
 from mmyolox.export.options import Precision
-from tests.export.models import CLOSE, expected_rows, noise, options, shared_detector
+from tests.export.models import CLOSE, expected_predictions, noise, options, shared_detector
 
 FP16 = Precision('fp16')
 
@@ -39,7 +39,7 @@ def test_rows_of_a_fixed_batch(model, tmp_path, name, form):
     assert ModelInfo.from_json(runtime.metadata) == describe(model, chosen)
     images = noise(2, 3, 64, 96)
     (rows,) = runtime.run(images)
-    np.testing.assert_allclose(rows, expected_rows(model, images, form == 'decoded'), **CLOSE)
+    np.testing.assert_allclose(rows, expected_predictions(model, images, form == 'decoded'), **CLOSE)
 
 
 @pytest.mark.parametrize('name', ['openvino', 'torchscript', 'torch-export'])
@@ -51,7 +51,7 @@ def test_rows_of_any_batch_and_size(model, tmp_path, name):
     for shape in (1, 3, 64, 96), (3, 3, 96, 64):
         images = noise(*shape)
         np.testing.assert_allclose(
-            runtime.run(images)[0], expected_rows(model, images, True), rtol=1e-2, atol=1e-2
+            runtime.run(images)[0], expected_predictions(model, images, True), rtol=1e-2, atol=1e-2
         )
 
 

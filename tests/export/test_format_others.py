@@ -17,7 +17,7 @@ from mmyolox.export.options import Precision
 from mmyolox.export.torch_formats import UnitPixelNetwork
 from mmyolox.export.verify import compare
 from tests.export.calm_models import calmed, keeping_options
-from tests.export.models import CLOSE, expected_rows, noise, options, shared_detector
+from tests.export.models import CLOSE, expected_predictions, noise, options, shared_detector
 
 
 @pytest.mark.parametrize('name', ['ncnn', 'tflite', 'coreml'])
@@ -37,7 +37,7 @@ def test_rows(tmp_path, name, form):
     assert runtime.input_shape == (1, 3, 64, 96)
     images = noise(1, 3, 64, 96)
     np.testing.assert_allclose(
-        runtime.run(images)[0], expected_rows(model, images, form == 'decoded'), **CLOSE
+        runtime.run(images)[0], expected_predictions(model, images, form == 'decoded'), **CLOSE
     )
 
 

@@ -12,7 +12,7 @@ from mmyolox.models.networks.focus import Focus, focus_as_convolution
 from mmyolox.registry import MODELS
 from tests.export.models import (
     CLOSE,
-    expected_rows,
+    expected_predictions,
     noise,
     options,
     randomised,
@@ -31,19 +31,21 @@ def model():
 def test_rows_equal_a_loop(model, form, size, focus):
     images = noise(2, 3, *size)
     rows = ExportNetwork(model, options(size, form=form, focus=focus))(torch.from_numpy(images))
-    np.testing.assert_allclose(rows, expected_rows(model, images, form == 'decoded'), **CLOSE)
+    np.testing.assert_allclose(rows, expected_predictions(model, images, form == 'decoded'), **CLOSE)
 
 
 def test_any_size_with_priors_from_the_feature_maps(model):
     images = noise(1, 3, 64, 128)
     network = ExportNetwork(model, options((32, 32), form='decoded', dynamic_size=True))
-    np.testing.assert_allclose(network(torch.from_numpy(images)), expected_rows(model, images, True), **CLOSE)
+    np.testing.assert_allclose(
+        network(torch.from_numpy(images)), expected_predictions(model, images, True), **CLOSE
+    )
 
 
 def test_rgb_is_reversed(model):
     images = noise(1, 3, 64, 96)
     rows = ExportNetwork(model, options(colour='rgb'))(torch.from_numpy(images[:, ::-1].copy()))
-    np.testing.assert_allclose(rows, expected_rows(model, images, True), **CLOSE)
+    np.testing.assert_allclose(rows, expected_predictions(model, images, True), **CLOSE)
 
 
 def test_normalisation_of_the_config_is_inside(model):
@@ -53,13 +55,13 @@ def test_normalisation_of_the_config_is_inside(model):
     other = small_detector(**{f'{key}.mean': mean, f'{key}.std': std, f'{key}.bgr_to_rgb': True})
     rows = ExportNetwork(other, options())(torch.from_numpy(images))
     inputs = (images[:, ::-1] - np.float32(mean)[:, None, None]) / np.float32(std)[:, None, None]
-    np.testing.assert_allclose(rows, expected_rows(model, inputs, True), **CLOSE)
+    np.testing.assert_allclose(rows, expected_predictions(model, inputs, True), **CLOSE)
 
 
 def test_candidates_are_what_the_head_suppresses(model):
     images = noise(2, 3, 64, 96)
     bboxes, scores = CandidateNetwork(model, options(form='end2end'))(torch.from_numpy(images))
-    rows = expected_rows(model, images, True)
+    rows = expected_predictions(model, images, True)
     center, side = rows[..., :2], rows[..., 2:4]
     corners = np.concatenate([center - side / 2, center + side / 2], axis=2)
     np.testing.assert_allclose(bboxes, corners, **CLOSE)

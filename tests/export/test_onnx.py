@@ -11,7 +11,7 @@ from mmyolox.deploy.formats import FORMATS
 from mmyolox.errors import UserError
 from mmyolox.export import onnx_format
 from mmyolox.export.formats import export_model
-from tests.export.models import CLOSE, expected_rows, export_onnx, noise, options, run, shared_detector
+from tests.export.models import CLOSE, expected_predictions, export_onnx, noise, options, run, shared_detector
 
 
 @pytest.fixture
@@ -27,7 +27,9 @@ def test_rows_in_the_runtime(model, tmp_path, form, focus):
     outputs = run(path, images)
     assert list(outputs) == ['output']
     assert outputs['output'].shape == (2, 126, 8)
-    np.testing.assert_allclose(outputs['output'], expected_rows(model, images, form == 'decoded'), **CLOSE)
+    np.testing.assert_allclose(
+        outputs['output'], expected_predictions(model, images, form == 'decoded'), **CLOSE
+    )
 
 
 @pytest.mark.parametrize('simplify', [True, False])
@@ -36,7 +38,9 @@ def test_any_batch_and_size(model, tmp_path, simplify):
     path = export_onnx(model, tmp_path / 'a.onnx', chosen)
     for shape in (1, 3, 64, 96), (4, 3, 32, 64), (2, 3, 96, 32):
         images = noise(*shape)
-        np.testing.assert_allclose(run(path, images)['output'], expected_rows(model, images, True), **CLOSE)
+        np.testing.assert_allclose(
+            run(path, images)['output'], expected_predictions(model, images, True), **CLOSE
+        )
 
 
 def test_shapes_are_fixed_unless_asked_for(model, tmp_path):
@@ -74,7 +78,9 @@ def test_versions_of_operators(model, tmp_path, opset):
     path = export_onnx(model, tmp_path / 'a.onnx', options(opset=opset, simplify=opset == 11))
     assert onnx.load(path).opset_import[0].version == opset
     images = noise(1, 3, 64, 96)
-    np.testing.assert_allclose(run(path, images)['output'], expected_rows(model, images, True), **CLOSE)
+    np.testing.assert_allclose(
+        run(path, images)['output'], expected_predictions(model, images, True), **CLOSE
+    )
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from mmyolox.export.preprocess import letterbox_graph
 from tests.export.models import (
     assert_agree,
     expected_detections,
-    expected_rows,
+    expected_predictions,
     export_onnx,
     options,
     run,
@@ -83,7 +83,7 @@ def test_rows_of_images(tmp_path, colour):
     path = export_onnx(model, tmp_path / 'a.onnx', options(preprocess=True, colour=colour, batch=2))
     images = photographs(2, 64, 96)
     given = images[..., ::-1].copy() if colour == 'rgb' else images
-    wanted = expected_rows(model, images.transpose(0, 3, 1, 2).astype(np.float32), True)
+    wanted = expected_predictions(model, images.transpose(0, 3, 1, 2).astype(np.float32), True)
     np.testing.assert_allclose(run(path, given)['output'], wanted, rtol=1e-2, atol=1e-2)
 
 

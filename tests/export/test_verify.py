@@ -16,7 +16,7 @@ from mmyolox.deploy import Detections, ExportedModel
 from mmyolox.deploy.formats import FORMATS
 from mmyolox.errors import UserError
 from mmyolox.export.description import describe
-from mmyolox.export.differences import clear_score_of, match, row_differences
+from mmyolox.export.differences import clear_score_of, match, prediction_differences
 from mmyolox.export.formats import export_model
 from mmyolox.export.inputs import made_images
 from mmyolox.export.options import Precision
@@ -51,9 +51,9 @@ def test_a_right_file_passes(tmp_path, images, asked):
     report = verify(calm_detector(), path, chosen, images)
     assert report.images == 3
     assert report.objects > 10
-    assert report.found > 0.98
+    assert report.matched > 0.98
     assert path.is_file()
-    assert 'rows differ by up to' in report.describe()
+    assert 'predictions differ by up to' in report.describe()
 
 
 @functools.cache
@@ -69,7 +69,7 @@ def test_a_nearly_right_file_passes(tmp_path, images, asked):
     path = export_model(ONNX, calm_detector(), tmp_path / 'a', chosen)
     report = verify(calm_detector(), path, chosen, images)
     assert report.objects > 100
-    assert report.limits.rows is None
+    assert report.limits.predictions is None
     spoil(path, 'stem.conv.weight', lambda weight: -weight)
     with pytest.raises(UserError, match='was removed'):
         verify(calm_detector(), path, chosen, images)
@@ -86,9 +86,19 @@ def spoil(path, wanted, change):
 @pytest.mark.parametrize(
     ('asked', 'wanted', 'change', 'line'),
     [
-        (dict(form='raw'), 'conv_reg.0.bias', lambda bias: bias + 0.1, 'largest difference of a row is 0.1'),
-        (dict(form='raw'), 'conv_obj.1.bias', lambda bias: bias + 0.5, 'largest difference of a row'),
-        (dict(form='raw'), 'conv_obj.1.bias', lambda bias: bias * np.nan, 'difference of a row is inf'),
+        (
+            dict(form='raw'),
+            'conv_reg.0.bias',
+            lambda bias: bias + 0.1,
+            'largest difference of a prediction is 0.1',
+        ),
+        (dict(form='raw'), 'conv_obj.1.bias', lambda bias: bias + 0.5, 'largest difference of a prediction'),
+        (
+            dict(form='raw'),
+            'conv_obj.1.bias',
+            lambda bias: bias * np.nan,
+            'difference of a prediction is inf',
+        ),
         (
             dict(form='end2end'),
             'stem.conv.weight',
@@ -107,24 +117,25 @@ def test_a_wrong_file_is_removed(tmp_path, images, asked, wanted, change, line):
     assert not path.exists()
 
 
-def test_rows_of_another_shape():
+def test_predictions_of_another_shape():
     with pytest.raises(UserError, match=r'returns \(1, 2, 8\), PyTorch \(1, 3, 8\)'):
-        row_differences(np.zeros((1, 2, 8), np.float32), np.zeros((1, 3, 8), np.float32), 3)
+        prediction_differences(np.zeros((1, 2, 8), np.float32), np.zeros((1, 3, 8), np.float32), 3)
 
 
-def test_differences_of_boxes_scores_and_points():
+def test_differences_of_boxes_scores_and_keypoints():
     wanted = np.zeros((1, 1, 5 + 2 + 6), np.float32)
     wanted[0, 0, 2] = 100
-    rows = wanted.copy()
-    rows[0, 0, [2, 6, 7, 12]] += [2, 0.25, 0.5, 0.75]  # a width, a class, a point's x and another's score
-    assert row_differences(rows, wanted, 2) == (0.5, 0.75)
+    predictions = wanted.copy()
+    # a width, a class, a keypoint's x and another's score
+    predictions[0, 0, [2, 6, 7, 12]] += [2, 0.25, 0.5, 0.75]
+    assert prediction_differences(predictions, wanted, 2) == (0.5, 0.75)
 
 
 BOX, OTHER = (10, 10, 20, 20, 0.9, 1), (50, 50, 60, 70, 0.8, 0)
 
 
 @pytest.mark.parametrize(
-    ('first', 'second', 'clear', 'found', 'pixels', 'scores'),
+    ('first', 'second', 'clear', 'matched', 'pixels', 'scores'),
     [
         ([], [], 0, 0, 0, []),
         ([BOX], [], 1, 0, 0, []),
@@ -138,9 +149,9 @@ BOX, OTHER = (10, 10, 20, 20, 0.9, 1), (50, 50, 60, 70, 0.8, 0)
         ([(0, 5, 0, 9, 0.9, 1)], [(0, 5, 0, 9, 0.9, 1)], 2, 2, 0, [0, 0]),  # clipped to nothing
     ],
 )
-def test_objects_that_both_find(first, second, clear, found, pixels, scores):
+def test_objects_that_both_find(first, second, clear, matched, pixels, scores):
     result = match(detections(*first), detections(*second), 0.8, 0.3)
-    assert (result.objects, result.clear, result.found) == (len(first), clear, found)
+    assert (result.objects, result.clear, result.matched) == (len(first), clear, matched)
     assert result.pixels == pytest.approx(pixels)
     assert result.scores == pytest.approx(scores)
 
@@ -162,7 +173,7 @@ def test_nothing_found_by_either_passes(tmp_path):
     chosen = options(form='end2end', score_thr=1.0)
     path = export_model(ONNX, shared_detector(), tmp_path / 'a', chosen)
     report = compare(shared_detector(), ExportedModel(path), chosen, made_images((64, 96), 3))
-    assert (report.objects, report.found, report.fault()) == (0, 1.0, None)
+    assert (report.objects, report.matched, report.fault()) == (0, 1.0, None)
 
 
 def test_made_images_differ_in_size():
@@ -210,36 +221,36 @@ def test_ap_of_both(tmp_path, images, capsys):
     assert ap(ExportedDetector(worse)) < first
 
 
-def with_points(count, shift=0.0, order=slice(None)):
-    """Objects in a row, of 40 x 20 pixels, with 3 points each."""
+def with_keypoints(count, shift=0.0, order=slice(None)):
+    """Objects in a row, of 40 x 20 pixels, with 3 keypoints each."""
     rng = np.random.default_rng(0)
     left = 50 * np.arange(count, dtype=np.float32)
     bboxes = np.stack([left, 0 * left, left + 40, 0 * left + 20], axis=1)
-    points = rng.uniform(0, 20, (count, 3, 3)).astype(np.float32)
-    points[..., 0] += left[:, None] + shift
+    keypoints = rng.uniform(0, 20, (count, 3, 3)).astype(np.float32)
+    keypoints[..., 0] += left[:, None] + shift
     scores = np.linspace(0.9, 0.5, count, dtype=np.float32)
-    return Detections(bboxes, scores, np.zeros(count, np.int64), points[:, order])
+    return Detections(bboxes, scores, np.zeros(count, np.int64), keypoints[:, order])
 
 
 @pytest.mark.parametrize(('shift', 'distance'), [(0.0, 0.0), (2.0, 0.05)])
-def test_distance_of_points(shift, distance):
+def test_distance_of_keypoints(shift, distance):
     """In longer sides of the boxes, here of 40 pixels; each object counts for either model."""
-    found = match(with_points(4), with_points(4, shift), 0.9, 0.3)
-    assert found.points.shape == (24,)
-    np.testing.assert_allclose(found.points, distance, atol=1e-6)
+    result = match(with_keypoints(4), with_keypoints(4, shift), 0.9, 0.3)
+    assert result.keypoints.shape == (24,)
+    np.testing.assert_allclose(result.keypoints, distance, atol=1e-6)
 
 
-def test_points_in_another_order_or_without_a_value():
-    swapped = match(with_points(4), with_points(4, order=[1, 0, 2]), 0.9, 0.3)
-    assert np.median(swapped.points) > 0.05
-    assert np.isinf(match(with_points(4), with_points(4, np.nan), 0.9, 0.3).points).all()
+def test_keypoints_in_another_order_or_without_a_value():
+    swapped = match(with_keypoints(4), with_keypoints(4, order=[1, 0, 2]), 0.9, 0.3)
+    assert np.median(swapped.keypoints) > 0.05
+    assert np.isinf(match(with_keypoints(4), with_keypoints(4, np.nan), 0.9, 0.3).keypoints).all()
 
 
-def test_no_points_of_detectors_and_of_nothing():
-    nothing = with_points(0)
-    assert not len(match(nothing, nothing, 0.9, 0.3).points)
-    plain = replace(with_points(2), points=None)
-    assert not len(match(plain, plain, 0.9, 0.3).points)
+def test_no_keypoints_of_detectors_and_of_nothing():
+    nothing = with_keypoints(0)
+    assert not len(match(nothing, nothing, 0.9, 0.3).keypoints)
+    plain = replace(with_keypoints(2), points=None)
+    assert not len(match(plain, plain, 0.9, 0.3).keypoints)
 
 
 def test_the_thresholds_are_those_of_the_export_and_the_model_stays():

@@ -12,7 +12,7 @@ from mmyolox.errors import UserError
 from mmyolox.export.description import describe
 from mmyolox.models.networks.csp_darknet import YOLOXCSPDarknet
 from mmyolox.registry import MODELS
-from tests.export.models import CLOSE, expected_rows, export_onnx, noise, options, randomised, run
+from tests.export.models import CLOSE, expected_predictions, export_onnx, noise, options, randomised, run
 from tests.models.batches import set_run
 from tests.models.test_detector import sample
 
@@ -78,7 +78,7 @@ def test_other_levels_are_exported(tmp_path):
     images = noise(1, 3, 64, 128)
     table = run(export_onnx(model, tmp_path / 'p6.onnx', chosen), images)['output']
     assert table.shape == (1, 128 + 32 + 8 + 2, 8)
-    np.testing.assert_allclose(table, expected_rows(model, images, True), **CLOSE)
+    np.testing.assert_allclose(table, expected_predictions(model, images, True), **CLOSE)
     with pytest.raises(UserError, match=r'64x96 .*multiples of the largest stride, 64'):
         describe(model, options((64, 96)))
 

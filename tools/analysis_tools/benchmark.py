@@ -151,7 +151,7 @@ def time_batch(detector: 'TorchDetector', images: Sequence[Path]) -> list[float]
     lap()
     outputs = model(batch['inputs'])
     lap()
-    [found.cpu() for found in model.bbox_head.postprocess(outputs, batch['data_samples']['metas'])]
+    [one.cpu() for one in model.bbox_head.postprocess(outputs, batch['data_samples']['metas'])]
     lap()
     return [end - start for start, end in pairwise(times)]
 

@@ -92,7 +92,7 @@ class ConversionReport:
 
     Attributes:
         skipped: One line for everything that was left out, naming its file.
-        notes: What else the user should know, with the places where it was found.
+        notes: What else the user should know, with the locations where it was found.
         clipped: The number of boxes that reached outside their image and were cut to it.
     """
 
@@ -100,23 +100,23 @@ class ConversionReport:
     notes: dict[str, list[str]] = field(default_factory=dict)
     clipped: int = 0
 
-    def skip(self, place: str | Path, reason: str) -> None:
-        """Notes that what is at ``place`` was left out."""
-        self.skipped.append(f'{place}: {reason}, skipped')
+    def skip(self, location: str | Path, reason: str) -> None:
+        """Notes that what is at ``location`` was left out."""
+        self.skipped.append(f'{location}: {reason}, skipped')
 
-    def note(self, what: str, places: Iterable[object]) -> None:
-        """Notes something that was found at some places; nothing if there are none."""
-        names = [str(place) for place in places]
+    def note(self, what: str, locations: Iterable[object]) -> None:
+        """Notes something that was found at some locations; nothing if there are none."""
+        names = [str(location) for location in locations]
         if names:
             self.notes.setdefault(what, []).extend(names)
 
-    def checked_box(self, bbox: Sequence[float], size: tuple[int, int], place: str | Path) -> Box | None:
+    def checked_box(self, bbox: Sequence[float], size: tuple[int, int], location: str | Path) -> Box | None:
         """Clips a box to its image.
 
         Args:
             bbox: xyxy in pixels of the image.
             size: Width and height of the image, pixels.
-            place: Names the box's file in the report.
+            location: Names the box's file in the report.
 
         Returns:
             The part of the box inside the image; None, and a line in ``skipped``, if the box has no area
@@ -126,11 +126,11 @@ class ConversionReport:
         width, height = size
         shown = f'box ({x1:g}, {y1:g}, {x2:g}, {y2:g})'
         if not (x2 > x1 and y2 > y1):
-            self.skip(place, f'{shown} has no area')
+            self.skip(location, f'{shown} has no area')
             return None
         clipped = max(x1, 0.0), max(y1, 0.0), min(x2, float(width)), min(y2, float(height))
         if clipped[2] <= clipped[0] or clipped[3] <= clipped[1]:
-            self.skip(place, f'{shown} lies outside the {width}x{height} image')
+            self.skip(location, f'{shown} lies outside the {width}x{height} image')
             return None
         self.clipped += clipped != (x1, y1, x2, y2)
         return clipped
@@ -142,8 +142,8 @@ class ConversionReport:
             files: The files written, by split.
         """
         lines = [f'skipped: {line}' for line in self.skipped]
-        for what, places in self.notes.items():
-            lines.append(f'note: {what}: {len(places)} ({first_few(places, 5)})')
+        for what, locations in self.notes.items():
+            lines.append(f'note: {what}: {len(locations)} ({first_few(locations, 5)})')
         if self.clipped:
             lines.append(f'note: boxes that reached outside their image, clipped to it: {self.clipped}')
         for name, file in files.items():

@@ -230,7 +230,7 @@ def random_colours(rng: np.random.Generator, behind: NDArray) -> tuple[NDArray, 
 
 def texture(rng: np.random.Generator, u: NDArray, v: NDArray) -> NDArray:
     """A random pattern in [0, 1] at points (P,) of the frame in which the shape has radius 1."""
-    kind = rng.choice(['plain', 'gradient', 'stripes', 'checks', 'noise'])
+    pattern = rng.choice(['plain', 'gradient', 'stripes', 'checks', 'noise'])
     frequency = rng.uniform(4.0, 9.0)
     across, along = np.sin(frequency * u), np.sin(frequency * v)
     grid = rng.integers(0, 2, (16, 16))
@@ -242,4 +242,4 @@ def texture(rng: np.random.Generator, u: NDArray, v: NDArray) -> NDArray:
         checks=np.clip(8 * across * along + 0.5, 0, 1),
         noise=grid[cells[0], cells[1]].astype(float),
     )
-    return patterns[str(kind)]
+    return patterns[str(pattern)]

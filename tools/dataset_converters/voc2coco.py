@@ -168,11 +168,13 @@ def choose_classes(
 
     What the choice leaves out, and classes that the data lacks, are noted.
     """
-    found = Counter(obj.name for record in records for obj in record.objects)
-    classes = list(wanted or sorted(found))
-    left_out = sorted(set(found) - set(classes))
-    report.note('classes of --classes that the data lacks', sorted(set(classes) - set(found)))
-    report.note('classes left out, not in --classes', [f'{name}: {found[name]} objects' for name in left_out])
+    counts = Counter(obj.name for record in records for obj in record.objects)
+    classes = list(wanted or sorted(counts))
+    left_out = sorted(set(counts) - set(classes))
+    report.note('classes of --classes that the data lacks', sorted(set(classes) - set(counts)))
+    report.note(
+        'classes left out, not in --classes', [f'{name}: {counts[name]} objects' for name in left_out]
+    )
     return classes
 
 

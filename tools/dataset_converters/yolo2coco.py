@@ -198,15 +198,15 @@ def add_objects(
     for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip():
             continue
-        place = f'{path}:{number}'
+        location = f'{path}:{number}'
         try:
             label, (cx, cy, w, h) = parse_line(line, len(coco.class_names))
         except ValueError as error:
-            report.skip(place, str(error))
+            report.skip(location, str(error))
             continue
         corners = (cx - w / 2) * width, (cy - h / 2) * height, (cx + w / 2) * width, (cy + h / 2) * height
         # Half a thousandth of a pixel: what decimal labels of a box at the border are off.
-        box = report.checked_box([round(corner, 3) for corner in corners], size, place)
+        box = report.checked_box([round(corner, 3) for corner in corners], size, location)
         if box is not None:
             coco.add_annotation(image_id, label, box)
 

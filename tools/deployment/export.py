@@ -94,7 +94,7 @@ def _add_graph_options(parser: argparse.ArgumentParser) -> None:
         '--form',
         choices=CHOICES['form'],
         default='decoded',
-        help="a row for each prior as the network gives it (Megvii's layout) or with the box in pixels, or "
+        help="the predictions of all priors, as the network gives them (Megvii's layout) or in pixels, or "
         'detections (default: %(default)s)',
     )
     group.add_argument(
@@ -222,7 +222,7 @@ def evaluation_data(
 def print_ap(
     data: 'tuple[DetectionDataset, ConfigDict]', model: 'YOLODetector', path: Path, entry: 'Format'
 ) -> None:
-    """The figures of PyTorch and of the exported file, side by side: AP of boxes, and of points."""
+    """The figures of PyTorch and of the exported file, side by side: AP of boxes, and of keypoints."""
     from mmyolox.apis import ExportedDetector
     from mmyolox.apis.evaluate import evaluate
     from mmyolox.deploy import ExportedModel

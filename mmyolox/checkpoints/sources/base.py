@@ -47,15 +47,15 @@ class Source:
         recognises: Whether these are the names of its tensors. At most one source may say so of a file.
         translate: Brings its tensors into our layout; a pure function. It does not check shapes, and of a
             name that it does not know it makes any name that is none of ours.
-        by_place: Whether tensors are told by their place and not by their names: one that does not fit then
-            says that the others, too, are none of what they are taken for.
+        by_position: Whether tensors are told by their position and not by their names: one that does not fit
+            then says that the others, too, are none of what they are taken for.
     """
 
     name: str
     title: str
     recognises: Callable[[Collection[str]], bool]
     translate: Callable[[Mapping[str, Tensor]], Translation]
-    by_place: bool = False
+    by_position: bool = False
 
 
 SOURCES: dict[str, Source] = {}

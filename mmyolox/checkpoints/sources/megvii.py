@@ -34,10 +34,13 @@ _SHARED = {
     'backbone.backbone.stem.': 'backbone.stem.',
     **{f'backbone.backbone.dark{i + 1}.': f'backbone.stage{i}.' for i in range(1, 5)},
     'head.stems.': 'neck.out_layers.',  # which are the neck's last layers here
-    **{f'head.{kind}_convs.': f'bbox_head.head_module.multi_level_{kind}_convs.' for kind in ('cls', 'reg')},
     **{
-        f'head.{kind}_preds.': f'bbox_head.head_module.multi_level_conv_{kind}.'
-        for kind in ('cls', 'reg', 'obj')
+        f'head.{branch}_convs.': f'bbox_head.head_module.multi_level_{branch}_convs.'
+        for branch in ('cls', 'reg')
+    },
+    **{
+        f'head.{branch}_preds.': f'bbox_head.head_module.multi_level_conv_{branch}.'
+        for branch in ('cls', 'reg', 'obj')
     },
 }
 _CSP_DARKNET = {

@@ -113,7 +113,7 @@ _FIELDS: dict[str, tuple[tuple[str, int, str], ...]] = {
     ),
     'Value': (('tag', 1, 'required string'), ('tensor', 2, 'optional TensorProto')),
 }
-"""MindSpore's checkpoint.proto, as far as tensors go: message -> name, number and kind of its fields."""
+"""MindSpore's checkpoint.proto, as far as tensors go: message -> name, number and type of its fields."""
 
 _DTYPES: dict[str, torch.dtype] = {
     'Bool': torch.bool,
@@ -158,18 +158,20 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
     return {name: _tensor(path, name, *headers[name], chunks.pop(name)) for name in headers}
 
 
-def _tensor(path: Path, name: str, kind: str, dims: list[int], chunks: list[bytes]) -> Tensor:
+def _tensor(path: Path, name: str, dtype: str, dims: list[int], chunks: list[bytes]) -> Tensor:
     """Joins the parts of a tensor, which MindSpore splits above 512 MiB."""
-    if kind not in _DTYPES:
-        raise UserError(f'{path}: tensor {name} is of type {kind}, which cannot be read here')
+    if dtype not in _DTYPES:
+        raise UserError(f'{path}: tensor {name} is of type {dtype}, which cannot be read here')
     content = bytearray().join(chunks)
     if dims == [0] and content:
         dims = []  # how old versions store a number
-    if len(content) != math.prod(dims) * _DTYPES[kind].itemsize:
-        raise UserError(f'{path} is damaged: tensor {name} has {len(content)} bytes for shape {dims}, {kind}')
+    if len(content) != math.prod(dims) * _DTYPES[dtype].itemsize:
+        raise UserError(
+            f'{path} is damaged: tensor {name} has {len(content)} bytes for shape {dims}, {dtype}'
+        )
     if not content:
-        return torch.empty(dims, dtype=_DTYPES[kind])
-    return torch.frombuffer(content, dtype=_DTYPES[kind]).reshape(dims)
+        return torch.empty(dims, dtype=_DTYPES[dtype])
+    return torch.frombuffer(content, dtype=_DTYPES[dtype]).reshape(dims)
 
 
 def _contents(path: Path, file: BinaryIO) -> Iterator[bytes]:
@@ -227,13 +229,13 @@ def _value_message() -> tuple[Any, type[Exception]]:
     for message_name, fields in _FIELDS.items():
         message_type = file.message_type.add(name=message_name)
         for name, number, description in fields:
-            label, kind = description.split()
+            label, type_name = description.split()
             field = message_type.field.add(name=name, number=number)
             field.label = getattr(field_type, f'LABEL_{label.upper()}')
-            if kind in _FIELDS:
-                field.type, field.type_name = field_type.TYPE_MESSAGE, f'.mmyolox.{kind}'
+            if type_name in _FIELDS:
+                field.type, field.type_name = field_type.TYPE_MESSAGE, f'.mmyolox.{type_name}'
             else:
-                field.type = getattr(field_type, f'TYPE_{kind.upper()}')
+                field.type = getattr(field_type, f'TYPE_{type_name.upper()}')
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
     descriptor = pool.FindMessageTypeByName('mmyolox.Value')
@@ -246,7 +248,7 @@ def _recognises(names: Collection[str]) -> bool:
 
 
 def _backbone(names: Collection[str]) -> str | None:
-    """Which of MindYOLO's models tensors are of, by the place of its head."""
+    """Which of MindYOLO's models tensors are of, by the position of its head."""
     for name in names:
         head = re.search(r'\bmodel\.model\.(\d+)\.obj_preds\.0\.weight$', name)
         if head:

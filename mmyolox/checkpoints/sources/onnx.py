@@ -60,8 +60,10 @@ def read_model(path: Path) -> dict[str, Tensor]:
         if node.op_type == 'BatchNormalization':
             raise UserError(f'{path}: batch norm is not folded into the convolutions; export in eval mode')
         if node.op_type == 'Conv':
-            for name, kind in zip(node.input[1:], ('weight', 'bias'), strict=False):
-                tensors[f'{_PREFIX}{node.output[0]}.{kind}'] = _constant(path, name, producers, constants)
+            for name, parameter in zip(node.input[1:], ('weight', 'bias'), strict=False):
+                tensors[f'{_PREFIX}{node.output[0]}.{parameter}'] = _constant(
+                    path, name, producers, constants
+                )
     if not tensors:
         raise UserError(f'{path} is an ONNX model without convolutions')
     return tensors
@@ -127,9 +129,9 @@ def _translate(state_dict: Mapping[str, Tensor]) -> Translation:
         translation.origins |= {ours: theirs for theirs, ours in parts.items()}
         if not is_predictor:
             # The rest of a batch norm that adds its bias and is the identity else, exactly so in float32.
-            for kind, value in (('weight', 1.0), ('running_mean', 0.0), ('running_var', 1 - BN['eps'])):
-                translation.tensors[f'{module}.bn.{kind}'] = torch.full((len(state_dict[name]),), value)
-                translation.origins[f'{module}.bn.{kind}'] = name
+            for field, value in (('weight', 1.0), ('running_mean', 0.0), ('running_var', 1 - BN['eps'])):
+                translation.tensors[f'{module}.bn.{field}'] = torch.full((len(state_dict[name]),), value)
+                translation.origins[f'{module}.bn.{field}'] = name
     return translation
 
 
@@ -176,10 +178,10 @@ def _csp(name: str, depth: int, separable: bool) -> list[str]:
 def _head(level: int, separable: bool) -> list[str]:
     """A level's stem and predictions, in the order of the columns: box, objectness, classes."""
     towers = {
-        kind: [x for i in range(2) for x in _spatial(f'{_HEAD}{kind}_convs.{level}.{i}', separable)]
-        for kind in ('reg', 'cls')
+        branch: [x for i in range(2) for x in _spatial(f'{_HEAD}{branch}_convs.{level}.{i}', separable)]
+        for branch in ('reg', 'cls')
     }
-    predictors = {kind: f'{_HEAD}conv_{kind}.{level}' for kind in ('reg', 'obj', 'cls')}
+    predictors = {branch: f'{_HEAD}conv_{branch}.{level}' for branch in ('reg', 'obj', 'cls')}
     boxes = [*towers['reg'], predictors['reg'], predictors['obj']]
     return [f'neck.out_layers.{level}', *boxes, *towers['cls'], predictors['cls']]
 
@@ -194,5 +196,5 @@ SOURCE = Source(
     "ONNX of Megvii's export tool",
     lambda names: bool(names) and all(name.startswith(_PREFIX) for name in names),
     _translate,
-    by_place=True,
+    by_position=True,
 )

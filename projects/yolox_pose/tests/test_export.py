@@ -51,7 +51,7 @@ def test_rows(tmp_path, form, count):
     np.testing.assert_allclose(
         rows[..., 6:], expected_points(model, images, form == 'decoded'), **helpers.CLOSE
     )
-    boxes = helpers.expected_rows(model, images, form == 'decoded')
+    boxes = helpers.expected_predictions(model, images, form == 'decoded')
     np.testing.assert_allclose(rows[..., :6], boxes, **helpers.CLOSE)
 
 
@@ -134,8 +134,8 @@ def report_of(tmp_path, form):
 def test_points_are_verified(tmp_path, form):
     report = report_of(tmp_path, form)
     assert report.objects > 3
-    assert report.points < 1e-4
-    assert 'of their sides in points' in report.describe()
+    assert report.keypoints < 1e-4
+    assert 'of their sides in keypoints' in report.describe()
 
 
 def test_swapped_points_are_no_export(tmp_path, monkeypatch):
@@ -146,6 +146,6 @@ def test_swapped_points_are_no_export(tmp_path, monkeypatch):
         return columns.unflatten(1, (4, 3))[:, [1, 0, 3, 2]].flatten(1, 2)
 
     monkeypatch.setattr('mmyolox.projects.yolox_pose.YOLOXPoseHead.keypoint_columns', swapped)
-    with pytest.raises(UserError, match=r'a\.onnx does not compute what PyTorch does.*points are'):
+    with pytest.raises(UserError, match=r'a\.onnx does not compute what PyTorch does.*keypoints are'):
         report_of(tmp_path, 'end2end')
     assert not list(tmp_path.iterdir())

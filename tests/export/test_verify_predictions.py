@@ -1,4 +1,4 @@
-"""Which batches the tables of all priors are compared on."""
+"""Which batches the predictions of all priors are compared on."""
 
 import numpy as np
 import pytest
@@ -25,24 +25,26 @@ MODEL_INPUT = (64, 96)
     ],
     ids=str,
 )
-@pytest.mark.parametrize(('column', 'kind'), [(0, 'box_rows'), (4, 'score_rows')])
-def test_other_shapes_are_tried_and_every_batch_counts(asked, wanted, column, kind):
+@pytest.mark.parametrize(('column', 'figure'), [(0, 'box_predictions'), (4, 'score_predictions')])
+def test_other_shapes_are_tried_and_every_batch_counts(asked, wanted, column, figure):
     """What is wrong in the first batch alone is found too."""
     model, chosen = shared_detector(), options(MODEL_INPUT, form='raw', **asked)
     network = ExportNetwork(model, chosen).eval()
     shapes = []
 
     def compute(batch):
-        rows = network(torch.from_numpy(batch)).numpy().copy()
+        predictions = network(torch.from_numpy(batch)).numpy().copy()
         if not shapes:
-            rows[0, 0, column] = np.sign(rows[0, 0, column]) * (np.abs(rows[0, 0, column]) + 100)
+            predictions[0, 0, column] = np.sign(predictions[0, 0, column]) * (
+                np.abs(predictions[0, 0, column]) + 100
+            )
         shapes.append(batch.shape)
-        return [rows]
+        return [predictions]
 
     size = (None, None) if chosen.dynamic_size else chosen.size.shape_hw
     shape = (None if chosen.dynamic_batch else chosen.batch, 3, *size)
     runtime = Runtime(compute, shape, describe(model, chosen).to_json())
     report = compare(model, ExportedModel('a.any', runtime=runtime), chosen, made_images(MODEL_INPUT, 3, 3))
     assert shapes[: len(wanted)] == wanted
-    assert getattr(report, kind) > 10
-    assert 'largest difference of a row' in report.fault()
+    assert getattr(report, figure) > 10
+    assert 'largest difference of a prediction' in report.fault()
