@@ -159,10 +159,10 @@ class _Extension(ModuleType):
         """``mmcv.ops.nms`` on (N, 4) and (N,): kept indices by falling score.
 
         Args:
-            boxes: Corners in pixels.
-            scores: One a box.
-            iou_threshold: IoU above which a box goes.
-            offset: 1 for boxes whose right and bottom pixels are inside, else 0.
+            boxes: (N, 4) corners in pixels.
+            scores: (N,) a score for each box.
+            iou_threshold: The IoU above which a box goes.
+            offset: The number 1 for boxes whose right and bottom pixels are inside, else 0.
         """
         from .nms import nms
 

@@ -18,7 +18,7 @@ def did_you_mean(word: str, known: Iterable[str], prefix: str = '', cutoff: floa
     Args:
         word: The unknown word.
         known: The words that could be meant; upper and lower case count as the same.
-        prefix: Stands before each suggestion in the message.
+        prefix: What stands before each suggestion in the message.
         cutoff: The least likeness of a suggestion, from 0 to 1.
 
     Returns:

@@ -36,7 +36,7 @@ def nms(bboxes: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
     Args:
         bboxes: (N, 4) as x1, y1, x2, y2 in pixels; any real dtype, computed in float32.
         scores: (N,).
-        iou_threshold: A box goes when its IoU with a kept box is greater than this.
+        iou_threshold: The IoU with a kept box above which a box goes.
 
     Returns:
         (K,) int64: indices of the kept boxes by falling score.
@@ -53,9 +53,9 @@ def batched_nms(
         bboxes: (N, 4) as x1, y1, x2, y2 in pixels; any real dtype, computed in float32.
         scores: (N,).
         labels: (N,) integers; boxes of different labels do not see each other.
-        iou_threshold: A box goes when its IoU with a kept box of its class is greater than this.
-        max_num: Only that many of the best kept boxes are returned; -1 for all. The result is the head of the
-            full result and costs less, since boxes that score lower are not looked at.
+        iou_threshold: The IoU with a kept box of its class above which a box goes.
+        max_num: How many of the best kept boxes are returned; -1 for all. The result is the head of the full
+            result and costs less, since boxes that score lower are not looked at.
 
     Returns:
         (K,) int64: indices of the kept boxes by falling score.
@@ -80,9 +80,9 @@ def images_nms(
         scores: (N,).
         labels: (N,) integers.
         images: (N,) integers: whose box it is. Boxes of different images do not see each other.
-        iou_threshold: As in :func:`batched_nms`.
-        max_num: At most so many boxes of each image are returned; -1 for all.
-        max_candidates: Only so many of the best boxes of each image are looked at; -1 for all.
+        iou_threshold: The IoU above which a box goes, as in :func:`batched_nms`.
+        max_num: How many boxes of each image are returned at most; -1 for all.
+        max_candidates: How many of the best boxes of each image are looked at; -1 for all.
 
     Returns:
         (K,) int64: indices of the kept boxes by image, those of an image by falling score.
@@ -147,7 +147,7 @@ def _classes(labels: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
     """Groups the boxes by class, and classes of similar size into one matrix.
 
     Args:
-        labels: (N,) of boxes sorted by falling score.
+        labels: (N,), the labels of boxes sorted by falling score.
 
     Yields:
         members: (G, W) int64, a class a row, its boxes in the given order, then padding. G is 1 or

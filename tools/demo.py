@@ -85,7 +85,7 @@ def progress(line: str, iou_type: str = 'bbox') -> str | None:
     """A line of the training's log in short; None for one that tells no progress.
 
     Args:
-        line: Of the log.
+        line: A line of the log.
         iou_type: What the average precision is of: ``bbox`` or ``keypoints``.
     """
     if match := _TRAIN.search(line):

@@ -81,7 +81,7 @@ def find_images(source: Path, out_dir: Path) -> dict[Path, Path]:
 
     Args:
         source: An image or a folder.
-        out_dir: Gets the pictures; what an earlier run left there is no input.
+        out_dir: The folder for the pictures; what an earlier run left there is no input.
 
     Returns:
         The picture's path for each image, in order.
@@ -129,8 +129,8 @@ class ImageFiles:
         args: The command line.
 
     Attributes:
-        expected: How many pictures there should be.
-        noun: What they are called.
+        expected: The number of pictures that there should be.
+        noun: The word for what they are.
     """
 
     noun = 'images'

@@ -63,9 +63,9 @@ class Detector(Protocol):
     """Finds objects in images, whatever runs the network.
 
     Attributes:
-        channels: Of the images that it takes.
-        dataset_meta: With ``classes``, a name for each label, and what else is known of the data.
-        visualizer: Draws its detections and makes entries of a result file of them.
+        channels: The number of channels of the images that it takes.
+        dataset_meta: What is known of the data: ``classes``, a name for each label, and more.
+        visualizer: What draws its detections and makes entries of a result file of them.
     """
 
     channels: int
@@ -95,12 +95,12 @@ def detect(
     """Finds objects in images.
 
     Args:
-        detector: Of :func:`open_detector`, or a model of :func:`init_detector`.
-        images: Paths, or (h, w, channels) uint8 arrays with the channels that the network takes: BGR unless
-            the config says otherwise.
-        batch_size: Images a forward pass.
-        workers: Threads that read and prepare the images of the next batches while the network is at work.
-            With 0 nothing is read ahead of its batch.
+        detector: What :func:`open_detector` returns, or the model that :func:`init_detector` returns.
+        images: The images: paths, or (h, w, channels) uint8 arrays with the channels that the network takes:
+            BGR unless the config says otherwise.
+        batch_size: The number of images in a forward pass.
+        workers: The number of threads that read and prepare the images of the next batches while the network
+            is at work. With 0 nothing is read ahead of its batch.
 
     Yields:
         For every image in turn, on the CPU, ``pred_instances`` with ``bboxes`` (n, 4) float32 xyxy in pixels
@@ -132,10 +132,10 @@ def detect_items(
     """The batch loop behind :func:`detect`, whose last two arguments it takes, for images from anywhere.
 
     Args:
-        detector: What finds objects.
-        load: The pixels of an item, as :meth:`Detector.read` returns them, and what is said of the image;
-            None leaves it out.
-        items: What images are made of.
+        detector: The detector.
+        load: What returns the pixels of an item, as :meth:`Detector.read` does, and what is said of the
+            image; None leaves the item out.
+        items: The items that ``load`` takes.
     """
 
     def prepare(item: Item) -> Any:
@@ -154,10 +154,12 @@ def map_ahead(
     """``map`` by threads: the results in order, and what a call raises.
 
     Args:
-        function: Releases Python's lock for most of its time, as decoding and resizing images do.
+        function: What is called. It releases Python's lock for most of its time, as decoding and resizing
+            images do.
         items: The argument of each call. They are taken by the caller's thread.
-        workers: Threads; 0 calls in the caller's thread when a result is asked for.
-        ahead: Calls begun and not yet asked for, at most, so that memory is bounded.
+        workers: The number of threads; 0 calls in the caller's thread when a result is asked for.
+        ahead: How many calls are begun before their results are asked for, at most, so that memory is
+            bounded.
     """
     if not workers:
         yield from map(function, items)
@@ -176,9 +178,9 @@ class TorchDetector:
     """A model in PyTorch with the test pipeline of its config; see :class:`Detector`.
 
     Args:
-        model: Of :func:`init_detector`.
+        model: The model that :func:`init_detector` returns.
         pipeline: The configs of the steps; None for those of the model's config.
-        img_scale: What the steps fit images into; None for that of the model's config.
+        img_scale: The size that the steps fit images into; None for that of the model's config.
 
     Raises:
         UserError: The pipeline does not begin with ``LoadImage``.
@@ -267,9 +269,10 @@ def read_pixels(image: ImageLike, channels: int, backend_args: dict[str, Any] | 
     """The pixels of a file or an array; see :meth:`Detector.read`.
 
     Args:
-        image: What to read.
-        channels: What it must have.
-        backend_args: Of files, as for :func:`~mmyolox.datasets.transforms.read_image`.
+        image: The file or the array.
+        channels: The number of channels that it must have.
+        backend_args: The arguments of the file backend, as for
+            :func:`~mmyolox.datasets.transforms.read_image`.
     """
     if not isinstance(image, np.ndarray):
         pixels: Image = read_image(str(image), color_type(channels), backend_args, channels)
@@ -335,8 +338,8 @@ def init_detector(
             is told (see :func:`~mmyolox.checkpoints.recognise.config_for`).
         checkpoint: A file or a web address, of ours or of any other framework that
             :mod:`mmyolox.checkpoints` knows.
-        device: As PyTorch names it; None for the machine's accelerator, else the CPU.
-        cfg_options: Values of the config to change, as for :func:`~mmyolox.config.load_config`.
+        device: The device, as PyTorch names it; None for the machine's accelerator, else the CPU.
+        cfg_options: The values of the config to change, as for :func:`~mmyolox.config.load_config`.
         allow_unsafe: Whether to read whatever the checkpoint contains, which may run code.
         fuse: Whether the batch norms are folded into the convolutions: faster, and equal to float32 rounding.
             False keeps the layers and the state dict of the checkpoint.
@@ -414,7 +417,7 @@ def prepare_network(model: YOLODetector, fuse: bool, dtype: torch.dtype) -> None
     Args:
         model: The model.
         fuse: Whether batch norms are folded into the convolutions. Logits change by float32 rounding.
-        dtype: Of weights and feature maps.
+        dtype: The dtype of weights and feature maps.
     """
     if fuse:
         fuse_conv_bn(model)

@@ -37,9 +37,9 @@ class YOLOXVisualizer(Visualizer):
 
         Args:
             image: (H, W, 3) uint8, BGR.
-            instances: On the CPU: ``bboxes`` (n, 4) xyxy in pixels of the image, ``labels`` (n,), where C
-                stands for a region that is ignored, and optionally ``scores`` (n,), which are written and
-                put the best on top.
+            instances: The objects, on the CPU: ``bboxes`` (n, 4) xyxy in pixels of the image, ``labels``
+                (n,), where C stands for a region that is ignored, and optionally ``scores`` (n,), which are
+                written and put the best on top.
 
         Returns:
             (H, W, 3) uint8, BGR.
@@ -51,8 +51,8 @@ class YOLOXVisualizer(Visualizer):
         """Draws annotated objects, and beneath them the regions that training ignores (crowds).
 
         Args:
-            image: (H, W, 3) uint8, BGR. Left as it is.
-            truth: As for :meth:`draw`.
+            image: (H, W, 3) uint8, BGR. It is not changed.
+            truth: The annotations, as ``instances`` of :meth:`draw`.
             ignored_bboxes: (I, 4) xyxy in pixels of the image.
 
         Returns:
@@ -66,7 +66,8 @@ class YOLOXVisualizer(Visualizer):
         """The detections of an image as a result file lists them, in COCO's terms.
 
         Args:
-            instances: On the CPU: ``bboxes`` (n, 4) xyxy in pixels of the image, ``scores`` and ``labels``.
+            instances: The detections, on the CPU: ``bboxes`` (n, 4) xyxy in pixels of the image, ``scores``
+                and ``labels``.
 
         Returns:
             For each, ``label``, ``class_name``, ``category_id`` (the data set's where it is known, else
@@ -104,15 +105,15 @@ class YOLOXVisualizer(Visualizer):
         """Draws annotations and, to their right, predictions of an image: what MMDetection's hook calls.
 
         Args:
-            name: Of the window, or of the picture in the backends.
+            name: The name of the window, or of the picture in the backends.
             image: (H, W, 3) uint8, RGB.
-            data_sample: With ``gt_instances``, ``ignored_instances`` and ``pred_instances``, each optional,
-                in pixels of the image.
+            data_sample: A sample with ``gt_instances``, ``ignored_instances`` and ``pred_instances``, each
+                optional, in pixels of the image.
             draw_gt: Whether to draw the annotations.
             draw_pred: Whether to draw the predictions.
             show: Whether to open a window.
-            wait_time: Seconds until the window closes; 0 waits for a key.
-            out_file: Where the picture is written to, instead of the backends.
+            wait_time: How many seconds the window stays; 0 waits for a key.
+            out_file: The file that the picture is written to, instead of the backends.
             pred_score_thr: The lowest score that is drawn.
             step: The iteration, for the backends.
         """
@@ -144,7 +145,7 @@ def build_visualizer(cfg: Config, dataset_meta: Mapping[str, Any]) -> YOLOXVisua
 
     Args:
         cfg: The whole config.
-        dataset_meta: With ``classes`` and whatever else the visualizer reads.
+        dataset_meta: A dict with ``classes`` and whatever else the visualizer reads.
     """
     options = dict(cfg.get('visualizer') or dict(type='YOLOXVisualizer'), vis_backends=None)
     name = options.pop('type')
@@ -175,10 +176,10 @@ def draw_boxes(
     Boxes are drawn in the order given, but with ``scores`` the best last, so that it is on top.
 
     Args:
-        image: (H, W, channels) uint8, BGR, or of another number of channels, see :func:`as_bgr`. Left as it
-            is.
+        image: (H, W, channels) uint8, BGR, or of another number of channels, see :func:`as_bgr`. It is not
+            changed.
         bboxes: (M, 4) xyxy in pixels of the image; parts outside the image are not seen.
-        labels: (M,) whole numbers, indices into ``class_names``.
+        labels: (M,) integers, indices into ``class_names``.
         class_names: The names to write.
         scores: (M,) in [0, 1], written behind the names if given.
 
@@ -208,10 +209,10 @@ def draw_text(image: Image, text: str, corner: tuple[int, int], colour: Colour) 
     """Writes a line of text on a filled ground into an image, above a point, or below it at the top edge.
 
     Args:
-        image: (H, W, 3) uint8, BGR. Drawn into.
+        image: (H, W, 3) uint8, BGR. It is drawn into.
         text: One line. OpenCV's font has ASCII only: other characters become ``?``.
-        corner: Left end of the ground's base line, (x, y) in pixels; moved so that the text is seen.
-        colour: Of the ground, BGR; the text is black or white, whichever stands out.
+        corner: The left end of the ground's base line, (x, y) in pixels; moved so that the text is seen.
+        colour: The colour of the ground, BGR; the text is black or white, whichever stands out.
     """
     scale = max(0.35, max(image.shape[:2]) / 1280)
     thickness = max(1, round(scale))
@@ -229,7 +230,7 @@ def contact_sheet(images: Sequence[Image], cell: int = 320) -> Image:
 
     Args:
         images: At least one; (H, W, 3) uint8 each, of any size.
-        cell: Images whose longer side is greater are shrunk to this, pixels.
+        cell: The longest side of an image in pixels; images with a longer one are shrunk to it.
 
     Returns:
         (H, W, 3) uint8; what no image covers is black.

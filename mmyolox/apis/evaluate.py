@@ -37,10 +37,10 @@ def coco_data(
     """The configs of a data set in COCO's format, and of its metric, for a model.
 
     Args:
-        info: Of the model: its classes and keypoints.
+        info: The model's info, which says its classes and keypoints.
         ann_file: The annotations.
         img_prefix: The folder of the images that they name.
-        dataset_meta: Of the model's data, which may say more of keypoints than ``info`` does.
+        dataset_meta: What is known of the model's data, which may say more of keypoints than ``info`` does.
     """
     tools = keypoint_tools(info)
     skeleton = tools.dataset_meta(info) if tools else {}
@@ -64,8 +64,8 @@ def image_dataset(cfg: ConfigDict, channels: int) -> DetectionDataset:
     """The data set of a config, whose samples are the images as they were read, with what metrics want.
 
     Args:
-        cfg: Its config.
-        channels: Of the images.
+        cfg: The config of the data set.
+        channels: The number of channels of the images.
 
     Raises:
         UserError: Its pipeline does not begin with reading; its files are at fault.
@@ -86,10 +86,10 @@ def evaluate(
     """Runs a detector over a data set, with a progress bar on stderr.
 
     Args:
-        detector: What finds objects.
-        dataset: Of :func:`image_dataset`.
+        detector: The detector.
+        dataset: The data set that :func:`image_dataset` returns.
         metric: The config of a metric, or of several.
-        batch_size: Images handed over together.
+        batch_size: The number of images that are handed over together.
 
     Returns:
         The metric's figures, ``coco/bbox_mAP`` and others; the metric also logs its tables.
@@ -112,8 +112,8 @@ def with_progress(items: Iterable[Item], expected: int) -> Iterator[Item]:
     """Passes items on with MMEngine's progress bar on stderr; an error that ends it gets a line of its own.
 
     Args:
-        items: What takes its time to come.
-        expected: How many; 0 if nobody knows.
+        items: The items, which take their time to come.
+        expected: How many items are expected; 0 if nobody knows.
     """
     try:
         yield from track_iter_progress((items, expected), file=sys.stderr)

@@ -20,10 +20,11 @@ class KeypointTools:
         visualizer: The type of a :class:`~mmyolox.apis.drawing.YOLOXVisualizer`.
         dataset: The type of a data set annotated in COCO's format with such keypoints.
         metric: The type of a metric of them, which takes ``ann_file``.
-        dataset_meta: What of ``dataset_meta`` these read about keypoints, from what an exported file says.
-        instances: The detections of an image with their keypoints (n, K, 3): x and y in pixels of the image,
-            and score.
-        keypoints: The keypoints (n, K, 3) of such detections.
+        dataset_meta: What makes the part of ``dataset_meta`` that these read about keypoints, from an
+            exported file's info.
+        instances: What adds to the detections of an image their keypoints (n, K, 3): x and y in pixels of the
+            image, and score.
+        keypoints: What returns the keypoints (n, K, 3) of such detections.
     """
 
     visualizer: str

@@ -26,7 +26,7 @@ class VideoReader:
         path: The file.
 
     Attributes:
-        rate: Images a second; 25 if the file names no possible rate.
+        rate: The number of images a second; 25 if the file names no possible rate.
         announced: The number of frames that the file's header tells, for some formats an estimate; 0 if it is
             unknown.
 
@@ -47,7 +47,7 @@ class VideoReader:
         """The frames (h, w, 3) uint8, BGR, once.
 
         Args:
-            ahead: As many are decoded by a thread before they are asked for; 0 for none, and no thread.
+            ahead: How many frames a thread decodes before they are asked for; 0 for none, and no thread.
         """
         read = map_ahead(lambda _: self._next(), repeat(None), min(ahead, 1), ahead)
         yield from takewhile(lambda frame: frame is not None, read)
@@ -76,7 +76,7 @@ class VideoWriter:
 
     Args:
         path: The file; its folder is made if absent.
-        rate: Images a second.
+        rate: The number of images a second.
     """
 
     def __init__(self, path: Path, rate: float) -> None:

@@ -23,13 +23,13 @@ class Conversion:
     """What became of the tensors of a file.
 
     Attributes:
-        source: Where they come from.
+        source: The source that the weights come from.
         architecture: The recognised model.
         state_dict: The tensors that fit the model, under its names and in its order.
-        used: Our name -> the file's name, or names joined by ``', '``, that the tensor was made of.
-        unused: The file's name -> why it has no place in the model.
-        dropped: The file's name -> why no model needs it.
-        missing: Our names of tensors that the file does not give.
+        used: A dict: our name -> the file's name, or names joined by ``', '``, that the tensor was made of.
+        unused: A dict: the file's name -> why it has no place in the model.
+        dropped: A dict: the file's name -> why no model needs it.
+        missing: Our names of the tensors that the file does not give.
     """
 
     source: Source
@@ -53,7 +53,7 @@ def convert(tensors: Mapping[str, Tensor], source: str | None = None) -> Convers
     frameworks lack and which do not change an output, count as 0 where they are absent.
 
     Args:
-        tensors: The file's names, of which a leading ``module.`` is dropped -> tensors.
+        tensors: A dict: the file's name, of which a leading ``module.`` is dropped -> tensor.
         source: The name of the source; None to recognise it.
 
     Raises:
@@ -98,7 +98,7 @@ def state_dict_of(content: Mapping[str, Any], file: str) -> dict[str, Tensor]:
     Args:
         content: What the file holds: the weights under ``state_dict``, or where other frameworks have them,
             or by themselves.
-        file: Its name, for messages.
+        file: The file's name, for messages.
 
     Returns:
         Our name -> tensor. What has no place keeps its name, and so do all of weights that no source knows.

@@ -47,7 +47,7 @@ def load_checkpoint(
 
     Args:
         path: The file.
-        map_location: Where its tensors go, as for ``torch.load``.
+        map_location: The device that its tensors go to, as for ``torch.load``.
         allow_unsafe: Whether to read whatever the file contains, which may run code: for a file of trusted
             origin.
 
@@ -157,8 +157,8 @@ def weights_in(content: Mapping[str, Any], source: str) -> tuple[dict[str, Tenso
     """Finds the weights in what a PyTorch checkpoint holds.
 
     Args:
-        content: ``{'state_dict': ...}`` (OpenMMLab), ``{'model': ...}`` (Megvii), ``{'net': ..., 'ema_net':
-            ...}`` (SuperGradients), or a state dict by itself.
+        content: What the file holds: ``{'state_dict': ...}`` (OpenMMLab), ``{'model': ...}`` (Megvii),
+            ``{'net': ..., 'ema_net': ...}`` (SuperGradients), or a state dict by itself.
         source: The file's name, for messages.
 
     Returns:

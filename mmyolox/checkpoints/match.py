@@ -28,11 +28,12 @@ class LoadSummary:
     """What became of the tensors of a checkpoint and of a model; names are those of the state dicts.
 
     Attributes:
-        used: In both, with the same shape.
-        missing: In the model only. BatchNorm's ``num_batches_tracked``, which old files lack, is not counted.
-        unexpected: In the file only.
-        mismatched: In both with different shapes, as ``name (file's shape -> model's shape)``.
-        other_classes: Of those, the names of the layers that are made for another number of classes.
+        used: The names in both, with the same shape.
+        missing: The names in the model only. BatchNorm's ``num_batches_tracked``, which old files lack, is
+            not counted.
+        unexpected: The names in the file only.
+        mismatched: The names in both with different shapes, as ``name (file's shape -> model's shape)``.
+        other_classes: The names of the layers among those that are made for another number of classes.
         absent_parts: The outermost modules of the model of which the file has no tensor at all.
         held: What is known of the file's model, where it is another.
     """
@@ -75,8 +76,8 @@ def match_weights(
     """Completes a state dict to one that fits a model exactly.
 
     Args:
-        model: The model; may be wrapped for several devices or for test-time augmentation.
-        state_dict: Tensors by name; a leading ``module.`` is dropped.
+        model: The model, which may be wrapped for several devices or for test-time augmentation.
+        state_dict: The tensors by name; a leading ``module.`` is dropped.
         source: The file's name, for messages.
 
     Returns:

@@ -41,8 +41,8 @@ class Family(ABC):
 
     Attributes:
         name: What it is called before the size: ``YOLOX``.
-        sizes: Those that have a config for COCO.
-        num_classes: Of these configs.
+        sizes: The sizes that have a config for COCO.
+        num_classes: The number of classes of these configs.
     """
 
     name: str
@@ -70,7 +70,7 @@ class Family(ABC):
         Args:
             architecture: The model.
             size: The one of ``sizes`` whose config is meant.
-            recorded: As for :func:`config_for`.
+            recorded: What is recorded of its data, as for :func:`config_for`.
 
         Returns:
             The config's name, and the options that it takes for the model's data and ``fields``.
@@ -129,11 +129,11 @@ class Architecture:
 
     Attributes:
         name: One of ``PUBLISHED``, or ``custom`` for a CSP-Darknet model of other factors.
-        deepen_factor: Depth multiplier.
-        widen_factor: Width multiplier.
-        use_depthwise: Depthwise separable convolutions.
-        num_classes: Number of classes.
-        input_channels: Channels of the images.
+        deepen_factor: The depth multiplier.
+        widen_factor: The width multiplier.
+        use_depthwise: Whether its convolutions are depthwise separable.
+        num_classes: The number of classes.
+        input_channels: The number of channels of the images.
         family: One of ``FAMILIES``.
         fields: What the family's head has beside these.
         spp_zero_padding: Whether pooling sees zeros beyond the border, as in MindSpore's model zoo.
@@ -192,7 +192,7 @@ def recognise(state_dict: State) -> Architecture:
     """Finds out size, classes, image channels and family from names and shapes.
 
     Args:
-        state_dict: In our layout.
+        state_dict: The weights in our layout.
 
     Raises:
         UserError: A tensor that tells these is absent or has no such shape; or it is a YOLOX of other levels

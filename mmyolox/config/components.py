@@ -47,7 +47,8 @@ def find_component(name: str, scope: str, path: str) -> Callable[..., Any]:
     """Finds what a ``type`` names.
 
     Args:
-        name: ``YOLOXHead``, ``mmdet.YOLOXHead``, or a full path as ``mmengine.model.BaseModel``.
+        name: The name of a class: ``YOLOXHead``, ``mmdet.YOLOXHead``, or a full path as
+            ``mmengine.model.BaseModel``.
         scope: The package whose registries are searched, before MMEngine's, for a name without a prefix.
         path: The config key that the dict stands under; its first part says where to search first.
 

@@ -44,7 +44,7 @@ def load_config(
 
     Args:
         path: A config file, or the name of one of ours.
-        cfg_options: Keys and values that change the config; dotted keys (``train_dataloader.batch_size``,
+        cfg_options: The keys and values that change the config; dotted keys (``train_dataloader.batch_size``,
             ``custom_hooks.0.momentum``) reach into dicts and lists.
         recorded: What is known of the data without its files, by the variables' names (a checkpoint's
             ``dataset_meta``); it is taken where a variable would be read from the annotations.

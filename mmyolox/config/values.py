@@ -30,7 +30,7 @@ def class_values(cfg: dict[str, Any], chain: ConfigFile, options: dict[str, Any]
 
     Args:
         cfg: The evaluated config.
-        chain: Its files.
+        chain: The files of the config.
         options: The user's options.
 
     Returns:

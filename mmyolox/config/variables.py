@@ -45,7 +45,7 @@ class ConfigFile:
     """One file of a config's ``_base_`` chain.
 
     Attributes:
-        path: Where it lies, absolute.
+        path: The path of the file, absolute.
         text: Its content, with ``{{fileDirname}}`` filled in.
         tree: Its syntax tree; empty for files without variables (JSON, YAML, ``read_base()`` configs).
         bases: The files it inherits from, each with the package it was named with (``mmdet`` in
@@ -103,7 +103,7 @@ def read_chain(path: Path, find_base: FindBase, above: tuple[Path, ...] = ()) ->
 
     Args:
         path: The file, absolute.
-        find_base: Turns an entry of ``_base_`` and the file it stands in into a path and a scope.
+        find_base: What turns an entry of ``_base_`` and the file it stands in into a path and a scope.
         above: The files that led here, to notice one that inherits from itself.
 
     Raises:
@@ -136,7 +136,7 @@ def write_chain(file: ConfigFile, values: dict[str, Any], folder: Path) -> Path:
 
     Args:
         file: The top of the chain.
-        values: Variable names with their new values.
+        values: The names of variables with their new values.
         folder: A new folder to write into; every copy keeps the name of its original.
 
     Returns:

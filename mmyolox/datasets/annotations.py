@@ -63,12 +63,12 @@ class AnnotationReport:
 
     Attributes:
         path: The annotation file.
-        images: Images listed in it.
-        boxes: Boxes kept, crowds and difficult ones included.
-        degenerate: Boxes dropped for having no area (annotation ids in COCO, image names in VOC).
-        outside: Boxes dropped for lying outside their image.
-        clipped: Boxes cut to their image.
-        other_classes: Boxes left out because their class is not configured, by class.
+        images: The number of images listed in it.
+        boxes: The number of boxes kept, crowds and difficult ones included.
+        degenerate: The boxes dropped for having no area (annotation ids in COCO, image names in VOC).
+        outside: The boxes dropped for lying outside their image.
+        clipped: The boxes cut to their image.
+        other_classes: The boxes left out because their class is not configured, by class.
     """
 
     path: str
@@ -148,12 +148,12 @@ def image_entry(
     """The entry of a data list for one image, with what is usable of its M annotations.
 
     Args:
-        report: Of the data set; what is left out is counted in it.
-        labels: By class name; annotations of other classes are left out.
+        report: The report of the data set, in which what is left out is counted.
+        labels: The labels by class name; annotations of other classes are left out.
         img_id: What metrics call the image.
         img_path: The image file.
-        size: Of the image, pixels.
-        names: M class names.
+        size: The size of the image in pixels.
+        names: The M class names.
         bboxes: (M, 4) xyxy in pixels of the image.
         is_crowd: (M,) bool, regions that are neither object nor background; None for no such region.
     """
@@ -196,8 +196,8 @@ def check_files_exist(ann_file: str, what: str, folder: str, paths: Sequence[str
 
     Args:
         ann_file: The file that lists them, for the message.
-        what: What they are, for the message: ``'images'``.
-        folder: Where they are, checked too.
+        what: What the files are, for the message: ``'images'``.
+        folder: The folder that they are in, checked too.
         paths: The files, ``folder`` included; subfolders are allowed.
 
     Raises:
@@ -236,10 +236,10 @@ def filter_entries(
     """Leaves out images as ``filter_cfg`` asks, and logs how many and why.
 
     Args:
-        entries: Entries of a data list.
-        filter_cfg: ``filter_empty_gt`` (bool) leaves out images without a box that is not crowd or
-            difficult; ``min_size`` (pixels) those with a shorter side. By default all images stay: those
-            without boxes train the objectness.
+        entries: The entries of a data list.
+        filter_cfg: A dict, of which ``filter_empty_gt`` (bool) leaves out images without a box that is not
+            crowd or difficult; ``min_size`` (pixels) those with a shorter side. By default all images stay:
+            those without boxes train the objectness.
         report: The report of the file that the entries come from.
 
     Raises:

@@ -39,12 +39,13 @@ class DetectionDataset(BaseDataset):
         *args: Those of :class:`mmengine.dataset.BaseDataset`.
         img_scale: The network's input (w, h) in pixels, which the pipeline's steps read as a
             :class:`~mmyolox.deploy.letterbox.Size`. Need not be square.
-        max_undecodable_ratio: Share of the files that may turn out undecodable before training aborts.
-        backend_args: Arguments of :mod:`mmengine.fileio`, for annotation files.
-        image_cache: ``'ram'`` or ``'disk'`` keeps all decoded images, so that each is decoded once in a whole
-            training (``--cfg-options train_dataloader.dataset.image_cache=ram``); for small data sets, see
+        max_undecodable_ratio: The share of the files that may turn out undecodable before training aborts.
+        backend_args: The arguments of :mod:`mmengine.fileio`, for annotation files.
+        image_cache: The medium of a cache, ``'ram'`` or ``'disk'``, which keeps all decoded images, so that
+            each is decoded once in a whole training (``--cfg-options
+            train_dataloader.dataset.image_cache=ram``); for small data sets, see
             :class:`mmyolox.datasets.image_cache.ImageCache`.
-        image_cache_dir: Folder for ``'disk'``; by default the system's for temporary files.
+        image_cache_dir: The folder for ``'disk'``; by default the system's for temporary files.
         **kwargs: Those of :class:`mmengine.dataset.BaseDataset`.
 
     Attributes:

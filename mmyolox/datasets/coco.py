@@ -27,10 +27,10 @@ class CocoAnnotations:
 
     Attributes:
         path: The file.
-        images: Each with ``id``, ``file_name``, ``width``, ``height``.
-        annotations: Each with ``id``, ``image_id``, ``category_id`` and ``bbox``, xywh in pixels of the
-            image. ``segmentation`` is left out.
-        categories: Each with ``id`` and ``name``.
+        images: The entries of the images, each with ``id``, ``file_name``, ``width``, ``height``.
+        annotations: The entries of the boxes, each with ``id``, ``image_id``, ``category_id`` and ``bbox``,
+            xywh in pixels of the image. ``segmentation`` is left out.
+        categories: The entries of the classes, each with ``id`` and ``name``.
     """
 
     path: str
@@ -75,7 +75,7 @@ def read_coco(
 
     Args:
         path: The JSON file.
-        backend_args: Arguments of MMEngine's file backend, where the file is not local.
+        backend_args: The arguments of MMEngine's file backend, where the file is not local.
         need_annotations: Whether to take a file without ``annotations`` (COCO's
             ``image_info_test-dev2017.json``) for a mistake, rather than for a file without boxes.
 
@@ -260,7 +260,7 @@ class YOLOXCocoDataset(DetectionDataset):
         """The arrays of one image's M instances; data sets with more than boxes add theirs here.
 
         Args:
-            annotations: M entries of the file, all of configured classes and with a usable box.
+            annotations: The M entries of the file, all of configured classes and with a usable box.
             bboxes: (M, 4) float32 xyxy, their boxes cut to the image.
 
         Returns:

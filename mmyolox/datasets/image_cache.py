@@ -35,10 +35,10 @@ class ImageCache:
 
     Args:
         sizes: The sizes of the N images, as annotated.
-        medium: ``'ram'``, or ``'disk'`` for a file that is gone when the last process has ended.
-        folder: Where the file lies, for ``'disk'``; by default the system's for temporary files (see
+        medium: The medium: ``'ram'``, or ``'disk'`` for a file that is gone when the last process has ended.
+        folder: The folder of the file, for ``'disk'``; by default the system's for temporary files (see
             ``TMPDIR``), which on some systems lies in memory.
-        channels: How many the images have.
+        channels: How many channels the images have.
 
     Raises:
         UserError: The images do not fit in what is free, or ``medium`` or ``folder`` cannot be used.

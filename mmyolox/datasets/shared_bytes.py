@@ -19,8 +19,8 @@ class SharedBytes:
     a write through the map would kill the process. A spawned worker maps the same file; a copy has its own.
 
     Args:
-        size: In bytes. Memory or disk space is taken as bytes are written.
-        folder: Where the file lies. Without one it lies in memory, on systems that have ``memfd_create``
+        size: The size in bytes. Memory or disk space is taken as bytes are written.
+        folder: The folder of the file. Without one it lies in memory, on systems that have ``memfd_create``
             (Linux; the size of ``/dev/shm`` does not matter), else in the folder for temporary files.
 
     Attributes:

@@ -32,9 +32,9 @@ class VocImage:
 
     Attributes:
         filename: The ``<filename>`` entry, ``''`` where the file has none.
-        width: Pixels, 0 where the file does not say.
-        height: Pixels, 0 where the file does not say.
-        names: M class names, in the file's order.
+        width: The width in pixels, 0 where the file does not say.
+        height: The height in pixels, 0 where the file does not say.
+        names: The M class names, in the file's order.
         bboxes: (M, 4) float32 xyxy in pixels of the image, as written: degenerate boxes are kept.
         difficult: (M,) bool, the objects flagged ``difficult``.
     """

@@ -46,8 +46,8 @@ class Detections:
         """The detections in pixels of an image, whose border clips boxes, from those of the network's input.
 
         Args:
-            scale: Input pixels per pixel of the image, of x and of y.
-            size: Of the image.
+            scale: The input pixels per pixel of the image, of x and of y.
+            size: The size of the image.
         """
         scales = np.array(scale, np.float32)
         limits = np.array([*size, *size], np.float32)
@@ -67,7 +67,7 @@ def detections_of(table: Floats, info: ModelInfo) -> Detections:
     Args:
         table: (N, 5 + C + 3P) float32, a row a prior, of the form ``raw`` or ``decoded``, see
             :class:`.ModelInfo`.
-        info: Thresholds, limits, the form and the size of the input.
+        info: The info that says thresholds, limits, the form and the size of the input.
 
     Returns:
         Detections in input pixels, not clipped. Equal scores by prior and class.

@@ -61,9 +61,9 @@ def draw(
     Args:
         image: (H, W, channels) uint8, BGR, or grey with one channel; channels from the fourth on are left
             out. It is not changed.
-        detections: In pixels of the image; the best is drawn on top.
-        info: Of the model that made them: the names, and which keypoints are linked.
-        keypoint_score_thr: Keypoints below it are not drawn, nor the lines to them.
+        detections: The detections in pixels of the image; the best is drawn on top.
+        info: The info of the model that made them: the names, and which keypoints are linked.
+        keypoint_score_thr: The lowest score of a keypoint that is drawn, and of one that lines are drawn to.
         font: A TrueType font, as a file or the name of an installed one, for names in other scripts: the
             font that comes with Pillow knows ASCII.
 

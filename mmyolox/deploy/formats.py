@@ -23,23 +23,25 @@ class Format:
     Attributes:
         name: What ``--format`` calls it.
         title: What people call it.
-        suffix: Of the file, with its dot.
-        writer: Of a function ``(model, dst, options)``, which writes the file ``dst``; see
+        suffix: The suffix of the file, with its dot.
+        writer: The name of a function ``(model, dst, options)``, which writes the file ``dst``; see
             :func:`mmyolox.export.formats.export_model`.
-        runtime: Of a function ``(path, threads)``, which returns a :class:`~mmyolox.deploy.runtimes.Runtime`.
-        packages: What to ``pip install`` to write and run it. Their modules are called alike, with
+        runtime: The name of a function ``(path, threads)``, which returns a
+            :class:`~mmyolox.deploy.runtimes.Runtime`.
+        packages: The packages to install to write and run it. Their modules are called alike, with
             underscores.
-        precisions: Those it can have, of ``PRECISIONS``.
+        precisions: The precisions that it can have, of ``PRECISIONS``.
         forms: The values of :attr:`.ModelInfo.form` that it can have.
-        focuses: Those it can have, of ``FOCUSES``.
-        systems: Where it can be written, as :func:`platform.system` names them; empty for everywhere.
-        runs_on: Where its runtime is, in the same way.
+        focuses: The stems that it can have, of ``FOCUSES``.
+        systems: The systems that it can be written on, as :func:`platform.system` names them; empty for
+            everywhere.
+        runs_on: The systems that have its runtime, in the same way.
         is_folder: Whether its file is a folder.
         is_flexible: Whether its graph may take any batch or size.
         has_batches: Whether its graph may take more than one image.
         has_preprocessing: Whether letterboxing may be in its graph.
         needs_gpu: Whether it needs an NVIDIA GPU.
-        companions: Suffixes of the files beside it that belong to it.
+        companions: The suffixes of the files beside it that belong to it.
     """
 
     name: str

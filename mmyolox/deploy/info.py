@@ -34,27 +34,27 @@ class ModelInfo:
         classes: A name for each of C labels.
         input_size: (height, width) of the network's input in pixels; of a graph that takes any size, the one
             it was trained for.
-        strides: Input pixels a cell, of each level.
-        form: ``raw``: (B, N, 5 + C + 3P), a row a prior, level by level and row by row: x and y from the
-            cell's corner and the logarithms of width and height, all in strides; the object's score; C class
-            scores; then for each keypoint x, y (as those of the box) and score: Megvii's layout.
-            ``decoded``: the same with centre x, y, width and height, and keypoints, in input pixels.
-            ``end2end``: the detections, from an NMS in the graph: ``num`` (B,), ``bboxes`` (B, K, 4) xyxy,
-            ``scores`` (B, K), ``labels`` (B, K) and with keypoints ``points`` (B, K, P, 3), in input pixels,
-            or with ``preprocessing`` in those of the images.
+        strides: The stride of each level, in input pixels.
+        form: The form of the outputs. ``raw``: (B, N, 5 + C + 3P), a row a prior, level by level and row by
+            row: x and y from the cell's corner and the logarithms of width and height, all in strides; the
+            object's score; C class scores; then for each keypoint x, y (as those of the box) and score:
+            Megvii's layout. ``decoded``: the same with centre x, y, width and height, and keypoints, in input
+            pixels. ``end2end``: the detections, from an NMS in the graph: ``num`` (B,), ``bboxes`` (B, K, 4)
+            xyxy, ``scores`` (B, K), ``labels`` (B, K) and with keypoints ``points`` (B, K, P, 3), in input
+            pixels, or with ``preprocessing`` in those of the images.
         colour: The order of the channels that the graph takes: ``bgr`` or ``rgb``.
         pad_value: The grey level beside and below a letterboxed image.
         preprocessing: Whether the graph letterboxes.
-        score_thr: A detection scores more than this.
-        iou_thr: A detection goes when its IoU with a better one of its class is greater than this.
+        score_thr: What a detection scores more than.
+        iou_thr: The IoU with a better one of its class above which a detection goes.
         max_per_img: How many detections of an image are returned at most; -1 for all.
         nms_pre: How many of the best candidates of an image go into NMS; -1 for all.
         multi_label: Whether a prior may be several classes, or only its best one.
         points: The names of an object's P keypoints; empty for a detector.
         links: The lines between keypoints, as pairs of their indices.
-        category_ids: (C,) the data set's number for each label; empty where it is the label + 1.
-        class_points: (C) which keypoints each class has; empty where every class has all.
-        version: Of the mmyolox that wrote the file.
+        category_ids: (C,), the data set's number for each label; empty where it is the label + 1.
+        class_points: (C,), which keypoints each class has; empty where every class has all.
+        version: The version of the mmyolox that wrote the file.
 
     Raises:
         DeployError: A value that no model can have.

@@ -49,8 +49,8 @@ def fitted_size(source: Size, target: Size) -> Size:
     Sides are rounded down to whole pixels as in Megvii's YOLOX 0.3. At least one pixel remains.
 
     Args:
-        source: The image's.
-        target: What it is to fit into.
+        source: The size of the image.
+        target: The size that it is to fit into.
     """
     ratio = min(target.width / source.width, target.height / source.height)
     # The tiny term undoes float error: 77 * (320 / 77) must not end at 319.
@@ -62,7 +62,7 @@ def letterbox(image: Image, size: Size, pad_value: int = 114) -> Image:
 
     Args:
         image: (h, w, channels) uint8.
-        size: Of the canvas.
+        size: The size of the canvas.
         pad_value: The grey level of the canvas.
 
     Returns:
@@ -79,7 +79,7 @@ def resize(image: Image, size: Size) -> Image:
 
     Args:
         image: (h, w, channels) uint8.
-        size: Of the result.
+        size: The size of the result.
 
     Returns:
         (height, width, channels) uint8; the image itself if it has that size.
@@ -115,9 +115,9 @@ def _neighbours(old: int, new: int, channels: int = 1) -> tuple[NDArray[np.intp]
     """Between which two values of an axis each new value lies, and how much each counts.
 
     Args:
-        old: Pixels of the image.
-        new: Pixels of the result.
-        channels: Values of a pixel, which lie together.
+        old: The number of pixels of the image.
+        new: The number of pixels of the result.
+        channels: The number of values of a pixel, which lie together.
 
     Returns:
         (2, new * channels) indices, and as many int32 weights of 11 bits.

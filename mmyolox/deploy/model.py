@@ -25,18 +25,18 @@ class ExportedModel:
 
     Args:
         path: A file of one of the formats of :data:`.formats.FORMATS`; its suffix says which.
-        threads: How many compute one call; None for the runtime's own choice.
+        threads: How many threads compute one call; None for the runtime's own choice.
         info: What the outputs mean, for a file that does not say so itself, as of another exporter. By
             default the file's own, else that of the file ``NAME.json`` beside it.
-        score_thr: Instead of the info's. Of a graph that suppresses, only a higher one.
+        score_thr: The threshold instead of the info's; for a graph that suppresses, only a higher one.
         input_size: (height, width), as in :class:`.ModelInfo`, to which images are letterboxed, for a graph
             that takes any size, instead of the info's; multiples of the largest stride.
-        batch_size: Of a graph that takes any batch, how many images at a time.
+        batch_size: How many images at a time go through a graph that takes any batch.
         runtime: What runs the file, if its format is not in that table.
 
     Attributes:
-        info: As used: with ``score_thr`` and ``input_size``.
-        channels: What images must have.
+        info: The info in use, with ``score_thr`` and ``input_size``.
+        channels: The number of channels that images must have.
 
     Raises:
         DeployError: The file cannot be loaded or says nothing about itself, the info does not fit it, or an
@@ -81,7 +81,7 @@ class ExportedModel:
         """Finds objects.
 
         Args:
-            images: Arrays (h, w, channels) uint8, BGR, of any sizes.
+            images: The images, arrays (h, w, channels) uint8, BGR, of any sizes.
 
         Returns:
             The detections of each image, in its pixels.
@@ -191,9 +191,9 @@ def input_batch(
     """What a graph takes for images.
 
     Args:
-        images: Arrays (h, w, channels) uint8, BGR; of one size, if the graph letterboxes.
+        images: The images, arrays (h, w, channels) uint8, BGR; of one size, if the graph letterboxes.
         info: The order of the colours, and how the images are letterboxed, if the graph does not do it.
-        dtype: Of the graph's input.
+        dtype: The dtype of the graph's input.
         count: The graph's batch, which black images fill up; None for one of all images.
     """
     height, width, channels = images[0].shape

@@ -74,10 +74,10 @@ def batched_nms(
     Args:
         bboxes: (N, 4) xyxy in pixels. One with a NaN overlaps nothing, as do two without area.
         scores: (N,). Of equal ones the lower index goes first; NaN goes last.
-        labels: (N,) whole numbers; boxes of different labels do not see each other.
-        iou_threshold: A box goes when its IoU with a kept box of its class is greater than this.
-        max_num: Only that many of the best kept boxes are returned; -1 for all.
-        max_candidates: Only so many of the best boxes are looked at; -1 for all.
+        labels: (N,) integers; boxes of different labels do not see each other.
+        iou_threshold: The IoU with a kept box of its class above which a box goes.
+        max_num: How many of the best kept boxes are returned; -1 for all.
+        max_candidates: How many of the best boxes are looked at; -1 for all.
 
     Returns:
         (K,) indices of the kept boxes by falling score.
@@ -117,7 +117,7 @@ def _step(boxes: _Boxes, iou_threshold: np.float32) -> tuple[Indices, _Boxes]:
     """The ranks of the best boxes of all classes, and the boxes that none of these overlaps.
 
     Args:
-        boxes: Class by class, each by falling score.
+        boxes: The boxes, class by class, each by falling score.
     """
     is_first = np.append(True, boxes.labels[1:] != boxes.labels[:-1])
     firsts = np.flatnonzero(is_first)

@@ -33,11 +33,11 @@ class Runtime:
     """A loaded graph with one input.
 
     Attributes:
-        run: Maps a batch of the input's shape and dtype to the outputs.
-        input_shape: Of the batch; None for an axis of any length.
+        run: What maps a batch of the input's shape and dtype to the outputs.
+        input_shape: The shape of the batch; None for an axis of any length.
         metadata: The JSON text of the file's :class:`~mmyolox.deploy.ModelInfo`; None if it holds none.
-        output_names: Of what ``run`` returns.
-        input_dtype: Of the batch.
+        output_names: The names of what ``run`` returns.
+        input_dtype: The dtype of the batch.
     """
 
     run: Callable[[Array], list[Array]]
@@ -52,8 +52,8 @@ def open_runtime(path: str | Path, threads: int | None = None) -> Runtime:
 
     Args:
         path: The file; its suffix says the format.
-        threads: How many compute one call; None for the runtime's own choice. TensorRT and Core ML have no
-            such choice, and PyTorch has it for the whole process.
+        threads: How many threads compute one call; None for the runtime's own choice. TensorRT and Core ML
+            have no such choice, and PyTorch has it for the whole process.
 
     Raises:
         DeployError: There is no such file, it cannot be loaded, or its runtime is not installed.

@@ -23,7 +23,7 @@ class YOLOXEMA(BaseAveragedModel):
     Args:
         model: The model to average; its copy is :attr:`module`.
         momentum: The final weight of the newest value, in (0, 1).
-        gamma: Steps in which the momentum falls.
+        gamma: The number of steps in which the momentum falls.
         **kwargs: The ``interval``, ``device`` and ``update_buffers`` of
             :class:`mmengine.model.BaseAveragedModel`.
 

@@ -19,8 +19,8 @@ class YOLOXLR(LRSchedulerMixin, _ParamScheduler):
 
     Args:
         optimizer: The optimizer or its wrapper.
-        warmup_epochs: Epochs (steps, if not converted) of the warm-up.
-        num_last_epochs: Epochs (steps) at the floor.
+        warmup_epochs: The number of epochs (steps, if not converted) of the warm-up.
+        num_last_epochs: The number of epochs (steps) at the floor.
         eta_min_ratio: The floor as a share of the base rate.
         **kwargs: Those of MMEngine's schedulers; ``end`` is the length of the training.
     """

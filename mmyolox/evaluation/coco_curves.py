@@ -73,7 +73,7 @@ class Comparison:
         """What the library reads of detections beside their boxes.
 
         Args:
-            extras: (n, E), those of n detections of one class, see :class:`Detections`.
+            extras: (n, E), the extras of n detections of one class, see :class:`Detections`.
             label: The class.
 
         Returns:
@@ -95,7 +95,7 @@ class Detections:
         bboxes: (N, 4) xyxy in pixels of the image.
         scores: (N,).
         labels: (N,).
-        extras: (N, E) what is compared beside boxes.
+        extras: (N, E), what is compared beside boxes.
     """
 
     images: NDArray[np.int64]
@@ -139,7 +139,7 @@ class Curves:
     Attributes:
         precision: (T, R, C, A, K) float64: IoU thresholds, 101 recalls, classes, areas, limits.
         recall: (T, C, A, K) float64.
-        comparison: Has the thresholds, the areas and the limits.
+        comparison: The comparison, with the thresholds, the areas and the limits.
     """
 
     precision: NDArray[np.floating]
@@ -184,11 +184,10 @@ def coco_curves(
 
     Args:
         comparison: What is compared, at which thresholds and limits.
-        objects: For each of C classes its objects: ``image_id``, the number of the image as in
-            ``detections``, ``bbox``, ``area`` and ``iscrowd`` as in COCO's files, and the fields that
-            ``comparison`` adds.
-        detections: Those of all classes.
-        library: What one of ``BACKENDS`` returns.
+        objects: The objects of each of C classes: ``image_id``, the number of the image as in ``detections``,
+            ``bbox``, ``area`` and ``iscrowd`` as in COCO's files, and the fields that ``comparison`` adds.
+        detections: The detections of all classes.
+        library: The library, which one of ``BACKENDS`` returns.
     """
     sizes = len(objects), len(comparison.areas), len(comparison.max_dets)
     precision = np.full((len(comparison.iou_thrs), 101, *sizes), -1.0)

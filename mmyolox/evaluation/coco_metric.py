@@ -41,7 +41,7 @@ class YOLOXCocoMetric(BaseMetric):
     Args:
         ann_file: The COCO annotation file to evaluate against. Without ``annotations`` only if
             ``format_only``.
-        metric: ``bbox``; there is no other.
+        metric: The metric, ``bbox``; there is no other.
         classwise: Whether to report ``{class}_precision`` too, NaN for a class without objects, and log a
             table.
         proposal_nums: How many detections of a class in an image count, see
@@ -49,11 +49,12 @@ class YOLOXCocoMetric(BaseMetric):
         iou_thrs: The IoU thresholds; by default 0.50, 0.55, ..., 0.95.
         metric_items: Which figures to return; by default the six precisions.
         format_only: Whether to write the results to ``outfile_prefix`` and evaluate nothing.
-        outfile_prefix: The detections are written to ``{outfile_prefix}.bbox.json`` in COCO's result format.
-        backend_args: Arguments of MMEngine's file backend, where ``ann_file`` is not local.
-        backend: ``faster_coco_eval``, or ``pycocotools``, whose results are equal and slower.
-        collect_device: Where processes exchange their results: ``cpu`` or ``gpu``.
-        prefix: Stands before the names of the figures.
+        outfile_prefix: The beginning of the file's name: the detections are written to
+            ``{outfile_prefix}.bbox.json`` in COCO's result format.
+        backend_args: The arguments of MMEngine's file backend, where ``ann_file`` is not local.
+        backend: The library: ``faster_coco_eval``, or ``pycocotools``, whose results are equal and slower.
+        collect_device: The device on which processes exchange their results: ``cpu`` or ``gpu``.
+        prefix: What stands before the names of the figures.
 
     Raises:
         UserError: The file is missing or at fault, or lacks one of the data set's classes; an option is
@@ -115,9 +116,10 @@ class YOLOXCocoMetric(BaseMetric):
         """Keeps the detections in a batch of images.
 
         Args:
-            data_batch: Not used.
-            data_samples: Each with ``img_id`` and ``pred_instances``, a dict of ``bboxes`` (n, 4) xyxy in
-                pixels of the original image, ``scores`` (n,) and ``labels`` (n,), tensors or arrays.
+            data_batch: The batch, which is not used.
+            data_samples: The samples, each with ``img_id`` and ``pred_instances``, a dict of ``bboxes`` (n,
+                4) xyxy in pixels of the original image, ``scores`` (n,) and ``labels`` (n,), tensors or
+                arrays.
         """
         detections = [self.pack(sample['pred_instances']) for sample in data_samples]
         # One transfer from the device a batch.
@@ -137,7 +139,7 @@ class YOLOXCocoMetric(BaseMetric):
         """The figures by name.
 
         Args:
-            results: Those of all images, as :meth:`process` keeps them.
+            results: The results of all images, as :meth:`process` keeps them.
         """
         if self.outfile_prefix is not None:
             for comparison in self.comparisons:
@@ -167,8 +169,8 @@ class YOLOXCocoMetric(BaseMetric):
         """Precision and recall of every class.
 
         Args:
-            results: Those of all images, as :meth:`process` keeps them.
-            iou_type: That of one of the metric's comparisons.
+            results: The results of all images, as :meth:`process` keeps them.
+            iou_type: The ``iou_type`` of one of the metric's comparisons.
 
         Raises:
             UserError: An image is not in the annotation file.

@@ -16,7 +16,7 @@ class Figure(NamedTuple):
     """One of COCO's figures.
 
     Attributes:
-        is_recall: An average recall, else an average precision.
+        is_recall: Whether it is an average recall, else an average precision.
         iou: The one IoU threshold; None for the mean over all.
         area: One of :data:`~mmyolox.evaluation.coco_curves.AREAS`.
         max_dets: How many detections of a class in an image count.

@@ -14,8 +14,8 @@ def describe(model: YOLODetector, options: ExportOptions) -> ModelInfo:
     """Describes the export of a model, for its metadata.
 
     Args:
-        model: Of :func:`mmyolox.apis.init_detector`.
-        options: Thresholds that are None are those of the model's ``test_cfg``.
+        model: The model that :func:`mmyolox.apis.init_detector` returns.
+        options: The options; thresholds that are None are those of the model's ``test_cfg``.
 
     Raises:
         UserError: The size is no multiple of the largest stride, or a threshold that there is not.

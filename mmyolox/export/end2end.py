@@ -138,9 +138,9 @@ def suppression_graph(info: ModelInfo, batch: int | str, opset: int) -> ModelPro
     Outputs are those of :class:`~mmyolox.deploy.ModelInfo`'s form ``end2end``.
 
     Args:
-        info: Its thresholds, ``points`` and ``preprocessing`` are read.
-        batch: Number of images, or the name of that dimension.
-        opset: Version of the operators.
+        info: The info, of which thresholds, ``points`` and ``preprocessing`` are read.
+        batch: The number of images, or the name of that dimension.
+        opset: The version of the operators.
     """
     labelled = 'class_scores' if info.multi_label else 'labelled'
     inputs = ', float[B, N, D] keypoint_columns' if info.points else ''

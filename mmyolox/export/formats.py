@@ -37,10 +37,10 @@ def export_model(format: Format, model: YOLODetector, dst: Path, options: Export
     """Writes a detector.
 
     Args:
-        format: Of the file.
-        model: Of :func:`mmyolox.apis.init_detector`, in float32; not changed.
+        format: The format of the file.
+        model: The model that :func:`mmyolox.apis.init_detector` returns, in float32. It is not changed.
         dst: The file, see :func:`target_path`; its folder is made.
-        options: What is to be in it.
+        options: The options, which say what is to be in it.
 
     Returns:
         The file.

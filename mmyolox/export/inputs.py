@@ -38,9 +38,9 @@ def calibration_batches(model: YOLODetector, info: ModelInfo, options: ExportOpt
     """Reads the images for calibration as batches that the graph takes.
 
     Args:
-        model: Says how its images are read.
-        info: Says how they go in.
-        options: ``precision`` and ``batch`` are read. An image fills a whole batch.
+        model: The model, whose test pipeline says how images are read.
+        info: The info, which says how they go in.
+        options: The options, of which ``precision`` and ``batch`` are read. An image fills a whole batch.
 
     Raises:
         UserError: There are no images, or one cannot be read.
@@ -54,10 +54,10 @@ def made_images(shape_hw: tuple[int, int], channels: int, count: int = 2, seed: 
     """Images to verify with where there are no others: rectangles on squares of random grey levels.
 
     Args:
-        shape_hw: (h, w) about which theirs are.
-        channels: Of each.
-        count: How many.
-        seed: Of the draws.
+        shape_hw: (h, w), near which the sizes of the images are.
+        channels: The number of channels of each.
+        count: How many images are made.
+        seed: The seed of the draws.
     """
     rng, images = np.random.default_rng(seed), []
     for _ in range(count):

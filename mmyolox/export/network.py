@@ -18,9 +18,10 @@ class _Predictor(nn.Module):
     """A copied network up to the head's raw outputs, in float32 on the CPU, with its batch norms folded.
 
     Args:
-        model: In evaluation mode; not changed.
-        options: ``size``, ``dynamic_size``, ``form``, ``colour`` and ``focus`` are read. The priors are
-            constants of ``size``, or with ``dynamic_size`` are computed from the feature maps.
+        model: The model, in evaluation mode. It is not changed.
+        options: The options, of which ``size``, ``dynamic_size``, ``form``, ``colour`` and ``focus`` are
+            read. The priors are constants of ``size``, or with ``dynamic_size`` are computed from the feature
+            maps.
 
     Raises:
         UserError: The order of colours means nothing for this number of channels.

@@ -40,9 +40,10 @@ def build_onnx(model: YOLODetector, options: ExportOptions, symmetric: bool) -> 
     Inputs and outputs are the same in all precisions.
 
     Args:
-        model: Of :func:`mmyolox.apis.init_detector`.
-        options: What is to be in it.
-        symmetric: How to quantise, see :func:`~mmyolox.export.onnx_precision.quantise_onnx`.
+        model: The model that :func:`mmyolox.apis.init_detector` returns.
+        options: The options, which say what is to be in it.
+        symmetric: Whether to quantise symmetrically, see
+            :func:`~mmyolox.export.onnx_precision.quantise_onnx`.
     """
     graph = build_float_onnx(model, options)
     if options.precision.name == 'fp16':

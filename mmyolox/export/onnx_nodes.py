@@ -33,7 +33,7 @@ def nodes_after_network(graph: ModelProto, with_last: bool = False) -> set[str]:
     """The names of the nodes behind the head's last convolutions: sigmoids, decoding, suppression.
 
     Args:
-        graph: Whose nodes have names of their own.
+        graph: The graph, whose nodes have names of their own.
         with_last: Whether these convolutions count.
     """
     producers = {name: [node] for node in graph.graph.node for name in node.output}
@@ -44,7 +44,7 @@ def nodes_before_network(graph: ModelProto, with_first: bool = False) -> set[str
     """The names of the nodes before the first convolution: letterboxing, the Focus stem's slices.
 
     Args:
-        graph: Whose nodes have names of their own.
+        graph: The graph, whose nodes have names of their own.
         with_first: Whether that convolution counts.
     """
     consumers: dict[str, list[NodeProto]] = defaultdict(list)

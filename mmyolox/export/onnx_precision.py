@@ -79,11 +79,11 @@ def quantise_onnx(graph: ModelProto, batches: Iterable[Batch], symmetric: bool) 
     """Quantises an ONNX graph: pairs of ``QuantizeLinear`` and ``DequantizeLinear`` say what is 8 bits wide.
 
     Args:
-        graph: Of one input and of opset 13 or newer.
-        batches: What it takes.
-        symmetric: For TensorRT, which knows int8 with a zero point of 0 alone: activations are signed and
-            symmetric, and the first convolution, whose input has no sign, stays in float. Otherwise
-            activations are asymmetric, which costs less AP.
+        graph: The graph, of one input and of opset 13 or newer.
+        batches: The batches that the graph takes.
+        symmetric: Whether to quantise for TensorRT, which knows int8 with a zero point of 0 alone:
+            activations are signed and symmetric, and the first convolution, whose input has no sign, stays in
+            float. Otherwise activations are asymmetric, which costs less AP.
 
     Returns:
         A new graph.

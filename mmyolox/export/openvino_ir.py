@@ -49,8 +49,8 @@ def quantise_openvino(graph: openvino.Model, batches: Iterable[Batch]) -> openvi
     convolutions, these included, and the outputs stays in float.
 
     Args:
-        graph: Of one input.
-        batches: What it takes.
+        graph: The graph, of one input.
+        batches: The batches that the graph takes.
 
     Returns:
         A new graph.

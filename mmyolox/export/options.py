@@ -18,10 +18,10 @@ class Precision:
     """What numbers an exported network is stored and computed in.
 
     Attributes:
-        name: One of ``PRECISIONS``. Boxes are decoded in float32 in all of them.
-        images: For ``int8``: a folder of images, like those that the network will see, from which the ranges
+        name: The name, one of ``PRECISIONS``. Boxes are decoded in float32 in all of them.
+        images: The folder of images for ``int8``, like those that the network will see, from which the ranges
             of its activations are measured. Subfolders count.
-        count: How many of them to use at most.
+        count: How many of these images are used at most.
 
     Raises:
         UserError: A name that there is not, or a count below 1.
@@ -47,23 +47,25 @@ class ExportOptions:
     """What an exported network is to look like.
 
     Attributes:
-        size: Of the network's input; with ``dynamic_size`` what is traced and verified with.
-        form: ``raw``: a row a prior with the box as the network gives it. ``decoded``: with the box in pixels
-            of the input. ``end2end``: detections, after non-maximum suppression.
-        batch: Images a run; with ``dynamic_batch`` only what is traced and verified with.
+        size: The size of the network's input; with ``dynamic_size`` that of tracing and verifying.
+        form: The form of the outputs. ``raw``: the predictions of all priors as the network gives them.
+            ``decoded``: with boxes in pixels of the input. ``end2end``: detections, after non-maximum
+            suppression.
+        batch: The number of images in a run; with ``dynamic_batch`` only that of tracing and verifying.
         dynamic_batch: Whether it takes any number of images.
         dynamic_size: Whether it takes any size whose sides are multiples of the largest stride.
         preprocess: Whether it takes uint8 images (B, H, W, channels) of any one size and letterboxes them.
             Otherwise letterboxed float32 images (B, channels, h, w) of grey levels (0-255).
-        colour: Order of the channels that the graph takes, ``bgr`` or ``rgb``.
+        colour: The order of the channels that the graph takes, ``bgr`` or ``rgb``.
         focus: The stem of CSP-Darknet: as ``slices`` of pixels, or as an equal convolution ``conv``.
-        opset: Version of the ONNX operators.
+        opset: The version of the ONNX operators.
         simplify: Whether onnxslim cleans the ONNX graph.
-        precision: What numbers it computes in.
-        score_thr: Of ``end2end`` and the metadata; None for what the model's ``test_cfg`` says.
-        iou_thr: As ``score_thr``.
-        max_per_img: As ``score_thr``.
-        nms_pre: As ``score_thr``; -1 for no limit.
+        precision: The numbers that it computes in.
+        score_thr: The threshold of ``end2end`` and of the metadata; None for what the model's ``test_cfg``
+            says.
+        iou_thr: The IoU of suppression, else as ``score_thr``.
+        max_per_img: The largest number of detections, else as ``score_thr``.
+        nms_pre: The largest number of candidates, -1 for no limit; else as ``score_thr``.
 
     Raises:
         UserError: A value, or a combination of values, that there is not.

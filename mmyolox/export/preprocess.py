@@ -60,10 +60,10 @@ def letterbox_graph(info: ModelInfo, channels: int, batch: int | str, opset: int
     and y; ``image_size`` (2,) float32, width and height of the images.
 
     Args:
-        info: ``input_size`` and ``pad_value`` are read.
-        channels: Of an image.
-        batch: Number of images, or the name of that dimension.
-        opset: Version of the operators.
+        info: The info, of which ``input_size`` and ``pad_value`` are read.
+        channels: The number of channels of an image.
+        batch: The number of images, or the name of that dimension.
+        opset: The version of the operators.
     """
     height, width = info.input_size
     text = _GRAPH.substitute(

@@ -84,7 +84,7 @@ class UnitPixelNetwork(nn.Module):
     multiplied by 256 here.
 
     Args:
-        network: Changed in place; its outputs, as those of this one, stay the same.
+        network: The network, changed in place; its outputs, as those of this one, stay the same.
     """
 
     def __init__(self, network: ExportNetwork) -> None:

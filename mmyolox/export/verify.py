@@ -130,10 +130,10 @@ def verify(model: YOLODetector, path: Path, options: ExportOptions, images: Sequ
 
     Args:
         model: The model.
-        path: Of :func:`.formats.export_model`.
-        options: As exported.
-        images: (h, w, channels) uint8 each, BGR; photographs like those that the network was trained on say
-            most.
+        path: The file that :func:`.formats.export_model` wrote.
+        options: The options of the export.
+        images: The images, (h, w, channels) uint8 each, BGR; photographs like those that the network was
+            trained on say most.
 
     Raises:
         UserError: It differs more than its precision explains, or its runtime cannot run it.
@@ -193,8 +193,8 @@ def reference_detector(model: YOLODetector, info: ModelInfo) -> TorchDetector:
     """What an export is held against: the model in PyTorch, with the size and the thresholds of its export.
 
     Args:
-        model: The model; not changed.
-        info: Of its export.
+        model: The model. It is not changed.
+        info: The info of its export.
     """
     network = copy.deepcopy(model).cpu().float()
     network.bbox_head.test_cfg = ConfigDict(

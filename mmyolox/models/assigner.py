@@ -57,7 +57,7 @@ class Matches:
     Attributes:
         taken: (B, M, topk) int64, the priors that each ground truth takes, -1 where it takes fewer.
         best_cost: (B, N) float32, the lowest cost of a prior over all ground truths so far.
-        best_gt: (B, N) int64, and whose it is.
+        best_gt: (B, N) int64, the ground truth of that cost.
     """
 
     taken: Tensor
@@ -173,10 +173,11 @@ class SimOTAAssigner:
     Beside them there are only boxes of priors, (B, N, 4), and of slots, (B, M x ``candidate_topk``, 4).
 
     Args:
-        center_radius: How far from the centre of a ground truth cells are near it, in strides.
+        center_radius: The distance from the centre of a ground truth, in strides, within which cells are near
+            it.
         candidate_topk: How many IoUs count towards the dynamic number.
-        iou_weight: Weight of the IoU cost.
-        cls_weight: Weight of the classification cost.
+        iou_weight: The weight of the IoU cost.
+        cls_weight: The weight of the classification cost.
         max_pairs: How many pairs of a prior and a class or a ground truth are worked on at a time.
     """
 
@@ -213,7 +214,7 @@ class SimOTAAssigner:
 
         Args:
             pred_bboxes: (B, N, 4) float32 xyxy in input pixels.
-            cls_logits: (B, C, H, W) of each level.
+            cls_logits: The class logits (B, C, H, W) of each level.
             obj_logits: (B, N).
             priors: (N, 3) float32, see :func:`mmyolox.models.boxes.grid_priors`.
             gt_bboxes: (B, M, 4) float32 xyxy in input pixels.

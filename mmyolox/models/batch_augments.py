@@ -27,9 +27,9 @@ class YOLOXBatchHSV(nn.Module):
     as they are.
 
     Args:
-        hue_delta: Largest shift of the hue, in OpenCV's 180 steps; it wraps around.
-        saturation_delta: Largest shift of the saturation (0-255), saturating.
-        value_delta: Largest shift of the value (0-255), saturating.
+        hue_delta: The largest shift of the hue, in OpenCV's 180 steps; it wraps around.
+        saturation_delta: The largest shift of the saturation (0-255), saturating.
+        value_delta: The largest shift of the value (0-255), saturating.
     """
 
     def __init__(self, hue_delta: int = 5, saturation_delta: int = 30, value_delta: int = 30) -> None:
@@ -167,7 +167,7 @@ class YOLOXBatchSyncRandomResize(nn.Module):
     Args:
         ratio_range: The new height as a share of the configured one; (0.75, 1.25) gives 480 to 800 at 640.
         size_divisor: What sizes are multiples of, beside the largest stride of the detector.
-        interval: Iterations between two draws.
+        interval: The number of iterations between two draws.
     """
 
     def __init__(

@@ -11,8 +11,8 @@ def grid_priors(shapes_hw: Sequence[tuple[int, int]], strides: Sequence[int], de
 
     Args:
         shapes_hw: The height and width of every feature map.
-        strides: Pixels of the network's input per cell of every feature map.
-        device: Where they are made.
+        strides: The stride of every feature map, in pixels of the network's input.
+        device: The device that they are made on.
 
     Returns:
         (N, 3) float32: x and y of the cell's top left corner in input pixels, and the stride.
@@ -31,9 +31,9 @@ def decode_bboxes(bbox_preds: Tensor, priors: Tensor) -> Tensor:
     """Turns the regression output into boxes (Ge et al. 2021, section 2.1).
 
     Args:
-        bbox_preds: (..., N, 4): offset of the box centre from the cell's corner, and the logarithm of width
-            and height, all in stride units. Taken to float32: half precision has steps of half a
-            pixel above 512.
+        bbox_preds: (..., N, 4), the offset of the box centre from the cell's corner, and the logarithm of
+            width and height, all in stride units. Taken to float32: half precision has steps of half a pixel
+            above 512.
         priors: (..., N, 3), see :func:`grid_priors`; the leading axes are broadcast.
 
     Returns:

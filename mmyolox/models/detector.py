@@ -41,7 +41,7 @@ class YOLODetector(BaseModel):
             minutes before the first iteration, for faster ones after. Sizes may change: the second one
             compiles once more, for all to come. State dicts and copies of the model are those of one that is
             not compiled.
-        compile_backend: Which of PyTorch's compilers does it.
+        compile_backend: The one of PyTorch's compilers that does it.
         init_cfg: MMEngine's weight initialisation.
 
     Raises:
@@ -120,8 +120,8 @@ class YOLODetector(BaseModel):
         Args:
             inputs: (B, channels, H, W) float32, H and W multiples of ``size_divisor``.
             data_samples: What :func:`mmyolox.datasets.yolox_collate` returns; not needed for ``tensor``.
-            mode: ``tensor`` for the head's raw outputs, ``loss`` for a dict of losses, ``predict`` for a list
-                of B ``DetDataSample`` with ``pred_instances`` in pixels of the original images.
+            mode: The mode: ``tensor`` for the head's raw outputs, ``loss`` for a dict of losses, ``predict``
+                for a list of B ``DetDataSample`` with ``pred_instances`` in pixels of the original images.
         """
         feats = self.neck(self.backbone(inputs.contiguous(memory_format=self.memory_format)))
         if mode == 'tensor':
@@ -148,7 +148,7 @@ def pack_prediction(instances: InstanceData, meta: dict) -> DetDataSample:
     """Wraps the detections of an image for metrics and visualisers.
 
     Args:
-        instances: Detections in pixels of the original image.
+        instances: The detections in pixels of the original image.
         meta: What :class:`~mmyolox.datasets.transforms.PackDetInputs` says of the image; its arrays ``gt_*``
             become the fields of ``gt_instances`` and, where ``gt_ignored``, of ``ignored_instances``.
     """
@@ -170,7 +170,7 @@ class YOLOXTTAModel(BaseTTAModel):
     is putting them together.
 
     Args:
-        tta_cfg: ``nms`` with ``iou_threshold``, and ``max_per_img``.
+        tta_cfg: A dict with ``nms``, which has ``iou_threshold``, and ``max_per_img``.
         **kwargs: Those of :class:`mmengine.model.BaseTTAModel`.
     """
 

@@ -29,8 +29,8 @@ class YOLOXHead(BaseModule):
     Args:
         head_module: The config of the towers, a module with ``num_classes`` and ``featmap_strides``
             whose ``forward(feats)`` returns :class:`HeadOutputs`.
-        loss_bbox_weight: Weight of the squared IoU loss.
-        loss_l1_weight: Weight of the L1 loss on the raw regression in the last epochs.
+        loss_bbox_weight: The weight of the squared IoU loss.
+        loss_l1_weight: The weight of the L1 loss on the raw regression in the last epochs.
         use_l1: Whether the L1 loss is on; :class:`mmyolox.engine.YOLOXModeSwitchHook` turns it on.
         train_cfg: A dict with ``assigner``, which only training needs.
         test_cfg: A dict, which only prediction needs, with ``score_thr``; ``nms`` with ``iou_threshold``;
@@ -71,8 +71,8 @@ class YOLOXHead(BaseModule):
 
         Args:
             feats: The feature maps of the neck.
-            data_samples: ``bboxes`` (B, M, 4), ``labels`` (B, M) and ``ignored_bboxes`` (B, I, 4), see
-                :func:`mmyolox.datasets.yolox_collate`.
+            data_samples: A dict with ``bboxes`` (B, M, 4), ``labels`` (B, M) and ``ignored_bboxes`` (B, I,
+                4), see :func:`mmyolox.datasets.yolox_collate`.
 
         Returns:
             ``loss_cls``, ``loss_bbox``, ``loss_obj`` and, in the last epochs, ``loss_l1``: scalars, summed

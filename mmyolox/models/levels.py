@@ -29,7 +29,7 @@ def take_slots(levels: Sequence[Tensor], slot_priors: Tensor) -> Tensor:
     backward pass writes the gradient of each level once, in the level's memory format.
 
     Args:
-        levels: (B, C, H, W) each.
+        levels: The feature maps, (B, C, H, W) each.
         slot_priors: (B, P) int64, priors counted row by row, level by level. Those of an image are distinct,
             but for -1: the output of such a slot is zero and has no gradient.
 
@@ -44,8 +44,8 @@ def take_priors(levels: Sequence[Tensor], images: Tensor, priors: Tensor) -> Ten
     """The outputs of all levels at priors of any images; for gradients, see :func:`take_slots`.
 
     Args:
-        levels: (B, C, H, W) each.
-        images: (R,) int64.
+        levels: The feature maps, (B, C, H, W) each.
+        images: (R,) int64, the index in the batch.
         priors: (R,) int64, counted row by row, level by level.
 
     Returns:

@@ -20,7 +20,7 @@ class MatchedBatch:
     Attributes:
         assignment: Which prior learns which ground truth.
         priors: (N, 3) float32, see :func:`~mmyolox.models.boxes.grid_priors`.
-        data_samples: Those of :func:`mmyolox.datasets.yolox_collate`.
+        data_samples: The ``data_samples`` of :func:`mmyolox.datasets.yolox_collate`.
         cells: (B, P, 3) float32, the priors at the slots.
         bboxes: (B, P, 4) float32 xyxy in input pixels.
         labels: (B, P) int64, not negative.

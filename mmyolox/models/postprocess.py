@@ -57,7 +57,7 @@ def label_candidates(confident: InstanceData, score_thr: float, multi_label: boo
     """Turns the class scores of priors into boxes with one label each.
 
     Args:
-        confident: Priors with ``class_scores`` (R, C) and any other fields.
+        confident: The priors with ``class_scores`` (R, C) and any other fields.
         score_thr: What a score must exceed.
         multi_label: Whether a prior may become several boxes, or only one of its best class (the first of
             equals).

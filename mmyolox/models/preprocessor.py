@@ -22,9 +22,9 @@ class YOLOXDataPreprocessor(BaseDataPreprocessor):
     Images whose sides are no multiples of the model's largest stride get grey padding.
 
     Args:
-        mean: What is subtracted per channel, in grey levels (0-255), in the order of the channels after
-            ``bgr_to_rgb``. YOLOX uses raw BGR grey levels: no mean, no std.
-        std: What is divided by, per channel.
+        mean: The mean that is subtracted per channel, in grey levels (0-255), in the order of the channels
+            after ``bgr_to_rgb``. YOLOX uses raw BGR grey levels: no mean, no std.
+        std: The standard deviation that is divided by, per channel.
         bgr_to_rgb: Whether the order of the first three channels is reversed before that.
         batch_augments: The configs of modules that map ``(inputs, data_samples)`` to the same, in training
             only and in this order (see :mod:`~mmyolox.models.batch_augments`). They see BGR grey levels.

@@ -31,7 +31,7 @@ def run_tool(main: Callable[[], int | None]) -> None:
     on stderr and gives status 1; Ctrl-C gives status 130. Other exceptions, our faults, keep their traceback.
 
     Args:
-        main: Parses the arguments and does the work; returns an exit status, or None for success.
+        main: What parses the arguments and does the work; returns an exit status, or None for success.
     """
     # Set before torch is imported: its idle threads sleep, and leave the cores to data workers and others.
     # (Spinning made a training step on two cores five times slower as soon as a third process ran.)

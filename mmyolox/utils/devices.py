@@ -22,9 +22,9 @@ def choose_dtype(name: str, device: torch.device) -> torch.dtype:
     """The number format to compute in.
 
     Args:
-        name: ``float32``, ``bfloat16`` or ``float16``; or ``auto``: bfloat16 where the device computes in it,
-            else float16 on an accelerator, else float32.
-        device: Where to compute.
+        name: The name of a dtype: ``float32``, ``bfloat16`` or ``float16``; or ``auto``: bfloat16 where the
+            device computes in it, else float16 on an accelerator, else float32.
+        device: The device to compute on.
 
     Raises:
         UserError: An unknown name, or a format that this device has not. PyTorch would emulate bfloat16 and

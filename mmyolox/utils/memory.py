@@ -16,7 +16,7 @@ def available_memory(root: Path = Path('/')) -> int:
     Systems other than Linux tell no more than what the machine has.
 
     Args:
-        root: Where ``proc`` and ``sys`` are.
+        root: The folder of ``proc`` and ``sys``.
     """
     try:
         meminfo = (root / 'proc/meminfo').read_text()

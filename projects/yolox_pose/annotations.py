@@ -58,11 +58,11 @@ def read_keypoints(
     """The keypoints of annotations, and one warning for each fault that had to be mended.
 
     Args:
-        file: The file that they are of.
-        annotations: N entries of it.
-        keypoints_of: By category id, which of the K keypoints its annotations list; see
+        file: The file of the annotations.
+        annotations: The N entries of it.
+        keypoints_of: Which of the K keypoints the annotations of a category list, by its id; see
             :func:`class_keypoints`.
-        num_keypoints: K.
+        num_keypoints: The number of keypoints K.
 
     Returns:
         (N, K, 3) x and y in pixels of the image, and COCO's visibility. Zeros for what is not labelled: in

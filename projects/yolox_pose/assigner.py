@@ -41,8 +41,8 @@ class PoseSimOTAAssigner(SimOTAAssigner):
     coordinates.
 
     Args:
-        oks_weight: Weight of the OKS cost.
-        vis_weight: Weight of the visibility cost.
+        oks_weight: The weight of the OKS cost.
+        vis_weight: The weight of the visibility cost.
         **kwargs: Those of :class:`mmyolox.models.SimOTAAssigner`.
     """
 
@@ -66,8 +66,8 @@ class PoseSimOTAAssigner(SimOTAAssigner):
         """What keypoints add to the costs of pairs.
 
         Args:
-            offsets: (B, 2K, H, W) of each level, see :func:`.head_module.decode_keypoints`.
-            vis_logits: (B, K, H, W) of each level.
+            offsets: The offsets (B, 2K, H, W) of each level, see :func:`.head_module.decode_keypoints`.
+            vis_logits: The visibility logits (B, K, H, W) of each level.
             pred_bboxes: (B, N, 4) float32 xyxy in input pixels.
             priors: (N, 3) float32, see :func:`mmyolox.models.boxes.grid_priors`.
             gt_bboxes: (B, M, 4) float32 xyxy in input pixels.

@@ -164,10 +164,10 @@ def swap_sides(values: Tensor, images: Tensor, metas: Sequence[dict], flip_indic
     """Swaps what left and right keypoints predict where the input was a mirror image.
 
     Args:
-        values: (n, K, C).
+        values: (n, K, C), the C values of each keypoint.
         images: (n,) int64: the index in ``metas``.
-        metas: As in :func:`keypoints_to_original`.
-        flip_indices: (K,) which keypoint takes each one's place in a mirror image.
+        metas: One dict an image, as in :func:`keypoints_to_original`.
+        flip_indices: (K,), which keypoint takes each one's place in a mirror image.
     """
     is_mirrored = np.linalg.det(np.stack([meta['matrix'] for meta in metas])) < 0
     swaps = torch.from_numpy(is_mirrored).to(values.device)[images]

@@ -14,11 +14,11 @@ class PoseOutputs(NamedTuple):
     """Raw outputs of a pose head, lists with an entry a level; the first three are the detector's.
 
     Attributes:
-        cls_logits: Class logits (B, C, H, W).
-        bbox_preds: Boxes (B, 4, H, W), see :class:`mmyolox.models.HeadOutputs`.
-        obj_logits: Objectness logits (B, 1, H, W).
-        offsets: Keypoints (B, 2K, H, W), x and y of each in turn, from the cell's corner in strides.
-        vis_logits: Visibility logits (B, K, H, W).
+        cls_logits: The class logits (B, C, H, W).
+        bbox_preds: The boxes (B, 4, H, W), see :class:`mmyolox.models.HeadOutputs`.
+        obj_logits: The objectness logits (B, 1, H, W).
+        offsets: The keypoints (B, 2K, H, W), x and y of each in turn, from the cell's corner in strides.
+        vis_logits: The visibility logits (B, K, H, W).
     """
 
     cls_logits: list[Tensor]
@@ -35,7 +35,7 @@ class YOLOXPoseHeadModule(YOLOXHeadModule):
     YOLO-Pose (https://arxiv.org/abs/2204.06806) on the decoupled head. The state-dict names are MMYOLO's.
 
     Args:
-        num_keypoints: Number of keypoints K.
+        num_keypoints: The number of keypoints K.
         **kwargs: Those of :class:`mmyolox.models.YOLOXHeadModule`.
     """
 

@@ -23,7 +23,7 @@ class KeypointComparison(Comparison):
     """Objects and detections compared by COCO's object keypoint similarity (OKS), class by class.
 
     Attributes:
-        keypoints: For each class, which of the skeleton's K keypoints it has, in its category's order.
+        keypoints: Which of the skeleton's K keypoints each class has, in its category's order.
         sigmas: (K,) COCO's constants, of which the libraries take twice.
     """
 

@@ -19,11 +19,12 @@ def keypoint_spreads(form: str, sigmas: Tensor, bboxes: Tensor, areas: Tensor) -
     """How far off a keypoint may be: at this distance its similarity is exp(-1/2).
 
     Args:
-        form: ``diagonal``: sigma times the diagonal of the box, which MMYOLO's published YOLOX-Pose was
-            trained with; ``coco``: 2 sigma times the root of the area, which COCO evaluates with.
+        form: The form of the spread, ``diagonal``: sigma times the diagonal of the box, which MMYOLO's
+            published YOLOX-Pose was trained with; ``coco``: 2 sigma times the root of the area, which COCO
+            evaluates with.
         sigmas: (K,) COCO's constants.
         bboxes: (..., 4) xyxy in pixels.
-        areas: (...) of the objects, in square pixels.
+        areas: (...), the areas of the objects in square pixels.
 
     Returns:
         (..., K) in pixels, above 0.
@@ -41,8 +42,8 @@ def compute_oks(keypoints: Tensor, targets: Tensor, is_labelled: Tensor, spreads
     Args:
         keypoints: (..., K, 2) x and y in pixels, as predicted.
         targets: (..., K, 2), as annotated.
-        is_labelled: (..., K) bool.
-        spreads: (..., K) in pixels, see :func:`keypoint_spreads`.
+        is_labelled: (..., K) bool, whether a keypoint is labelled.
+        spreads: (..., K), the spreads in pixels, see :func:`keypoint_spreads`.
 
     Returns:
         (...) in [0, 1]; 0 for an object without labelled keypoints.
@@ -58,7 +59,7 @@ class PoseTargets:
 
     Attributes:
         keypoints: (B, M, K, 2) float32, x and y in input pixels.
-        is_labelled: (B, M, K) bool.
+        is_labelled: (B, M, K) bool, whether a keypoint is labelled.
         spreads: (B, M, K) float32, see :func:`keypoint_spreads`.
     """
 
@@ -120,8 +121,8 @@ class OksLoss(nn.Module):
         """What predictions are compared with.
 
         Args:
-            data_samples: ``keypoints`` (B, M, K, 3), x, y and visibility (0: not labelled), ``bboxes``
-                (B, M, 4) xyxy and ``areas`` (B, M).
+            data_samples: A dict with ``keypoints`` (B, M, K, 3), x, y and visibility (0: not labelled),
+                ``bboxes`` (B, M, 4) xyxy and ``areas`` (B, M).
         """
         keypoints = data_samples['keypoints']
         spreads = keypoint_spreads(self.form, self.sigmas, data_samples['bboxes'], data_samples['areas'])

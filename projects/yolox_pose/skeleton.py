@@ -50,11 +50,11 @@ class Skeleton:
     """The keypoints that all objects of a data set share.
 
     Attributes:
-        names: K distinct names.
-        flip_indices: (K,) which keypoint takes each one's place in a mirror image; its own index for one in
+        names: The K distinct names.
+        flip_indices: (K,), which keypoint takes each one's place in a mirror image; its own index for one in
             the middle. Its own inverse.
         links: The lines to draw, as pairs of indices of names.
-        sigmas: (K,) how far apart annotators put each keypoint, as a share of the object's size (the square
+        sigmas: (K,), how far apart annotators put each keypoint, as a share of the object's size (the square
             root of its area): COCO's constants, of which its evaluation takes twice.
     """
 
@@ -68,8 +68,8 @@ class Skeleton:
         """Makes a skeleton of what a config says, or a checkpoint.
 
         Args:
-            spec: ``keypoints``, the names, and optionally ``flip_pairs`` and ``links``, each a list of pairs
-                of names, and ``sigmas``, a number above 0 for every name. Instead of the names,
+            spec: A dict with ``keypoints``, the names, and optionally ``flip_pairs`` and ``links``, each a
+                list of pairs of names, and ``sigmas``, a number above 0 for every name. Instead of the names,
                 ``from_file`` may name a COCO keypoint file (``.json``) or a metainfo file of MMPose; what
                 stands beside it goes before what it says. Without ``flip_pairs``, names that differ in
                 left/right or l/r are pairs. Without ``sigmas``, COCO's keypoints have COCO's, and others the
@@ -247,10 +247,10 @@ def tell_defaults(names: Names, by_side: bool, guessed: Names, source: str) -> N
     """Warns, once, of the parts of a skeleton that were not given.
 
     Args:
-        names: All keypoints.
-        by_side: The pairs were taken from the names.
+        names: The names of all keypoints.
+        by_side: Whether the pairs were taken from the names.
         guessed: The keypoints that had no sigma.
-        source: Where the skeleton was described.
+        source: The file or the config that describes the skeleton.
     """
     parts = []
     if by_side:

@@ -21,7 +21,7 @@ def without_outliers(keypoints: np.ndarray, size: Size | np.ndarray) -> np.ndarr
     """Keypoints (M, K, 3) of which those outside an image are not labelled any more.
 
     Args:
-        keypoints: Numbers of any dtype; the position of what is not labelled does not matter.
+        keypoints: (M, K, 3) of any dtype; the position of what is not labelled does not matter.
         size: The size of the image, or arrays of (w, h) that broadcast with (M, K, 2). The border is inside,
             on all four sides: COCO has keypoints at x = w.
     """
@@ -40,10 +40,10 @@ def map_keypoints(
     inverse matrix, for keypoints that stayed on the canvas.
 
     Args:
-        keypoints: Float32, see above.
-        matrix: (3, 3).
+        keypoints: (M, K, 3) float32.
+        matrix: The (3, 3) affine matrix.
         size: The size of the canvas.
-        flip_indices: (K,) Which keypoint takes each one's place in a mirror image.
+        flip_indices: (K,), which keypoint takes each one's place in a mirror image.
     """
     moved = np.concatenate([transform_points(keypoints[..., :2], matrix), keypoints[..., 2:]], axis=-1)
     moved = without_outliers(moved, size)
@@ -70,7 +70,8 @@ class LoadPoseAnnotations(LoadAnnotations):
     stay as boxes.
 
     Args:
-        ignore_crowd: See :class:`mmyolox.datasets.transforms.LoadAnnotations`.
+        ignore_crowd: Whether to keep crowd boxes as regions, see
+            :class:`mmyolox.datasets.transforms.LoadAnnotations`.
     """
 
     def transform(self, results: dict) -> dict:

@@ -29,7 +29,7 @@ class YOLOXPoseVisualizer(YOLOXVisualizer):
 
     Args:
         name: The name of MMEngine's visualizer.
-        keypoint_score_thr: Predicted keypoints below it are not drawn, nor the lines to them.
+        keypoint_score_thr: The lowest score of a keypoint that is drawn, and of one that lines are drawn to.
         **kwargs: Those of :class:`mmengine.visualization.Visualizer`.
     """
 
@@ -42,10 +42,10 @@ class YOLOXPoseVisualizer(YOLOXVisualizer):
 
         Args:
             image: (H, W, 3) uint8, BGR.
-            instances: On the CPU, as for :class:`YOLOXVisualizer`, and ``keypoints`` in pixels of the image:
-                (n, K, 3), x, y and the visibility of annotations (0 unknown: nothing is drawn, 1 hidden: a
-                ring, 2 seen: a disc), or (n, K, 2) with ``keypoint_scores`` (n, K) in [0, 1]. Objects without
-                the field are drawn as boxes.
+            instances: The objects, on the CPU, as for :class:`YOLOXVisualizer`, and ``keypoints`` in pixels
+                of the image: (n, K, 3), x, y and the visibility of annotations (0 unknown: nothing is drawn,
+                1 hidden: a ring, 2 seen: a disc), or (n, K, 2) with ``keypoint_scores`` (n, K) in [0, 1].
+                Objects without the field are drawn as boxes.
 
         Returns:
             (H, W, 3) uint8, BGR.
@@ -72,8 +72,8 @@ class YOLOXPoseVisualizer(YOLOXVisualizer):
         """The detections of an image as COCO's keypoint results list them.
 
         Args:
-            instances: On the CPU, as for :class:`YOLOXVisualizer`, and ``keypoints`` (n, K, 2) with
-                ``keypoint_scores`` (n, K).
+            instances: The objects, on the CPU, as for :class:`YOLOXVisualizer`, and ``keypoints`` (n, K, 2)
+                with ``keypoint_scores`` (n, K).
 
         Returns:
             The entries of :class:`YOLOXVisualizer`, each with ``keypoints``: x, y and score of the keypoints
@@ -101,9 +101,9 @@ def draw_skeleton(
 
     Args:
         image: (H, W, 3) uint8, BGR.
-        keypoints: (K, 2) pixels, x and y.
-        visibility: (K,) 0 draws neither the keypoint nor its lines, 1 a ring, 2 a disc.
-        skeleton: What there is to draw; its left, right and middle have a colour each.
+        keypoints: (K, 2) x and y in pixels.
+        visibility: (K,), of which 0 draws neither the keypoint nor its lines, 1 a ring, 2 a disc.
+        skeleton: The skeleton to draw; its left, right and middle have a colour each.
     """
     link_colours, keypoint_colours = _colours(skeleton)
     width = line_width(image)

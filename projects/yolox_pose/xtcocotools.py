@@ -47,8 +47,8 @@ class COCOeval(cocoeval.COCOeval):
     Args:
         cocoGt: The annotations; they are not changed.
         cocoDt: The detections, as ``cocoGt.loadRes`` makes them.
-        iouType: ``keypoints``, ``bbox`` or ``segm``.
-        sigmas: (K,) by default those of COCO's people.
+        iouType: What is compared: ``keypoints``, ``bbox`` or ``segm``.
+        sigmas: (K,), by default those of COCO's people.
         use_area: Whether to take the ``area`` of an annotation, rather than that of its box times 0.53.
 
     Raises:

@@ -47,8 +47,9 @@ def dataset_config(cfg: 'Config', split: str, stage: int) -> dict[str, Any]:
 
     Args:
         cfg: The whole config.
-        split: ``'train'``, ``'val'`` or ``'test'``.
-        stage: 2 takes the pipeline that ``YOLOXModeSwitchHook`` sets for the last epochs of training.
+        split: The split: ``'train'``, ``'val'`` or ``'test'``.
+        stage: The stage of training; 2 takes the pipeline that ``YOLOXModeSwitchHook`` sets for the last
+            epochs of training.
 
     Raises:
         UserError: The config has no such split or stage.

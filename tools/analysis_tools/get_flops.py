@@ -58,8 +58,8 @@ def complexity(model: nn.Module, shape: tuple[int, int, int]) -> tuple[int, floa
     run the network once more for the activations.
 
     Args:
-        model: Its forward takes an image batch alone.
-        shape: Channels, height and width of the image.
+        model: The model, whose forward takes an image batch alone.
+        shape: The channels, height and width of the image.
 
     Returns:
         The number of parameters, and of multiplications plus additions.

@@ -44,7 +44,7 @@ def read_curves(work_dir: str | Path) -> Curves:
     killed after its last checkpoint, these steps were done twice.
 
     Args:
-        work_dir: Holds ``<timestamp>/vis_data/scalars.json`` for every run.
+        work_dir: The folder of a training, which holds ``<timestamp>/vis_data/scalars.json`` for every run.
 
     Raises:
         UserError: It does not, or nothing was recorded.
@@ -68,9 +68,9 @@ def plot_curves(curves: Curves, path: str | Path, title: str = '') -> None:
     """Plots losses and APs side by side, the last values in the legend.
 
     Args:
-        curves: Of :func:`read_curves`.
+        curves: The curves that :func:`read_curves` returns.
         path: The picture's file; its suffix is the format.
-        title: Written above.
+        title: The title above the curves.
 
     Raises:
         UserError: The file cannot be written.

@@ -20,7 +20,7 @@ class CocoFile:
     ``class_names`` becomes category id i + 1.
 
     Attributes:
-        class_names: In the order of the labels.
+        class_names: The names of the classes, in the order of the labels.
         category_fields: What every category gets beside its id and name (``keypoints``, ``skeleton``).
         images: The ``images`` entries so far.
         annotations: The ``annotations`` entries so far.
@@ -42,8 +42,8 @@ class CocoFile:
 
         Args:
             image_id: What :meth:`add_image` returned.
-            label: Index into ``class_names``.
-            bbox: xyxy in pixels of the image. Written as COCO's xywh, to 1/1000 pixel.
+            label: The index into ``class_names``.
+            bbox: The box, xyxy in pixels of the image. It is written as COCO's xywh, to 1/1000 pixel.
             **fields: Further entries; ``area`` (that of the box) and ``iscrowd`` (0) are overridden so.
         """
         x1, y1, x2, y2 = bbox
@@ -114,9 +114,9 @@ class ConversionReport:
         """Clips a box to its image.
 
         Args:
-            bbox: xyxy in pixels of the image.
-            size: Width and height of the image, pixels.
-            location: Names the box's file in the report.
+            bbox: The box, xyxy in pixels of the image.
+            size: The width and height of the image in pixels.
+            location: The name of the box's file, for the report.
 
         Returns:
             The part of the box inside the image; None, and a line in ``skipped``, if the box has no area

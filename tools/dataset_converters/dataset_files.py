@@ -54,8 +54,8 @@ def place_images(how: str, source: str | Path, target: str | Path, names: Iterab
     """Makes the images of ``source`` available under ``target``.
 
     Args:
-        how: ``'link'`` makes ``target`` one symbolic link to ``source``, ``'copy'`` copies the files,
-            ``'none'`` does nothing.
+        how: The way: ``'link'`` makes ``target`` one symbolic link to ``source``, ``'copy'`` copies the
+            files, ``'none'`` does nothing.
         source: The folder that holds the images.
         target: The folder in which they shall be found. Nothing is done where it is ``source`` already.
         names: The files to copy, relative to ``source``.

@@ -46,14 +46,14 @@ class Settings:
     """What the scenes look like.
 
     Attributes:
-        width: Of every image, pixels.
-        height: Of every image, pixels.
-        shapes: Least and greatest number of shapes aimed at in an image that is not empty.
-        radius: Least and greatest radius of a shape, as a share of the image's shorter side.
-        max_rotation: Shapes are turned by up to so many degrees either way.
-        max_hidden: Greatest share of a shape that later shapes may hide.
-        min_inside: Least share of a shape that has to be inside the image.
-        empty: Share of the images without any shape.
+        width: The width of every image in pixels.
+        height: The height of every image in pixels.
+        shapes: The least and greatest number of shapes aimed at in an image that is not empty.
+        radius: The least and greatest radius of a shape, as a share of the image's shorter side.
+        max_rotation: The largest turn of a shape in degrees, either way.
+        max_hidden: The greatest share of a shape that later shapes may hide.
+        min_inside: The least share of a shape that has to be inside the image.
+        empty: The share of the images without any shape.
     """
 
     width: int = 320
@@ -71,11 +71,12 @@ class Shape:
     """A shape placed in an image.
 
     Attributes:
-        label: Index into ``CLASS_NAMES``.
+        label: The index into ``CLASS_NAMES``.
         coverage: (H, W) float32 in [0, 1], the share of each pixel inside the full outline.
         keypoints: (5, 2) in pixels, some perhaps outside the image.
-        frame: (2, 2), takes an offset in pixels from the centre, ``keypoints[4]``, to the outline's frame.
-        area: Of the whole outline, in pixels, what is outside the image included.
+        frame: (2, 2), which takes an offset in pixels from the centre, ``keypoints[4]``, to the outline's
+            frame.
+        area: The area of the whole outline in pixels, what is outside the image included.
     """
 
     label: int

@@ -72,10 +72,11 @@ def choose_splits(folder: Path, train: str, val: str, further: Sequence[str] | N
     """Which VOC split becomes which file: ``{'train': 'trainval', 'val': 'test'}``.
 
     Args:
-        folder: ``ImageSets/Main``.
+        folder: The folder ``ImageSets/Main``.
         train: The split for ``train.json``.
         val: The split for ``val.json``.
-        further: More splits; None takes those of ``trainval`` and ``test`` that exist and are not used yet.
+        further: The other splits; None takes those of ``trainval`` and ``test`` that exist and are not used
+            yet.
 
     Raises:
         UserError: A split has no file, or two splits want the same file name.
@@ -108,11 +109,11 @@ def read_record(
     """Reads one listed image.
 
     Args:
-        root: The data set.
-        image_id: Names the XML file.
+        root: The folder of the data set.
+        image_id: The name of the XML file.
         file_name: The image, relative to ``JPEGImages``; None if there is none.
         one_based: Whether the coordinates count from 1.
-        report: Gets a line for each box that cannot be used.
+        report: The report, which gets a line for each box that cannot be used.
 
     Returns:
         None, and a line in the report, if the XML or the image is missing or broken.
@@ -182,8 +183,8 @@ def convert_split(records: Iterable[Record], classes: Sequence[str], difficult: 
     """Builds the COCO file of a split.
 
     Args:
-        records: Its images.
-        classes: Objects of other classes are left out.
+        records: The images of the split.
+        classes: The classes; objects of others are left out.
         difficult: What becomes of difficult objects: ``'ignore'`` (``iscrowd``), ``'keep'`` or ``'drop'``.
     """
     coco = CocoFile(classes)

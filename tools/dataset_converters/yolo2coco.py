@@ -60,9 +60,9 @@ def class_names(root: Path, data: dict[str, Any], given: Sequence[str] | None) -
     """The class names in the order of their indices.
 
     Args:
-        root: The data set, searched for a file with a name a line if the rest says nothing.
-        data: Content of the YAML file; ``names`` is a list, or a mapping from index to name.
-        given: The user's own list: it wins.
+        root: The folder of the data set, searched for a file with a name a line if the rest says nothing.
+        data: The content of the YAML file; ``names`` is a list, or a mapping from index to name.
+        given: The user's own list, which wins.
 
     Raises:
         UserError: No names anywhere, indices with gaps, or a count that contradicts ``nc``.
@@ -87,9 +87,9 @@ def find_splits(root: Path, data: dict[str, Any], given: dict[str, str | None]) 
     """The images of each split.
 
     Args:
-        root: The data set.
-        data: Content of the YAML file: ``train``, ``val``, ``test`` and ``path``, all optional.
-        given: The user's own paths by split, or None: they win.
+        root: The folder of the data set.
+        data: The content of the YAML file: ``train``, ``val``, ``test`` and ``path``, all optional.
+        given: The user's own paths by split, which win, or None.
 
     Raises:
         UserError: A path that was given does not exist, or no split has an image.
@@ -170,10 +170,10 @@ def convert_split(
     """Builds the COCO file of a split.
 
     Args:
-        images: Its images.
-        base: What the file names in the COCO file are relative to.
+        images: The images of the split.
+        base: The folder that the file names in the COCO file are relative to.
         names: The class names.
-        report: Gets a line for each image, line and box that cannot be used.
+        report: The report, which gets a line for each image, line and box that cannot be used.
     """
     coco = CocoFile(names)
     for image in images:

@@ -18,10 +18,10 @@ class Translation:
     """The tensors of a file under our names.
 
     Attributes:
-        tensors: Our name -> tensor, reshaped where the source stores it in another form.
-        origins: Our name -> the file's name, or names joined by ``', '``, that it was made of.
-        unused: The file's name -> why it has no place.
-        dropped: The file's name -> why nothing is lost without it (a copy, a constant of training).
+        tensors: A dict: our name -> tensor, reshaped where the source stores it in another form.
+        origins: A dict: our name -> the file's name, or names joined by ``', '``, that it was made of.
+        unused: A dict: the file's name -> why it has no place.
+        dropped: A dict: the file's name -> why nothing is lost without it (a copy, a constant of training).
     """
 
     tensors: dict[str, Tensor] = field(default_factory=dict)
@@ -44,9 +44,9 @@ class Source:
     Attributes:
         name: What ``--from`` calls it.
         title: What a summary calls it.
-        recognises: Whether these are the names of its tensors. At most one source may say so of a file.
-        translate: Brings its tensors into our layout; a pure function. It does not check shapes, and of a
-            name that it does not know it makes any name that is none of ours.
+        recognises: What says whether names are those of its tensors. At most one source may say so of a file.
+        translate: What brings its tensors into our layout; a pure function. It does not check shapes, and of
+            a name that it does not know it makes any name that is none of ours.
         by_position: Whether tensors are told by their position and not by their names: one that does not fit
             then says that the others, too, are none of what they are taken for.
     """
@@ -128,8 +128,8 @@ def rename_all(
 
     Args:
         state_dict: The file's tensors.
-        rename: Our name of one of its names.
-        dropped: What of them is left out, and why.
+        rename: What returns our name for one of its names.
+        dropped: The names of those that are left out, and why.
     """
     translation = Translation(dropped=dict(dropped or {}))
     for name, tensor in state_dict.items():

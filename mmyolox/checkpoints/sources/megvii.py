@@ -75,7 +75,7 @@ def to_megvii(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The weights of a detector of ours under Megvii's names.
 
     Args:
-        state_dict: In our layout, complete.
+        state_dict: The weights in our layout, complete.
 
     Raises:
         UserError: Megvii's models have no such tensor: the weights are not of a detector's.

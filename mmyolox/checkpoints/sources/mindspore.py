@@ -286,8 +286,8 @@ def _change_images(tensors: dict[str, Tensor], stem: str) -> None:
     """Makes a stem for RGB images from 0 to 1 one for BGR images from 0 to 255.
 
     Args:
-        tensors: In our layout; those of the stem are replaced, if it is complete.
-        stem: Name of its convolution and batch norm.
+        tensors: The tensors in our layout; those of the stem are replaced, if it is complete.
+        stem: The name of its convolution and batch norm.
     """
     weight, mean, variance = f'{stem}.conv.weight', f'{stem}.bn.running_mean', f'{stem}.bn.running_var'
     if not {weight, f'{stem}.bn.weight', mean, variance} <= tensors.keys():

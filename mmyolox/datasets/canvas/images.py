@@ -59,10 +59,10 @@ def read_image(
 
     Args:
         path: A local path, or one that ``backend_args`` can read.
-        color_type: ``color`` (BGR, EXIF orientation applied), ``grayscale`` or ``unchanged``. ``.npy`` files
-            are always unchanged.
-        backend_args: Arguments of :func:`mmengine.fileio.get`.
-        channels: How many the image must have; None takes any number.
+        color_type: The form of the pixels: ``color`` (BGR, EXIF orientation applied), ``grayscale`` or
+            ``unchanged``. ``.npy`` files are always unchanged.
+        backend_args: The arguments of :func:`mmengine.fileio.get`.
+        channels: How many channels the image must have; None takes any number.
 
     Returns:
         (h, w, channels) uint8, contiguous.
@@ -108,8 +108,8 @@ class ImageSource(Protocol):
 
     Attributes:
         size: The size of the image.
-        channels: How many its pixels have.
-        num_bytes: What all its pixels take in memory.
+        channels: How many channels its pixels have.
+        num_bytes: How many bytes all its pixels take.
     """
 
     size: Size
@@ -153,9 +153,9 @@ class JpegHeader:
     """A plain JPEG file: 8 bits a channel, grey or YCbCr, Huffman-coded.
 
     Attributes:
-        size: In pixels as stored.
-        channels: 1 or 3. Four (CMYK) are not plain.
-        orientation: That of EXIF, 1 (upright) to 8; 1 where the file does not say.
+        size: The size in pixels, as stored.
+        channels: The number of channels, 1 or 3. Four (CMYK) are not plain.
+        orientation: The orientation of EXIF, 1 (upright) to 8; 1 where the file does not say.
     """
 
     size: Size
@@ -218,13 +218,13 @@ class EncodedJpeg:
     Args:
         path: The path of the file, for messages.
         content: The bytes of the file.
-        header: What it says, see :func:`read_jpeg_header`.
-        channels: How many the pixels have: 3 for BGR, 1 for grey.
+        header: The header of the file, see :func:`read_jpeg_header`.
+        channels: How many channels the pixels have: 3 for BGR, 1 for grey.
         max_shrink: How many times smaller it may be decoded, where a scene needs it smaller anyway. The
             decoder then leaves out the high frequencies, which is faster, and averages where full decoding
             with bilinear interpolation would skip pixels: values differ.
         sample_idx: Its index in the data set, for messages.
-        remember: Is given the pixels of the full image.
+        remember: What is given the pixels of the full image.
     """
 
     def __init__(

@@ -286,7 +286,7 @@ def take_scene(results: dict) -> Scene:
     """Takes the pending scene out of a sample, or makes one of its rendered image.
 
     Args:
-        results: Holds ``scene``, or ``img`` as (h, w, channels) with values in 0-255.
+        results: The results, which hold ``scene``, or ``img`` as (h, w, channels) with values in 0-255.
     """
     if 'scene' in results:
         return results.pop('scene')

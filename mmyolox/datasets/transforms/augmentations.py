@@ -67,10 +67,10 @@ class RandomAffine(BaseTransform):
     result is always the top left ``img_scale`` part of the moved canvas; there is no border to subtract.
 
     Args:
-        max_rotate_degree: Rotation, uniform in plus or minus this.
-        max_translate_ratio: Translation, uniform in plus or minus this share of ``img_scale``.
-        scaling_ratio_range: Scale factor, uniform.
-        max_shear_degree: Shear of each axis, uniform in plus or minus this.
+        max_rotate_degree: The rotation, uniform in plus or minus this.
+        max_translate_ratio: The translation, uniform in plus or minus this share of ``img_scale``.
+        scaling_ratio_range: The range of the scale factor, uniform.
+        max_shear_degree: The shear of each axis, uniform in plus or minus this.
     """
 
     def __init__(
@@ -124,9 +124,9 @@ class YOLOXHSVRandomAug(BaseTransform):
     are blue, green and red; the others stay as they are.
 
     Args:
-        hue_delta: Largest shift of the hue, in OpenCV's 180 steps; it wraps around.
-        saturation_delta: Largest shift of the saturation (0-255), saturating.
-        value_delta: Largest shift of the value (0-255), saturating.
+        hue_delta: The largest shift of the hue, in OpenCV's 180 steps; it wraps around.
+        saturation_delta: The largest shift of the saturation (0-255), saturating.
+        value_delta: The largest shift of the value (0-255), saturating.
     """
 
     def __init__(self, hue_delta: int = 5, saturation_delta: int = 30, value_delta: int = 30) -> None:
@@ -154,9 +154,9 @@ def shift_hsv(image: np.ndarray, hue: int, saturation: int, value: int) -> np.nd
 
     Args:
         image: (h, w, channels) uint8, the first three of at least three channels are BGR.
-        hue: In steps of two degrees; it wraps around.
-        saturation: In grey levels, 0 to 255; it saturates.
-        value: In grey levels, 0 to 255; it saturates.
+        hue: The shift in steps of two degrees; it wraps around.
+        saturation: The shift in grey levels, 0 to 255; it saturates.
+        value: The shift in grey levels, 0 to 255; it saturates.
 
     Returns:
         A new image.
@@ -254,7 +254,8 @@ class PartnerTransform(BaseTransform):
 
         Args:
             results: The sample that wants a partner.
-            tries: How many are looked at for one that has annotations; the last one is taken as it is.
+            tries: How many partners are looked at for one that has annotations; the last one is taken as it
+                is.
         """
         dataset, rng, cached = results['dataset'], results['rng'], results.get('cached_samples', ())
         for _ in range(tries):
@@ -277,7 +278,7 @@ class Mosaic(PartnerTransform):
     Args:
         pre_transform: The loading steps of the three partners.
         center_ratio_range: The centre, uniform in this range times ``img_scale``.
-        prob: Share of samples that become a mosaic.
+        prob: The share of samples that become a mosaic.
     """
 
     def __init__(
@@ -331,9 +332,9 @@ class YOLOXMixUp(PartnerTransform):
 
     Args:
         pre_transform: The loading steps of the partner.
-        ratio_range: Scale jitter of the partner, uniform.
-        flip_ratio: Share of partners that are mirrored.
-        prob: Share of samples that are blended.
+        ratio_range: The range of the partner's scale jitter, uniform.
+        flip_ratio: The share of partners that are mirrored.
+        prob: The share of samples that are blended.
         max_iters: How many partners are tried for one that has objects.
     """
 

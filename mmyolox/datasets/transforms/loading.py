@@ -43,17 +43,17 @@ class LoadImage(BaseTransform):
     on the stored pixels, as by tools that ignore EXIF (pycocotools among them), and so are ours.
 
     Args:
-        color_type: See :func:`read_image`.
-        tolerant: An undecodable file becomes a grey image of the annotated size and a warning that names
-            it, so that one bad file does not end a night's validation. Training replaces the sample
+        color_type: The form of the pixels, see :func:`read_image`.
+        tolerant: Whether an undecodable file becomes a grey image of the annotated size and a warning that
+            names it, so that one bad file does not end a night's validation. Training replaces the sample
             instead and needs no tolerance.
-        max_shrink: Plain JPEG files are decoded up to this many times smaller (1, 2, 4 or 8) where the scene
+        max_shrink: How many times smaller (1, 2, 4 or 8) plain JPEG files may be decoded where the scene
             shows them at least as much smaller. This is faster, and averages where bilinear interpolation
             would skip pixels, so that values differ; see docs/speed.md for how much.
-        backend_args: Arguments of :func:`mmengine.fileio.get`.
-        channels: How many an image must have, for ``color_type='unchanged'``; an image with another number
-            is an error, in training too. By default 3 for ``color``, 1 for ``grayscale``, and any number for
-            ``unchanged``, where images of several numbers cannot come into one picture or batch.
+        backend_args: The arguments of :func:`mmengine.fileio.get`.
+        channels: How many channels an image must have, for ``color_type='unchanged'``; an image with another
+            number is an error, in training too. By default 3 for ``color``, 1 for ``grayscale``, and any
+            number for ``unchanged``, where images of several numbers cannot come into one picture or batch.
     """
 
     def __init__(

@@ -21,7 +21,7 @@ class FilterAnnotations(BaseTransform):
     """Drops boxes that have become too small, and the sample if it has no object left.
 
     Args:
-        min_gt_bbox_wh: Smallest width and height in pixels of the current canvas.
+        min_gt_bbox_wh: The smallest width and height in pixels of the current canvas.
         keep_empty: Whether to keep a sample without objects (it trains the objectness as background). False
             makes the data set draw another one, as in the published recipes.
     """
@@ -80,7 +80,7 @@ def yolox_collate(samples: Sequence[dict], size_divisor: int = 32) -> dict:
     Args:
         samples: What :class:`mmyolox.datasets.transforms.PackDetInputs` returns, images possibly of several
             sizes.
-        size_divisor: Sides of the batch are rounded up to a multiple of it (the largest stride).
+        size_divisor: The number that sides of the batch are rounded up to a multiple of (the largest stride).
 
     Returns:
         ``dict(inputs, data_samples)``. ``inputs``: (B, channels, H, W) uint8, images at the top left of a

@@ -25,7 +25,7 @@ class HostCopy:
     looks an iteration later finds the values there, and the device at work on the next batch.
 
     Args:
-        scalars: Tensors of one element on one device, at least one.
+        scalars: The tensors of one element on one device, at least one.
     """
 
     def __init__(self, scalars: Mapping[str, Tensor]) -> None:
@@ -52,7 +52,8 @@ class AsyncRuntimeInfoHook(RuntimeInfoHook):
     them into every checkpoint; here fewer are kept.
 
     Args:
-        max_history: Values kept of each scalar; a ``window_size`` of the log processor can be no larger.
+        max_history: How many values are kept of each scalar; a ``window_size`` of the log processor can be no
+            larger.
     """
 
     def __init__(self, max_history: int = 10_000) -> None:

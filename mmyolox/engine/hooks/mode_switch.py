@@ -21,7 +21,7 @@ class YOLOXModeSwitchHook(Hook):
     or shorter than them, is in the right one.
 
     Args:
-        num_last_epochs: Length of the second phase.
+        num_last_epochs: The length of the second phase in epochs.
         new_train_pipeline: The data pipeline of the second phase; by default the config's variable
             ``train_pipeline_stage2``.
     """

@@ -17,7 +17,7 @@ class DeviceMark:
     """A point in the work that was given to a device.
 
     Args:
-        device: Where; a CPU has always come so far.
+        device: The device; a CPU has always come so far.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -90,8 +90,8 @@ class DataTimeHook(Hook):
 
     Args:
         max_share: The share of an iteration's time that may be spent waiting for data.
-        window: Iterations to judge by, over the borders of epochs.
-        skip: Iterations at the begin of every epoch that do not count: the workers start there.
+        window: The number of iterations to judge by, over the borders of epochs.
+        skip: The number of iterations at the begin of every epoch that do not count: the workers start there.
     """
 
     # After the hook that takes the times.

@@ -31,19 +31,20 @@ class YOLOXCSPDarknet(StagedBackbone):
     ``widen_factor``. The state-dict names are MMYOLO's. A fifth stage gives a level of stride 64.
 
     Args:
-        deepen_factor: Multiplies ``stage_depths``.
-        widen_factor: Multiplies ``stage_channels``.
-        input_channels: Channels of the images: 3, 1 for grey, 4 with infrared or depth.
-        out_indices: Parts to return, 0 the stem and 1 to 4 the stages.
-        frozen_stages: Last part to freeze, -1 for none.
-        use_depthwise: Depthwise separable 3x3 convolutions in all stages, as in YOLOX-Nano.
-        spp_kernel_sizes: Pooling windows of the SPP block, odd and rising.
-        spp_zero_padding: Whether they see zeros beyond the border, see :class:`.blocks.SPPBottleneck`.
-        norm_cfg: Norm layer.
-        act_cfg: Activation layer.
-        init_cfg: Weight initialisation.
-        stage_channels: Channels of each stage; the stem has half of the first stage's.
-        stage_depths: Bottlenecks of each stage. The last stage also has the SPP block.
+        deepen_factor: The factor of ``stage_depths``.
+        widen_factor: The factor of ``stage_channels``.
+        input_channels: The channels of the images: 3, 1 for grey, 4 with infrared or depth.
+        out_indices: The indices of the parts to return, 0 the stem and 1 to 4 the stages.
+        frozen_stages: The last part to freeze, -1 for none.
+        use_depthwise: Whether 3x3 convolutions of all stages are depthwise separable, as in YOLOX-Nano.
+        spp_kernel_sizes: The pooling windows of the SPP block, odd and rising.
+        spp_zero_padding: Whether these windows see zeros beyond the border, see
+            :class:`.blocks.SPPBottleneck`.
+        norm_cfg: The config of the norm layers, mmcv's.
+        act_cfg: The config of the activation layers, mmcv's.
+        init_cfg: MMEngine's weight initialisation.
+        stage_channels: The channels of each stage; the stem has half of the first stage's.
+        stage_depths: The number of bottlenecks of each stage. The last stage also has the SPP block.
 
     Raises:
         UserError: An index or a window outside of what the network has, or stages of unequal number.

@@ -31,14 +31,15 @@ class YOLOXDarknet53(StagedBackbone):
     closes the last stage and halves its 1024.
 
     Args:
-        input_channels: Channels of the images.
-        out_indices: Parts to return, 0 the stem and 1 to 4 the stages.
-        frozen_stages: Last part to freeze, -1 for none.
-        spp_kernel_sizes: Pooling windows of the SPP block, odd and rising.
-        spp_zero_padding: Whether they see zeros beyond the border, see :class:`.blocks.SPPBottleneck`.
-        norm_cfg: Norm layer.
-        act_cfg: Activation layer.
-        init_cfg: Weight initialisation.
+        input_channels: The channels of the images.
+        out_indices: The indices of the parts to return, 0 the stem and 1 to 4 the stages.
+        frozen_stages: The last part to freeze, -1 for none.
+        spp_kernel_sizes: The pooling windows of the SPP block, odd and rising.
+        spp_zero_padding: Whether these windows see zeros beyond the border, see
+            :class:`.blocks.SPPBottleneck`.
+        norm_cfg: The config of the norm layers, mmcv's.
+        act_cfg: The config of the activation layers, mmcv's.
+        init_cfg: MMEngine's weight initialisation.
 
     Raises:
         UserError: An index or a window outside of what the network has.

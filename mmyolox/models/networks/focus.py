@@ -36,7 +36,7 @@ def focus_as_convolution(focus: Focus) -> nn.Module:
     """A convolution that equals a Focus stem, for runtimes without strided slices or slow in them.
 
     Args:
-        focus: Maps (B, in, H, W) to (B, out, H/2, W/2). Not changed.
+        focus: The stem, which maps (B, in, H, W) to (B, out, H/2, W/2). It is not changed.
 
     Returns:
         A module that maps alike, up to the order of float32 additions.

@@ -17,9 +17,9 @@ class HeadOutputs(NamedTuple):
     """Raw outputs of a head, lists with an entry a level.
 
     Attributes:
-        cls_logits: Class logits (B, C, H, W).
-        bbox_preds: Boxes (B, 4, H, W), the centre offset in strides and the log of the size in strides.
-        obj_logits: Objectness logits (B, 1, H, W).
+        cls_logits: The class logits (B, C, H, W).
+        bbox_preds: The boxes (B, 4, H, W), the centre offset in strides and the log of the size in strides.
+        obj_logits: The objectness logits (B, 1, H, W).
     """
 
     cls_logits: list[Tensor]
@@ -35,17 +35,17 @@ class YOLOXHeadModule(BaseModule):
     of both towers is the neck's ``out_layers``. The state-dict names are MMYOLO's.
 
     Args:
-        num_classes: Number of classes C.
-        in_channels: Channels of the neck's levels before ``widen_factor``.
-        feat_channels: Channels of the towers before ``widen_factor``.
-        widen_factor: Multiplies both.
-        stacked_convs: 3x3 convolutions in a tower.
-        featmap_strides: Stride of each level in input pixels; their number is the number of levels.
-        use_depthwise: Depthwise separable towers, as in YOLOX-Nano.
-        norm_cfg: Norm layer.
-        act_cfg: Activation layer.
-        init_cfg: Weight initialisation; the classification and objectness biases always start at the
-            logit of 0.01.
+        num_classes: The number of classes C.
+        in_channels: The channels of the neck's levels before ``widen_factor``.
+        feat_channels: The channels of the towers before ``widen_factor``.
+        widen_factor: The factor of both.
+        stacked_convs: The number of 3x3 convolutions in a tower.
+        featmap_strides: The stride of each level in input pixels; their number is the number of levels.
+        use_depthwise: Whether the towers are depthwise separable, as in YOLOX-Nano.
+        norm_cfg: The config of the norm layers, mmcv's.
+        act_cfg: The config of the activation layers, mmcv's.
+        init_cfg: MMEngine's weight initialisation; the classification and objectness biases always start at
+            the logit of 0.01.
 
     Raises:
         UserError: ``num_classes`` is None.

@@ -19,15 +19,15 @@ class YOLOXPAFPN(BaseModule):
     from the top level and the other reductions live at the end of ``top_down_layers``.
 
     Args:
-        in_channels: Channels of the incoming levels before ``widen_factor``, finest first.
-        out_channels: Channels of every outgoing level before ``widen_factor``.
-        deepen_factor: Multiplies ``num_csp_blocks``.
-        widen_factor: Multiplies all channels.
-        num_csp_blocks: Bottlenecks of a CSP layer.
-        use_depthwise: Depthwise separable 3x3 convolutions, as in YOLOX-Nano.
-        norm_cfg: Norm layer.
-        act_cfg: Activation layer.
-        init_cfg: Weight initialisation.
+        in_channels: The channels of the incoming levels before ``widen_factor``, finest first.
+        out_channels: The channels of every outgoing level before ``widen_factor``.
+        deepen_factor: The factor of ``num_csp_blocks``.
+        widen_factor: The factor of all channels.
+        num_csp_blocks: The number of bottlenecks of a CSP layer.
+        use_depthwise: Whether 3x3 convolutions are depthwise separable, as in YOLOX-Nano.
+        norm_cfg: The config of the norm layers, mmcv's.
+        act_cfg: The config of the activation layers, mmcv's.
+        init_cfg: MMEngine's weight initialisation.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class YOLOXPAFPN(BaseModule):
         """Fuses the levels.
 
         Args:
-            feats: Backbone features, finest first; each level half the size of the one before.
+            feats: The features of the backbone, finest first; each level half the size of the one before.
 
         Returns:
             As many tensors of the same sizes with ``out_channels`` * ``widen_factor`` channels.

@@ -17,14 +17,14 @@ class StagedBackbone(BaseModule):
     built, so that a distributed wrapper already sees which parameters train.
 
     Args:
-        stem: Makes features of stride 2 from images.
-        stages: Each halves the resolution; registered as ``stage1``, ``stage2``, ...
-        out_indices: Parts whose outputs ``forward`` returns, in rising order.
+        stem: The module that makes features of stride 2 from images.
+        stages: The modules that each halve the resolution, registered as ``stage1``, ``stage2``, ...
+        out_indices: The indices of the parts whose outputs ``forward`` returns, in rising order.
         frozen_stages: The last frozen part: -1 for none, 0 for the stem, the last index for everything.
-        init_cfg: MMEngine weight initialisation.
+        init_cfg: MMEngine's weight initialisation.
 
     Attributes:
-        strides: Input pixels a cell of each output.
+        strides: The stride of each output, in input pixels.
 
     Raises:
         UserError: An index outside of the network.

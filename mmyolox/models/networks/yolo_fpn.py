@@ -19,11 +19,11 @@ class YOLOXFPN(BaseModule):
     serves both.
 
     Args:
-        in_channels: Channels of the incoming levels, finest first.
-        out_channels: Channels of every outgoing level.
-        norm_cfg: Norm layer.
-        act_cfg: Activation layer.
-        init_cfg: Weight initialisation.
+        in_channels: The channels of the incoming levels, finest first.
+        out_channels: The channels of every outgoing level.
+        norm_cfg: The config of the norm layers, mmcv's.
+        act_cfg: The config of the activation layers, mmcv's.
+        init_cfg: MMEngine's weight initialisation.
     """
 
     def __init__(
