@@ -118,7 +118,7 @@ class _LastFinder(MetaPathFinder, Loader):
         return _Extension(spec.name, 'Stands in for the compiled ops of mmcv.')
 
     def exec_module(self, module: ModuleType) -> None:
-        """Nothing to run: ``_Extension`` answers by itself."""
+        """There is nothing to run: ``_Extension`` answers by itself."""
 
 
 def _is_ours(frame: FrameType | None) -> bool:

@@ -170,7 +170,7 @@ def _classes(labels: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
 
 
 def _greedy_long(corners: Tensor, iou_threshold: float) -> Tensor:
-    """Indices kept of boxes (4, W) sorted by falling score, a block after the other.
+    """The indices kept of boxes (4, W) sorted by falling score, a block after the other.
 
     What a block keeps is taken out of all that follows, so that later blocks hold live boxes only.
     """

@@ -83,7 +83,7 @@ class Detector(Protocol):
         """
 
     def prepare(self, pixels: Image, meta: Meta) -> Any:
-        """One sample for :meth:`predict`; threads call it."""
+        """Makes one sample for :meth:`predict`; threads call it."""
 
     def predict(self, samples: Sequence[Any]) -> list[DetDataSample]:
         """The detections in each, on the CPU, in pixels of the original image."""
@@ -151,7 +151,7 @@ def detect_items(
 def map_ahead(
     function: Callable[[Item], Result], items: Iterable[Item], workers: int, ahead: int
 ) -> Iterator[Result]:
-    """``map`` by threads: the results in order, and what a call raises.
+    """Maps by threads: yields the results in order, and raises what a call raises.
 
     Args:
         function: What is called. It releases Python's lock for most of its time, as decoding and resizing
@@ -207,7 +207,7 @@ class TorchDetector:
 
     @cached_property
     def visualizer(self) -> YOLOXVisualizer:
-        """That of the model's config."""
+        """The visualizer of the model's config."""
         return build_visualizer(self.model.cfg, self.dataset_meta)
 
     def read(self, image: ImageLike) -> Image:
@@ -224,7 +224,7 @@ class TorchDetector:
 
     @torch.no_grad()  # not inference_mode: no faster for such networks, and its results could not be changed
     def predict(self, samples: Sequence[dict[str, Any]]) -> list[DetDataSample]:
-        """One forward pass."""
+        """Predicts in one forward pass."""
         batch = yolox_collate(samples, self._largest_stride)
         return [sample.cpu() for sample in self.model.test_step(batch)]
 
@@ -243,7 +243,7 @@ class ExportedDetector:
 
     @cached_property
     def visualizer(self) -> YOLOXVisualizer:
-        """That of what the model predicts."""
+        """The visualizer of what the model predicts."""
         init_default_scope('mmyolox')
         name = self._keypoints.visualizer if self._keypoints else 'YOLOXVisualizer'
         return build_visualizer(Config(dict(visualizer=dict(type=name))), self.dataset_meta)
@@ -257,7 +257,7 @@ class ExportedDetector:
         return pixels, dict(meta, ori_shape=pixels.shape[:2])
 
     def predict(self, samples: Sequence[tuple[Image, Meta]]) -> list[DetDataSample]:
-        """One call of the model."""
+        """Predicts in one call of the model."""
         predictions = self.model([pixels for pixels, _ in samples])
         return [
             pack_prediction(as_instances(detections, self._keypoints), meta)

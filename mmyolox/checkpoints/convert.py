@@ -139,7 +139,7 @@ def without_wrapper(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def _misfits(
     source: Source, translation: Translation, shapes: Mapping[str, tuple[int, ...]]
 ) -> dict[str, str]:
-    """Our name -> why that tensor has no place in the model.
+    """A dict: our name -> why that tensor has no place in the model.
 
     Raises:
         UserError: There is one, of a source that tells tensors by their position.

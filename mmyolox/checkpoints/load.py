@@ -29,7 +29,7 @@ from .sources import mindspore, onnx
 
 _AVERAGES = ('ema_model', 'ema_net', 'ema')
 _ENTRIES = (*_AVERAGES, 'state_dict', 'model', 'net')
-"""Where checkpoints keep their weights, the moving average first.
+"""The keys under which checkpoints keep their weights, the moving average first.
 
 MMEngine's average is under ``state_dict``: its hook swaps both when it saves, so that ``ema_state_dict``
 holds the raw weights.

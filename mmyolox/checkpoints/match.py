@@ -14,7 +14,7 @@ from .recognise import recognise
 from .sources.openmmlab import is_ours
 
 CLASS_LAYERS = 'multi_level_conv_cls'
-"""In the names of the layers whose size is the number of classes."""
+"""The part of a name that says that the size of the layer is the number of classes."""
 
 MOST = 0.5
 """A load that leaves more than this share of a model's tensors without a value is taken for a mistake."""
@@ -52,7 +52,7 @@ class LoadSummary:
         return not (self.missing or self.mismatched or self.other_classes)
 
     def describe(self) -> str:
-        """One line with the counts, and where the names are that did not match."""
+        """A line with the counts, and where the names are that did not match."""
         total = len(self.used) + len(self.missing) + len(self.mismatched) + len(self.other_classes)
         parts = [f'{len(self.used)} of {total} tensors of the model loaded', *filter(None, [self.held])]
         if self.other_classes:

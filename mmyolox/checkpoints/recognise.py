@@ -114,8 +114,8 @@ class DetectorFamily(Family):
 
 
 FAMILIES: dict[str, Family] = {DetectorFamily.name: DetectorFamily()}
-"""By name; a project adds its own by :func:`register_family`, in the module of its :mod:`extension
-<mmyolox.extensions>`."""
+"""The families by name; a project adds its own by :func:`register_family`, in the module of its
+:mod:`extension <mmyolox.extensions>`."""
 
 
 def register_family(family: Family) -> None:
@@ -168,13 +168,13 @@ class Architecture:
         return nn.ModuleDict(dict(backbone=backbone, neck=neck, bbox_head=head))
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Name -> shape of every tensor in the model's state dict, in order."""
+        """A dict: name -> shape of every tensor in the model's state dict, in order."""
         with torch.device('meta'):
             network = self.build()
         return {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
 
     def describe(self) -> str:
-        """One line: family, size, factors, classes, and what else there is."""
+        """The model in one line: family, size, factors, classes, and what else there is."""
         parts = [
             f'{self.family}-{self.name}',
             f'deepen_factor {self.deepen_factor:g}',
@@ -271,7 +271,7 @@ def weight_shape(state_dict: State, name: str) -> torch.Size:
 
 
 def _size(state_dict: State) -> tuple[str, float, float, bool]:
-    """Name and factors of a CSP-Darknet model."""
+    """The name and factors of a CSP-Darknet model."""
     widen = weight_shape(state_dict, 'backbone.stage4.2.final_conv.conv.weight')[0] / 1024
     depthwise = 'backbone.stage1.0.depthwise_conv.conv.weight' in state_dict
     if depthwise and 'backbone.stage1.1.blocks.0.conv2.conv.weight' in state_dict:
@@ -292,7 +292,7 @@ def _size(state_dict: State) -> tuple[str, float, float, bool]:
 
 
 def _depth(state_dict: State, layer: str) -> int:
-    """Number of bottlenecks of a CSP layer."""
+    """The number of bottlenecks of a CSP layer."""
     return sum(
         name.startswith(f'{layer}blocks.') and name.endswith('.conv1.conv.weight') for name in state_dict
     )

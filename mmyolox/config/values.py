@@ -96,7 +96,7 @@ def data_values(cfg: dict[str, Any]) -> dict[str, Any]:
 
 
 def recorded_values(cfg: Config, recorded: dict[str, Any]) -> dict[str, Any]:
-    """Those of the recorded values that the config would read from the training annotations."""
+    """The recorded values that the config would read from the training annotations."""
     names = ['classes', *cfg.get(DATA_VARIABLES, ())]
     return {
         name: recorded[name] for name in names if name in cfg and cfg[name] is None and recorded.get(name)

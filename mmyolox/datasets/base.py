@@ -150,7 +150,7 @@ class DetectionDataset(BaseDataset):
 
     @property
     def draw_key(self) -> tuple[int, int]:
-        """Seed and epoch, of which the draws are functions; a seed of -1 says that nobody has set them."""
+        """The seed and epoch, which the draws depend on; a seed of -1 says that nobody has set them."""
         seed, epoch = self._draw_key.array.view(np.int64).tolist()
         return seed, epoch
 
@@ -164,7 +164,7 @@ class DetectionDataset(BaseDataset):
         return super()._copy_without_annotation({} if memo is None else memo)
 
     def __getitem__(self, idx: int) -> Any:
-        """Sample ``idx`` after the pipeline, or another one that takes its place in training."""
+        """The sample ``idx`` after the pipeline, or another one that takes its place in training."""
         seed, epoch = self.draw_key
         if seed >= 0:
             # Once a sample, not once an attempt: an attempt that fails must not draw itself again for ever.

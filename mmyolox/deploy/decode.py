@@ -14,7 +14,7 @@ from .nms import batched_nms
 
 Floats = NDArray[np.float32]
 _CLASS_COLUMN = 5
-"""Where class scores begin: behind the box and the objectness score."""
+"""The column where class scores begin: behind the box and the objectness score."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from mmyolox.version import __version__
 from .letterbox import Size
 
 METADATA_KEY = 'mmyolox'
-"""Where the JSON text is kept: the key in an ONNX file's ``metadata_props`` and in OpenVINO's ``rt_info``."""
+"""The key of the JSON text in an ONNX file's ``metadata_props`` and in OpenVINO's ``rt_info``."""
 
 FORMS = ('raw', 'decoded', 'end2end')
 COLOURS = ('bgr', 'rgb')

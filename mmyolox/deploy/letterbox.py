@@ -75,7 +75,7 @@ def letterbox(image: Image, size: Size, pad_value: int = 114) -> Image:
 
 
 def resize(image: Image, size: Size) -> Image:
-    """``cv2.resize`` of an image with ``INTER_LINEAR``, bit for bit.
+    """Resizes an image as ``cv2.resize`` does with ``INTER_LINEAR``, bit for bit.
 
     Args:
         image: (h, w, channels) uint8.
@@ -112,7 +112,7 @@ def resize(image: Image, size: Size) -> Image:
 
 @lru_cache(maxsize=64)
 def _neighbours(old: int, new: int, channels: int = 1) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
-    """Between which two values of an axis each new value lies, and how much each counts.
+    """The two values of an axis that each new value lies between, and how much each counts.
 
     Args:
         old: The number of pixels of the image.

@@ -97,7 +97,7 @@ def batched_nms(
 def _kept(
     bboxes: NDArray[np.float32], labels: NDArray[np.integer], iou_threshold: np.float32, wanted: int
 ) -> Indices:
-    """Indices of those kept of boxes sorted by falling score, the first ``wanted``."""
+    """The indices of those kept of boxes sorted by falling score, the first ``wanted``."""
     by_class = np.argsort(labels, kind='stable')
     corners = np.ascontiguousarray(bboxes[by_class].T, np.float32)
     areas = (corners[2] - corners[0]) * (corners[3] - corners[1])
@@ -158,7 +158,7 @@ def _kept_of_pack(pack: _Boxes, iou_threshold: np.float32, wanted: int) -> Indic
 
 
 def _walk(boxes: _Boxes, iou_threshold: np.float32) -> Indices:
-    """Indices of those kept of a block."""
+    """The indices of those kept of a block."""
     pairs = _exceeds(boxes.take(None), boxes, iou_threshold)
     overlapped = [int.from_bytes(bits, 'little') for bits in np.packbits(pairs, axis=1, bitorder='little')]
     kept, suppressed = [], 0

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Array = NDArray[np.generic]
 
 INPUT_SHAPE_KEY = 'mmyolox_input_shape'
-"""Where TorchScript files keep the shape of their input: a JSON list, null for an axis of any length."""
+"""The key of the input's shape in a TorchScript file: a JSON list, null for an axis of any length."""
 NCNN_INPUT, NCNN_OUTPUT = 'in0', 'out0'
 """The names that pnnx gives to what goes in and comes out."""
 

@@ -82,7 +82,7 @@ class Comparison:
         return {}
 
     def parameters(self, label: int) -> dict[str, Any]:
-        """Further parameters of the library's evaluation of a class."""
+        """The further parameters of the library's evaluation of a class."""
         return {}
 
 
@@ -105,7 +105,7 @@ class Detections:
     extras: NDArray[np.floating]
 
     def best(self, indices: NDArray[np.int64], limit: int) -> NDArray[np.int64]:
-        """Those of ``indices`` that count: the first ``limit`` of each image by score, ties in order."""
+        """The ``indices`` that count: the first ``limit`` of each image by score, ties in order."""
         images = self.images[indices]
         order = np.lexsort((-self.scores[indices], images))
         images = images[order]

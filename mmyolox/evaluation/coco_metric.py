@@ -166,7 +166,7 @@ class YOLOXCocoMetric(BaseMetric):
         return metrics | class_metrics
 
     def curves(self, results: Sequence[ImageDetections], iou_type: str = 'bbox') -> Curves:
-        """Precision and recall of every class.
+        """The precision and recall of every class.
 
         Args:
             results: The results of all images, as :meth:`process` keeps them.

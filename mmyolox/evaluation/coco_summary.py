@@ -13,7 +13,7 @@ PRECISIONS = ('mAP', 'mAP_50', 'mAP_75', 'mAP_s', 'mAP_m', 'mAP_l')
 
 
 class Figure(NamedTuple):
-    """One of COCO's figures.
+    """A figure of COCO's.
 
     Attributes:
         is_recall: Whether it is an average recall, else an average precision.

@@ -51,7 +51,7 @@ def calibration_batches(model: YOLODetector, info: ModelInfo, options: ExportOpt
 
 
 def made_images(shape_hw: tuple[int, int], channels: int, count: int = 2, seed: int = 0) -> list[Image]:
-    """Images to verify with where there are no others: rectangles on squares of random grey levels.
+    """Makes images to verify with where there are no others: rectangles on squares of random grey levels.
 
     Args:
         shape_hw: (h, w), near which the sizes of the images are.

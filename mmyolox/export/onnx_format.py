@@ -131,7 +131,7 @@ def _network_graph(model: YOLODetector, info: ModelInfo, options: ExportOptions)
 
 
 def _joined(first: ModelProto, second: ModelProto) -> ModelProto:
-    """One graph in which outputs of the first go to the inputs of the same names of the second."""
+    """Joins two graphs: outputs of the first go to the inputs of the same names of the second."""
     taken = {value.name for value in second.graph.input}
     links = [(value.name, value.name) for value in first.graph.output if value.name in taken]
     first.ir_version = second.ir_version = max(first.ir_version, second.ir_version)

@@ -15,7 +15,7 @@ from .onnx_format import build_float_onnx, save_onnx
 from .options import ExportOptions
 
 _ENDS = ('Convolution', 'GroupConvolution', 'ShapeOf')
-"""Where the way back from an output ends."""
+"""The operators at which the way back from an output ends."""
 
 
 def write_openvino(model: YOLODetector, dst: Path, options: ExportOptions) -> None:

@@ -15,11 +15,11 @@ from .onnx_format import build_onnx
 from .options import ExportOptions
 
 MOST_IMAGES = 16
-"""Of a dynamic batch, unless ``options.batch`` is more."""
+"""The most images of a dynamic batch, unless ``options.batch`` is more."""
 MOST_TIMES = 2
 """How many times ``options.size`` a dynamic size may be."""
 IMAGE_SIDES = (16, 8192)
-"""Of the images with preprocessing in the graph."""
+"""The least and largest side of images with preprocessing in the graph."""
 
 Range = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
 """Smallest, usual and largest shape."""

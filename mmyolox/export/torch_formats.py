@@ -59,7 +59,7 @@ def write_torch_export(model: YOLODetector, dst: Path, options: ExportOptions) -
 
 
 def example(model: YOLODetector, options: ExportOptions) -> Tensor:
-    """Images to trace a network with: grey ones."""
+    """Makes grey images to trace a network with."""
     return torch.full((options.batch, model.input_channels, *options.size.shape_hw), 114.0)
 
 

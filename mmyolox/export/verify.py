@@ -49,10 +49,10 @@ LIMITS = dict(
     fp16=Limits(predictions=None, matched=0.9, iou=0.8, score=0.03, keypoints=0.03),
     int8=Limits(predictions=None, matched=0.6, iou=0.5, score=0.15, keypoints=0.1),
 )
-"""By precision."""
+"""The limits by precision."""
 
 LETTERBOXED = Limits(predictions=None, matched=0.9, iou=0.8, score=0.03, keypoints=0.03)
-"""In float32 with letterboxing in the graph, whose grey levels differ by 1 from OpenCV's."""
+"""The limits in float32 with letterboxing in the graph, whose grey levels differ by 1 from OpenCV's."""
 
 
 @dataclass(frozen=True)

@@ -318,7 +318,7 @@ def slices(count: int, step: int) -> Iterator[slice]:
 
 
 def _cheapest(cost: Tensor, k: int) -> Tensor:
-    """Indices (b, m, k) of the k smallest costs along the last axis, cheapest first, the lower index on ties.
+    """The indices (b, m, k) of the k smallest costs along the last axis, cheapest first, ties by index.
 
     The bits of a non-negative float32 sort like an integer; the prior's index in the lower half of an int64
     makes every key distinct, and the order independent of the device. (Costs below zero, -3e-7 at

@@ -51,7 +51,7 @@ class YOLOXBatchHSV(nn.Module):
         return shifted, data_samples
 
     def draw_gains(self, batch_size: int) -> NDArray[np.float32]:
-        """Whole shifts (B, 3) of hue, saturation and value for this iteration."""
+        """Draws whole shifts (B, 3) of hue, saturation and value for this iteration."""
         rng, shape = _batch_rng(_HSV_STREAM), (batch_size, 3)
         gains = rng.uniform(-1, 1, shape) * self.deltas * rng.integers(0, 2, shape)
         return np.trunc(gains).astype(np.float32)
@@ -104,7 +104,7 @@ def _to_hsv(images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _fixed_point_ratio(numerator: Tensor, denominator: Tensor, scale: int) -> Tensor:
-    """Rounded ``scale * numerator / denominator``, where a denominator of 0 comes with a numerator of 0."""
+    """``scale * numerator / denominator``, rounded; a denominator of 0 comes with a numerator of 0."""
     reciprocals = torch.div(scale * 4096, denominator.clamp(min=1)).round_()
     return reciprocals.mul_(numerator).add_(2048).div_(4096).floor_()
 

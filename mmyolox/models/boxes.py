@@ -71,7 +71,7 @@ def encode_bboxes(bboxes: Tensor, priors: Tensor) -> Tensor:
 
 
 def bbox_ious(a: Tensor, b: Tensor) -> Tensor:
-    """Intersection over union of boxes, broadcast over the leading axes.
+    """The intersection over union of boxes, broadcast over the leading axes.
 
     Args:
         a: (..., 4) xyxy.

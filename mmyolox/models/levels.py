@@ -58,7 +58,7 @@ def take_priors(levels: Sequence[Tensor], images: Tensor, priors: Tensor) -> Ten
 
 
 def batched_gather(table: Tensor, index: Tensor) -> Tensor:
-    """Of a table (B, n, C), the entries (B, P, C) that an index (B, P) names."""
+    """The entries (B, P, C) of a table (B, n, C) that an index (B, P) names."""
     return table.gather(1, index[..., None].expand(-1, -1, table.shape[2]))
 
 
@@ -91,7 +91,7 @@ class _TakeSlots(torch.autograd.Function):
 
 
 def _cells_by_level(priors: Tensor, levels: Sequence[Tensor]) -> list[tuple[Tensor, Tensor]]:
-    """For each level, the cells (...) of priors (...), and (..., 1) bool, whether a prior is of this level.
+    """The cells (...) of priors (...) on each level, and (..., 1) bool, whether a prior is of this level.
 
     A prior of another level has any cell.
     """

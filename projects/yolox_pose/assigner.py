@@ -154,5 +154,5 @@ def center_window(gt_bboxes: Tensor, radius: float, stride: Tensor, shape_hw: Se
 
 
 def _take(table: Tensor, index: Tensor) -> Tensor:
-    """Of a table (B, n, C), the entries (B, m, w, C) that an index (B, m, w) names."""
+    """The entries (B, m, w, C) of a table (B, n, C) that an index (B, m, w) names."""
     return batched_gather(table, index.flatten(1)).reshape(*index.shape, table.shape[2])

@@ -29,7 +29,7 @@ class PoseBatchFlip(YOLOXBatchFlip):
         self.register_buffer('flip_indices', flip_indices, persistent=False)
 
     def flip_annotations(self, data_samples: dict, flips: Tensor, width: int) -> dict:
-        """Boxes and keypoints, see :meth:`YOLOXBatchFlip.flip_annotations`."""
+        """Mirrors boxes and keypoints, see :meth:`YOLOXBatchFlip.flip_annotations`."""
         keypoints = flip_keypoints(data_samples['keypoints'], flips, width, self.flip_indices)
         return super().flip_annotations(data_samples, flips, width) | dict(keypoints=keypoints)
 
@@ -39,7 +39,7 @@ class PoseBatchSyncRandomResize(YOLOXBatchSyncRandomResize):
     """Multi-scale training, see the base class, with keypoints and areas scaled along."""
 
     def scale_annotations(self, data_samples: dict, ratios: Tensor) -> dict:
-        """Boxes, keypoints and areas, see :meth:`YOLOXBatchSyncRandomResize.scale_annotations`."""
+        """Scales boxes, keypoints and areas, see :meth:`YOLOXBatchSyncRandomResize.scale_annotations`."""
         return super().scale_annotations(data_samples, ratios) | dict(
             keypoints=scale_keypoints(data_samples['keypoints'], ratios),
             areas=data_samples['areas'] * ratios.prod(),

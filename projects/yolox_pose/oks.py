@@ -77,7 +77,7 @@ class PoseTargets:
         return compute_oks(keypoints, self.keypoints, self.is_labelled, self.spreads)
 
     def at_slots(self, slot_gts: Tensor) -> 'PoseTargets':
-        """Those of the objects at slots (B, P)."""
+        """The targets of the objects at slots (B, P)."""
         return PoseTargets(
             batched_gather(self.keypoints.flatten(2), slot_gts).reshape(
                 *slot_gts.shape, *self.keypoints.shape[2:]

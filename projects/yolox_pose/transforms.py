@@ -56,7 +56,7 @@ def map_areas(areas: np.ndarray, matrix: np.ndarray, size: Size) -> np.ndarray:
 
 
 def _determinant(matrix: np.ndarray) -> float:
-    """Of the linear part: how areas grow; negative for a map that mirrors."""
+    """The determinant of the linear part: how areas grow; negative for a map that mirrors."""
     return matrix[0, 0] * matrix[1, 1] - matrix[0, 1] * matrix[1, 0]
 
 

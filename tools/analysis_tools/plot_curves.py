@@ -144,7 +144,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Reads, plots, says where."""
+    """Reads the curves, plots them and says where."""
     args = parse_args()
     out = args.out or args.work_dir / 'curves.png'
     curves = read_curves(args.work_dir)

@@ -133,7 +133,7 @@ def images_of(source: Path, root: Path) -> list[Path]:
 
 
 def label_path(image: Path) -> Path:
-    """Where the label file of an image has to be."""
+    """The path at which the label file of an image has to be."""
     parts = list(image.with_suffix('.txt').parts)
     folders = [index for index, part in enumerate(parts[:-1]) if part == 'images']
     if folders:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 _CHECKED_IMAGES = 8
 """So many of ``--images`` are compared."""
 _FEW_IMAGES = 30
-"""With fewer, ranges for int8 are a matter of chance."""
+"""The number of images below which ranges for int8 are a matter of chance."""
 
 ASCEND = dict(opset=11, focus='conv', dynamic_batch=False, dynamic_size=False, preprocess=False)
 """What Ascend's compiler ``atc`` takes of every version: fixed shapes and operators that it has."""

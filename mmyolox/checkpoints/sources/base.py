@@ -59,7 +59,7 @@ class Source:
 
 
 SOURCES: dict[str, Source] = {}
-"""By name; complete after :func:`known_sources`."""
+"""The sources by name; complete after :func:`known_sources`."""
 
 
 def register_source(source: Source) -> None:

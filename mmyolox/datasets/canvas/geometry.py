@@ -75,7 +75,7 @@ def transform_bboxes(bboxes: np.ndarray, matrix: np.ndarray) -> np.ndarray:
 
 
 def clip_bboxes(bboxes: np.ndarray, size: Size) -> np.ndarray:
-    """Boxes (M, 4) cut to an image of ``size``."""
+    """The boxes (M, 4) cut to an image of ``size``."""
     width, height = size
     return bboxes.clip(0, np.array([width, height, width, height], dtype=bboxes.dtype))
 

@@ -153,6 +153,6 @@ class LoadAnnotations(BaseTransform):
         return results
 
     def load_instances(self, results: dict) -> dict[str, np.ndarray]:
-        """New arrays ``gt_*``, one entry an annotation; those that load more than boxes add theirs."""
+        """The new arrays ``gt_*``, one entry an annotation; those that load more than boxes add theirs."""
         labels = np.where(results['is_crowd'], IGNORED, results['labels'])
         return dict(gt_bboxes=results['bboxes'].astype(np.float32), gt_bboxes_labels=labels.astype(np.int64))

@@ -88,7 +88,7 @@ class AsyncRuntimeInfoHook(RuntimeInfoHook):
 
 @dataclass(frozen=True)
 class _Iteration:
-    """One that is yet to be looked at; ``number`` and ``epoch`` count from 1."""
+    """An iteration whose losses are yet to be looked at; ``number`` and ``epoch`` count from 1."""
 
     number: int
     epoch: int
