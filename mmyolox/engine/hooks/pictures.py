@@ -26,7 +26,8 @@ class DetectionPicturesHook(Hook):
         out_dir: The folder of the pictures, which have the images' names (see
             :func:`~mmyolox.deploy.draw.picture_path`).
         score_thr: The lowest score that is drawn.
-        backend_args: Of the images, as for :func:`~mmyolox.datasets.transforms.read_image`.
+        backend_args: The arguments of the images' file backend, as for
+            :func:`~mmyolox.datasets.transforms.read_image`.
     """
 
     def __init__(
