@@ -149,7 +149,6 @@ def build_visualizer(cfg: Config, dataset_meta: Mapping[str, Any]) -> YOLOXVisua
     """
     options = dict(cfg.get('visualizer') or dict(type='YOLOXVisualizer'), vis_backends=None)
     name = options.pop('type')
-    options.pop('_scope_', None)  # MMEngine's, of a config that it found as `mmyolox::...`
     chosen = VISUALIZERS.get(name)
     if not (inspect.isclass(chosen) and issubclass(chosen, YOLOXVisualizer)):
         print_log(

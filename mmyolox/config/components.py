@@ -15,12 +15,13 @@ from mmengine.utils import get_object_from_string
 
 from mmyolox.errors import UserError, did_you_mean
 
-_REGISTRY_NAMES = tuple(
-    name for name, value in vars(mmengine_registry).items() if isinstance(value, Registry)
-)
+REGISTRY_NAMES = tuple(name for name, value in vars(mmengine_registry).items() if isinstance(value, Registry))
 
 INSTALL_COMMANDS: dict[str, str] = {}
 """How to install the packages that configs may name, for who lacks them; projects add what they work with."""
+
+TYPE_NAMES = ('type', 'ema_type', 'constructor')
+"""The keys of a dict whose values name components."""
 
 _NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
@@ -64,19 +65,29 @@ def find_component(name: str, scope: str, path: str) -> Callable[..., Any]:
         package, bare = scope, name
     with_root = not dot or package == 'mmengine'
     first = _REGISTRIES_OF.get(path.split('.')[0], ('LOOPS',))
-    for registry in _registries(package, [*first, *_REGISTRY_NAMES], path, with_root):
+    for registry in search_registries(package, [*first, *REGISTRY_NAMES], path, with_root):
         if bare in registry.module_dict:
             return registry.module_dict[bare]
     component: Callable[..., Any] | None = get_object_from_string(name) if dot else None
     if component is None:
-        known = [key for one in _registries(package, first, path, with_root) for key in one.module_dict]
+        known = [key for one in search_registries(package, first, path, with_root) for key in one.module_dict]
         prefix = name.removesuffix(bare)
         raise UserError(f'config key {path}.type: there is no {name}{did_you_mean(bare, known, prefix)}')
     return component
 
 
-def _registries(package: str, names: Iterable[str], path: str, with_root: bool) -> Iterator[Registry]:
-    """The package's registries of these names, each followed by MMEngine's, with their modules imported."""
+def search_registries(package: str, names: Iterable[str], path: str, with_root: bool) -> Iterator[Registry]:
+    """The package's registries of some names, each followed by MMEngine's, with their modules imported.
+
+    Args:
+        package: Its import name.
+        names: Of MMEngine's registries, as ``MODELS``.
+        path: The config key that the search is for.
+        with_root: Whether MMEngine's own come too.
+
+    Raises:
+        UserError: The package is not installed, or cannot be imported.
+    """
     if find_spec(package) is None:
         command = f' ({INSTALL_COMMANDS[package]})' if package in INSTALL_COMMANDS else ''
         raise UserError(f'config key {path}.type: the package {package} is not installed{command}')

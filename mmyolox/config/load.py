@@ -13,6 +13,7 @@ from mmyolox.extensions import config_folders
 
 from .check import check_config
 from .options import check_names, check_options
+from .scopes import resolve_scopes
 from .values import class_values, data_values, recorded_values, value_sources
 from .variables import ConfigFile, read_chain, write_chain
 
@@ -77,12 +78,8 @@ def load_config(
             cfg.merge_from_dict({key: copy.deepcopy(value)})
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise UserError(f'config option {key}={value!r} does not fit {cfg.filename}: {error}') from error
-    for key in [key for key in cfg if key.endswith('_dataloader')]:
-        collate_fn = (cfg[key] or {}).get('collate_fn')
-        if isinstance(collate_fn, dict):
-            # Of a base of another package; MMEngine's Runner would hand it to the function.
-            collate_fn.pop('_scope_', None)
     check_config(cfg)
+    resolve_scopes(cfg)
     return cfg
 
 

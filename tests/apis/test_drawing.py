@@ -217,13 +217,15 @@ def test_a_config_without_one(warnings):
     assert not warnings
 
 
-def test_a_config_on_a_base_by_the_name_of_the_package_has_its_visualizer(tmp_path):
+@pytest.mark.parametrize('scope', ['mmyolox', 'mmengine'])
+def test_a_config_on_a_base_by_the_name_of_the_package_has_its_visualizer(tmp_path, scope, warnings):
     """MMEngine then gives every part a ``_scope_``."""
     path = tmp_path / 'mine.py'
-    path.write_text("_base_ = 'mmyolox::yolox/yolox_nano_fast_8xb8-300e_coco.py'")
-    cfg = load_config(str(path))
-    assert cfg.visualizer._scope_ == 'mmyolox'
-    assert type(build_visualizer(cfg, dict(classes=CLASSES))) is YOLOXVisualizer
+    base = "_base_ = 'mmyolox::yolox/yolox_nano_fast_8xb8-300e_coco.py'"
+    path.write_text(f"{base}\ndefault_scope = '{scope}'\nvisualizer = dict(type='LoudVisualizer')\n")
+    made = build_visualizer(load_config(str(path)), dict(classes=CLASSES))
+    assert type(made) is LoudVisualizer
+    assert not warnings
 
 
 def test_curves_go_where_they_went(tmp_path):

@@ -119,12 +119,14 @@ def test_file_name_and_text_are_those_of_the_original(write, tmp_path):
     assert load_config(tmp_path / 'dumped.py').m == 2
 
 
-def test_base_of_another_package_keeps_its_scope_and_propagates(write):
+@pytest.mark.parametrize(('default', 'marked'), [('mmdet', None), ('mmyolox', 'mmdet')])
+def test_base_of_another_package_keeps_its_scope_and_propagates(write, default, marked):
     pytest.importorskip('mmdet')
-    cfg = load_config(write('c.py', "_base_ = 'mmdet::yolox/yolox_s_8xb8-300e_coco.py'\nmax_epochs = 40\n"))
+    base = "_base_ = 'mmdet::yolox/yolox_s_8xb8-300e_coco.py'\nmax_epochs = 40\n"
+    cfg = load_config(write('c.py', f"{base}default_scope = '{default}'\n"))
     assert cfg.train_cfg.max_epochs == 40
     assert cfg.param_scheduler[1].T_max == 25
-    assert cfg.model._scope_ == 'mmdet'
+    assert cfg.model.get('_scope_') == marked
 
 
 def test_environment_variables_are_filled_in(write, monkeypatch):
