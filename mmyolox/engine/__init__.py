@@ -2,6 +2,7 @@
 
 from .ema import YOLOXEMA
 from .hooks.checkpoint_check import AtomicLocalBackend, CheckpointCheckHook
+from .hooks.checkpoint_saving import ResumableCheckpointHook
 from .hooks.losses import AsyncRuntimeInfoHook, InvalidLossHook
 from .hooks.mode_switch import YOLOXModeSwitchHook
 from .hooks.pictures import DetectionPicturesHook
@@ -19,6 +20,7 @@ __all__ = [
     'DataTimeHook',
     'DetectionPicturesHook',
     'InvalidLossHook',
+    'ResumableCheckpointHook',
     'StartUpTimeHook',
     'YOLOXModeSwitchHook',
     'YOLOXOptimWrapperConstructor',

@@ -21,12 +21,18 @@ class Recorder(Hook):
 
     Args:
         kill_at: iteration (from 0) after which the process gets SIGKILL.
+        kill_at_validation: epoch (from 1) in whose validation the process gets SIGKILL.
         poison_at: iteration before which a weight becomes NaN.
     """
 
-    def __init__(self, kill_at=None, poison_at=None):
+    def __init__(self, kill_at=None, kill_at_validation=None, poison_at=None):
         self.kill_at = kill_at
+        self.kill_at_validation = kill_at_validation
         self.poison_at = poison_at
+
+    def before_val_iter(self, runner, batch_idx, data_batch=None):
+        if runner.epoch == self.kill_at_validation:
+            os.kill(os.getpid(), signal.SIGKILL)
 
     def before_train_iter(self, runner, batch_idx, data_batch=None):
         if runner.iter == self.poison_at:

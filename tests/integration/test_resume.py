@@ -29,6 +29,22 @@ def test_killed_and_resumed_run_ends_with_the_same_bits(config, straight, tmp_pa
     assert after[12:] == before[10:]
 
 
+def test_a_validation_that_was_killed_is_done_when_resumed(config, tmp_path):
+    best = ['val_interval=2', 'default_hooks.checkpoint.save_best=auto']
+    folders = [tmp_path / 'undisturbed', tmp_path / 'killed']
+    kill = 'default_hooks.recorder.kill_at_validation=4'
+    succeed(run_tool('train.py', config, '--work-dir', folders[0], '--cfg-options', *best))
+    killed = run_tool('train.py', config, '--work-dir', folders[1], '--cfg-options', *best, kill)
+    assert killed.returncode == -9
+    succeed(run_tool('train.py', config, '--work-dir', folders[1], '--resume', '--cfg-options', *best))
+    expected, actual = ({path.name: load(path) for path in folder.glob('*.pth')} for folder in folders)
+    assert expected.keys() == actual.keys()
+    assert any(name.startswith('best_coco_bbox_mAP_epoch_') for name in expected)
+    for name, saved in expected.items():
+        for key in ('state_dict', 'ema_state_dict'):
+            assert largest_difference(saved[key], actual[name][key]) == 0
+
+
 def test_mode_switch_and_schedule_follow_the_epoch(straight):
     record = read_record(straight)
     assert [line['use_l1'] for line in record] == [False] * 8 + [True] * 8

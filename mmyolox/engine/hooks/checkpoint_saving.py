@@ -1,0 +1,147 @@
+"""Checkpoints, and the best of them, that a kill at any moment leaves as an undisturbed training would."""
+
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from mmengine.dist import is_main_process
+from mmengine.hooks import CheckpointHook
+from mmengine.runner import EpochBasedTrainLoop, Runner
+
+from mmyolox.registry import HOOKS
+from mmyolox.utils.files import atomic_write
+
+_VALIDATED = 'epoch_validated'
+
+
+@HOOKS.register_module()
+class ResumableCheckpointHook(CheckpointHook):
+    """MMEngine's ``CheckpointHook``, of which no kill costs a validation, a score or the last good file.
+
+    - MMEngine writes the checkpoint of an epoch before the epoch is validated, and a resumed training begins
+      with the next epoch: a validation that a kill interrupted is never done. Here a checkpoint records
+      whether its epoch was validated, and a training that goes on from one that was not validates first.
+    - MMEngine removes the old file before it writes the new one, so that a full disk or a kill leaves
+      neither. Here the new file comes first. What a kill left behind is removed with the next file.
+
+    The parameters are MMEngine's.
+    """
+
+    def before_train(self, runner: Runner) -> None:
+        """Finds the files of the training that goes on, and validates what was not validated.
+
+        Args:
+            runner: The runner, after it has loaded the checkpoint.
+        """
+        super().before_train(runner)
+        loop = runner.train_loop
+        if not runner._resume or not isinstance(loop, EpochBasedTrainLoop) or loop.epoch == 0:
+            return
+        # The paths in a checkpoint are those of the folder that it was written in.
+        info = runner.message_hub.runtime_info
+        for name in [name for name in info if name.startswith('best_ckpt') and info[name]]:
+            path = self.file_backend.join_path(self.out_dir, Path(info[name]).name)
+            runner.message_hub.update_info(name, path)
+            if name == 'best_ckpt':
+                self.best_ckpt_path = path
+            else:
+                self.best_ckpt_path_dict[name.removeprefix('best_ckpt_')] = path
+        self.last_ckpt = self._path(loop.epoch)
+        loop._decide_current_val_interval()
+        is_due = loop.epoch >= loop.val_begin and (
+            loop.epoch % loop.val_interval == 0 or loop.epoch == loop.max_epochs
+        )
+        if runner.val_loop is not None and is_due and info.get(_VALIDATED) != loop.epoch:
+            runner.logger.info(f'Epoch {loop.epoch} was not validated before the training ended: now it is.')
+            runner.val_loop.run()
+
+    def after_val_epoch(self, runner: Runner, metrics: dict[str, Any]) -> None:
+        """Keeps the best checkpoint, and records in the epoch's own that it was validated.
+
+        Args:
+            runner: The runner.
+            metrics: The figures of the validation.
+        """
+        is_better = bool(self.save_best) and bool(metrics) and self._keep_best(runner, metrics)
+        runner.message_hub.update_info(_VALIDATED, runner.epoch)
+        step, meta = self._now(runner)
+        # Beside the checkpoints of its interval there is one of each epoch that is the best so far: a
+        # training that goes on from it knows the best file and its score.
+        if self.last_ckpt is not None and (is_better or self.last_ckpt == self._path(step)):
+            self._save_checkpoint_with_step(runner, step, meta)
+
+    def _keep_best(self, runner: Runner, metrics: dict[str, Any]) -> bool:
+        """Writes a checkpoint for each figure that is the best so far; whether there is one."""
+        if 'auto' in self.key_indicators:
+            self._init_rule(self.rules, [next(iter(metrics))])
+        step, meta = self._now(runner)
+        is_better = False
+        for figure, rule in zip(self.key_indicators, self.rules, strict=True):
+            suffix = '' if len(self.key_indicators) == 1 else f'_{figure}'
+            score = metrics[figure]
+            best = runner.message_hub.runtime_info.get(f'best_score{suffix}', self.init_value_map[rule])
+            if score is None or not self.is_better_than[figure](score, best):
+                continue
+            is_better = True
+            name = f'best_{figure}_{self.filename_tmpl}'.replace('/', '_')
+            path = self.file_backend.join_path(self.out_dir, name.format(step))
+            runner.message_hub.update_info(f'best_score{suffix}', score)
+            runner.message_hub.update_info(f'best_ckpt{suffix}', path)
+            if suffix:
+                self.best_ckpt_path_dict[figure] = path
+            else:
+                self.best_ckpt_path = path
+            runner.save_checkpoint(
+                self.out_dir,
+                name.format(step),
+                self.file_client_args,
+                save_optimizer=False,
+                save_param_scheduler=False,
+                meta=meta,
+                by_epoch=False,
+                backend_args=self.backend_args,
+            )
+            runner.logger.info(f'The best {figure} so far, {score:.4f}: {path}')
+            if is_main_process():  # the best before, and what a killed training left of later ones
+                for other in list(self.file_backend.list_dir_or_file(self.out_dir, list_dir=False)):
+                    if other != name.format(step) and fnmatchcase(other, name.format('*')):
+                        self.file_backend.remove(self.file_backend.join_path(self.out_dir, other))
+        return is_better
+
+    def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict[str, Any]) -> None:
+        """Writes a checkpoint, notes it as the last one, and removes the oldest of more than are kept."""
+        outdated = []
+        if self.max_keep_ckpts > 0 and step not in self.keep_ckpt_ids:
+            if len(self.keep_ckpt_ids) == self.max_keep_ckpts:
+                outdated = [self.keep_ckpt_ids.popleft()]
+            self.keep_ckpt_ids.append(step)
+            # A training that goes on from this checkpoint removes what is outdated, if a kill left it.
+            runner.message_hub.update_info('keep_ckpt_ids', outdated + list(self.keep_ckpt_ids))
+        self.last_ckpt = self._path(step)
+        runner.message_hub.update_info('last_ckpt', self.last_ckpt)
+        runner.save_checkpoint(
+            self.out_dir,
+            self.filename_tmpl.format(step),
+            self.file_client_args,
+            save_optimizer=self.save_optimizer,
+            save_param_scheduler=self.save_param_scheduler,
+            meta=meta,
+            by_epoch=self.by_epoch,
+            backend_args=self.backend_args,
+            **self.args,
+        )
+        if not is_main_process():
+            return
+        with atomic_write(Path(runner.work_dir, 'last_checkpoint')) as part:
+            part.write_text(self.last_ckpt)
+        for path in map(self._path, outdated):
+            if self.file_backend.isfile(path):
+                self.file_backend.remove(path)
+
+    def _path(self, step: int) -> str:
+        return self.file_backend.join_path(self.out_dir, self.filename_tmpl.format(step))
+
+    def _now(self, runner: Runner) -> tuple[int, dict[str, Any]]:
+        """After a validation: the number in names of files, and what a checkpoint says of the progress."""
+        step = runner.epoch if self.by_epoch else runner.iter
+        return step, dict(epoch=runner.epoch, iter=runner.iter)

@@ -1,0 +1,194 @@
+"""A training that was stopped between any two writes ends with the files of one that was not."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.evaluator import BaseMetric, Evaluator
+from mmengine.model import BaseModel
+from mmengine.runner import Runner
+from torch import nn
+
+from mmyolox.checkpoints.load import latest_checkpoint, load_checkpoint
+from mmyolox.engine import AtomicLocalBackend
+
+SCORES = {1: 0.2, 2: 0.4, 3: 0.3, 4: 0.1, 5: 0.5, 6: 0.4}
+"""By epoch."""
+
+
+class Killed(BaseException):
+    """Stands for a SIGKILL."""
+
+
+class Tiny(BaseModel):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(2, 1)
+
+    def forward(self, *inputs, mode='tensor'):
+        out = self.layer(torch.stack(inputs))
+        return dict(loss=out.square().mean()) if mode == 'loss' else out
+
+
+class Score(BaseMetric):
+    """The score of the epoch, and its negative; optionally killed in the validation of one."""
+
+    def __init__(self, killed_in: int | None = None):
+        super().__init__()
+        self.killed_in = killed_in
+        self.validated = []
+
+    def process(self, data_batch, data_samples):
+        self.results.append(0)
+
+    def compute_metrics(self, results):
+        epoch = self.runner.epoch
+        if epoch == self.killed_in:
+            raise Killed
+        self.validated.append(epoch)
+        return dict(score=SCORES[epoch], other=-SCORES[epoch])
+
+
+def train(work_dir: Path, metric: Score, resume: bool = False, interval: int = 1, **checkpoint) -> None:
+    """Trains 6 epochs, or as far as it comes."""
+    torch.manual_seed(0)
+    hook = dict(
+        type='mmyolox.ResumableCheckpointHook',
+        interval=interval,
+        backend_args=dict(backend='atomic_local'),
+        **dict(save_best='score', rule='greater', max_keep_ckpts=2) | checkpoint,
+    )
+    data = dict(sampler=dict(type='DefaultSampler', shuffle=False), batch_size=4)
+    train.count += 1
+    runner = Runner(
+        model=Tiny(),
+        work_dir=str(work_dir),
+        train_dataloader=dict(dataset=list(torch.ones(8, 2)), **data),
+        train_cfg=dict(by_epoch=True, max_epochs=6, val_interval=2, dynamic_intervals=[(4, 1)]),
+        optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.1, momentum=0.9)),
+        param_scheduler=[dict(type='LinearLR', start_factor=0.1, end=6)],
+        custom_hooks=[dict(type='EMAHook', ema_type='ExponentialMovingAverage')],
+        default_hooks=dict(checkpoint=hook),
+        val_dataloader=dict(dataset=[torch.ones(2)], **data),
+        val_cfg=dict(),
+        val_evaluator=Evaluator(metric),
+        experiment_name=f'saving-{train.count}',
+        load_from=str(latest_checkpoint(work_dir)) if resume and latest_checkpoint(work_dir) else None,
+        resume=resume and latest_checkpoint(work_dir) is not None,
+    )
+    metric.runner = runner
+    runner.train()
+
+
+train.count = 0
+
+
+def content(work_dir: Path) -> dict[str, object]:
+    """By name, what the checkpoints of a training hold but for the time."""
+    files = {}
+    for path in sorted(work_dir.glob('*.pth')):
+        saved = load_checkpoint(path)
+        info = saved['message_hub']['runtime_info']
+        files[path.name] = dict(
+            weights={name: tensor.tolist() for name, tensor in saved['state_dict'].items()},
+            raw={name: tensor.tolist() for name, tensor in saved['ema_state_dict'].items()},
+            momentum=[state['momentum_buffer'].tolist() for state in saved['optimizer']['state'].values()]
+            if 'optimizer' in saved
+            else None,
+            best={name: Path(info[name]).name for name in info if name.startswith('best_ckpt')},
+            scores={name: info[name] for name in info if name.startswith('best_score')},
+            progress=(saved['meta']['epoch'], saved['meta']['iter']),
+        )
+    return files
+
+
+@pytest.fixture(scope='module')
+def straight(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('straight')
+    metric = Score()
+    train(folder, metric)
+    assert metric.validated == [2, 3, 4, 5, 6]
+    return content(folder)
+
+
+def test_an_undisturbed_training_keeps_what_mmengine_keeps(straight, tmp_path):
+    assert list(straight) == ['best_score_epoch_5.pth', 'epoch_5.pth', 'epoch_6.pth']
+    assert straight['epoch_6.pth']['best'] == {'best_ckpt': 'best_score_epoch_5.pth'}
+    train(tmp_path, Score(), interval=4, save_best=['score', 'other'], rule=['greater', 'less'])
+    names = [path.name for path in sorted(tmp_path.glob('*.pth'))]
+    assert names == ['best_other_epoch_5.pth', 'best_score_epoch_5.pth', 'epoch_5.pth', 'epoch_6.pth']
+
+
+# 6 checkpoints, 5 of them once more when they are validated, 2 of the best.
+@pytest.mark.parametrize('is_written', [False, True])
+@pytest.mark.parametrize('write', range(1, 14))
+def test_killed_at_a_write(straight, tmp_path, monkeypatch, write, is_written):
+    writes = []
+    put = AtomicLocalBackend.put
+
+    def killed(self, obj, filepath):
+        writes.append(filepath)
+        if len(writes) < write or is_written:
+            put(self, obj, filepath)
+        if len(writes) == write:
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(AtomicLocalBackend, 'put', killed)
+        with pytest.raises(Killed):
+            train(tmp_path, Score())
+    train(tmp_path, Score(), resume=True)
+    assert content(tmp_path) == straight
+
+
+@pytest.mark.parametrize('epoch', [2, 3, 4, 5, 6])
+def test_killed_in_a_validation(straight, tmp_path, epoch):
+    with pytest.raises(Killed):
+        train(tmp_path, Score(killed_in=epoch))
+    metric = Score()
+    train(tmp_path, metric, resume=True)
+    assert metric.validated == [number for number in (2, 3, 4, 5, 6) if number >= epoch]
+    assert content(tmp_path) == straight
+
+
+@pytest.mark.parametrize('resumes', [1, 2])
+def test_what_was_validated_is_not_validated_again(straight, tmp_path, resumes):
+    train(tmp_path, Score())
+    for _ in range(resumes):
+        metric = Score()
+        train(tmp_path, metric, resume=True)
+        assert not metric.validated
+    assert content(tmp_path) == straight
+
+
+def test_killed_before_the_old_files_are_removed(straight, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(AtomicLocalBackend, 'remove', lambda self, path: (_ for _ in ()).throw(Killed))
+        with pytest.raises(Killed):
+            train(tmp_path, Score())
+        assert latest_checkpoint(tmp_path).name == 'epoch_3.pth'
+    train(tmp_path, Score(), resume=True)
+    assert content(tmp_path) == straight
+
+
+def test_a_folder_that_was_moved_keeps_one_best(straight, tmp_path):
+    with pytest.raises(Killed):
+        train(tmp_path / 'old', Score(killed_in=4))
+    (tmp_path / 'old').rename(tmp_path / 'new')
+    train(tmp_path / 'new', Score(), resume=True)
+    assert content(tmp_path / 'new') == straight
+
+
+def test_a_write_that_fails_leaves_the_files_before_it(tmp_path, monkeypatch):
+    put = AtomicLocalBackend.put
+
+    def full(self, obj, filepath):
+        if 'best_score_epoch_5' in str(filepath):
+            raise OSError(28, 'No space left on device')
+        put(self, obj, filepath)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(AtomicLocalBackend, 'put', full)
+        with pytest.raises(OSError, match='No space'):
+            train(tmp_path, Score(), max_keep_ckpts=1)
+    assert sorted(content(tmp_path)) == ['best_score_epoch_2.pth', 'epoch_5.pth']
