@@ -6,22 +6,25 @@ is admitted here by name. (MMEngine 0.10.7 reads everything; onedl-mmengine 0.10
 then reads everything after all.)
 """
 
+import logging
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from functools import partial
+from http.client import HTTPException
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
-from zipfile import is_zipfile
+from urllib.parse import urlparse
 
 import numpy as np
 import torch
 from mmengine.dist import barrier, get_rank
-from mmengine.logging import HistoryBuffer
+from mmengine.logging import HistoryBuffer, print_log
 from mmengine.runner import CheckpointLoader
 from torch import Tensor
 
+from mmyolox.deploy.archives import archive_fault, check_archive
 from mmyolox.deploy.formats import format_of
 from mmyolox.errors import UserError
 
@@ -35,6 +38,7 @@ MMEngine's average is under ``state_dict``: its hook swaps both when it saves, s
 holds the raw weights.
 """
 
+_ZIP_START = b'PK\x03\x04'
 _HISTORY_STATISTICS = ('min', 'max', 'mean', 'current')
 _NUMBER_TYPES = re.compile(r'[?biufc]\d*')
 _NUMBERS = '?bhilqBHILQefdgFD'
@@ -44,6 +48,9 @@ def load_checkpoint(
     path: str | Path, map_location: Any = 'cpu', allow_unsafe: bool = False
 ) -> dict[str, Any]:
     """Loads a checkpoint file: PyTorch's, or MindSpore's ``.ckpt``, or an ONNX model of Megvii's.
+
+    The checksums of PyTorch's files are verified, about a second a GB. PyTorch's format of before 2020 has
+    none, nor has ONNX: a changed bit among their weights cannot be seen.
 
     Args:
         path: The file.
@@ -70,12 +77,17 @@ def load_checkpoint(
             f'checkpoint {path}: this is an exported file, which cannot be trained or exported again; '
             'tools/image_demo.py and tools/deployment/test.py run it'
         )
-    with path.open('rb') as file:
-        start = file.read(4)
+    try:
+        with path.open('rb') as file:
+            start = file.read(4)
+    except OSError as error:
+        raise UserError(f'checkpoint {path} cannot be read: {error.strerror}') from error
     if start.startswith(onnx.FIRST_BYTE):
         return dict(state_dict=onnx.read_model(path))
     if start.startswith(mindspore.FIRST_BYTES):
         return dict(state_dict=mindspore.read_checkpoint(path))
+    if start == _ZIP_START:
+        check_archive(path)
     return _checked(partial(torch.load, path, map_location), str(path), allow_unsafe)
 
 
@@ -88,15 +100,24 @@ def download_checkpoint(url: str, map_location: Any = 'cpu', allow_unsafe: bool 
     Raises:
         UserError: As in :func:`load_checkpoint`, and when the download fails.
     """
-    load = partial(
-        _checked, partial(torch.hub.load_state_dict_from_url, url, None, map_location), url, allow_unsafe
-    )
+    path = Path(torch.hub.get_dir(), 'checkpoints', Path(urlparse(url).path).name)
+    # A process with another disk than the first finds nothing there, and downloads for itself.
     if get_rank() > 0:
         barrier()
-        return load()
-    checkpoint = load()
-    barrier()
-    return checkpoint
+    try:
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            print_log(f'downloading {url} to {path}', 'current')
+            torch.hub.download_url_to_file(url, str(path))
+    except (OSError, HTTPException) as error:
+        raise UserError(f'checkpoint {url} cannot be downloaded: {error}') from error
+    finally:
+        if get_rank() == 0:
+            barrier()
+    try:
+        return load_checkpoint(path, map_location, allow_unsafe)
+    except UserError as error:
+        raise UserError(f'{url}: {error}') from error
 
 
 def use_safe_loading(allow_unsafe: bool = False) -> None:
@@ -120,24 +141,29 @@ def use_safe_loading(allow_unsafe: bool = False) -> None:
 
 
 def latest_checkpoint(work_dir: str | Path) -> Path | None:
-    """Finds the checkpoint to resume from: the complete one that was written last.
+    """Finds the checkpoint to resume from: the undamaged one that was written last.
 
     MMEngine believes the file ``last_checkpoint``, which after a kill may be empty or name a checkpoint that
     is gone, and names the old place of a folder that was moved. Here it is one candidate beside all
-    ``epoch_*.pth`` and ``iter_*.pth``.
+    ``epoch_*.pth`` and ``iter_*.pth``. They are verified from the newest on, until one is good; we log which
+    ones are not.
 
     Args:
         work_dir: A folder that a training wrote to.
 
     Returns:
-        The file; None if there is no complete one.
+        The file; None if there is no good one.
     """
     folder = Path(work_dir)
     note = folder / 'last_checkpoint'
-    named = [Path(note.read_text(encoding='utf-8').strip())] if note.is_file() else []
-    files = [*named, *folder.glob('epoch_*.pth'), *folder.glob('iter_*.pth')]
-    complete = [file for file in files if file.is_file() and is_zipfile(file)]
-    return max(complete, key=lambda file: file.stat().st_mtime, default=None)
+    named = [Path(note.read_text(encoding='utf-8', errors='replace').strip())] if note.is_file() else []
+    files = {*named, *folder.glob('epoch_*.pth'), *folder.glob('iter_*.pth')}
+    for file in sorted(filter(Path.is_file, files), key=lambda file: file.stat().st_mtime, reverse=True):
+        fault = archive_fault(file)
+        if fault is None:
+            return file
+        print_log(f'checkpoint {file} is damaged and skipped: {fault}', 'current', logging.WARNING)
+    return None
 
 
 def read_weights(path: str | Path, allow_unsafe: bool = False) -> tuple[dict[str, Tensor], tuple[str, ...]]:

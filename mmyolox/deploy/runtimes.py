@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .archives import check_archive
 from .formats import FORMATS, format_of
 from .info import METADATA_KEY, DeployError, ModelInfo
 
@@ -150,6 +151,7 @@ def open_torchscript(path: Path, threads: int | None = None) -> Runtime:
     """Opens a TorchScript file in PyTorch, on the CPU."""
     with _needed(path, 'torch'):
         import torch
+    check_archive(path)
     extra = {METADATA_KEY: b'', INPUT_SHAPE_KEY: b''}
     jit: Any = torch.jit  # has no annotations
     try:
@@ -164,6 +166,7 @@ def open_torch_export(path: Path, threads: int | None = None) -> Runtime:
     """Opens a program of ``torch.export`` in PyTorch, on the CPU."""
     with _needed(path, 'torch'):
         import torch
+    check_archive(path)
     extra = {METADATA_KEY: ''}
     try:
         program = torch.export.load(path, extra_files=extra)

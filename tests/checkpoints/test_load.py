@@ -15,7 +15,8 @@ from mmengine.logging import HistoryBuffer
 from mmengine.runner import CheckpointLoader, save_checkpoint
 from mmengine.runner.checkpoint import load_from_http, load_from_local
 
-from mmyolox.checkpoints.load import latest_checkpoint, load_checkpoint, use_safe_loading
+from mmyolox.checkpoints.load import download_checkpoint, latest_checkpoint, load_checkpoint, use_safe_loading
+from mmyolox.deploy.archives import archive_fault
 from mmyolox.errors import UserError
 
 
@@ -224,7 +225,7 @@ def test_web_addresses_are_loaded_safely(tmp_path, monkeypatch):
     )
     monkeypatch.setenv('TORCH_HOME', str(tmp_path))
     use_safe_loading()
-    with pytest.raises(UserError, match=r'https://host/m\.pth is refused'):
+    with pytest.raises(UserError, match=r'https://host/m\.pth: checkpoint .*m\.pth is refused'):
         CheckpointLoader.load_checkpoint('https://host/m.pth', 'cpu')
     torch.save(_mmengine_content(), source)
     (tmp_path / 'hub/checkpoints/m.pth').unlink()
@@ -232,7 +233,48 @@ def test_web_addresses_are_loaded_safely(tmp_path, monkeypatch):
     assert not (tmp_path / 'MARK').exists()
 
 
-def test_latest_is_the_newest_complete_checkpoint(tmp_path):
+def flip(path, at):
+    """Changes one bit of a file."""
+    content = bytearray(path.read_bytes())
+    content[at] ^= 1
+    path.write_bytes(content)
+
+
+def test_a_changed_bit_is_found_and_the_record_named(tmp_path):
+    path = tmp_path / 'w.pth'
+    content = dict(state_dict=dict(a=torch.full((64,), 3.0), b=torch.full((64,), 7.0)))
+    torch.save(content, path)
+    flip(path, path.read_bytes().index(content['state_dict']['b'].numpy().tobytes()) + 100)
+    with pytest.raises(
+        UserError, match=r'w\.pth is damaged: its record w/data/1 is not what was written; take'
+    ):
+        load_checkpoint(path)
+    torch.save(content, path)
+    assert load_checkpoint(path)['state_dict']['b'][0] == 7
+
+
+def test_files_without_checksums_are_read(tmp_path):
+    before = torch.serialization.get_crc32_options()
+    torch.serialization.set_crc32_options(False)
+    try:
+        torch.save(dict(a=torch.ones(3)), tmp_path / 'w.pth')
+    finally:
+        torch.serialization.set_crc32_options(before)
+    assert torch.equal(load_checkpoint(tmp_path / 'w.pth')['a'], torch.ones(3))
+
+
+@pytest.mark.usefixtures('restore_loaders')
+def test_a_download_that_fails_is_one_line(tmp_path, monkeypatch):
+    def fail(*_, **__):
+        raise OSError('no such host')
+
+    monkeypatch.setattr(torch.hub, 'download_url_to_file', fail)
+    monkeypatch.setenv('TORCH_HOME', str(tmp_path))
+    with pytest.raises(UserError, match=r'https://host/m\.pth cannot be downloaded: no such host'):
+        download_checkpoint('https://host/m.pth')
+
+
+def test_latest_is_the_newest_good_checkpoint(tmp_path):
     assert latest_checkpoint(tmp_path) is None
     for epoch in (9, 10, 11):
         torch.save({}, tmp_path / f'epoch_{epoch}.pth')
@@ -241,3 +283,23 @@ def test_latest_is_the_newest_complete_checkpoint(tmp_path):
     for note in ('', '/gone/epoch_11.pth', str(tmp_path / 'epoch_11.pth'), str(tmp_path / 'epoch_9.pth')):
         (tmp_path / 'last_checkpoint').write_text(note)
         assert latest_checkpoint(tmp_path) == tmp_path / 'epoch_10.pth'
+
+
+def test_a_damaged_latest_checkpoint_is_skipped_and_told(tmp_path, monkeypatch):
+    told, read = [], []
+    monkeypatch.setattr('mmyolox.checkpoints.load.print_log', lambda line, *_: told.append(line))
+    monkeypatch.setattr(
+        'mmyolox.checkpoints.load.archive_fault', lambda path: read.append(path.name) or archive_fault(path)
+    )
+    for epoch in (1, 2, 3):
+        torch.save(dict(a=torch.full((64,), 3.0)), tmp_path / f'epoch_{epoch}.pth')
+        os.utime(tmp_path / f'epoch_{epoch}.pth', (epoch, epoch))
+    newest = tmp_path / 'epoch_3.pth'
+    flip(newest, newest.read_bytes().index(torch.full((64,), 3.0).numpy().tobytes()))
+    os.utime(newest, (3, 3))
+    (tmp_path / 'last_checkpoint').write_bytes(b'\xff' + str(newest).encode())
+    assert latest_checkpoint(tmp_path) == tmp_path / 'epoch_2.pth'
+    assert told == [
+        f'checkpoint {newest} is damaged and skipped: its record epoch_3/data/0 is not what was written'
+    ]
+    assert read == ['epoch_3.pth', 'epoch_2.pth']

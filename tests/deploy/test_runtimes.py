@@ -7,6 +7,7 @@ import numpy as np
 import onnxruntime
 import openvino
 import pytest
+import torch
 from onnx import TensorProto
 
 from mmyolox.deploy import DeployError, ModelInfo
@@ -90,6 +91,23 @@ def test_a_damaged_file(tmp_path: Path, name: str, content: bytes | str) -> None
     with pytest.raises(DeployError, match=rf'{name}: \w+\s?\w* \S+ cannot load it, it is damaged') as caught:
         open_runtime(path)
     assert '\n' not in str(caught.value)
+
+
+@pytest.mark.parametrize('suffix', ['.torchscript', '.pt2'])
+def test_a_changed_bit_of_pytorch_files_is_found(tmp_path: Path, suffix: str) -> None:
+    path, network = tmp_path / f'model{suffix}', torch.nn.Conv2d(3, 4, 3)
+    if suffix == '.pt2':
+        torch.export.save(torch.export.export(network, (torch.zeros(1, 3, 8, 8),)), path)
+    else:
+        torch.jit.trace(network, torch.zeros(1, 3, 8, 8)).save(str(path))
+    assert open_runtime(path).run(np.zeros((1, 3, 8, 8), np.float32))[0].shape == (1, 4, 6, 6)
+    content = bytearray(path.read_bytes())
+    content[content.index(network.weight.detach().numpy().tobytes())] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(
+        DeployError, match=rf'model{suffix} is damaged: its record \S+ is not what was written'
+    ):
+        open_runtime(path)
 
 
 def test_weights_are_missing(tmp_path: Path) -> None:
