@@ -15,9 +15,9 @@ MODELS = Registry('model', parent=ROOT, scope='theirs')
 
 @MODELS.register_module()
 class TheirDetector(YOLODetector):
-    def loss(self, *args, **kwargs):
-        print('their loss')
-        return super().loss(*args, **kwargs)
+    def forward(self, inputs, data_samples=None, mode='tensor'):
+        print('their forward:', mode)
+        return super().forward(inputs, data_samples, mode)
 """
 
 
@@ -58,8 +58,9 @@ def test_a_config_of_another_package_with_a_scope_of_its_own_trains(by_name, tmp
     (tmp_path / 'theirs/__init__.py').write_text('')
     (tmp_path / 'theirs/registry.py').write_text(REGISTRY)
     text = by_name.read_text().replace('model = dict(', "model = dict(\n    type='theirs.TheirDetector',")
-    by_name.write_text(text + "default_scope = 'theirs'\n")
+    found = f"__import__('sys').path.insert(0, '{tmp_path}')\n"
+    by_name.write_text(f"{found}{text}default_scope = 'theirs'\n")
     run = tmp_path / 'run'
     output = succeed(run_tool('train.py', by_name, '--work-dir', run, '--cfg-options', *ONE_EPOCH))
-    assert output.count('their loss') == 4
+    assert output.count('their forward: loss') == 4
     succeed(run_tool('test.py', by_name, run / 'epoch_1.pth', '--work-dir', run))
