@@ -2,7 +2,9 @@
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from io import TextIOWrapper
 from itertools import islice
+from typing import TextIO
 
 
 class UserError(Exception):
@@ -10,6 +12,20 @@ class UserError(Exception):
 
     The message is one line that names the file, key or value at fault and says what to do.
     """
+
+    def __init__(self, message: object = '') -> None:
+        super().__init__(printable(str(message)))
+
+
+def printable(text: str) -> str:
+    """A text as it can be written anywhere: what is no Unicode in it, as in some file names, is escaped."""
+    return text.encode('utf-8', 'backslashreplace').decode()
+
+
+def take_any_text(stream: TextIO) -> None:
+    """Has a stream escape what is no Unicode, as in :func:`printable`, where it can."""
+    if isinstance(stream, TextIOWrapper):
+        stream.reconfigure(errors='backslashreplace')
 
 
 def did_you_mean(word: str, known: Iterable[str], prefix: str = '', cutoff: float = 0.6) -> str:

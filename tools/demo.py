@@ -156,17 +156,16 @@ def evaluate(
 
 def draw(config: str, checkpoint: Path, images: Path, out_dir: Path, count: int) -> Path:
     """Draws predictions on all images of a folder, and returns a sheet with the first ``count`` of them."""
-    import cv2
-
-    from mmyolox.apis.drawing import contact_sheet
+    from mmyolox.apis.drawing import contact_sheet, write_image
+    from mmyolox.datasets.transforms import read_image
     from mmyolox.utils.files import list_images
 
     for line in run('tools/image_demo.py', images, config, checkpoint, '--out-dir', out_dir):
         if 'objects in' in line:
             print(f'    {line}')
-    pictures = [cv2.imread(str(path)) for path in list_images(out_dir)[:count]]
+    pictures = [read_image(str(path)) for path in list_images(out_dir)[:count]]
     sheet = out_dir.with_suffix('.jpg')
-    cv2.imwrite(str(sheet), contact_sheet(pictures))
+    write_image(sheet, contact_sheet(pictures))
     return sheet
 
 

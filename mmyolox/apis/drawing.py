@@ -258,7 +258,8 @@ def write_image(path: Path, image: Image) -> None:
     Raises:
         UserError: OpenCV has no such format.
     """
-    if not cv2.haveImageWriter(path.name):
+    # OpenCV sees the suffix alone: a name that is no UTF-8 ends the process.
+    if not (path.suffix.isascii() and cv2.haveImageWriter(f'image{path.suffix}')):
         raise UserError(
             f'{path}: OpenCV writes no files of this name; rename the image to end in .png or .jpg'
         )

@@ -10,7 +10,7 @@ from types import TracebackType
 import cv2
 
 from mmyolox.deploy.letterbox import Image, Size
-from mmyolox.errors import UserError
+from mmyolox.errors import UserError, printable
 
 from .detectors import map_ahead
 
@@ -31,7 +31,7 @@ class VideoReader:
             unknown.
 
     Raises:
-        UserError: Not one frame can be decoded.
+        UserError: Not one frame can be decoded, or the path is not UTF-8.
     """
 
     def __init__(self, path: Path) -> None:
@@ -57,13 +57,25 @@ class VideoReader:
         return self._capture.read()[1] if frame is None else frame
 
 
+def _name_for_opencv(path: Path) -> str:
+    """A video's full path, if it is one that OpenCV can take.
+
+    Raises:
+        UserError: It is no UTF-8, on which OpenCV would end the process.
+    """
+    # Resolved: FFmpeg takes what stands before a colon in a name for a protocol.
+    name = str(path.resolve())
+    if printable(name) != name:
+        raise UserError(f'{path}: OpenCV takes names of videos and their folders in UTF-8 only; rename it')
+    return name
+
+
 def _open(path: Path) -> cv2.VideoCapture:
     # A damaged file makes FFmpeg print lines without end.
     os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')
     level = cv2.setLogLevel(_ERRORS_ONLY)
     try:
-        # Resolved: FFmpeg takes what stands before a colon in a name for a protocol.
-        return cv2.VideoCapture(str(path.resolve()), cv2.CAP_FFMPEG)
+        return cv2.VideoCapture(_name_for_opencv(path), cv2.CAP_FFMPEG)
     finally:
         cv2.setLogLevel(level)
 
@@ -101,14 +113,14 @@ class VideoWriter:
             frame: (h, w, 3) uint8, BGR; resized if its size is not the first one's.
 
         Raises:
-            UserError: OpenCV cannot write the file.
+            UserError: OpenCV cannot write the file, or its path is not UTF-8.
         """
         if not self._writer.isOpened():
             self._size = Size.of_shape(frame.shape)
             self.path.parent.mkdir(parents=True, exist_ok=True)
             even = [2 * math.ceil(side / 2) for side in self._size]
             codec = cv2.VideoWriter.fourcc(*'mp4v')
-            if not self._writer.open(str(self.path.resolve()), cv2.CAP_FFMPEG, codec, self.rate, even):
+            if not self._writer.open(_name_for_opencv(self.path), cv2.CAP_FFMPEG, codec, self.rate, even):
                 raise UserError(
                     f'{self.path}: OpenCV cannot write this video of {self._size.width} x '
                     f'{self._size.height} pixels'

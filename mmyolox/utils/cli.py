@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from mmyolox.compat import PACKAGES, describe_missing
-from mmyolox.errors import UserError
+from mmyolox.errors import UserError, take_any_text
 
 STARTED = time.monotonic()
 """When this module was imported: the start of a tool, in seconds of ``time.monotonic``."""
@@ -33,10 +33,10 @@ def run_tool(main: Callable[[], int | None]) -> None:
     Args:
         main: What parses the arguments and does the work; returns an exit status, or None for success.
     """
-    # Set before torch is imported: its idle threads sleep, and leave the cores to data workers and others.
-    # (Spinning made a training step on two cores five times slower as soon as a third process ran.)
+    # Set before torch is imported: its idle threads sleep. (Spinning made a training step five times slower.)
     os.environ.setdefault('OMP_WAIT_POLICY', 'passive')
     keep_freed_memory()
+    take_any_text(sys.stdout)
     try:
         status = main()
     except UserError as error:

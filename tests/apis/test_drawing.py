@@ -1,6 +1,7 @@
 """mmyolox/apis/drawing.py: pictures, result entries, and MMDetection's hook."""
 
 import json
+import os
 from types import SimpleNamespace
 
 import cv2
@@ -402,3 +403,14 @@ def test_images_of_any_number_of_channels_are_drawn_on(channels, seen):
     picture = draw_boxes(image, [[20, 10, 40, 30]], [0], NAMES)
     assert picture.shape == (40, 60, 3)
     np.testing.assert_array_equal(picture[35:], image[35:, :, seen])
+
+
+@pytest.mark.parametrize('name', [b'\xff.png', b'a.\xff', b'.png', b'a'])
+def test_names_that_opencv_cannot_take(image, tmp_path, name):
+    path = tmp_path / os.fsdecode(name)
+    if path.suffix == '.png':
+        write_image(path, image)
+        assert path.stat().st_size > 0
+    else:
+        with pytest.raises(UserError, match='OpenCV writes no files of this name'):
+            write_image(path, image)

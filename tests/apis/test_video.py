@@ -1,5 +1,6 @@
 """mmyolox/apis/video.py: what is read is what was written, whatever the file is like."""
 
+import os
 import struct
 import threading
 
@@ -181,3 +182,12 @@ def test_a_place_that_cannot_be_written(tmp_path):
         pytest.raises(UserError, match=r'clip.mp4: OpenCV cannot write this video of 64 x 48 pixels'),
     ):
         writer.write(np.zeros((48, 64, 3), np.uint8))
+
+
+def test_names_that_are_no_text(tmp_path):
+    path = tmp_path / os.fsdecode(b'\xff.mp4')
+    path.touch()
+    with pytest.raises(UserError, match=r'\\udcff.mp4: OpenCV takes names .* in UTF-8 only'):
+        VideoReader(path)
+    with pytest.raises(UserError, match='in UTF-8 only'), VideoWriter(path, 25) as writer:
+        writer.write(np.zeros((8, 8, 3), np.uint8))

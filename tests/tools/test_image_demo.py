@@ -282,6 +282,31 @@ def test_a_format_that_cannot_be_written(run, checkpoint, photos, tmp_path):
         run(image_demo, photos / 'photo.xyz', CONFIG, checkpoint, '--out-dir', tmp_path / 'out', *OPTIONS)
 
 
+@pytest.mark.parametrize('name', ['pipe.jpg', 'folder.jpg'])
+def test_what_is_no_file_is_left_out(run, checkpoint, photos, tmp_path, monkeypatch, name):
+    lines = []
+    monkeypatch.setattr('mmyolox.apis.detectors.print_log', lambda line, *_: lines.append(line))
+    (os.mkfifo if name == 'pipe.jpg' else os.mkdir)(photos / name)
+    printed = run(image_demo, photos, CONFIG, checkpoint, '--out-dir', tmp_path / 'out', *OPTIONS)
+    assert ' in 2 images, 2 not decoded' in printed
+    assert any(f'{name} (not a regular file)' in line for line in lines)
+
+
+def test_names_that_are_no_text(checkpoint, photos, tmp_path):
+    """A process of its own: an OpenCV function of paths ends it."""
+    name = os.fsdecode(b'\xff.png')
+    (photos / 'wide.png').rename(photos / name)
+    (photos / 'broken.jpg').rename(photos / os.fsdecode(b'\xff.jpg'))
+    out = tmp_path / os.fsdecode(b'out-\xff')
+    command = [TOOLS / 'image_demo.py', photos, CONFIG, checkpoint, '--out-dir', out, *OPTIONS]
+    done = subprocess.run([sys.executable, *map(str, command)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert 'Traceback' not in done.stdout + done.stderr
+    assert r'\udcff.jpg' in done.stdout + done.stderr
+    assert done.stdout.endswith('out-\\udcff\n')
+    assert (out / name).is_file()
+
+
 # --- videos ----------------------------------------------------------------------------------------------
 
 

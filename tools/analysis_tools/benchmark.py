@@ -89,6 +89,8 @@ def make_images(folder: Path, count: int, channels: int = 3) -> list[Path]:
     import cv2
     import numpy as np
 
+    from mmyolox.apis.drawing import write_image
+
     rng = np.random.default_rng(0)
     is_jpeg = channels in (1, 3)
     paths = [folder / f'{number}.{"jpg" if is_jpeg else "npy"}' for number in range(count)]
@@ -98,7 +100,7 @@ def make_images(folder: Path, count: int, channels: int = 3) -> list[Path]:
         smooth = cv2.resize(coarse, (640, 480), interpolation=cv2.INTER_CUBIC).reshape(noise.shape)
         pixels = (smooth + noise).clip(0, 255).astype(np.uint8)
         if is_jpeg:
-            cv2.imwrite(str(path), pixels)
+            write_image(path, pixels)
         else:
             np.save(path, pixels)
     return paths

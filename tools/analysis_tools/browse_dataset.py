@@ -89,10 +89,9 @@ def drawn_samples(
 
 def main() -> None:
     args = parse_args()
-    import cv2
     from mmengine.registry import init_default_scope
 
-    from mmyolox.apis.drawing import build_visualizer, contact_sheet
+    from mmyolox.apis.drawing import build_visualizer, contact_sheet, write_image
     from mmyolox.config import load_config
     from mmyolox.datasets import detection_datasets
     from mmyolox.registry import DATASETS
@@ -108,9 +107,9 @@ def main() -> None:
     args.out_dir.mkdir(parents=True, exist_ok=True)
     pictures = []
     for position, (stem, picture) in enumerate(drawn_samples(dataset, visualizer, args.number, args.seed)):
-        cv2.imwrite(str(args.out_dir / f'{position:04d}_{stem}.jpg'), picture)
+        write_image(args.out_dir / f'{position:04d}_{stem}.jpg', picture)
         pictures.append(picture)
-    cv2.imwrite(str(args.out_dir / 'contact_sheet.jpg'), contact_sheet(pictures))
+    write_image(args.out_dir / 'contact_sheet.jpg', contact_sheet(pictures))
     print(f'{len(pictures)} of {len(dataset)} samples drawn: {args.out_dir / "contact_sheet.jpg"}')
 
 

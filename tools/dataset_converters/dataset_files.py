@@ -7,9 +7,6 @@ from pathlib import Path
 
 from mmyolox.errors import UserError
 
-_EXIF_ORIENTATION = 0x0112
-_TRANSPOSED = frozenset({5, 6, 7, 8})
-
 
 def read_lines(path: str | Path) -> list[str]:
     """The lines of a text file without surrounding space, empty ones left out."""
@@ -18,10 +15,10 @@ def read_lines(path: str | Path) -> list[str]:
 
 
 def read_image_size(path: str | Path) -> tuple[int, int]:
-    """Reads an image's size as ``cv2.imread`` returns it, from the header alone wherever that is enough.
+    """Reads an image's size as training decodes it, from the header alone wherever that is enough.
 
     OpenCV turns JPEG and PNG images upright by their EXIF orientation; whether it does so for other
-    formats depends on its version. Images with a tag that swaps the sides are therefore decoded by OpenCV.
+    formats depends on its version. Images with a tag that swaps the sides are therefore decoded.
 
     Returns:
         Width and height, pixels.
@@ -29,24 +26,15 @@ def read_image_size(path: str | Path) -> tuple[int, int]:
     Raises:
         UserError: The file is missing or is not an image.
     """
-    from PIL import Image
+    from mmyolox.datasets.canvas.images import UndecodableImageError, read_image, read_image_header
 
     try:
-        with Image.open(path) as image:
-            width, height = image.size
-            transposed = image.getexif().get(_EXIF_ORIENTATION) in _TRANSPOSED
-    except FileNotFoundError:
-        raise UserError(f'{path}: image not found') from None
-    except (OSError, SyntaxError, ValueError):
-        raise UserError(f'{path}: not an image that can be read') from None
-    if not transposed:
-        return width, height
-    import cv2
-
-    pixels = cv2.imread(str(path))
-    if pixels is None:
-        raise UserError(f'{path}: not an image that OpenCV can read')
-    height, width = pixels.shape[:2]
+        header = read_image_header(str(path))
+        if not header.is_transposed:
+            return header.size
+        height, width = read_image(str(path)).shape[:2]
+    except UndecodableImageError as error:
+        raise UserError(str(error)) from None
     return width, height
 
 

@@ -1,17 +1,21 @@
 """Reading of image files: at once, or when a scene that shows them is drawn."""
 
 import io
+import math
+import os
+import stat
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import BinaryIO, NamedTuple, Protocol
 
 import cv2
-import mmengine
 import numpy as np
+import PIL.Image
+from mmengine.fileio import LocalBackend, get_file_backend
 
 from mmyolox.deploy.letterbox import Size
-from mmyolox.errors import UserError
+from mmyolox.errors import UserError, printable
 
 READ_FLAGS = {'color': cv2.IMREAD_COLOR, 'grayscale': cv2.IMREAD_GRAYSCALE, 'unchanged': cv2.IMREAD_UNCHANGED}
 """OpenCV's flags by colour type."""
@@ -25,12 +29,26 @@ _JPEG_FLAGS = {
 """OpenCV's flags by shrink factor and channels."""
 
 _START_OF_JPEG = b'\xff\xd8'
-_START_OF_NPY = b'\x93NUMPY'
+_START_OF_PNG = b'\x89PNG\r\n\x1a\n'
+_STARTS_OF_TIFF = {b'II*\0': '<', b'MM\0*': '>'}
 _HUFFMAN_FRAMES = (0xC0, 0xC1, 0xC2)  # baseline, extended and progressive: what every decoder takes
 _OTHER_FRAMES = {0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF}
 _APP1 = 0xE1
 _START_OF_SCAN = 0xDA
-_ORIENTATION_TAG = 0x0112
+_WIDTH_TAG, _HEIGHT_TAG, _ORIENTATION_TAG = 0x0100, 0x0101, 0x0112
+_TRANSPOSED = (5, 6, 7, 8)
+
+_START_OF_NPY = b'\x93NUMPY'
+_WHOLE_NUMBERS = {3: 'H', 4: 'I'}  # TIFF's SHORT and LONG
+
+MAX_FILE_BYTES = 2**30
+"""An image file is smaller."""
+
+PIXELS_VARIABLE = 'MMYOLOX_MAX_IMAGE_PIXELS'
+_USUAL_MAX_PIXELS = 178_956_970  # where Pillow refuses an image as a decompression bomb
+
+# Most headers lie in the first part of a file; those of JPEG files come behind a thumbnail and a profile.
+_FIRST_BYTES, _MORE_BYTES = 4096, 2**19
 
 
 class UndecodableImageError(Exception):
@@ -43,10 +61,158 @@ class UndecodableImageError(Exception):
     """
 
     def __init__(self, path: str, sample_idx: int = -1, reason: str = '') -> None:
-        super().__init__(f'cannot decode the image {path}{reason and f" ({reason})"}')
+        super().__init__(printable(f'cannot decode the image {path}{reason and f" ({reason})"}'))
         self.path = path
         self.sample_idx = sample_idx
         self.reason = reason
+
+
+class ImageHeader(NamedTuple):
+    """What an image file says of itself.
+
+    Attributes:
+        size: The size in pixels as stored, of the first frame or page.
+        orientation: The orientation of EXIF, 1 (upright) to 8; 1 where the file does not say.
+    """
+
+    size: Size
+    orientation: int
+
+    @property
+    def is_transposed(self) -> bool:
+        """Whether width and height change places when the image is turned upright."""
+        return self.orientation in _TRANSPOSED
+
+    @property
+    def upright_size(self) -> Size:
+        """In pixels, after the image is turned upright."""
+        return Size(*reversed(self.size)) if self.is_transposed else self.size
+
+
+def read_header(file: BinaryIO) -> ImageHeader:
+    """Reads the header of an image file, NumPy's or of any format that Pillow knows; nothing is decoded.
+
+    Args:
+        file: Stands at its start, and can seek.
+
+    Raises:
+        ValueError: There is none that tells a size; the message says so in a few words.
+    """
+    start = file.read(_FIRST_BYTES)
+    if start.startswith(_START_OF_NPY):
+        return ImageHeader(Size.of_shape(read_npy_header(file)[0]), 1)
+    if start.startswith(_START_OF_PNG):
+        return read_png_header(file, start)
+    if start[:4] in _STARTS_OF_TIFF and (tags := _tiff_tags(file)) and {_WIDTH_TAG, _HEIGHT_TAG} <= set(tags):
+        return ImageHeader(Size(tags[_WIDTH_TAG], tags[_HEIGHT_TAG]), _orientation(tags))
+    jpeg = read_jpeg_header(start)
+    if jpeg is None and start.startswith(_START_OF_JPEG):
+        jpeg = read_jpeg_header(start + file.read(_MORE_BYTES))
+    if jpeg is not None:
+        return ImageHeader(jpeg.size, jpeg.orientation)
+    file.seek(0)
+    try:
+        image = PIL.Image.open(file)
+        return ImageHeader(Size(*image.size), image.getexif().get(_ORIENTATION_TAG, 1))
+    except PIL.Image.DecompressionBombError as error:
+        raise ValueError(str(error)) from error
+    except Exception as error:  # whatever a plugin of Pillow makes of a broken file
+        raise ValueError('no size found in its header') from error
+
+
+def read_npy_header(file: BinaryIO) -> tuple[tuple[int, ...], np.dtype]:
+    """The shape and the type of the array in a ``.npy`` file; raises ValueError where it does not tell."""
+    file.seek(0)
+    version = np.lib.format.read_magic(file)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read(file)
+    if len(shape) not in (2, 3):
+        raise ValueError(f'shape {shape}; needed is (h, w) or (h, w, channels), uint8')
+    return shape, dtype
+
+
+def read_png_header(file: BinaryIO, start: bytes) -> ImageHeader:
+    """Reads IHDR, and eXIf where it stands before the pixels."""
+    if start[12:16] != b'IHDR' or len(start) < 24:
+        raise ValueError('no size found in its header')
+    size = Size(*struct.unpack_from('>II', start, 16))
+    orientation, position = 1, len(_START_OF_PNG)
+    while True:
+        file.seek(position)
+        chunk = file.read(8)
+        if len(chunk) < 8 or chunk[4:] in (b'IDAT', b'IEND'):
+            return ImageHeader(size, orientation)
+        (length,) = struct.unpack_from('>I', chunk)
+        if chunk[4:] == b'eXIf':
+            orientation = _orientation(_tiff_tags(io.BytesIO(file.read(min(length, _MORE_BYTES)))))
+        position += 12 + length
+
+
+@dataclass(frozen=True)
+class JpegHeader:
+    """A plain JPEG file: 8 bits a channel, grey or YCbCr, Huffman-coded.
+
+    Attributes:
+        size: The size in pixels, as stored.
+        channels: The number of channels, 1 or 3. Four (CMYK) are not plain.
+        orientation: The orientation of EXIF, 1 (upright) to 8; 1 where the file does not say.
+    """
+
+    size: Size
+    channels: int
+    orientation: int
+
+
+def read_jpeg_header(content: bytes) -> JpegHeader | None:
+    """What the header of a JPEG file says, without decoding it (ITU-T T.81, annex B; EXIF 2.3).
+
+    Returns:
+        None for anything but a plain JPEG file.
+    """
+    if not content.startswith(_START_OF_JPEG):
+        return None
+    orientation, position = 1, 2
+    while position + 4 <= len(content):
+        fill, marker, length = struct.unpack_from('>BBH', content, position)
+        body = content[position + 4 : position + 2 + length]
+        if fill != 0xFF or marker == _START_OF_SCAN or marker in _OTHER_FRAMES:
+            return None
+        if marker == 0xFF:  # fill byte before a marker
+            position += 1
+            continue
+        if marker == _APP1 and body.startswith(b'Exif\0\0'):
+            orientation = _orientation(_tiff_tags(io.BytesIO(body[6:])))
+        if marker in _HUFFMAN_FRAMES:
+            precision, height, width, channels = (
+                struct.unpack_from('>BHHB', body) if len(body) >= 6 else (0,) * 4
+            )
+            is_plain = precision == 8 and channels in (1, 3) and height and width
+            return JpegHeader(Size(width, height), channels, orientation) if is_plain else None
+        position += 2 + length
+    return None
+
+
+def _tiff_tags(file: BinaryIO) -> dict[int, int]:
+    """The numbers in the first directory of a TIFF structure, by tag; none where it is broken."""
+    file.seek(0)
+    start = file.read(8)
+    order = _STARTS_OF_TIFF.get(start[:4])
+    if order is None or len(start) < 8:
+        return {}
+    file.seek(*struct.unpack_from(f'{order}I', start, 4))
+    count = file.read(2)
+    entries = file.read(12 * struct.unpack(f'{order}H', count)[0]) if len(count) == 2 else b''
+    tags = {}
+    for position in range(0, len(entries) - 11, 12):
+        tag, kind = struct.unpack_from(f'{order}HH', entries, position)
+        if kind in _WHOLE_NUMBERS:
+            (tags[tag],) = struct.unpack_from(f'{order}{_WHOLE_NUMBERS[kind]}', entries, position + 8)
+    return tags
+
+
+def _orientation(tags: dict[int, int]) -> int:
+    value = tags.get(_ORIENTATION_TAG, 1)
+    return value if 1 <= value <= 8 else 1
 
 
 def read_image(
@@ -54,8 +220,9 @@ def read_image(
 ) -> np.ndarray:
     """Reads an image file.
 
-    What OpenCV decodes is read, which has at most four channels, and NumPy's ``.npy`` files with an array
-    (h, w) or (h, w, channels) uint8, which may have more.
+    What OpenCV decodes and whose header tells its size is read, which has at most four channels, and NumPy's
+    ``.npy`` files with an array (h, w) or (h, w, channels) uint8, which may have more. Of an animation or of
+    several pages the first is read.
 
     Args:
         path: A local path, or one that ``backend_args`` can read.
@@ -68,28 +235,94 @@ def read_image(
         (h, w, channels) uint8, contiguous.
 
     Raises:
-        UndecodableImageError: The file cannot be read or is not an image.
+        UndecodableImageError: The file cannot be read, is not an image, or is too large for
+            :func:`check_file` or :func:`check_pixels`.
         UserError: The image has another number of channels.
     """
     return decode_image(path, read_file(path, backend_args), READ_FLAGS[color_type], channels)
 
 
 def read_file(path: str, backend_args: dict | None = None) -> bytes:
-    """The content of an image file; raises :class:`UndecodableImageError` where there is none."""
+    """The content of an image file.
+
+    Raises:
+        UndecodableImageError: There is no file of this name, or it is a folder, a pipe or a device, or has
+            ``MAX_FILE_BYTES`` or more.
+    """
     try:
-        return mmengine.fileio.get(path, backend_args=backend_args)
-    except OSError as error:
-        raise UndecodableImageError(path) from error
+        backend = get_file_backend(path, backend_args=backend_args, enable_singleton=True)
+        if isinstance(backend, LocalBackend):
+            check_file(path)
+        return backend.get(path)
+    except (OSError, ValueError) as error:  # the latter: a null byte in the name
+        raise UndecodableImageError(path, reason=getattr(error, 'strerror', None) or str(error)) from error
+
+
+def check_file(path: str) -> None:
+    """Checks that a local file may be read, before it is opened: a pipe would wait for ever.
+
+    Raises:
+        UndecodableImageError: It is no regular file, or has ``MAX_FILE_BYTES`` or more.
+        OSError: There is no such file.
+    """
+    status = os.stat(path)
+    if not stat.S_ISREG(status.st_mode):
+        raise UndecodableImageError(path, reason='not a regular file')
+    if status.st_size >= MAX_FILE_BYTES:
+        raise UndecodableImageError(path, reason=f'{status.st_size} bytes; an image has fewer than 2**30')
+
+
+def read_image_header(path: str) -> ImageHeader:
+    """Reads the header of a local image file, under the limits of :func:`read_image`.
+
+    Raises:
+        UndecodableImageError: There is no such file, or it is not one that :func:`read_image` reads.
+    """
+    try:
+        check_file(path)
+        with open(path, 'rb', buffering=0) as file:
+            header = read_header(file)
+    except (OSError, ValueError) as error:
+        raise UndecodableImageError(path, reason=getattr(error, 'strerror', None) or str(error)) from error
+    check_pixels(path, header.size)
+    return header
+
+
+def check_pixels(path: str, size: Size) -> None:
+    """Checks an image's size before memory is taken for its pixels.
+
+    The limit is that of Pillow, or what the environment variable ``MMYOLOX_MAX_IMAGE_PIXELS`` says.
+
+    Raises:
+        UndecodableImageError: The image has more pixels.
+        UserError: The variable holds something else than a number of pixels.
+    """
+    text = os.environ.get(PIXELS_VARIABLE, str(_USUAL_MAX_PIXELS))
+    if not (text.isascii() and text.isdigit()):
+        raise UserError(f'{PIXELS_VARIABLE}={text}: a whole number of pixels is needed')
+    if size.width * size.height > int(text):
+        raise UndecodableImageError(
+            path,
+            reason=f'{size.width} x {size.height} pixels are over the limit of {int(text)}; '
+            f'to read it set {PIXELS_VARIABLE}',
+        )
 
 
 def decode_image(path: str, content: bytes, flags: int, channels: int | None = None) -> np.ndarray:
     """Decodes a file's content by OpenCV's ``flags``; see :func:`read_image`."""
     try:
+        check_pixels(path, read_header(io.BytesIO(content)).size)
         if content.startswith(_START_OF_NPY):
+            shape, dtype = read_npy_header(io.BytesIO(content))
+            # Memory is taken only if the file holds as much.
+            if math.prod(shape) * dtype.itemsize > len(content):
+                raise ValueError(f'it breaks off: {len(content)} bytes for shape {shape}, {dtype}')
             pixels: np.ndarray | None = np.load(io.BytesIO(content), allow_pickle=False)
         else:
             pixels = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
-    except (cv2.error, ValueError, EOFError, MemoryError) as error:
+    except (ValueError, EOFError) as error:
+        raise UndecodableImageError(path, reason=' '.join(str(error).split())) from error
+    except (cv2.error, MemoryError) as error:
         raise UndecodableImageError(path) from error
     if pixels is None:
         raise UndecodableImageError(path)
@@ -148,67 +381,6 @@ class Pixels:
         return self._pixels, 1
 
 
-@dataclass(frozen=True)
-class JpegHeader:
-    """A plain JPEG file: 8 bits a channel, grey or YCbCr, Huffman-coded.
-
-    Attributes:
-        size: The size in pixels, as stored.
-        channels: The number of channels, 1 or 3. Four (CMYK) are not plain.
-        orientation: The orientation of EXIF, 1 (upright) to 8; 1 where the file does not say.
-    """
-
-    size: Size
-    channels: int
-    orientation: int
-
-
-def read_jpeg_header(content: bytes) -> JpegHeader | None:
-    """What the header of a JPEG file says, without decoding it (ITU-T T.81, annex B; EXIF 2.3).
-
-    Returns:
-        None for anything but a plain JPEG file.
-    """
-    if not content.startswith(_START_OF_JPEG):
-        return None
-    orientation, position = 1, 2
-    while position + 4 <= len(content):
-        fill, marker, length = struct.unpack_from('>BBH', content, position)
-        body = content[position + 4 : position + 2 + length]
-        if fill != 0xFF or marker == _START_OF_SCAN or marker in _OTHER_FRAMES:
-            return None
-        if marker == 0xFF:  # fill byte before a marker
-            position += 1
-            continue
-        if marker == _APP1 and body.startswith(b'Exif\0\0'):
-            orientation = _exif_orientation(body[6:])
-        if marker in _HUFFMAN_FRAMES:
-            precision, height, width, channels = (
-                struct.unpack_from('>BHHB', body) if len(body) >= 6 else (0,) * 4
-            )
-            is_plain = precision == 8 and channels in (1, 3) and height and width
-            return JpegHeader(Size(width, height), channels, orientation) if is_plain else None
-        position += 2 + length
-    return None
-
-
-def _exif_orientation(tiff: bytes) -> int:
-    """The orientation in a TIFF structure; 1 where it is absent or broken."""
-    order = {b'II': '<', b'MM': '>'}.get(tiff[:2])
-    if order is None or len(tiff) < 10:
-        return 1
-    (start,) = struct.unpack_from(f'{order}I', tiff, 4)
-    if start + 2 > len(tiff):
-        return 1
-    (count,) = struct.unpack_from(f'{order}H', tiff, start)
-    entries = range(start + 2, min(start + 2 + 12 * count, len(tiff) - 11), 12)
-    for position in entries:
-        tag, _, _, value = struct.unpack_from(f'{order}HHIH', tiff, position)
-        if tag == _ORIENTATION_TAG:
-            return value if 1 <= value <= 8 else 1
-    return 1
-
-
 class EncodedJpeg:
     """A JPEG file's content, decoded when a part of it is drawn, and at most once.
 
@@ -225,6 +397,9 @@ class EncodedJpeg:
             with bilinear interpolation would skip pixels: values differ.
         sample_idx: Its index in the data set, for messages.
         remember: What is given the pixels of the full image.
+
+    Raises:
+        UndecodableImageError: The image has too many pixels, see :func:`check_pixels`.
     """
 
     def __init__(
@@ -237,6 +412,7 @@ class EncodedJpeg:
         sample_idx: int = -1,
         remember: Callable[[np.ndarray], None] | None = None,
     ) -> None:
+        check_pixels(path, header.size)
         self.size = header.size
         self.channels = channels
         self._path = path
