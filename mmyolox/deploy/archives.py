@@ -1,13 +1,15 @@
 """Whether a zip archive, which most files of PyTorch's are, is what was written."""
 
 import os
-from functools import cache
 from pathlib import Path
 from zipfile import ZipFile, is_zipfile
 
 from .info import DeployError
 
 _CHUNK = 1 << 20
+
+_faults: dict[tuple[object, ...], str | None] = {}
+"""What was found, by the path, time, size and number of a file, so that each is read once."""
 
 
 def archive_fault(path: Path) -> str | None:
@@ -23,7 +25,23 @@ def archive_fault(path: Path) -> str | None:
         checksums (``torch.serialization.set_crc32_options(False)``).
     """
     stat = os.stat(path)
-    return _archive_fault(path.absolute(), stat.st_mtime_ns, stat.st_size, stat.st_ino)
+    version = (path.absolute(), stat.st_mtime_ns, stat.st_size, stat.st_ino)
+    if version in _faults:
+        return _faults[version]
+    record = 'the directory of its zip archive'
+    fault = None if is_zipfile(path) else 'it is cut off, or no zip archive'
+    try:
+        with ZipFile(path) as archive:
+            has_checksums = any(entry.CRC for entry in archive.infolist())
+            for entry in archive.infolist() if has_checksums else ():
+                record = f'its record {entry.filename}'
+                with archive.open(entry) as content:
+                    while content.read(_CHUNK):
+                        pass
+    except Exception:  # the parts of a zip archive can be wrong in any way
+        fault = fault or f'{record} is not what was written'
+    _faults[version] = fault
+    return fault
 
 
 def check_archive(path: Path) -> None:
@@ -35,23 +53,3 @@ def check_archive(path: Path) -> None:
     fault = archive_fault(path)
     if fault:
         raise DeployError(f'{path} is damaged: {fault}; take another copy')
-
-
-@cache
-def _archive_fault(path: Path, *version: int) -> str | None:
-    """As :func:`archive_fault`, of a version of the file."""
-    if not is_zipfile(path):
-        return 'it is cut off, or no zip archive'
-    record = 'the directory of its zip archive'
-    try:
-        with ZipFile(path) as archive:
-            if not any(entry.CRC for entry in archive.infolist()):
-                return None
-            for entry in archive.infolist():
-                record = f'its record {entry.filename}'
-                with archive.open(entry) as content:
-                    while content.read(_CHUNK):
-                        pass
-    except Exception:  # the parts of a zip archive can be wrong in any way
-        return f'{record} is not what was written'
-    return None
