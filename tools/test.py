@@ -65,10 +65,16 @@ def draw_detections(cfg: 'Config', folder: str) -> None:
 def main() -> None:
     """Reads the config, checks it, evaluates."""
     args = parse_args()
+    from mmengine.runner import CheckpointLoader
+
+    from mmyolox.checkpoints.load import use_safe_loading
+    from mmyolox.checkpoints.record import recorded_values
     from mmyolox.config import load_config, require
     from mmyolox.engine.launch import build_runner, prepare
 
-    cfg = load_config(args.config, args.cfg_options)
+    use_safe_loading(args.allow_unsafe_checkpoint)
+    content = CheckpointLoader.load_checkpoint(args.checkpoint, 'cpu', logger='silent')
+    cfg = load_config(args.config, args.cfg_options, recorded_values(content, args.checkpoint))
     require(cfg, 'model', 'test_dataloader', 'test_evaluator')
     prepare(cfg, args)
     cfg.load_from = args.checkpoint

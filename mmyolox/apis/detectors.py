@@ -25,6 +25,7 @@ from mmyolox.checkpoints.convert import state_dict_of, without_wrapper
 from mmyolox.checkpoints.load import download_checkpoint, load_checkpoint, recorded_data
 from mmyolox.checkpoints.match import match_weights
 from mmyolox.checkpoints.recognise import config_for, recognise
+from mmyolox.checkpoints.record import read_record
 from mmyolox.config import load_config, require
 from mmyolox.config.values import read_class_names
 from mmyolox.datasets import yolox_collate
@@ -335,7 +336,8 @@ def init_detector(
         config: A config file, or the name of one of ours. Where it reads the classes (and what its
             ``data_variables`` name) from a data set's annotations, those recorded in the checkpoint are
             taken, and the data set is not needed. None for the config of ours that fits the weights, which
-            is told (see :func:`~mmyolox.checkpoints.recognise.config_for`).
+            is told (see :func:`~mmyolox.checkpoints.recognise.config_for`). The size of images and what is
+            done to their pixels are those that the checkpoint records; ``cfg_options`` go before that.
         checkpoint: A file or a web address, of ours or of any other framework that
             :mod:`mmyolox.checkpoints` knows.
         device: The device, as PyTorch names it; None for the machine's accelerator, else the CPU.
@@ -348,8 +350,9 @@ def init_detector(
             suppression are float32 always.
 
     Returns:
-        The model in evaluation mode, with ``cfg``, the config, and ``dataset_meta``, what the checkpoint
-        recorded of its data, else the metainfo of the config's test data set. Its ``classes``, a name for
+        The model in evaluation mode, with ``cfg``, the config, ``input_record``, what is known of its images
+        (:class:`~mmyolox.checkpoints.record.InputRecord`), and ``dataset_meta``, what the checkpoint recorded
+        of its data, else the metainfo of the config's test data set. Its ``classes``, a name for
         each label, are those recorded, else the config's, else those of its test annotations if they are
         there, else COCO's for 80 classes, else numbers.
 
@@ -363,15 +366,17 @@ def init_detector(
     load = download_checkpoint if source.startswith(('http://', 'https://')) else load_checkpoint
     content = load(source, allow_unsafe=allow_unsafe)
     weights, recorded = state_dict_of(content, source), recorded_data(content)
+    record = read_record(content, weights, source)
     if config is None:
         try:
             architecture = recognise(without_wrapper(weights))
             config, options = config_for(architecture, recorded)
         except UserError as error:
             raise UserError(f'checkpoint {source}: {error}') from error
-        print_log(f'checkpoint {source}: {architecture.describe()}; config {config}', 'current')
+        recipe = f'; trained with {record.recipe}' if record.recipe else ''
+        print_log(f'checkpoint {source}: {architecture.describe()}{recipe}; config {config}', 'current')
         cfg_options = options | (cfg_options or {})
-    cfg = load_config(config, cfg_options, recorded)
+    cfg = load_config(config, cfg_options, recorded | record.config_values())
     require(cfg, 'model', 'test_dataloader')
     init_default_scope(cfg.get('default_scope') or 'mmyolox')
     model: YOLODetector = MODELS.build(cfg.model)
@@ -380,6 +385,7 @@ def init_detector(
         raise UserError(f'checkpoint {source} cannot be used with {config}: {summary.describe()}')
     model.load_state_dict(matched)
     model.cfg, model.dataset_meta = cfg, _dataset_meta(cfg, recorded, model.bbox_head.num_classes)
+    model.input_record = record
     device = device or get_device()
     try:
         model.to(device).eval()

@@ -13,6 +13,7 @@ from mmyolox.extensions import config_folders
 
 from .check import check_config
 from .options import check_names, check_options
+from .recorded import follow_recorded_input
 from .scopes import resolve_scopes
 from .values import class_values, data_values, recorded_values, value_sources
 from .variables import ConfigFile, read_chain, write_chain
@@ -47,8 +48,9 @@ def load_config(
         path: A config file, or the name of one of ours.
         cfg_options: The keys and values that change the config; dotted keys (``train_dataloader.batch_size``,
             ``custom_hooks.0.momentum``) reach into dicts and lists.
-        recorded: What is known of the data without its files, by the variables' names (a checkpoint's
-            ``dataset_meta``); it is taken where a variable would be read from the annotations.
+        recorded: What a checkpoint says. Of the data, by the variables' names (its ``dataset_meta``): that is
+            taken where a variable would be read from the annotations. Of the images that its model takes: see
+            :func:`.recorded.follow_recorded_input`.
 
     Returns:
         The config; its ``filename`` is that of the original file.
@@ -78,6 +80,8 @@ def load_config(
             cfg.merge_from_dict({key: copy.deepcopy(value)})
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise UserError(f'config option {key}={value!r} does not fit {cfg.filename}: {error}') from error
+    if recorded:
+        follow_recorded_input(cfg, recorded, options, _evaluate(chain, {}))
     check_config(cfg)
     resolve_scopes(cfg)
     return cfg

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from mmengine.model import BaseDataPreprocessor
 from torch import Tensor, nn
 
+from mmyolox.config.recorded import Normalisation, normalisation
 from mmyolox.datasets.canvas.scene import FILL
 from mmyolox.errors import UserError
 from mmyolox.registry import MODELS
@@ -33,6 +34,7 @@ class YOLOXDataPreprocessor(BaseDataPreprocessor):
     Attributes:
         size_divisor: What the sides of batches are padded to multiples of.
         channels: How many the model takes, which sets it; None takes any number.
+        normalisation: The arguments, for the record in a checkpoint.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class YOLOXDataPreprocessor(BaseDataPreprocessor):
         self.size_divisor = 1
         self.channels: int | None = None
         self.is_normalised = mean is not None
+        self.normalisation: Normalisation = normalisation(dict(mean=mean, std=std, bgr_to_rgb=bgr_to_rgb))
         self.register_buffer('mean', torch.tensor(mean or [0.0]).view(-1, 1, 1), persistent=False)
         self.register_buffer('std', torch.tensor(std or [1.0]).view(-1, 1, 1), persistent=False)
 

@@ -10,7 +10,9 @@ import torch
 from mmengine.registry import init_default_scope
 
 from mmyolox.apis import TorchDetector, detect, init_detector, open_detector
+from mmyolox.checkpoints.record import InputRecord
 from mmyolox.config import load_config
+from mmyolox.config.recorded import Normalisation
 from mmyolox.datasets import yolox_collate
 from mmyolox.errors import UserError
 from mmyolox.registry import DATASETS, MODELS
@@ -266,6 +268,22 @@ def test_all_that_is_recorded_of_the_data_stays_known(cfg, data, tmp_path):
     assert meta.keys() == recorded.keys()
     assert meta['classes'] == NAMES
     assert meta['extra']['sizes'].tolist() == [1, 1]
+
+
+@pytest.mark.parametrize('config', [CUSTOM, None])
+def test_size_and_pixels_are_those_of_the_record(cfg, tmp_path, config):
+    pixels = Normalisation((1.0, 2.0, 3.0), (4.0, 5.0, 6.0), True)
+    record = InputRecord('mine', (96, 64), 3, pixels)
+    meta = dict(dataset_meta=dict(classes=NAMES), mmyolox=record.to_meta())
+    weights = save_random_weights(tmp_path / 'w.pth', cfg, **meta)
+    model = init_detector(config, weights, 'cpu')
+    assert model.input_record == record
+    assert model.dataset_meta == dict(classes=NAMES)
+    assert model.data_preprocessor.normalisation == pixels
+    image = np.zeros((300, 300, 3), np.uint8)
+    assert TorchDetector(model).prepare(image, {})['inputs'].shape == (3, 64, 96)
+    model = init_detector(config, weights, 'cpu', dict(img_scale=(160, 160)))
+    assert TorchDetector(model).prepare(image, {})['inputs'].shape == (3, 160, 160)
 
 
 def test_without_a_record_the_metainfo_of_the_config_is_known(cfg, data, tmp_path):

@@ -12,6 +12,8 @@ from mmengine.runner.checkpoint import load_from_http, load_from_local
 from torch import nn
 
 from mmyolox.checkpoints.load import load_checkpoint, use_safe_loading
+from mmyolox.checkpoints.record import IMAGENET, InputRecord
+from mmyolox.config.recorded import Normalisation
 from mmyolox.engine import AtomicLocalBackend, CheckpointCheckHook
 from mmyolox.errors import UserError
 
@@ -96,6 +98,29 @@ def test_what_the_runner_saves_passes_the_allow_list(trained):
         'ema_state_dict',
     }
     assert saved['message_hub']['log_scalars']['train/loss'].current() > 0
+
+
+def test_what_the_runner_saves_has_a_record(trained):
+    assert load_checkpoint(trained)['meta']['mmyolox']['format'] == 1
+
+
+@pytest.mark.parametrize(
+    ('own', 'theirs', 'is_named'),
+    [
+        (Normalisation(), Normalisation(), False),
+        (Normalisation(bgr_to_rgb=True), Normalisation(), True),
+        (Normalisation(), IMAGENET, True),
+    ],
+)
+def test_other_pixels_are_named_when_a_training_starts(trained, make_runner, tmp_path, own, theirs, is_named):
+    saved = load_checkpoint(trained)
+    saved['meta']['mmyolox'] = InputRecord(normalisation=theirs).to_meta()
+    torch.save(saved, tmp_path / 'w.pth')
+    model = Tiny()
+    model.data_preprocessor.normalisation = own
+    make_runner(model, epochs=0, load_from=str(tmp_path / 'w.pth')).train()
+    expected = f'trained on images with {theirs}, but model.data_preprocessor has {own}; to keep theirs'
+    assert (expected in _log(tmp_path)) == is_named
 
 
 def test_start_from_weights_of_another_class_count(trained, make_runner, caplog):

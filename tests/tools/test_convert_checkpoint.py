@@ -8,7 +8,9 @@ import pytest
 import torch
 
 from mmyolox.checkpoints.recognise import Architecture
+from mmyolox.checkpoints.record import IMAGENET, InputRecord, read_record
 from mmyolox.checkpoints.sources.base import known_sources
+from mmyolox.config.recorded import Normalisation
 from mmyolox.errors import UserError
 from tests.tools.tool_loading import load_tool
 
@@ -215,6 +217,23 @@ def test_names_of_classes_are_kept(run, src, tmp_path):
     torch.save(content | dict(meta=dict(dataset_meta=dict(classes=names))), src)
     run(converter, src, tmp_path / 'nano.pth')
     assert torch.load(tmp_path / 'nano.pth', weights_only=True)['meta']['dataset_meta'] == dict(classes=names)
+
+
+@pytest.mark.parametrize('is_recorded', [True, False])
+def test_a_record_stays_and_normalised_images_are_told(run, src, tmp_path, is_recorded):
+    record = InputRecord('mine', (256, 192), 3, Normalisation())
+    content = torch.load(src, weights_only=True)
+    stem = 'backbone.backbone.stem.conv.'
+    content['model'][f'{stem}bn.running_var'].fill_(1)
+    content['model'][f'{stem}bn.weight'].fill_(1)
+    torch.save(content | (dict(meta=dict(mmyolox=record.to_meta())) if is_recorded else {}), src)
+    out = run(converter, src, tmp_path / 'nano.pth')
+    written = torch.load(tmp_path / 'nano.pth', weights_only=True)
+    kept = record if is_recorded else InputRecord(normalisation=IMAGENET)
+    assert read_record(written, written['state_dict'], 'nano.pth') == kept
+    assert ('normalised, as the weights tell: mean=[123.675,116.28,103.53]' in out) != is_recorded
+    assert ('all tools that load it follow' in out) != is_recorded
+    assert ('--legacy' in run(converter, src, tmp_path / 'megvii.pth', '--to', 'megvii')) != is_recorded
 
 
 def test_counters_that_are_filled_in_are_told(run, src, tmp_path):

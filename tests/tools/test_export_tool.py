@@ -11,6 +11,8 @@ import pytest
 import torch
 from mmengine.registry import init_default_scope
 
+from mmyolox.apis import init_detector
+from mmyolox.checkpoints.record import InputRecord
 from mmyolox.config import load_config
 from mmyolox.deploy import ExportedModel
 from mmyolox.deploy.formats import FORMATS
@@ -54,6 +56,31 @@ def data(tmp_path):
     content = dict(images=images, annotations=annotations, categories=categories)
     (tmp_path / 'val.json').write_text(json.dumps(content))
     return tmp_path / 'val.json', folder
+
+
+@pytest.mark.parametrize(
+    ('size', 'expected', 'told'),
+    [
+        (None, (256, 192), ''),
+        ('192x256', (256, 192), ''),
+        (
+            '64',
+            (64, 64),
+            '--size 64x64 is used, although the checkpoint was trained for 192x256 (height x width)',
+        ),
+    ],
+)
+def test_the_size_is_the_recorded_one_unless_another_is_said(
+    checkpoint, tmp_path, capsys, size, expected, told
+):
+    content = torch.load(checkpoint)
+    content['meta']['mmyolox'] = InputRecord('mine', (256, 192)).to_meta()
+    torch.save(content, tmp_path / 'w.pth')
+    model = init_detector(None, tmp_path / 'w.pth', 'cpu')
+    capsys.readouterr()
+    args = export.parse_args([str(tmp_path / 'w.pth'), *(['--size', size] if size else [])])
+    assert export.read_size(args, model) == expected
+    assert capsys.readouterr().out.strip() == told
 
 
 def test_without_config_and_name(run, checkpoint, tmp_path, monkeypatch):

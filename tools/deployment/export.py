@@ -101,7 +101,7 @@ def _add_graph_options(parser: argparse.ArgumentParser) -> None:
         '--size',
         type=pixels,
         metavar='PIXELS',
-        help="of the input: HEIGHTxWIDTH, or one number for both; default: the config's",
+        help="of the input: HEIGHTxWIDTH, or one number for both; default: as trained, else the config's",
     )
     group.add_argument('--batch', type=int, default=1, help='images a run (default: %(default)s)')
     group.add_argument(
@@ -186,9 +186,16 @@ def read_options(args: argparse.Namespace, size: Size) -> ExportOptions:
 
 
 def read_size(args: argparse.Namespace, model: 'YOLODetector') -> Size:
-    """The input size: as given, else that of the config's test data."""
+    """The input size: as given, else that of the config's test data, which is the recorded one."""
     if args.size is None:
         return Size(*model.cfg.test_dataloader.dataset.img_scale)
+    recorded = model.input_record.img_scale
+    if recorded not in (None, tuple(args.size)):
+        (width, height), (own_width, own_height) = args.size, recorded
+        print(
+            f'--size {height}x{width} is used, although the checkpoint was trained for '
+            f'{own_height}x{own_width} (height x width)'
+        )
     return args.size
 
 

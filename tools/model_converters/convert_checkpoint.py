@@ -23,6 +23,7 @@ from mmyolox.utils.cli import add_unsafe_option, run_tool
 
 if TYPE_CHECKING:
     from mmyolox.checkpoints.convert import Conversion
+    from mmyolox.checkpoints.record import InputRecord
 
 _SUFFIXES = ('.pth', '.pt')
 
@@ -59,15 +60,20 @@ def main() -> None:
     check_destination(args.src, args.dst)
     from mmyolox.checkpoints.convert import convert
     from mmyolox.checkpoints.load import load_checkpoint, recorded_data, weights_in
+    from mmyolox.checkpoints.record import read_record
 
     old = load_checkpoint(args.src, allow_unsafe=args.allow_unsafe_checkpoint)
     tensors, others = weights_in(old, str(args.src))
     try:
         conversion = convert(tensors, args.source)
-        content = checkpoint(args.src, conversion, recorded_data(old), args.to)
+        record = read_record(old, conversion.state_dict, str(args.src))
+        content = checkpoint(args.src, conversion, recorded_data(old), record, args.to)
     except UserError as error:
         raise UserError(f'{args.src}: {error}') from error
     print(summary(args.src, conversion, others, args.list))
+    if record.normalisation and record.normalisation.mean:
+        told = 'as the weights tell' if record.is_guess else 'as recorded'
+        print(f'  images               normalised, {told}: {record.normalisation}; {images_note(args.to)}')
     faults = len(conversion.unused) + len(conversion.missing)
     if faults and not args.allow_partial:
         raise UserError(
@@ -119,17 +125,29 @@ def summary(src: Path, conversion: Conversion, others: tuple[str, ...], list_use
     return '\n'.join(lines)
 
 
-def checkpoint(src: Path, conversion: Conversion, recorded: dict[str, Any], layout: str) -> dict[str, Any]:
+def images_note(layout: str) -> str:
+    """What is to be known of a file whose images must be normalised."""
+    if layout == 'megvii':
+        return "Megvii's tools feed such weights with --legacy"
+    return 'recorded in the checkpoint; all tools that load it follow'
+
+
+def checkpoint(
+    src: Path, conversion: Conversion, recorded: dict[str, Any], record: InputRecord, layout: str
+) -> dict[str, Any]:
     """The content of the new file: plain types only, so that it loads with ``weights_only=True``."""
+    from mmyolox.checkpoints.record import KEY, InputRecord
     from mmyolox.checkpoints.sources.megvii import to_megvii
 
     if layout == 'megvii':
         return dict(model=to_megvii(conversion.state_dict))
     architecture = asdict(conversion.architecture)
     meta = dict(source=src.name, converted_from=conversion.source.title, architecture=architecture)
-    return dict(
-        state_dict=conversion.state_dict, meta=meta | (dict(dataset_meta=recorded) if recorded else {})
-    )
+    if recorded:
+        meta['dataset_meta'] = recorded
+    if record != InputRecord():
+        meta[KEY] = record.to_meta()
+    return dict(state_dict=conversion.state_dict, meta=meta)
 
 
 def save(dst: Path, content: dict[str, Any]) -> None:

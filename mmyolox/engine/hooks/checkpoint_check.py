@@ -8,7 +8,9 @@ from mmengine.hooks import EMAHook, Hook
 from mmengine.runner import BaseLoop, Runner
 
 from mmyolox.checkpoints.convert import state_dict_of
-from mmyolox.checkpoints.match import match_weights
+from mmyolox.checkpoints.match import bare_model, match_weights
+from mmyolox.checkpoints.record import KEY, InputRecord, read_record, record_of
+from mmyolox.config.recorded import Normalisation
 from mmyolox.errors import UserError
 from mmyolox.registry import HOOKS
 from mmyolox.utils.files import atomic_write
@@ -25,6 +27,9 @@ class CheckpointCheckHook(Hook):
     - testing: a layer without a value is an error, since its random weights would be evaluated;
     - resuming: everything must be there and fit (weights, EMA weights, optimizer), or the training would
       silently be another one than it was.
+
+    Training on weights whose images were normalised in another way gives a warning. What the model's images
+    are is recorded in the checkpoints that are saved (see :mod:`mmyolox.checkpoints.record`).
 
     It completes the state dict from the model, so that MMEngine has nothing to warn about and the EMA model
     gets the same weights as the model. Its priority puts it before :class:`mmengine.hooks.EMAHook`.
@@ -48,6 +53,24 @@ class CheckpointCheckHook(Hook):
         if not summary.complete and not isinstance(runner._train_loop, BaseLoop):
             raise UserError(f'checkpoint {source} cannot be tested with this config: {summary.describe()}')
         runner.logger.info(f'checkpoint {source}: {summary.describe()}')
+        if isinstance(runner._train_loop, BaseLoop):
+            _check_normalisation(runner, read_record(checkpoint, weights, source), source)
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+        """Adds the record of the model's images."""
+        checkpoint['meta'][KEY] = record_of(runner).to_meta()
+
+
+def _check_normalisation(runner: Runner, record: InputRecord, source: str) -> None:
+    """Warns of weights that know images of other colours or grey levels than those of the training."""
+    own = getattr(bare_model(runner.model).data_preprocessor, 'normalisation', None)
+    theirs = record.normalisation
+    if own in (None, theirs) or theirs is None or (record.is_guess and own != Normalisation()):
+        return
+    runner.logger.warning(
+        f'checkpoint {source}: its weights were trained on images with {theirs}, but '
+        f'model.data_preprocessor has {own}; to keep theirs, set these three by --cfg-options'
+    )
 
 
 def _check_resume(runner: Runner, checkpoint: dict[str, Any], source: str) -> None:

@@ -1,0 +1,158 @@
+"""What a checkpoint records of the images that its model takes, and what the weights tell where it does not.
+
+The record is plain data under ``meta['mmyolox']``: ``format``, ``recipe`` (the config's name), ``img_scale``
+(width, height), ``channels``, and ``mean``, ``std`` and ``bgr_to_rgb`` as of
+:class:`~mmyolox.models.preprocessor.YOLOXDataPreprocessor`. The classes are in ``meta['dataset_meta']``.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.runner import Runner
+from torch import Tensor
+
+from mmyolox.config.recorded import Normalisation, normalisation
+from mmyolox.datasets.base import detection_datasets
+from mmyolox.errors import UserError
+from mmyolox.models import YOLODetector
+from mmyolox.models.preprocessor import YOLOXDataPreprocessor
+
+from .convert import state_dict_of
+from .load import recorded_data
+from .match import bare_model
+
+KEY = 'mmyolox'
+"""Of the record in a checkpoint's ``meta``."""
+FORMAT = 1
+
+IMAGENET = normalisation(dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], bgr_to_rgb=True))
+"""What YOLOX was trained with before Megvii's 0.1.1, and in forks of that time: normalised RGB images."""
+
+_STEMS = ('backbone.stem.conv.', 'backbone.stem.0.')
+_EPSILON = 1e-3
+_NORMALISED_WEIGHT = 0.15
+"""The mean size of a stem's weights, norm included, from which on its images must be normalised.
+
+Trained on grey levels up to 255 it is about 0.005, on normalised ones 0.3 to 0.5; never trained 0.05 to 0.1.
+"""
+
+
+@dataclass(frozen=True)
+class InputRecord:
+    """What is known of the images that the model of a checkpoint takes.
+
+    Attributes:
+        recipe: The name of the config that it was trained with; empty if that is not recorded.
+        img_scale: The network's input (w, h) in pixels, in the validation; None if not recorded.
+        channels: Of the images; None if not recorded.
+        normalisation: Of pixels; None if nothing tells.
+        is_guess: Whether the weights tell the normalisation, and not a record.
+    """
+
+    recipe: str = ''
+    img_scale: tuple[int, int] | None = None
+    channels: int | None = None
+    normalisation: Normalisation | None = None
+    is_guess: bool = False
+
+    def to_meta(self) -> dict[str, Any]:
+        """What is written under ``meta['mmyolox']``."""
+        return dict(
+            format=FORMAT,
+            recipe=self.recipe,
+            img_scale=self.img_scale,
+            channels=self.channels,
+            **(self.normalisation._asdict() if self.normalisation else {}),
+        )
+
+    def config_values(self) -> dict[str, Any]:
+        """What :func:`mmyolox.config.load_config` takes of it, beside what is recorded of the data."""
+        values: dict[str, Any] = {} if self.img_scale is None else dict(img_scale=self.img_scale)
+        if self.normalisation is not None:
+            values['guessed_normalisation' if self.is_guess else 'normalisation'] = self.normalisation
+        return values
+
+
+def record_of(runner: Runner) -> InputRecord:
+    """The record of the model that is being trained."""
+    model = bare_model(runner.model)
+    loader = runner.train_dataloader if runner.val_loop is None else runner.val_dataloader
+    datasets = detection_datasets(loader.dataset)
+    preprocessor = model.data_preprocessor
+    return InputRecord(
+        Path(runner.cfg.filename or '').stem,
+        next((tuple(dataset.img_scale) for dataset in datasets), None),
+        model.input_channels if isinstance(model, YOLODetector) else None,
+        preprocessor.normalisation if isinstance(preprocessor, YOLOXDataPreprocessor) else None,
+    )
+
+
+def recorded_values(content: Mapping[str, Any], file: str) -> dict[str, Any]:
+    """All that :func:`mmyolox.config.load_config` takes of what a checkpoint says.
+
+    Args:
+        content: What the file holds.
+        file: Its name, for messages.
+
+    Raises:
+        UserError: As of :func:`.convert.state_dict_of` and :func:`read_record`.
+    """
+    record = read_record(content, state_dict_of(content, file), file)
+    return recorded_data(content) | record.config_values()
+
+
+def read_record(content: Mapping[str, Any], weights: Mapping[str, Tensor], file: str) -> InputRecord:
+    """Reads the record of a checkpoint; without one, the weights tell whether images are normalised.
+
+    Args:
+        content: What the file holds.
+        weights: Its weights in our layout.
+        file: Its name, for messages.
+
+    Raises:
+        UserError: The record is of a later version, or no record of ours.
+    """
+    meta = content.get('meta')
+    stored = meta.get(KEY) if isinstance(meta, dict) else None
+    if stored is None:
+        return (
+            InputRecord(normalisation=IMAGENET, is_guess=True)
+            if expects_normalised(weights)
+            else InputRecord()
+        )
+    known_format = stored.get('format') if isinstance(stored, dict) else None
+    if isinstance(known_format, int) and known_format > FORMAT:
+        raise UserError(
+            f'checkpoint {file}: its record has format {known_format}, but this version of mmyolox knows '
+            f'{FORMAT}: install a newer one'
+        )
+    try:
+        width, height = stored['img_scale'] or (None, None)
+        return InputRecord(
+            str(stored['recipe']),
+            None if width is None else (int(width), int(height)),
+            None if stored['channels'] is None else int(stored['channels']),
+            normalisation(stored) if 'bgr_to_rgb' in stored else None,
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f'checkpoint {file}: meta.{KEY} is no record of mmyolox ({error!r})') from error
+
+
+def expects_normalised(weights: Mapping[str, Tensor]) -> bool:
+    """Whether a trained model takes normalised images of three channels and not grey levels up to 255.
+
+    Args:
+        weights: In our layout.
+    """
+    for stem in _STEMS:
+        parts = [weights.get(f'{stem}{name}') for name in ('conv.weight', 'bn.weight', 'bn.running_var')]
+        kernel, gamma, variance = parts
+        if kernel is None or gamma is None or variance is None or kernel.ndim != 4:
+            continue
+        if kernel.shape[1] in (3, 12) and len(kernel) == len(gamma) == len(variance):
+            scale = gamma.float() / torch.sqrt(variance.float() + _EPSILON)
+            return bool((kernel.float() * scale[:, None, None, None]).abs().mean() > _NORMALISED_WEIGHT)
+    return False

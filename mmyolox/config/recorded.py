@@ -1,0 +1,130 @@
+"""What a checkpoint records of its images, beside what a config says of them.
+
+A checkpoint is right about itself: what a config file says gives way, which is told. What the user says by an
+option stays, with a warning.
+"""
+
+import logging
+from collections.abc import Collection, Mapping
+from typing import Any, NamedTuple
+
+from mmengine.config import Config
+from mmengine.logging import print_log
+
+from mmyolox.errors import UserError
+
+from .check import walk
+from .components import accepted_parameters, find_component
+
+_PREPROCESSOR = 'model.data_preprocessor'
+_DATASET = 'test_dataloader.dataset'
+DEFAULT_SIZE = (640, 640)
+"""Of a data set that is given none."""
+_SIZE = 'img_scale'
+"""The key of a data set, and the variable of our configs, that says the size."""
+
+
+class Normalisation(NamedTuple):
+    """What is done to the pixels of an image, as of ``YOLOXDataPreprocessor``.
+
+    Attributes:
+        mean: Per channel, in grey levels; None for none.
+        std: As ``mean``.
+        bgr_to_rgb: Whether the order of the channels is reversed first.
+    """
+
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+    bgr_to_rgb: bool = False
+
+    def __str__(self) -> str:
+        """The three as options of a config."""
+        values = (None if numbers is None else list(numbers) for numbers in (self.mean, self.std))
+        return 'mean={} std={} bgr_to_rgb={}'.format(*values, self.bgr_to_rgb).replace(', ', ',')
+
+
+def normalisation(preprocessor: Mapping[str, Any]) -> Normalisation:
+    """That of a preprocessor's config; means of 0 with deviations of 1 are none.
+
+    Raises:
+        TypeError, ValueError: It holds something else than numbers.
+    """
+    mean, std = (
+        None if preprocessor.get(name) is None else tuple(map(float, preprocessor[name]))
+        for name in ('mean', 'std')
+    )
+    is_none = not any(mean or ()) and all(value == 1 for value in std or ())
+    return Normalisation(*(None, None) if is_none else (mean, std), bool(preprocessor.get('bgr_to_rgb')))
+
+
+def follow_recorded_input(
+    cfg: Config, recorded: Mapping[str, Any], options: Collection[str], plain: Config
+) -> None:
+    """Brings the size of test images, and what is done to pixels, to what a checkpoint records, in place.
+
+    Args:
+        cfg: The config with the user's options.
+        recorded: ``img_scale`` (w, h), ``normalisation`` and ``guessed_normalisation`` are read, if they are
+            there; the last, which the weights tell, only where the config normalises nothing.
+        options: The names of the user's options.
+        plain: The config without them.
+
+    Raises:
+        UserError: The config's mean and std are no numbers.
+    """
+    size, pixels = recorded.get(_SIZE), recorded.get('normalisation')
+    here, there = _sizes(cfg), _sizes(plain)
+    for path, value in here.items() if size else ():
+        is_chosen = value != there.get(path) or _names(options, _SIZE, path)
+        if value != size and _gives_way(path, value, f'{size}, which the checkpoint records', is_chosen):
+            cfg.merge_from_dict({path: size})
+    value, before = _normalisation(cfg), _normalisation(plain)
+    origin = 'which the checkpoint records'
+    if pixels is None and value == Normalisation():
+        pixels, origin = (
+            recorded.get('guessed_normalisation'),
+            "which the checkpoint's weights were trained with",
+        )
+    if value in (None, pixels) or pixels is None:
+        return
+    keys = [f'{_PREPROCESSOR}.{name}' for name in pixels._fields]
+    is_chosen = value != before or _names(options, *keys)
+    if _gives_way(_PREPROCESSOR, value, f'{pixels}, {origin}', is_chosen):
+        cfg.merge_from_dict(dict(zip(keys, pixels, strict=True)))
+
+
+def _gives_way(path: str, value: Any, other: str, is_chosen: bool) -> bool:
+    """Tells what becomes of a config's value that contradicts a checkpoint; whether that is to be changed."""
+    if is_chosen:
+        print_log(f'{path}: {value} is used, as you say, instead of {other}', 'current', logging.WARNING)
+    else:
+        print_log(f'{path}: {value} of the config gives way to {other}', 'current')
+    return not is_chosen
+
+
+def _names(options: Collection[str], *paths: str) -> bool:
+    """Whether an option is one of some values, a part of one, or a dict that holds one."""
+    pairs = ((f'{option}.', f'{path}.') for option in options for path in paths)
+    return any(option.startswith(path) or path.startswith(option) for option, path in pairs)
+
+
+def _sizes(cfg: Config) -> dict[str, tuple[int, ...]]:
+    """The sizes of the test data sets, by their key paths."""
+    dataset = (cfg.get('test_dataloader') or {}).get('dataset') or {}
+    sizes = {path: tuple(value) for path, value in walk(dataset, _DATASET) if path.endswith(f'.{_SIZE}')}
+    if sizes or 'type' not in dataset:
+        return sizes
+    scope = dataset.get('_scope_') or cfg.get('default_scope') or 'mmengine'
+    accepted = accepted_parameters(find_component(dataset['type'], scope, _DATASET))
+    return {f'{_DATASET}.{_SIZE}': DEFAULT_SIZE} if accepted and _SIZE in accepted else {}
+
+
+def _normalisation(cfg: Config) -> Normalisation | None:
+    """That of the model; None for a model without a preprocessor."""
+    preprocessor = (cfg.get('model') or {}).get('data_preprocessor')
+    if not preprocessor:
+        return None
+    try:
+        return normalisation(preprocessor)
+    except (TypeError, ValueError) as error:
+        raise UserError(f'config key {_PREPROCESSOR}: mean and std must be lists of numbers') from error

@@ -1,0 +1,110 @@
+"""What a checkpoint records of its images, and what weights tell of them."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+from mmengine.registry import init_default_scope
+
+from mmyolox.checkpoints.recognise import PUBLISHED, Architecture
+from mmyolox.checkpoints.record import (
+    IMAGENET,
+    InputRecord,
+    expects_normalised,
+    read_record,
+    record_of,
+    recorded_values,
+)
+from mmyolox.config import load_config
+from mmyolox.config.recorded import Normalisation
+from mmyolox.datasets import YOLOXCocoDataset
+from mmyolox.errors import UserError
+from mmyolox.registry import MODELS
+from tests.checkpoints.layouts import our_weights
+
+NANO = Architecture('nano', *PUBLISHED['nano'])
+RECORDS = [
+    InputRecord(),
+    InputRecord('mine', (256, 192), 3, Normalisation()),
+    InputRecord('mine', (256, 192), 4, Normalisation((1.0,) * 4, (2.0,) * 4, True)),
+]
+
+
+@pytest.mark.parametrize('record', RECORDS)
+def test_what_is_written_is_read_by_the_safe_way(tmp_path, record):
+    torch.save(dict(meta=dict(mmyolox=record.to_meta())), tmp_path / 'a.pth')
+    assert read_record(torch.load(tmp_path / 'a.pth', weights_only=True), {}, 'a.pth') == record
+
+
+@pytest.mark.parametrize(
+    ('stored', 'message'),
+    [
+        (dict(format=2), 'its record has format 2, but this version of mmyolox knows 1: install'),
+        (dict(format=1), 'meta.mmyolox is no record of mmyolox'),
+        (RECORDS[1].to_meta() | dict(img_scale=5), 'meta.mmyolox is no record of mmyolox'),
+        (RECORDS[1].to_meta() | dict(mean=['x']), 'meta.mmyolox is no record of mmyolox'),
+        ('text', 'meta.mmyolox is no record of mmyolox'),
+        ([1], 'meta.mmyolox is no record of mmyolox'),
+    ],
+)
+def test_records_that_cannot_be_read_are_named(stored, message):
+    with pytest.raises(UserError, match=f'checkpoint a.pth: .*{message}'):
+        read_record(dict(meta=dict(mmyolox=stored)), {}, 'a.pth')
+
+
+@pytest.mark.parametrize('val_size', [None, (128, 96)])
+def test_the_record_of_a_training(val_size):
+    cfg = load_config('yolox_nano_fast_8xb8-300e_coco', {'model.data_preprocessor.bgr_to_rgb': True})
+    init_default_scope('mmyolox')
+
+    def loader(size):
+        dataset = YOLOXCocoDataset(img_scale=size, lazy_init=True)
+        return SimpleNamespace(dataset=SimpleNamespace(datasets=[dataset]))
+
+    runner = SimpleNamespace(
+        model=MODELS.build(cfg.model),
+        cfg=SimpleNamespace(filename='configs/my_recipe.py'),
+        train_dataloader=loader((256, 256)),
+        val_loop=val_size and object(),
+        val_dataloader=val_size and loader(val_size),
+    )
+    expected = InputRecord('my_recipe', val_size or (256, 256), 3, Normalisation(bgr_to_rgb=True))
+    assert record_of(runner) == expected
+
+
+@pytest.mark.parametrize('name', ['nano', 's', 'darknet53'])
+def test_weights_tell_the_pixels_that_they_were_trained_on(name):
+    architecture = Architecture(name, *PUBLISHED[name])
+    state = our_weights(architecture, 'cpu')
+    stem = next(key for key in state if 'stem' in key)
+    torch.nn.init.kaiming_uniform_(state[stem], a=5**0.5)
+    norm = stem.replace('conv.weight', 'bn.')
+    state[f'{norm}weight'].fill_(1)
+    state[f'{norm}running_var'].fill_(1)
+    assert not expects_normalised(state)  # never trained
+    size = state[stem].abs().mean()
+    for expected, is_normalised in ((0.005, False), (0.02, False), (0.3, True), (0.5, True)):
+        state[f'{norm}weight'].fill_(4 * expected / size)
+        state[f'{norm}running_var'].fill_(16 - 1e-3)
+        assert expects_normalised(state) == is_normalised
+    read = read_record({}, state, 'a.pth')
+    assert read == InputRecord(normalisation=IMAGENET, is_guess=True)
+    assert read_record(dict(meta=dict(mmyolox=RECORDS[1].to_meta())), state, 'a.pth') == RECORDS[1]
+
+
+def test_nothing_is_guessed_of_images_of_other_channels():
+    state = our_weights(Architecture('nano', *PUBLISHED['nano'], input_channels=4), 'cpu')
+    for tensor in state.values():
+        tensor.fill_(1)
+    assert not expects_normalised(state)
+    assert not expects_normalised({})
+
+
+def test_what_a_config_takes():
+    state = our_weights(NANO, 'cpu')
+    meta = dict(dataset_meta=dict(classes=('a',)), mmyolox=RECORDS[1].to_meta())
+    expected = dict(classes=('a',), img_scale=(256, 192), normalisation=Normalisation())
+    assert recorded_values(dict(state_dict=state, meta=meta), 'a.pth') == expected
+    state['backbone.stem.conv.conv.weight'].fill_(1)
+    state['backbone.stem.conv.bn.weight'].fill_(1)
+    assert recorded_values(state, 'a.pth') == dict(guessed_normalisation=IMAGENET)

@@ -1,0 +1,105 @@
+"""What a checkpoint records of its images against what a config and its options say."""
+
+import logging
+
+import pytest
+
+from mmyolox.config import load_config, recorded as module
+from mmyolox.config.recorded import Normalisation, normalisation
+from mmyolox.errors import UserError
+
+NANO = 'yolox_nano_fast_8xb8-300e_coco'
+SIZE = 'test_dataloader.dataset.img_scale'
+MEAN = 'model.data_preprocessor.mean'
+STD = 'model.data_preprocessor.std'
+PIXELS = Normalisation((1.0, 2.0, 3.0), (4.0, 5.0, 6.0), True)
+
+
+@pytest.fixture
+def lines(monkeypatch) -> list[tuple[int, str]]:
+    """What was told, with its level."""
+    told: list[tuple[int, str]] = []
+    monkeypatch.setattr(module, 'print_log', lambda line, _, level=logging.INFO: told.append((level, line)))
+    return told
+
+
+def size_of(cfg) -> tuple[int, int]:
+    return tuple(cfg.test_dataloader.dataset.img_scale)
+
+
+@pytest.mark.parametrize('name', [NANO, 'yolox_s_fast_1xb8-50e_voc'])
+def test_the_size_of_a_config_gives_way_and_that_is_told(lines, name):
+    before = size_of(load_config(name))
+    assert size_of(load_config(name, recorded=dict(img_scale=(256, 192)))) == (256, 192)
+    expected = f'{SIZE}: {before} of the config gives way to (256, 192), which the checkpoint records'
+    assert lines == [(logging.INFO, expected)]
+
+
+@pytest.mark.parametrize('size', [(320, 320), (416, 416)])
+@pytest.mark.parametrize('option', ['img_scale', SIZE])
+def test_an_option_goes_before_the_record_also_one_that_says_what_the_config_says(lines, option, size):
+    assert size_of(load_config(NANO, {option: size}, dict(img_scale=(256, 256)))) == size
+    expected = f'{SIZE}: {size} is used, as you say, instead of (256, 256), which the checkpoint records'
+    assert lines == [(logging.WARNING, expected)]
+
+
+def test_an_option_that_the_size_is_computed_from_counts(lines, tmp_path):
+    file = tmp_path / 'own.py'
+    file.write_text(
+        f"_base_ = 'mmyolox::yolox/{NANO}.py'\nside = 416\nimg_scale = (side, side)\n"
+        'test_dataloader = dict(dataset=dict(img_scale=img_scale))\n'
+    )
+    assert size_of(load_config(file, dict(side=320), dict(img_scale=(256, 256)))) == (320, 320)
+    assert size_of(load_config(file, recorded=dict(img_scale=(256, 256)))) == (256, 256)
+    assert [level for level, _ in lines] == [logging.WARNING, logging.INFO]
+
+
+@pytest.mark.parametrize('options', [{}, dict(img_scale=(256, 256))])
+def test_nothing_is_told_of_what_agrees(lines, options):
+    load_config('yolox_s_fast_8xb8-300e_coco', recorded=dict(img_scale=(640, 640)))
+    load_config(NANO, options, dict(classes=('a',), normalisation=Normalisation()))
+    load_config(NANO, dict(img_scale=(256, 256)), dict(img_scale=(256, 256)))
+    assert not lines
+
+
+def test_other_options_of_the_data_set_do_not_hold_the_size(lines):
+    cfg = load_config(NANO, {'test_dataloader.dataset.ann_file': 'x.json'}, dict(img_scale=(256, 256)))
+    assert size_of(cfg) == (256, 256)
+
+
+def test_a_data_set_without_a_size_gets_one(lines, tmp_path):
+    file = tmp_path / 'own.py'
+    file.write_text(
+        "default_scope = 'mmyolox'\ntest_dataloader = dict(dataset=dict(type='YOLOXCocoDataset'))\n"
+    )
+    assert size_of(load_config(file, recorded=dict(img_scale=(256, 256)))) == (256, 256)
+    file.write_text("test_dataloader = dict(dataset=dict(type='mmdet.CocoDataset'))\n")
+    assert 'img_scale' not in load_config(file, recorded=dict(img_scale=(256, 256))).test_dataloader.dataset
+
+
+@pytest.mark.parametrize(('options', 'is_kept'), [({}, False), ({MEAN: [0, 0, 0], STD: [1, 1, 1]}, True)])
+@pytest.mark.parametrize('key', ['normalisation', 'guessed_normalisation'])
+def test_pixels_are_normalised_as_the_checkpoint_says_unless_an_option_does(lines, options, is_kept, key):
+    cfg = load_config(NANO, options, {key: PIXELS})
+    assert normalisation(cfg.model.data_preprocessor) == (Normalisation() if is_kept else PIXELS)
+    ((level, line),) = lines
+    assert level == (logging.WARNING if is_kept else logging.INFO)
+    assert 'mean=None std=None bgr_to_rgb=False' in line
+    assert 'mean=[1.0,2.0,3.0] std=[4.0,5.0,6.0] bgr_to_rgb=True' in line
+
+
+def test_a_config_that_normalises_knows_better_than_a_guess_but_not_than_a_record(lines, tmp_path):
+    file = tmp_path / 'own.py'
+    given = 'mean=[10, 10, 10], std=[2, 2, 2]'
+    file.write_text(f"_base_ = 'mmyolox::yolox/{NANO}.py'\nmodel = dict(data_preprocessor=dict({given}))\n")
+    cfg = load_config(file, recorded=dict(guessed_normalisation=PIXELS))
+    assert cfg.model.data_preprocessor.mean == [10, 10, 10]
+    assert not lines
+    cfg = load_config(file, recorded=dict(normalisation=Normalisation()))
+    assert cfg.model.data_preprocessor.mean is None
+    assert len(lines) == 1
+
+
+def test_means_that_are_no_numbers_are_named():
+    with pytest.raises(UserError, match=r'model\.data_preprocessor: mean and std must be lists of numbers'):
+        load_config(NANO, {MEAN: 'grey', STD: 'wide'}, dict(normalisation=PIXELS))

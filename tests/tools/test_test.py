@@ -1,0 +1,57 @@
+"""tools/test.py: the config that a checkpoint is evaluated with."""
+
+import pytest
+import torch
+
+from mmyolox.checkpoints.recognise import PUBLISHED, Architecture
+from mmyolox.checkpoints.record import IMAGENET, InputRecord
+from mmyolox.config.recorded import Normalisation, normalisation
+from tests.checkpoints.layouts import our_weights
+from tests.tools.tool_loading import load_tool
+
+tool = load_tool('test.py')
+CUSTOM = 'yolox_nano_fast_1xb8-50e_custom'
+
+
+@pytest.fixture
+def evaluate(run, monkeypatch, tmp_path):
+    """Runs the tool on weights with a record, up to the Runner; returns that one's config."""
+
+    class Runner:
+        def test(self):
+            pass
+
+    def call(record, *options):
+        state = our_weights(Architecture('nano', *PUBLISHED['nano'], num_classes=2), 'cpu')
+        meta = dict(dataset_meta=dict(classes=('cat', 'dog')))
+        if record is None:
+            state['backbone.stem.conv.conv.weight'].fill_(1)
+            state['backbone.stem.conv.bn.weight'].fill_(1)
+        else:
+            meta['mmyolox'] = record.to_meta()
+        torch.save(dict(state_dict=state, meta=meta), tmp_path / 'w.pth')
+        configs = []
+        monkeypatch.setattr('mmyolox.engine.launch.build_runner', lambda cfg: configs.append(cfg) or Runner())
+        run(tool, CUSTOM, tmp_path / 'w.pth', '--work-dir', tmp_path, *options)
+        return configs[0]
+
+    return call
+
+
+@pytest.mark.parametrize('more', [[], ['--tta']])
+def test_the_record_says_size_pixels_and_classes(evaluate, more):
+    pixels = Normalisation((1.0, 2.0, 3.0), (4.0, 5.0, 6.0), True)
+    cfg = evaluate(InputRecord('mine', (256, 192), 3, pixels), *more)
+    assert tuple(cfg.test_dataloader.dataset.img_scale) == (256, 192)
+    model = cfg.model.module if more else cfg.model
+    assert normalisation(model.data_preprocessor) == pixels
+    assert tuple(cfg.test_dataloader.dataset.metainfo.classes) == ('cat', 'dog')
+
+
+def test_an_option_goes_before_the_record(evaluate):
+    cfg = evaluate(InputRecord('mine', (256, 192)), '--cfg-options', 'img_scale=(320,320)')
+    assert tuple(cfg.test_dataloader.dataset.img_scale) == (320, 320)
+
+
+def test_weights_that_expect_normalised_images_get_them(evaluate):
+    assert normalisation(evaluate(None).model.data_preprocessor) == IMAGENET
