@@ -21,7 +21,7 @@ from mmengine.logging import print_log
 from mmengine.registry import init_default_scope
 from torch import nn
 
-from mmyolox.checkpoints.convert import state_dict_of, without_wrapper
+from mmyolox.checkpoints.convert import state_dict_of
 from mmyolox.checkpoints.load import download_checkpoint, load_checkpoint, recorded_data
 from mmyolox.checkpoints.match import match_weights
 from mmyolox.checkpoints.recognise import config_for, recognise
@@ -369,7 +369,7 @@ def init_detector(
     record = read_record(content, weights, source)
     if config is None:
         try:
-            architecture = recognise(without_wrapper(weights))
+            architecture = recognise(weights)
             config, options = config_for(architecture, recorded)
         except UserError as error:
             raise UserError(f'checkpoint {source}: {error}') from error

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mmyolox.errors import UserError
 
-from .load import weights_in
+from .load import weights_in, without_wrapper
 from .recognise import Architecture, recognise
 from .sources.base import Source, Translation, find_source, matching_sources
 from .sources.openmmlab import is_ours
@@ -107,11 +107,8 @@ def state_dict_of(content: Mapping[str, Any], file: str) -> dict[str, Tensor]:
         UserError: There are no weights, or they could be of several sources, or as of :func:`convert` where
             tensors are told by their position.
     """
-    own: dict[str, Tensor] = content.get('state_dict', content)
-    if is_ours(own):
-        return own
-    tensors = without_wrapper(weights_in(content, file)[0])
-    if not matching_sources(tensors):
+    tensors, _ = weights_in(content, file)
+    if is_ours(tensors) or not matching_sources(tensors):
         return tensors
     source = find_source(tensors)
     try:
@@ -122,18 +119,6 @@ def state_dict_of(content: Mapping[str, Any], file: str) -> dict[str, Tensor]:
         raise UserError(f'{file}: {error}') from error
     print_log(f'checkpoint {file}: translated from the layout of {source.title}', 'current')
     return {name: tensors[name] for name in translation.unused} | translation.tensors
-
-
-def without_wrapper(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Drops the ``module.`` that a wrapper for several devices puts before every name.
-
-    A name that would then be there twice stays as it is, to be reported as unused.
-    """
-    wrapped = {name: name.removeprefix('module.') for name in tensors}
-    return {
-        name if short != name and short in tensors else short: tensors[name]
-        for name, short in wrapped.items()
-    }
 
 
 def _misfits(

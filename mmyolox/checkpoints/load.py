@@ -30,13 +30,18 @@ from mmyolox.errors import UserError
 
 from .sources import mindspore, onnx
 
-_AVERAGES = ('ema_model', 'ema_net', 'ema')
-_ENTRIES = (*_AVERAGES, 'state_dict', 'model', 'net')
+_AVERAGES = ('ema_model', 'ema_net', 'ema', 'model_ema', 'state_dict_ema')
+_ENTRIES = (*_AVERAGES, 'state_dict', 'ema_state_dict', 'model', 'net', 'module')
 """The keys under which checkpoints keep their weights, the moving average first.
 
 MMEngine's average is under ``state_dict``: its hook swaps both when it saves, so that ``ema_state_dict``
-holds the raw weights.
+holds the raw weights. Without a ``state_dict`` it is the average.
 """
+
+_WRAPPERS = frozenset({'module', '_orig_mod', '_fsdp_wrapped_module', '_checkpoint_wrapped_module'})
+"""What PyTorch's wrappers (several devices, compiled, sharded, recomputed) put into names."""
+_AVERAGE_COUNTERS = ('steps', 'n_averaged')
+"""What the averaged models of MMEngine and PyTorch count beside their weights."""
 
 _ZIP_START = b'PK\x03\x04'
 _HISTORY_STATISTICS = ('min', 'max', 'mean', 'current')
@@ -183,30 +188,50 @@ def weights_in(content: Mapping[str, Any], source: str) -> tuple[dict[str, Tenso
     """Finds the weights in what a PyTorch checkpoint holds.
 
     Args:
-        content: What the file holds: ``{'state_dict': ...}`` (OpenMMLab), ``{'model': ...}`` (Megvii),
-            ``{'net': ..., 'ema_net': ...}`` (SuperGradients), or a state dict by itself.
+        content: ``{'state_dict': ...}`` (OpenMMLab), ``{'model': ...}`` (Megvii), ``{'net': ..., 'ema_net':
+            ...}`` (SuperGradients), or a state dict by itself.
         source: The file's name, for messages.
 
     Returns:
-        As :func:`read_weights`.
+        As :func:`read_weights`, without the names of wrappers (see :func:`without_wrapper`).
 
     Raises:
         UserError: There is no state dict.
     """
     entry = next((entry for entry in _ENTRIES if isinstance(content.get(entry), dict)), None)
     state_dict = content if entry is None else content[entry]
-    tensors = {name: value for name, value in state_dict.items() if isinstance(value, Tensor)}
+    # An average may keep its weights one level deeper, beside its count of updates.
+    inner = next((inner for inner in _ENTRIES if entry and isinstance(state_dict.get(inner), dict)), None)
+    state_dict = state_dict if inner is None else state_dict[inner]
+    tensors = {
+        name: value
+        for name, value in state_dict.items()
+        if isinstance(value, Tensor) and name not in _AVERAGE_COUNTERS
+    }
     if not tensors or not all(isinstance(name, str) for name in tensors):
         raise UserError(f'{source} holds no weights, neither by themselves nor under {", ".join(_ENTRIES)}')
     others = [str(name) for name in state_dict if name not in tensors]
     for name in content if entry is not None else ():
-        if name == 'ema_state_dict':
+        if name == 'ema_state_dict' and entry == 'state_dict':
             others.append(f'{name} (the raw weights; {entry} holds their moving average)')
-        elif name in _ENTRIES and entry in _AVERAGES and name != entry:
+        elif name in _ENTRIES and entry in (*_AVERAGES, 'ema_state_dict') and name != entry:
             others.append(f'{name} (the raw weights; their moving average {entry} is taken)')
         elif name != entry:
             others.append(str(name))
-    return tensors, tuple(others)
+    return without_wrapper(tensors), tuple(others)
+
+
+def without_wrapper(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Drops what PyTorch's wrappers put into names: ``module.``, ``_orig_mod.`` and their like, anywhere.
+
+    A name that would then be there twice stays as it is, to be reported as unused.
+    """
+    plain: dict[str, Tensor] = {}
+    for name, tensor in tensors.items():
+        short = '.'.join(part for part in name.split('.') if part not in _WRAPPERS)
+        is_free = short == name or (short not in tensors and short not in plain)
+        plain[short if is_free else name] = tensor
+    return plain
 
 
 def recorded_data(content: Mapping[str, Any]) -> dict[str, Any]:

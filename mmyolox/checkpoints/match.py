@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from mmyolox.errors import UserError, first_few
 
+from .load import without_wrapper
 from .recognise import recognise
 from .sources.openmmlab import is_ours
 
@@ -87,13 +88,9 @@ def match_weights(
     Raises:
         UserError: More than half of the model's tensors would get no value.
     """
-    given = {
-        name.removeprefix('module.'): tensor
-        for name, tensor in state_dict.items()
-        if isinstance(tensor, Tensor)
-    }
+    given = without_wrapper(state_dict)
     own = bare_model(model).state_dict()
-    summary = LoadSummary(unexpected=[name for name in state_dict if name.removeprefix('module.') not in own])
+    summary = LoadSummary(unexpected=[name for name in given if name not in own])
     matched = dict(own)
     for name, tensor in own.items():
         if name not in given:

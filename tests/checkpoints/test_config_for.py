@@ -90,7 +90,7 @@ def weights():
     'content',
     [
         lambda weights: weights,
-        lambda weights: {f'module.{name}': tensor for name, tensor in weights.items()},
+        lambda weights: {f'module._orig_mod.{name}': tensor for name, tensor in weights.items()},
         lambda weights: dict(state_dict=weights, meta={}),
         lambda weights: dict(model=to_megvii(weights), start_epoch=3),
     ],

@@ -53,6 +53,48 @@ def test_weights_are_found_in_all_kinds_of_files(tmp_path, content, others):
     assert found == others
 
 
+@pytest.mark.parametrize(
+    'content',
+    [
+        dict(ema_state_dict={'module.a': WEIGHTS['a'], 'steps': torch.tensor(7)}),
+        dict(ema_state_dict={'module.a': WEIGHTS['a'], 'steps': torch.tensor(7)}, meta={}),
+        {'module.a': WEIGHTS['a'], 'steps': torch.tensor(7)},
+        dict(model=RAW, ema_state_dict=WEIGHTS),
+        dict(model=RAW, model_ema={'module.a': WEIGHTS['a'], 'n_averaged': torch.tensor(7)}),
+        dict(state_dict=RAW, state_dict_ema=WEIGHTS),
+        dict(model=RAW, ema=dict(module=WEIGHTS, updates=7)),
+    ],
+)
+def test_the_average_is_found_wherever_it_is(tmp_path, content):
+    torch.save(content, tmp_path / 'w.pth')
+    state_dict, _ = read_weights(tmp_path / 'w.pth')
+    assert list(state_dict) == ['a']
+    assert torch.equal(state_dict['a'], WEIGHTS['a'])
+
+
+@pytest.mark.parametrize(
+    ('name', 'plain'),
+    [
+        ('module.a.b', 'a.b'),
+        ('_orig_mod.module.a.b', 'a.b'),
+        ('module._orig_mod.module.a.b', 'a.b'),
+        ('a._orig_mod.b', 'a.b'),
+        ('a.module.b', 'a.b'),
+        ('_fsdp_wrapped_module.a._checkpoint_wrapped_module.b', 'a.b'),
+        ('a.modules.b', 'a.modules.b'),
+    ],
+)
+def test_names_of_wrappers_are_dropped(tmp_path, name, plain):
+    torch.save(dict(state_dict={name: WEIGHTS['a']}), tmp_path / 'w.pth')
+    assert list(read_weights(tmp_path / 'w.pth')[0]) == [plain]
+
+
+def test_a_name_that_would_be_there_twice_stays(tmp_path):
+    names = ['module.a', 'a', '_orig_mod.b', 'module.b']
+    torch.save(dict.fromkeys(names, WEIGHTS['a']), tmp_path / 'w.pth')
+    assert list(read_weights(tmp_path / 'w.pth')[0]) == ['module.a', 'a', 'b', 'module.b']
+
+
 def test_old_pytorch_files_are_read(tmp_path):
     torch.save(dict(model=WEIGHTS), tmp_path / 'w.pth', _use_new_zipfile_serialization=False)
     assert torch.equal(read_weights(tmp_path / 'w.pth')[0]['a'], WEIGHTS['a'])
