@@ -1,6 +1,7 @@
 """Trains a detector: ``python tools/train.py CONFIG``."""
 
 import argparse
+from contextlib import nullcontext
 
 from mmyolox.utils.cli import add_cfg_options, add_launch_options, run_tool
 
@@ -34,24 +35,20 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Reads the config, checks it, trains."""
     args = parse_args()
-    from mmyolox.checkpoints.load import latest_checkpoint
     from mmyolox.config import load_config, require
-    from mmyolox.engine.launch import build_runner, enable_amp, prepare
+    from mmyolox.engine.launch import build_runner, enable_amp, is_first_process, prepare
+    from mmyolox.engine.work_dir import claim, set_start
 
     cfg = load_config(args.config, args.cfg_options)
     require(cfg, 'model', 'train_dataloader')
     prepare(cfg, args)
-    if args.load_from:
-        cfg.load_from = args.load_from
-    if args.resume:
-        checkpoint = latest_checkpoint(cfg.work_dir) if args.resume == 'auto' else args.resume
-        if checkpoint:  # else there is nothing to go on from yet, and the training begins
-            cfg.resume, cfg.load_from = True, str(checkpoint)
+    set_start(cfg, args.load_from, args.resume)
     if args.amp:
         enable_amp(cfg)
     if args.auto_scale_lr:
         cfg.auto_scale_lr.enable = True
-    build_runner(cfg).train()
+    with claim(cfg.work_dir) if is_first_process(args.launcher) else nullcontext():
+        build_runner(cfg).train()
 
 
 if __name__ == '__main__':

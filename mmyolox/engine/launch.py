@@ -15,11 +15,13 @@ from mmengine.device import (
     is_npu_available,
 )
 from mmengine.registry import RUNNERS
-from mmengine.runner import Runner
+from mmengine.runner import CheckpointLoader, Runner
 
 from mmyolox.checkpoints.load import use_safe_loading
 from mmyolox.errors import UserError
 from mmyolox.utils.devices import has_bfloat16
+
+from .runner import YOLOXRunner
 
 
 def prepare(cfg: Config, args: argparse.Namespace) -> None:
@@ -67,6 +69,28 @@ def enable_amp(cfg: Config) -> None:
         )
 
 
+def is_first_process(launcher: str) -> bool:
+    """Whether this process is the only one of a run, or the one that writes its files.
+
+    The launchers say so in the environment, before the processes are joined.
+
+    Args:
+        launcher: ``none``, ``pytorch``, ``slurm`` or ``mpi``.
+    """
+    rank = dict(pytorch='RANK', slurm='SLURM_PROCID', mpi='OMPI_COMM_WORLD_RANK').get(launcher)
+    return rank is None or os.environ.get(rank, '0') == '0'
+
+
 def build_runner(cfg: Config) -> Runner:
-    """Builds MMEngine's Runner, or the one that ``runner_type`` names."""
-    return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    """Builds our Runner, or the one that ``runner_type`` names.
+
+    The checkpoint that it will load is read here once, so that one that cannot be is told before the pages of
+    what a Runner logs.
+
+    Raises:
+        UserError: The checkpoint is absent, damaged or refused.
+    """
+    source = cfg.get('load_from')
+    if source and '://' not in source:
+        CheckpointLoader.load_checkpoint(source, map_location='cpu')
+    return RUNNERS.build(cfg) if 'runner_type' in cfg else YOLOXRunner.from_cfg(cfg)

@@ -1,0 +1,80 @@
+"""The folder of a training: of one training at a time, and of no other one after it."""
+
+import os
+import socket
+from pathlib import Path
+from typing import IO
+
+from mmengine.config import Config
+
+from mmyolox.checkpoints.load import latest_checkpoint
+from mmyolox.errors import UserError
+
+try:
+    import fcntl
+except ImportError:  # Windows has no such locks
+    fcntl = None  # type: ignore[assignment]
+
+
+def claim(folder: str | Path) -> IO[str]:
+    """Locks the folder of a training for this process, and removes half-written files of one that was killed.
+
+    The lock is one of the operating system's on the file ``.lock``: it ends with the process, however that
+    ends, and data workers do not inherit it.
+
+    Args:
+        folder: The work dir; it is made if absent.
+
+    Returns:
+        The lock's file. The folder is locked until it is closed.
+
+    Raises:
+        UserError: Another process trains in the folder.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = (folder / '.lock').open('a+', encoding='utf-8')
+    try:
+        if fcntl is not None:
+            fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.seek(0)
+        owner = lock.read().strip()
+        lock.close()
+        raise UserError(
+            f'work dir {folder}: another training ({owner}) runs in it; wait for it, or name another folder '
+            'by --work-dir'
+        ) from None
+    lock.truncate(0)
+    lock.write(f'process {os.getpid()} on {socket.gethostname()}')
+    lock.flush()
+    for part in folder.glob('.*.part*'):
+        part.unlink(missing_ok=True)
+    return lock
+
+
+def set_start(cfg: Config, load_from: str | None, resume: str | None) -> None:
+    """Decides what a training begins with, in place, and that the work dir holds no other training.
+
+    Args:
+        cfg: The config, with its ``work_dir``.
+        load_from: The file of the weights to start from; by default the config's.
+        resume: The checkpoint to go on from; ``'auto'`` for the latest in the work dir, if there is one.
+
+    Raises:
+        UserError: The work dir holds a training, and this one does not go on with it.
+    """
+    if load_from:
+        cfg.load_from = load_from
+    if not resume and cfg.get('resume'):
+        resume = cfg.get('load_from') or 'auto'
+    latest = latest_checkpoint(cfg.work_dir)
+    start = latest if resume == 'auto' else resume and Path(resume)
+    if latest is not None and (not start or start.resolve().parent != latest.resolve().parent):
+        raise UserError(
+            f'work dir {cfg.work_dir} holds a training already ({latest.name}): go on with it by --resume, or '
+            'name another folder by --work-dir'
+        )
+    cfg.resume = bool(start)
+    if start:  # else there is nothing to go on from yet, and the training begins
+        cfg.load_from = str(start)

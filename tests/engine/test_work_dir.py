@@ -1,0 +1,106 @@
+"""A work dir belongs to one training."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+import torch
+from mmengine.config import Config
+
+from mmyolox.engine.launch import is_first_process
+from mmyolox.engine.work_dir import claim, set_start
+from mmyolox.errors import UserError
+
+HOLD = """
+import os, sys, time
+from mmyolox.engine.work_dir import claim
+lock = claim(sys.argv[1])
+child = os.fork()  # as a data worker, which lives on for a while
+if child == 0:
+    time.sleep(600)
+print(child, flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.fixture
+def owner(tmp_path):
+    """Another process that has claimed the folder ``run``, and has a child."""
+    process = subprocess.Popen(
+        [sys.executable, '-c', HOLD, str(tmp_path / 'run')], stdout=subprocess.PIPE, text=True
+    )
+    child = int(process.stdout.readline())
+    yield process
+    process.kill()
+    os.kill(child, signal.SIGKILL)
+    process.wait()
+
+
+def test_a_second_training_is_refused_until_the_first_is_killed(owner, tmp_path):
+    with pytest.raises(UserError, match=rf'run: another training \(process {owner.pid} on .*--work-dir'):
+        claim(tmp_path / 'run')
+    owner.kill()
+    owner.wait()
+    claim(tmp_path / 'run').close()
+
+
+def test_half_written_files_of_a_killed_training_go(tmp_path):
+    names = ['.epoch_3-0a.part.pth', '.tiny.py.part', 'epoch_2.pth', '.hidden']
+    for name in names:
+        (tmp_path / name).touch()
+    claim(tmp_path).close()
+    assert {path.name for path in tmp_path.iterdir()} == {'.hidden', '.lock', 'epoch_2.pth'}
+
+
+def start(work_dir, load_from=None, resume=None, **configured) -> tuple[bool, str | None]:
+    cfg = Config(dict(work_dir=str(work_dir), **dict(load_from=None, resume=False) | configured))
+    set_start(cfg, load_from, resume)
+    return cfg.resume, cfg.load_from
+
+
+@pytest.fixture
+def trained(tmp_path):
+    """A folder with two checkpoints."""
+    folder = tmp_path / 'trained'
+    folder.mkdir()
+    for number in (1, 2):
+        torch.save(dict(state_dict={}), folder / f'epoch_{number}.pth')
+        os.utime(folder / f'epoch_{number}.pth', (number, number))
+    return folder
+
+
+def test_what_a_training_starts_from(trained, tmp_path):
+    new, old, latest = tmp_path / 'new', str(trained / 'epoch_1.pth'), str(trained / 'epoch_2.pth')
+    assert start(new) == (False, None)
+    assert start(new, resume='auto') == (False, None)
+    assert start(new, 'a.pth', resume='auto') == (False, 'a.pth')
+    assert start(new, resume=old) == (True, old)
+    assert start(trained, resume='auto') == (True, latest)
+    assert start(trained, 'a.pth', resume='auto') == (True, latest)
+    assert start(trained, resume=old) == (True, old)
+
+
+@pytest.mark.parametrize('name', [None, 'elsewhere/epoch_1.pth'])
+def test_another_training_in_a_used_folder_is_refused(trained, name):
+    with pytest.raises(UserError, match=r'trained holds a training already \(epoch_2.pth\): .*--resume'):
+        start(trained, resume=name)
+
+
+def test_the_config_can_say_resume_too(trained):
+    cfg = Config(dict(work_dir=str(trained), resume=True, load_from=None))
+    set_start(cfg, None, None)
+    assert (cfg.resume, cfg.load_from) == (True, str(trained / 'epoch_2.pth'))
+
+
+@pytest.mark.parametrize(
+    ('launcher', 'variable'),
+    [('pytorch', 'RANK'), ('slurm', 'SLURM_PROCID'), ('mpi', 'OMPI_COMM_WORLD_RANK')],
+)
+def test_the_first_process_of_each_launcher(monkeypatch, launcher, variable):
+    monkeypatch.setenv(variable, '1')
+    assert not is_first_process(launcher)
+    assert is_first_process('none')
+    monkeypatch.setenv(variable, '0')
+    assert is_first_process(launcher)
