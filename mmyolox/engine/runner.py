@@ -1,13 +1,36 @@
 """The Runner of our tools: a folder keeps the config of the training in it."""
 
+import logging
 import os.path as osp
 import shutil
+import sys
 from pathlib import Path
+from typing import Any
 
 from mmengine.dist import master_only
 from mmengine.hooks import Hook
+from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 from torch import nn
+
+
+class LogFile(logging.FileHandler):
+    """The file of a log, without which a run goes on.
+
+    Python prints a traceback for every line that a full disk does not take.
+    """
+
+    _is_broken = False
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  Python's own name
+        """Says once that the log is incomplete, and why.
+
+        Args:
+            record: What was not written.
+        """
+        if not self._is_broken:
+            self._is_broken = True
+            print(f'warning: the log {self.baseFilename} is incomplete: {sys.exc_info()[1]}', file=sys.stderr)
 
 
 class YOLOXRunner(Runner):
@@ -22,6 +45,23 @@ class YOLOXRunner(Runner):
     def saved_config(self) -> Path:
         """The file of this run's config, in its folder of logs."""
         return Path(self.log_dir, osp.basename(self.cfg.filename or f'{self.timestamp}.py'))
+
+    def build_logger(self, *args: Any, **kwargs: Any) -> MMLogger:
+        """Builds MMEngine's logger, with a :class:`LogFile` in the place of its file.
+
+        Args:
+            *args: As for MMEngine's Runner.
+            **kwargs: As for MMEngine's Runner.
+        """
+        logger = super().build_logger(*args, **kwargs)
+        for theirs in [handler for handler in logger.handlers if type(handler) is logging.FileHandler]:
+            ours = LogFile(theirs.baseFilename, theirs.mode, theirs.encoding)
+            ours.setLevel(theirs.level)
+            ours.setFormatter(theirs.formatter)
+            theirs.close()
+            logger.removeHandler(theirs)
+            logger.addHandler(ours)
+        return logger
 
     @master_only
     def dump_config(self) -> None:

@@ -72,8 +72,8 @@ def set_start(cfg: Config, load_from: str | None, resume: str | None) -> None:
     start = latest if resume == 'auto' else resume and Path(resume)
     if latest is not None and (not start or start.resolve().parent != latest.resolve().parent):
         raise UserError(
-            f'work dir {cfg.work_dir} holds a training already ({latest.name}): go on with it by --resume, or '
-            'name another folder by --work-dir'
+            f'work dir {cfg.work_dir} holds a training already ({latest.name}): go on with it by --resume, '
+            'or name another folder by --work-dir'
         )
     cfg.resume = bool(start)
     if start:  # else there is nothing to go on from yet, and the training begins

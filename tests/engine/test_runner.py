@@ -1,0 +1,28 @@
+"""The Runner of our tools on a disk that takes nothing."""
+
+import logging
+import resource
+
+from torch import nn
+
+from mmyolox.engine.runner import YOLOXRunner
+
+
+def test_a_log_that_cannot_be_written_is_told_once(tmp_path, capfd):
+    runner = YOLOXRunner(model=nn.Identity(), work_dir=str(tmp_path), experiment_name=f'log-{tmp_path.name}')
+    (log,) = tmp_path.glob('*/*.log')
+    assert 'System environment' in log.read_text()
+    with log.open('a') as file:  # larger than the file that takes what is printed
+        file.write('\n' * 100_000)
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (log.stat().st_size + 100, limit[1]))
+    try:
+        for _ in range(5):
+            runner.logger.info('x' * 90)
+            runner.logger.warning('y' * 90)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    errors = capfd.readouterr().err
+    assert errors.count(f'warning: the log {log} is incomplete: [Errno 27] File too large') == 1
+    assert 'Traceback' not in errors
+    assert not [handler for handler in runner.logger.handlers if type(handler) is logging.FileHandler]
