@@ -361,7 +361,7 @@ def init_detector(
             tensor of the model, or the device is not there or has not this ``dtype``.
     """
     source = str(checkpoint)
-    if config is not None and str(config).endswith(('.pth', '.pt', '.ckpt')):
+    if config is not None and str(config).endswith(('.pth', '.pt', '.ckpt', '.safetensors')):
         raise UserError(f'config {config}: these are weights; give the config first, then the checkpoint')
     load = download_checkpoint if source.startswith(('http://', 'https://')) else load_checkpoint
     content = load(source, allow_unsafe=allow_unsafe)

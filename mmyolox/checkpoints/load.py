@@ -28,6 +28,7 @@ from mmyolox.deploy.archives import archive_fault, check_archive
 from mmyolox.deploy.formats import format_of
 from mmyolox.errors import UserError
 
+from . import safetensors_file
 from .sources import mindspore, onnx
 
 _AVERAGES = ('ema_model', 'ema_net', 'ema', 'model_ema', 'state_dict_ema')
@@ -52,10 +53,12 @@ _NUMBERS = '?bhilqBHILQefdgFD'
 def load_checkpoint(
     path: str | Path, map_location: Any = 'cpu', allow_unsafe: bool = False
 ) -> dict[str, Any]:
-    """Loads a checkpoint file: PyTorch's, or MindSpore's ``.ckpt``, or an ONNX model of Megvii's.
+    """Loads a checkpoint file: PyTorch's, safetensors', MindSpore's, or an ONNX model of Megvii's.
+
+    Which one it is is seen from its structure, whatever its name.
 
     The checksums of PyTorch's files are verified, about a second a GB. PyTorch's format of before 2020 has
-    none, nor has ONNX: a changed bit among their weights cannot be seen.
+    none, nor have ONNX and safetensors: a changed bit among their weights cannot be seen.
 
     Args:
         path: The file.
@@ -65,7 +68,8 @@ def load_checkpoint(
 
     Returns:
         What the file holds, without ``meta['config']``: MMEngine runs that text as Python on resuming. Of a
-        file that is not PyTorch's, the tensors on the CPU under ``state_dict``.
+        file that is not PyTorch's, the tensors on the CPU under ``state_dict``; of safetensors also our
+        ``meta``.
 
     Raises:
         UserError: The file is absent or damaged, is no checkpoint, or needs more than is safe.
@@ -84,16 +88,19 @@ def load_checkpoint(
         )
     try:
         with path.open('rb') as file:
-            start = file.read(4)
+            start = file.read(safetensors_file.START_LENGTH)
     except OSError as error:
         raise UserError(f'checkpoint {path} cannot be read: {error.strerror}') from error
+    if safetensors_file.is_safetensors(start):
+        return safetensors_file.read_checkpoint(path)
     if start.startswith(onnx.FIRST_BYTE):
         return dict(state_dict=onnx.read_model(path))
     if start.startswith(mindspore.FIRST_BYTES):
         return dict(state_dict=mindspore.read_checkpoint(path))
-    if start == _ZIP_START:
+    if start.startswith(_ZIP_START):
         check_archive(path)
-    return _checked(partial(torch.load, path, map_location), str(path), allow_unsafe)
+    with path.open('rb') as file:  # not the path, of which PyTorch would believe the suffix
+        return _checked(partial(torch.load, file, map_location), str(path), allow_unsafe)
 
 
 def download_checkpoint(url: str, map_location: Any = 'cpu', allow_unsafe: bool = False) -> dict[str, Any]:

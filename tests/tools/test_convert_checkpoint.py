@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from mmyolox.checkpoints.convert import convert
+from mmyolox.checkpoints.load import load_checkpoint, weights_in
 from mmyolox.checkpoints.recognise import Architecture
 from mmyolox.checkpoints.record import IMAGENET, InputRecord, read_record
 from mmyolox.checkpoints.sources.base import known_sources
@@ -177,7 +179,8 @@ def test_a_folder_as_destination(run, src, tmp_path):
 @pytest.mark.parametrize('suffix', ['.onnx', '.xml', '.ckpt', '.jpg'])
 def test_a_destination_of_another_kind(run, src, tmp_path, suffix):
     with pytest.raises(
-        UserError, match=rf'nano\{suffix}: .* end in \.pth or .pt; .*tools/deployment/export\.py'
+        UserError,
+        match=rf'nano\{suffix}: .* end in \.pth, \.pt, \.safetensors; .*tools/deployment/export\.py',
     ):
         run(converter, src, tmp_path / f'nano{suffix}')
     assert [*tmp_path.iterdir()] == [src]
@@ -259,3 +262,18 @@ def test_the_help_names_all_sources(run, capsys):
         run(converter, '--help')
     text = ' '.join(capsys.readouterr().out.split()).replace('super- gradients', 'super-gradients')
     assert all(source.name in text for source in known_sources())
+
+
+@pytest.mark.parametrize(('layout', 'source'), [('mmyolox', 'mmyolo'), ('megvii', 'megvii')])
+def test_safetensors_are_written_and_read_again(run, src, tmp_path, layout, source):
+    resave(src, lambda weights: weights['backbone.backbone.stem.conv.conv.weight'].mul_(2000))
+    run(converter, src, tmp_path / 'a.safetensors', '--to', layout)
+    run(converter, src, tmp_path / 'a.pth', '--to', layout)
+    written, expected = (load_checkpoint(tmp_path / name) for name in ('a.safetensors', 'a.pth'))
+    (weights, _), (others, _) = weights_in(written, 'a'), weights_in(expected, 'b')
+    assert weights.keys() == others.keys()
+    assert all(torch.equal(weights[name], tensor) for name, tensor in others.items())
+    assert convert(weights).source.name == source
+    if layout == 'mmyolox':
+        records = [read_record(content, content['state_dict'], 'w') for content in (written, expected)]
+        assert records[0] == records[1] != InputRecord()

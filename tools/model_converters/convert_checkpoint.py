@@ -18,21 +18,21 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mmyolox.errors import UserError
+from mmyolox.errors import UserError, first_few
 from mmyolox.utils.cli import add_unsafe_option, run_tool
 
 if TYPE_CHECKING:
     from mmyolox.checkpoints.convert import Conversion
     from mmyolox.checkpoints.record import InputRecord
 
-_SUFFIXES = ('.pth', '.pt')
+_SUFFIXES = ('.pth', '.pt', '.safetensors')
 
 
 def parse_args() -> argparse.Namespace:
     """Reads the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('src', type=Path, help='the file with the weights: .pth, .ckpt of MindSpore, .onnx')
-    parser.add_argument('dst', type=Path, help='the checkpoint to write, .pth')
+    parser.add_argument('src', type=Path, help='the weights: .pth, .safetensors, .ckpt of MindSpore, .onnx')
+    parser.add_argument('dst', type=Path, help='the checkpoint to write, .pth or .safetensors')
     parser.add_argument(
         '--from',
         dest='source',
@@ -90,7 +90,7 @@ def check_destination(src: Path, dst: Path) -> None:
         raise UserError(f'{dst} is a folder; name the file to write')
     if dst.suffix not in _SUFFIXES:
         raise UserError(
-            f'{dst}: the result is a checkpoint, whose name must end in {" or ".join(_SUFFIXES)}; other '
+            f'{dst}: the result is a checkpoint, whose name must end in {first_few(_SUFFIXES)}; other '
             'formats are written by tools/deployment/export.py'
         )
     if dst.exists() and src.exists() and dst.samefile(src):
@@ -154,11 +154,15 @@ def save(dst: Path, content: dict[str, Any]) -> None:
     """Writes the whole file or nothing."""
     import torch
 
+    from mmyolox.checkpoints.safetensors_file import write_checkpoint
     from mmyolox.utils.files import atomic_write
 
     try:
         with atomic_write(dst) as part:
-            torch.save(content, part)
+            if dst.suffix == '.safetensors':
+                write_checkpoint(part, content.get('state_dict') or content['model'], content.get('meta', {}))
+            else:
+                torch.save(content, part)
     except (OSError, RuntimeError) as error:  # PyTorch's writer reports a full disk as the latter
         raise UserError(f'{dst} cannot be written: {str(error).splitlines()[0]}') from error
 
