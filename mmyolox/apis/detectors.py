@@ -27,8 +27,8 @@ from mmyolox.checkpoints.match import match_weights
 from mmyolox.checkpoints.recognise import config_for, recognise
 from mmyolox.checkpoints.record import read_record
 from mmyolox.config import load_config, require
-from mmyolox.config.values import read_class_names
 from mmyolox.datasets import yolox_collate
+from mmyolox.datasets.coco import read_class_names
 from mmyolox.datasets.transforms import (
     LoadAnnotations,
     LoadImage,

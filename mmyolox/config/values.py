@@ -1,12 +1,13 @@
 """Variables of a config whose values come from the training annotations: the classes, and others."""
 
-import json
 import os.path as osp
+from collections import Counter
 from typing import Any
 
 from mmengine.config import Config
 from mmengine.utils import get_object_from_string
 
+from mmyolox.datasets.coco import read_class_names
 from mmyolox.errors import UserError, first_few
 
 from .variables import ConfigFile
@@ -47,6 +48,11 @@ def class_values(cfg: dict[str, Any], chain: ConfigFile, options: dict[str, Any]
         given = (cfg['classes'],) if isinstance(cfg['classes'], str) else cfg['classes']
         names, source = _checked(tuple(map(str, given)), 'classes'), 'classes'
     elif path is not None:
+        if not osp.isfile(path):
+            raise UserError(
+                f'annotation file {path} not found; set data_root and train_ann_file '
+                '(or name the classes: --cfg-options classes=cat,dog)'
+            )
         names, source = read_class_names(path), path
     else:
         return {}
@@ -103,44 +109,6 @@ def recorded_values(cfg: Config, recorded: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def read_class_names(path: str) -> tuple[str, ...]:
-    """Reads the category names of a COCO annotation file, in the file's order.
-
-    Args:
-        path: A JSON file with a list ``categories`` of ``{"id": int, "name": str}``.
-
-    Raises:
-        UserError: The file is absent, is no JSON, or has no usable categories.
-    """
-    names = tuple(category['name'] for category in read_categories(path))
-    if not names:
-        raise UserError(f'annotation file {path} names no categories')
-    return _checked(names, path)
-
-
-def read_categories(path: str) -> list[dict[str, Any]]:
-    """Reads the categories of a COCO annotation file, each with a ``name``.
-
-    Raises:
-        UserError: The file is absent, is no JSON, or has no such list.
-    """
-    try:
-        with open(path, encoding='utf-8') as file:
-            categories = json.load(file)['categories']
-        if all('name' in category for category in categories):
-            return list(categories)
-    except OSError as error:
-        raise UserError(
-            f'annotation file {path}: {error.strerror}; set data_root and train_ann_file '
-            '(or name the classes: --cfg-options classes=cat,dog)'
-        ) from error
-    except ValueError as error:
-        raise UserError(f'annotation file {path} is not valid JSON: {error}') from error
-    except (KeyError, TypeError):
-        pass
-    raise UserError(f'annotation file {path} has no COCO categories with names')
-
-
 def _annotation_path(cfg: dict[str, Any]) -> str | None:
     """The file that the variables ``data_root`` and ``train_ann_file`` name; None without the latter."""
     file = cfg.get('train_ann_file')
@@ -148,7 +116,7 @@ def _annotation_path(cfg: dict[str, Any]) -> str | None:
 
 
 def _checked(names: tuple[str, ...], source: str) -> tuple[str, ...]:
-    twice = sorted({name for name in names if names.count(name) > 1})
+    twice = sorted(name for name, count in Counter(names).items() if count > 1)
     if twice:
         raise UserError(f'{source} names a class more than once: {", ".join(twice)}')
     return names

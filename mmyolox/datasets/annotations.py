@@ -22,6 +22,8 @@ ROUNDING = 0.01
 
 _SHOWN = 3
 
+_FLAGS = {'0': False, '1': True, '0.0': False, '1.0': True, 'false': False, 'true': True}
+
 
 @dataclass
 class Finding:
@@ -173,6 +175,23 @@ def image_entry(
     )
 
 
+def read_flag(value: object) -> bool:
+    """Reads a flag of an annotation (``iscrowd``, ``ignore``, ``difficult``), as any reader of ours takes it.
+
+    Args:
+        value: Its value in JSON, or a text. None stands for 0.
+
+    Raises:
+        ValueError: It is none of true, false, 1 and 0, written as a number, a truth value or a text.
+    """
+    if value is None:
+        return False
+    text = str(value).strip().lower() if isinstance(value, str | int | float) else ''
+    if text not in _FLAGS:
+        raise ValueError(f'{value!r} is no flag')
+    return _FLAGS[text]
+
+
 def configured_classes(metainfo: Mapping[str, Any]) -> tuple[str, ...] | None:
     """The class names of a data set's ``metainfo``, None where it leaves them to the annotation file.
 
@@ -226,7 +245,7 @@ def list_folder(folder: str) -> set[str]:
     try:
         with os.scandir(folder or '.') as entries:
             return {entry.name for entry in entries}
-    except (FileNotFoundError, NotADirectoryError):
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # the last: a null byte in the name
         return set()
 
 
@@ -243,7 +262,7 @@ def filter_entries(
         report: The report of the file that the entries come from.
 
     Raises:
-        UserError: A key is unknown, no image is left, or no box survived the clean-up.
+        UserError: A key is unknown, no image is left, no box survived the clean-up, or all are crowds.
     """
     known = ('filter_empty_gt', 'min_size')
     for key in sorted(set(filter_cfg or {}) - set(known)):
@@ -252,6 +271,11 @@ def filter_entries(
     empty = [options['filter_empty_gt'] and bool(entry['is_crowd'].all()) for entry in entries]
     small = [min(entry['width'], entry['height']) < options['min_size'] for entry in entries]
     kept = [entry for entry, *left_out in zip(entries, empty, small, strict=True) if not any(left_out)]
+    if report.boxes and all(entry['is_crowd'].all() for entry in entries):
+        raise UserError(
+            f'{report.path}: all {report.boxes} boxes are crowds, ignored or difficult (iscrowd, ignore, '
+            'difficult), so that there is no object to train on'
+        )
     # A file of background images only, beside others, is no mistake: it has no losses.
     if not report.boxes and (losses := report.losses()):
         raise UserError(f'{report.path}: no box is left to train on: {losses}')

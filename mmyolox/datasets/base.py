@@ -14,7 +14,7 @@ from mmengine.logging import print_log
 from numpy.typing import NDArray
 
 from mmyolox.deploy.letterbox import Size
-from mmyolox.errors import UserError
+from mmyolox.errors import UserError, first_few
 from mmyolox.registry import DATA_SAMPLERS
 
 from .annotations import AnnotationReport, filter_entries
@@ -100,10 +100,16 @@ class DetectionDataset(BaseDataset):
         self._metainfo.update(values)
 
     def filter_data(self) -> list[dict[str, Any]]:
-        """Applies ``filter_cfg``, except in test mode."""
+        """Applies ``filter_cfg`` and names classes without a box, except in test mode."""
         if self.test_mode:
             return self.data_list
-        return filter_entries(self.data_list, self.filter_cfg, self.report)
+        entries = filter_entries(self.data_list, self.filter_cfg, self.report)
+        labels = {label for entry in entries for label in entry['labels'][~entry['is_crowd']].tolist()}
+        unused = [name for label, name in enumerate(self.metainfo['classes']) if label not in labels]
+        if labels and unused:
+            line = f'{len(unused)} classes have no box, so nothing is learnt of them: {first_few(unused)}'
+            print_log(f'{self.report.path}: {line}', 'current', logging.WARNING)
+        return entries
 
     def get_subset_(self, indices: int | Sequence[int]) -> None:
         """Keeps only some samples; see :class:`mmengine.dataset.BaseDataset`."""

@@ -1,7 +1,9 @@
 """Data sets annotated in COCO's detection format."""
 
 import json
+import logging
 import os.path as osp
+import reprlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,14 +11,16 @@ from typing import Any
 
 import numpy as np
 from mmengine.fileio import get
+from mmengine.logging import print_log
 from numpy.typing import NDArray
 
 from mmyolox.deploy.letterbox import Size
-from mmyolox.errors import UserError, did_you_mean, first_few
+from mmyolox.errors import UserError, did_you_mean, first_few, printable
 from mmyolox.registry import DATASETS
 
-from .annotations import AnnotationReport, check_boxes, check_files_exist, configured_classes
+from .annotations import AnnotationReport, check_boxes, check_files_exist, configured_classes, read_flag
 from .base import DetectionDataset
+from .image_sizes import check_image_sizes
 
 Entry = dict[str, Any]
 
@@ -42,6 +46,11 @@ class CocoAnnotations:
     def category_ids(self) -> dict[str, int]:
         """The category id of each class name, in the file's order."""
         return {category['name']: category['id'] for category in self.categories}
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The classes where none are configured, see :func:`named_classes`."""
+        return named_classes(self.categories, self.annotations)
 
     def image_sizes(self, annotations: Sequence[Entry]) -> NDArray[np.float64]:
         """(N, 2) width and height of the image of each of N annotations."""
@@ -83,37 +92,84 @@ def read_coco(
         UserError: The file is absent, is no JSON, is no COCO detection file or contradicts itself.
     """
     content = _read_json(path, backend_args)
-    if not isinstance(content, dict):
-        raise UserError(f'{path}: not a COCO detection file: it holds a {type(content).__name__}, no object')
     if not need_annotations:
         content.setdefault('annotations', [])
-    lists: dict[str, list[Entry]] = {}
-    for key, fields in _FIELDS.items():
-        entries = content.get(key)
-        if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-            keys = first_few(content, 8) or 'none'
-            raise UserError(f'{path}: not a COCO detection file: no list of {key!r} (its keys: {keys})')
-        if not entries and key != 'annotations':
-            raise UserError(f'{path}: its list of {key!r} is empty')
-        lists[key] = entries
-        for name, (is_valid, wanted) in fields.items():
-            wrong = [position for position, entry in enumerate(entries) if not is_valid(entry.get(name))]
-            if wrong:
-                named = first_few(
-                    f'no. {i} (id {entries[i].get("id")}): {entries[i].get(name)!r}' for i in wrong
-                )
-                raise UserError(
-                    f'{path}: {len(wrong)} of {len(entries)} {key} have no valid {name!r} ({wanted}): {named}'
-                )
-        _check_unique(path, f'{key} with the same id', [entry['id'] for entry in entries])
-    file = CocoAnnotations(path, **lists)
-    _check_unique(path, 'categories with the same name', [entry['name'] for entry in file.categories])
+    file = CocoAnnotations(path, **{key: _checked_list(path, content, key) for key in _FIELDS})
     _check_references(file, 'image_id', file.images)
     _check_references(file, 'category_id', file.categories)
+    for annotation in file.annotations:
+        for flag in ('iscrowd', 'ignore'):
+            annotation[flag] = read_flag(annotation.get(flag))
     return file
 
 
-def _read_json(path: str, backend_args: Mapping[str, Any] | None) -> Any:
+def read_categories(path: str) -> list[Entry]:
+    """Reads the categories of a COCO annotation file, each with ``id`` and ``name``, and nothing else of it.
+
+    Raises:
+        UserError: The file is absent, is no JSON, or has no usable categories.
+    """
+    return _checked_list(path, _read_json(path, None), 'categories')
+
+
+def read_class_names(path: str) -> tuple[str, ...]:
+    """Reads which classes a COCO annotation file gives a model, see :func:`named_classes`.
+
+    Raises:
+        UserError: As for :func:`read_categories`.
+    """
+    content = _read_json(path, None)
+    annotations = content.get('annotations')
+    entries = annotations if isinstance(annotations, list) else []
+    return named_classes(
+        _checked_list(path, content, 'categories'), [entry for entry in entries if isinstance(entry, dict)]
+    )
+
+
+def named_classes(categories: Sequence[Entry], annotations: Sequence[Entry]) -> tuple[str, ...]:
+    """The names of all categories, in the file's order, but those that only stand above others.
+
+    Such a category has no annotation and is the ``supercategory`` of another one. Roboflow writes one, the
+    name of the project, before the classes. Where nothing is annotated, all categories are classes.
+    """
+    annotated = {repr(annotation.get('category_id')) for annotation in annotations}
+    above = {repr(c.get('supercategory')) for c in categories if c.get('supercategory') != c['name']}
+    return tuple(
+        c['name']
+        for c in categories
+        if not annotated or repr(c['id']) in annotated or repr(c['name']) not in above
+    )
+
+
+def _checked_list(path: str, content: Entry, key: str) -> list[Entry]:
+    """The entries of ``images``, ``annotations`` or ``categories``, which have what :data:`_FIELDS` says.
+
+    Raises:
+        UserError: There is no such list, or an entry is at fault.
+    """
+    entries = content.get(key)
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        keys = first_few(content, 8) or 'none'
+        raise UserError(f'{path}: not a COCO detection file: no list of {key!r} (its keys: {keys})')
+    if not entries and key != 'annotations':
+        raise UserError(f'{path}: its list of {key!r} is empty')
+    for name, (is_valid, wanted) in _FIELDS[key].items():
+        wrong = [position for position, entry in enumerate(entries) if not is_valid(entry.get(name))]
+        if wrong:
+            named = first_few(
+                f'no. {i} (id {str(entries[i].get("id"))[:20]}): {reprlib.repr(entries[i].get(name))}'
+                for i in wrong
+            )
+            raise UserError(
+                f'{path}: {len(wrong)} of {len(entries)} {key} have no valid {name!r} ({wanted}): {named}'
+            )
+    _check_unique(path, f'{key} with the same id', [entry['id'] for entry in entries])
+    if key == 'categories':
+        _check_unique(path, 'categories with the same name', [entry['name'] for entry in entries])
+    return entries
+
+
+def _read_json(path: str, backend_args: Mapping[str, Any] | None) -> Entry:
     def without_outline(entry: Entry) -> Entry:
         # Outlines are nine tenths of COCO's numbers. Dropped while parsing they never pile up: for 860,000
         # annotations 1.5 instead of 3.2 GB at the peak, and 7 instead of 17 s.
@@ -123,7 +179,8 @@ def _read_json(path: str, backend_args: Mapping[str, Any] | None) -> Any:
     if not path:
         raise UserError('ann_file is not set: it must be the path of a COCO annotation file')
     try:
-        return json.loads(get(path, backend_args=backend_args), object_hook=without_outline)
+        # From bytes: a byte order mark, UTF-16 and UTF-32 are recognised.
+        content = json.loads(get(path, backend_args=backend_args), object_hook=without_outline)
     except FileNotFoundError:
         raise UserError(f'annotation file {path} not found; check ann_file and data_root') from None
     except IsADirectoryError:
@@ -135,26 +192,69 @@ def _read_json(path: str, backend_args: Mapping[str, Any] | None) -> Any:
         raise UserError(f'{path}, {location}: not valid JSON ({error.msg})') from None
     except UnicodeDecodeError:
         raise UserError(f'{path}: not a text file, so not JSON') from None
+    except ValueError:  # Python's limit, against numbers that take minutes
+        raise UserError(f'{path}: not valid JSON (a number has over 4300 digits)') from None
+    except RecursionError:
+        raise UserError(f'{path}: not a COCO detection file: brackets are nested too deeply') from None
+    if not isinstance(content, dict):
+        raise UserError(f'{path}: not a COCO detection file: it holds a {type(content).__name__}, no object')
+    return content
 
 
-_Rule = tuple[Callable[[Any], bool], str]
-_WHOLE: _Rule = (lambda value: isinstance(value, int), 'a whole number')
-_ID: _Rule = (lambda value: isinstance(value, int | str), 'a number or a text')
-_TEXT: _Rule = (lambda value: isinstance(value, str) and value != '', 'a text')
-_SIDE: _Rule = (
-    lambda value: isinstance(value, int | float) and 1 <= value < float('inf'),
-    'a number of pixels',
-)
-_BOX: _Rule = (
-    lambda value: (
-        isinstance(value, list) and len(value) == 4 and all(isinstance(v, int | float) for v in value)
+def _is_whole(value: object) -> bool:
+    return type(value) is int and abs(value) < 2**63
+
+
+def _is_id(value: object) -> bool:
+    return isinstance(value, str) or _is_whole(value)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and value != '' and printable(value) == value
+
+
+def _is_side(value: object) -> bool:
+    return isinstance(value, int | float) and value == value // 1 and 1 <= value <= _LONGEST_SIDE
+
+
+def _is_box(value: object) -> bool:
+    is_box = isinstance(value, list) and len(value) == 4
+    return is_box and all(type(v) is float or _is_whole(v) for v in value)
+
+
+def _is_flag(value: object) -> bool:
+    try:
+        read_flag(value)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_area(value: object) -> bool:
+    return value is None or (type(value) in (int, float) and 0 <= value < _LONGEST_SIDE**2)
+
+
+_LONGEST_SIDE = 2**20  # OpenCV's limit
+_FIELDS: dict[str, dict[str, tuple[Callable[[Any], bool], str]]] = {
+    'images': dict(
+        id=(_is_id, 'a whole number or a text'),
+        file_name=(lambda value: isinstance(value, str) and value != '', 'a text'),
+        width=(_is_side, 'a whole number of pixels'),
+        height=(_is_side, 'a whole number of pixels'),
     ),
-    '[x, y, width, height]',
-)
-_FIELDS: dict[str, dict[str, _Rule]] = {
-    'images': dict(id=_ID, file_name=_TEXT, width=_SIDE, height=_SIDE),
-    'annotations': dict(id=_ID, image_id=_ID, category_id=_WHOLE, bbox=_BOX),
-    'categories': dict(id=_WHOLE, name=_TEXT),
+    'annotations': dict(
+        id=(_is_id, 'a whole number or a text'),
+        image_id=(_is_id, 'a whole number or a text'),
+        category_id=(_is_whole, 'a whole number'),
+        bbox=(_is_box, '[x, y, width, height]'),
+        iscrowd=(_is_flag, '0 or 1'),
+        ignore=(_is_flag, '0 or 1'),
+        area=(_is_area, 'a number of square pixels'),
+    ),
+    'categories': dict(
+        id=(_is_whole, 'a whole number'),
+        name=(_is_text, 'a text'),
+    ),
 }
 """What the entries of each list must have: the check of a value, and what is wanted, in words."""
 
@@ -186,8 +286,8 @@ class YOLOXCocoDataset(DetectionDataset):
     those without area or outside of it are dropped; a warning and ``report`` say how many.
 
     Label i is the i-th of ``metainfo['classes']`` by name, whatever the file's order; without ``classes``
-    all of the file's categories are taken, in its order. The completed ``metainfo`` also has ``cat_ids``,
-    the category id of each label.
+    all of the file's categories are taken, in its order, see :func:`named_classes`. The completed
+    ``metainfo`` also has ``cat_ids``, the category id of each label.
 
     Args are those of :class:`DetectionDataset`, here with:
 
@@ -204,12 +304,19 @@ class YOLOXCocoDataset(DetectionDataset):
         """Reads the annotation file; see the class for the entries."""
         classes = configured_classes(self.metainfo)
         file = read_coco(self.ann_file, backend_args=self.backend_args, need_annotations=not self.test_mode)
-        self.set_classes(file, classes or tuple(file.category_ids))
+        self.set_classes(file, classes or file.class_names)
         self.report = AnnotationReport(file.path, images=len(file.images))
         paths = [osp.join(self._image_folder, image['file_name']) for image in file.images]
         if not self.backend_args:
             check_files_exist(file.path, 'images', self._image_folder, paths)
         data_list = self._entries(file, paths)
+        if not self.backend_args:
+            check_image_sizes(file.path, data_list)
+        classes_and_others = {*self.metainfo['classes'], *file.class_names}
+        left_out = [name for name in file.category_ids if name not in classes_and_others]
+        if left_out and not self.test_mode:
+            line = 'categories without a box that are the supercategory of others, no classes (left out)'
+            print_log(f'{file.path}: {line}: {first_few(left_out)}', 'current', logging.WARNING)
         self.report.log()
         return data_list
 
@@ -269,5 +376,5 @@ class YOLOXCocoDataset(DetectionDataset):
         return dict(
             bboxes=bboxes,
             labels=np.array([self._labels[a['category_id']] for a in annotations], np.int64),
-            is_crowd=np.array([bool(a.get('iscrowd') or a.get('ignore')) for a in annotations], np.bool_),
+            is_crowd=np.array([bool(a['iscrowd'] or a['ignore']) for a in annotations], np.bool_),
         )

@@ -1,7 +1,6 @@
 """Data sets annotated in Pascal VOC's format."""
 
 import logging
-import math
 import os.path as osp
 import xml.etree.ElementTree as ElementTree
 from collections import Counter
@@ -18,10 +17,19 @@ from mmyolox.deploy.letterbox import Size
 from mmyolox.errors import UserError, did_you_mean, first_few
 from mmyolox.registry import DATASETS
 
-from .annotations import AnnotationReport, check_files_exist, configured_classes, image_entry, list_folder
+from .annotations import (
+    AnnotationReport,
+    check_files_exist,
+    configured_classes,
+    image_entry,
+    list_folder,
+    read_flag,
+)
 from .base import DetectionDataset
 from .canvas.images import UndecodableImageError, read_image
+from .image_sizes import check_image_sizes
 
+_LONGEST_SIDE = 2**20  # OpenCV's limit
 _CORNERS = ('xmin', 'ymin', 'xmax', 'ymax')
 _IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.JPG', '.JPEG', '.png', '.PNG', '.bmp', '.npy')
 
@@ -81,15 +89,23 @@ def read_voc_xml(path: str | Path, *, one_based: bool = True) -> VocImage:
         height=_pixels(root, 'size/height', path),
         names=names,
         bboxes=np.array(boxes, np.float32).reshape(-1, 4) - np.float32(one_based),
-        difficult=np.array([_number(obj, 'difficult', path, default=0) != 0 for obj in objects], np.bool_),
+        difficult=np.array([_difficult(obj, path) for obj in objects], np.bool_),
     )
 
 
 def _pixels(root: ElementTree.Element, tag: str, path: str | Path) -> int:
     value = _number(root, tag, path, default=0)
-    if not math.isfinite(value):
-        raise UserError(f'{path}: <{tag}> holds {value}, a number of pixels is needed')
+    if not 0 <= value <= _LONGEST_SIDE or value % 1:
+        raise UserError(f'{path}: <{tag}> holds {value:g}, a whole number of pixels is needed')
     return int(value)
+
+
+def _difficult(element: ElementTree.Element, path: str | Path) -> bool:
+    text = (element.findtext('difficult') or '').strip()
+    try:
+        return read_flag(text or None)
+    except ValueError:
+        raise UserError(f'{path}: <difficult> of <object> holds {text!r}, 0 or 1 is needed') from None
 
 
 def _number(element: ElementTree.Element, tag: str, path: str | Path, default: float | None = None) -> float:
@@ -168,6 +184,8 @@ class YOLOXVOCDataset(DetectionDataset):
             check_files_exist(self.ann_file, 'images', img_folder, paths)
             check_files_exist(self.ann_file, 'annotations', ann_folder, xml_paths)
         data_list = [self._entry(*files) for files in zip(names, paths, xml_paths, strict=True)]
+        if not self.backend_args:
+            check_image_sizes(self.ann_file, data_list)
         self._check_classes(data_list)
         self.report.log()
         return data_list

@@ -200,8 +200,8 @@ class YOLOXCocoMetric(BaseMetric):
                 entry = dict(
                     image_id=self._image_numbers[annotation['image_id']],
                     bbox=annotation['bbox'],
-                    area=annotation.get('area', width * height),
-                    iscrowd=int(annotation.get('iscrowd', 0)),
+                    area=width * height if annotation.get('area') is None else annotation['area'],
+                    iscrowd=int(annotation['iscrowd']),
                 )
                 objects[label].append(entry | comparison.object_fields(annotation, label))
         return objects

@@ -63,11 +63,9 @@ class YOLOXPoseCocoDataset(YOLOXCocoDataset):
     def instance_arrays(self, annotations: Sequence[Entry], bboxes: NDArray[np.float32]) -> dict[str, Any]:
         """The arrays of one image's M instances; see the class."""
         shape = (len(annotations), len(self.skeleton.names), 3)
-        annotated = [a['area'] if isinstance(a.get('area'), int | float) else 0 for a in annotations]
-        areas = np.array(annotated, np.float32)
-        is_usable = np.isfinite(areas) & (areas > 0)
+        areas = np.array([a.get('area') or 0 for a in annotations], np.float32)
         return super().instance_arrays(annotations, bboxes) | dict(
             keypoints=np.array([a['keypoints'] for a in annotations], np.float32).reshape(shape),
-            areas=np.where(is_usable, areas, (bboxes[:, 2:] - bboxes[:, :2]).prod(axis=1)),
+            areas=np.where(areas > 0, areas, (bboxes[:, 2:] - bboxes[:, :2]).prod(axis=1)),
             id=[a['id'] for a in annotations],
         )

@@ -20,7 +20,7 @@ import numpy as np
 from mmengine.config import Config
 from mmengine.logging import print_log
 
-from mmyolox.config.values import read_categories
+from mmyolox.datasets.coco import read_categories
 from mmyolox.errors import UserError, first_few
 
 COCO_SIGMAS = {

@@ -227,12 +227,12 @@ def test_number_that_disagrees_with_the_file_is_refused(custom):
 @pytest.mark.parametrize(
     ('content', 'message'),
     [
-        (None, 'No such file'),
+        (None, 'not found; set data_root and train_ann_file'),
         ('{', 'not valid JSON'),
-        ('[]', 'no COCO categories'),
-        ('{"categories": [{"id": 1}]}', 'no COCO categories'),
-        ('{"categories": []}', 'names no categories'),
-        ('{"categories": [{"id": 1, "name": "a"}, {"id": 2, "name": "a"}]}', 'more than once: a'),
+        ('[]', 'not a COCO detection file'),
+        ('{"categories": [{"id": 1}]}', "no valid 'name'"),
+        ('{"categories": []}', 'categories. is empty'),
+        ('{"categories": [{"id": 1, "name": "a"}, {"id": 2, "name": "a"}]}', 'same name: a'),
     ],
 )
 def test_unusable_annotation_files_are_named(write, tmp_path, content, message):

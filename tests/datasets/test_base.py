@@ -1,6 +1,7 @@
 """Draws that depend on seed, epoch and index alone, and files that do not decode."""
 
 import copy
+import json
 import os
 import pickle
 import random
@@ -107,6 +108,9 @@ def test_sample_depends_on_seed_and_epoch(root, first, second, same):
 def test_samples_differ_from_each_other(tmp_path):
     pixels = write_coco(tmp_path, 2) / 'images'
     (pixels / '1.png').write_bytes((pixels / '0.png').read_bytes())
+    content = json.loads((tmp_path / 'ann.json').read_text())
+    content['images'][1] = dict(content['images'][0], id=1, file_name='1.png')
+    (tmp_path / 'ann.json').write_text(json.dumps(content))
     dataset = open_coco(tmp_path, [LoadImage(), RandomAffine(), PackDetInputs()])
     dataset.set_draw_key(0, 0)
     assert not np.array_equal(dataset[0]['inputs'], dataset[1]['inputs'])

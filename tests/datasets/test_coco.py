@@ -132,8 +132,67 @@ def test_built_from_a_config(make, tmp_path):
 
 def test_ignore_flag_counts_as_crowd(make):
     content = small_file()
+    content['annotations'].append(dict(content['annotations'][0], id=2))
     content['annotations'][0]['ignore'] = 1
-    assert make(content).get_data_info(0)['is_crowd'].tolist() == [True, True]
+    assert make(content).get_data_info(0)['is_crowd'].tolist() == [True, True, False]
+
+
+@pytest.mark.parametrize('key', ['iscrowd', 'ignore'])
+def test_crowds_alone_are_nothing_to_train_on(make, key):
+    content = small_file()
+    for annotation in content['annotations']:
+        annotation[key] = 1
+    with pytest.raises(UserError, match=r'ann.json: all 2 boxes are crowds, ignored or difficult'):
+        make(content)
+    assert len(make(content, test_mode=True)) == 2
+
+
+def log_lines(monkeypatch, *modules):
+    lines = []
+    for module in modules:
+        monkeypatch.setattr(f'mmyolox.datasets.{module}.print_log', lambda line, *_, **__: lines.append(line))
+    return lines
+
+
+def project_file():
+    """Roboflow's: the project's name stands above its classes; a bird and a fish are never annotated."""
+    content = small_file()
+    content['categories'] = [dict(id=0, name='pets', supercategory='none')] + [
+        category | dict(supercategory='pets') for category in content['categories']
+    ]
+    content['categories'].append(dict(id=91, name='fish', supercategory='fish'))
+    return content
+
+
+def test_a_category_that_only_stands_above_others_is_no_class(make, monkeypatch):
+    lines = log_lines(monkeypatch, 'coco', 'base')
+    dataset = make(project_file())
+    assert dataset.metainfo['classes'] == ('dog', 'cat', 'bird', 'fish')
+    assert dataset.metainfo['cat_ids'] == [7, 3, 90, 91]
+    assert dataset.get_data_info(0)['labels'].tolist() == [0, 1]
+    assert sum('supercategory of others' in line and line.endswith(': pets') for line in lines) == 1
+    assert sum('3 classes have no box' in line and line.endswith(': cat, bird, fish') for line in lines) == 1
+
+
+def test_classes_that_are_given_win(make, monkeypatch):
+    lines = log_lines(monkeypatch, 'coco', 'base')
+    dataset = make(project_file(), metainfo=dict(classes=('pets', 'cat', 'dog')))
+    assert dataset.metainfo['cat_ids'] == [0, 3, 7]
+    assert not any('supercategory' in line for line in lines)
+    assert any(line.endswith(': pets, cat') for line in lines)
+
+
+@pytest.mark.parametrize('spoil', ['a box', 'nobody below', 'no annotation'])
+def test_other_categories_stay(make, spoil):
+    content = project_file()
+    if spoil == 'a box':
+        content['annotations'][0]['category_id'] = 0
+    elif spoil == 'nobody below':
+        for category in content['categories']:
+            category['supercategory'] = category['name']
+    else:
+        content['annotations'] = []
+    assert make(content, test_mode=True).metainfo['classes'] == ('pets', 'dog', 'cat', 'bird', 'fish')
 
 
 def test_bad_boxes_are_dropped_or_clipped_and_reported(make, monkeypatch):

@@ -1,10 +1,11 @@
 """Reading of COCO files: every fault is one line that names the file, the place and the value."""
 
 import json
+import time
 
 import pytest
 
-from mmyolox.datasets.coco import read_coco
+from mmyolox.datasets.coco import read_categories, read_class_names, read_coco
 from mmyolox.errors import UserError
 
 
@@ -41,11 +42,40 @@ def test_sound_file(read, tmp_path):
     assert list(file.category_ids) == ['dog', 'cat', 'bird']
     assert file.ids_of(['bird', 'dog']) == [90, 7]
     assert [len(entries) for entries in (file.images, file.annotations, file.categories)] == [2, 2, 3]
-    assert file.annotations[0] == dict(id=0, image_id=10, category_id=7, bbox=[10, 5, 20, 30])
+    assert file.annotations[0] == dict(
+        id=0, image_id=10, category_id=7, bbox=[10, 5, 20, 30], iscrowd=False, ignore=False
+    )
 
 
-def test_byte_order_mark_is_no_fault(read):
-    assert len(read(b'\xef\xbb\xbf' + json.dumps(content()).encode()).images) == 2
+@pytest.mark.parametrize('encoding', ['utf-8-sig', 'utf-16', 'utf-16-le', 'utf-16-be', 'utf-32'])
+def test_encodings_of_unicode_are_no_fault(read, tmp_path, encoding):
+    file = content()
+    file['categories'][0]['name'] = 'Hündin'
+    assert len(read(json.dumps(file, ensure_ascii=False).encode(encoding)).images) == 2
+    assert read_class_names(str(tmp_path / 'ann.json')) == ('Hündin', 'cat', 'bird')
+    assert [category['id'] for category in read_categories(str(tmp_path / 'ann.json'))] == [7, 3, 90]
+
+
+@pytest.mark.parametrize('key', ['iscrowd', 'ignore'])
+@pytest.mark.parametrize(
+    ('value', 'flag'),
+    [
+        *((value, True) for value in (1, 1.0, True, '1', 'true', ' True ')),
+        *((value, False) for value in (0, 0.0, False, '0', 'false', None)),
+    ],
+)
+def test_flags_mean_what_they_look_like(read, key, value, flag):
+    file = content()
+    file['annotations'][1][key] = value
+    assert read(file).annotations[1][key] is flag
+
+
+def test_200_000_classes_take_seconds(read, tmp_path):
+    file = content() | dict(categories=[dict(id=i, name=f'class {i}') for i in range(200_000)])
+    start = time.monotonic()
+    assert len(read(file).class_names) == 200_000
+    assert len(read_class_names(str(tmp_path / 'ann.json'))) == 200_000
+    assert time.monotonic() - start < 20
 
 
 def test_annotations_may_be_absent_on_request(read):
@@ -106,6 +136,24 @@ def change(*path, value=...):
         (change('annotations', 0, 'id'), "1 of 2 annotations have no valid 'id'"),
         (change('categories', 0, 'id', value='7'), "1 of 3 categories have no valid 'id'.*: '7'"),
         (change('categories', 2, 'name', value=5), "1 of 3 categories have no valid 'name'.*: 5"),
+        (change('categories', 2, 'name', value='a\udcff'), 'categories have no valid .name'),
+        *(
+            (change('annotations', 1, key, value=value), f"'{key}' \\(0 or 1\\): no. 1 \\(id 1\\)")
+            for key in ('iscrowd', 'ignore')
+            for value in (2, -1, 0.5, 'yes', '', [], {}, float('nan'), 10**400)
+        ),
+        *(
+            (change('annotations', 1, 'area', value=value), "'area'.*id 1")
+            for value in ('1', -1, True, [], float('nan'), float('inf'), 10**400)
+        ),
+        *(
+            (change('images', 0, 'width', value=value), "'width'.*whole number of pixels.*id 10")
+            for value in (640.5, '640', 10**400, 1e300, float('inf'), float('nan'), -5, None, [])
+        ),
+        (change('annotations', 0, 'bbox', value=[1, 2, 3, 10**400]), "'bbox'.*id 0"),
+        (change('annotations', 0, 'bbox', value=[1, 2, 3, True]), "'bbox'.*id 0"),
+        (change('annotations', 0, 'id', value=10**400), "no valid 'id'"),
+        (change('annotations', 0, 'category_id', value=True), "no valid 'category_id'"),
     ],
 )
 def test_file_at_fault(read, tmp_path, apply, message):
@@ -113,6 +161,7 @@ def test_file_at_fault(read, tmp_path, apply, message):
     apply(file)
     with pytest.raises(UserError, match=message) as error:
         read(file)
+    assert len(str(error.value)) < 500
     assert str(error.value).startswith(str(tmp_path / 'ann.json'))
     assert '\n' not in str(error.value)
 
@@ -124,6 +173,9 @@ def test_file_at_fault(read, tmp_path, apply, message):
         (b'', r'ann\.json, line 1, column 1: not valid JSON'),
         (b'\x89PNG\xff\xfe', r'ann\.json: not a text file'),
         (b'[]', r'ann\.json: not a COCO detection file: it holds a list'),
+        (b'[' * 10**6, r'ann\.json: .* nested too deeply'),
+        (b'{"a":' * 10**6, r'ann\.json: .* nested too deeply'),
+        (b'{"images": ' + b'1' * 5000 + b'}', r'ann\.json: not valid JSON \(a number has over 4300 digits'),
     ],
 )
 def test_file_that_is_no_json_object(read, text, message):

@@ -370,7 +370,8 @@ def test_workers_read_what_this_process_wrote(root):
 
 
 def test_images_of_another_size_than_annotated_are_decoded_each_time(root, log, decoded):
-    cv2.imwrite(str(root / 'images' / '2.png'), np.full((20, 30, 3), 7, np.uint8))
+    height, width = cv2.imread(str(root / 'images' / '2.png')).shape[:2]
+    cv2.imwrite(str(root / 'images' / '2.png'), np.full((height, width - 1, 3), 7, np.uint8))
     dataset = open_coco(root, plain(), image_cache='ram')
     assert is_same(batches(dataset), batches(open_coco(root, plain())))
     assert dataset.image_cache.unfit == 1

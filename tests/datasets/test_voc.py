@@ -170,7 +170,9 @@ def test_size_from_the_image_where_the_xml_has_none(write, size):
 def test_size_from_an_image_that_does_not_decode(write):
     root = write({'a': xml_text([DOG], None)})
     (root / 'VOC2007/JPEGImages/a.jpg').write_bytes(b'no image')
-    with pytest.raises(UserError, match=r'a\.jpg, and its annotation does not give its size'):
+    with pytest.raises(
+        UserError, match=r'a\.jpg \(no size found in its header\), and its annotation does not give its size'
+    ):
         load(root)
 
 

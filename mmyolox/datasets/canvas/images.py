@@ -288,6 +288,11 @@ def read_image_header(path: str) -> ImageHeader:
     return header
 
 
+def is_annotated_size(size: Size, annotated: Size) -> bool:
+    """Whether an image has the size that is annotated; a pixel more or less in a side is rounding."""
+    return all(abs(side - other) <= 1 for side, other in zip(size, annotated, strict=True))
+
+
 def check_pixels(path: str, size: Size) -> None:
     """Checks an image's size before memory is taken for its pixels.
 

@@ -16,10 +16,12 @@ from mmyolox.datasets.canvas.images import (
     Pixels,
     UndecodableImageError,
     decode_image,
+    is_annotated_size,
     read_file,
     read_jpeg_header,
 )
 from mmyolox.datasets.canvas.scene import FILL, Scene
+from mmyolox.deploy.letterbox import Size
 from mmyolox.errors import UserError
 from mmyolox.registry import TRANSFORMS
 
@@ -85,6 +87,13 @@ class LoadImage(BaseTransform):
     def transform(self, results: dict) -> dict:
         try:
             source = self._open(results)
+            width, height = source.size
+            annotated = Size(results.get('width', width), results.get('height', height))
+            if not is_annotated_size(source.size, annotated):
+                raise UndecodableImageError(
+                    results['img_path'],
+                    reason=f'{width} x {height} pixels, annotated {annotated.width} x {annotated.height}',
+                )
         except UndecodableImageError as error:
             if not self.tolerant:
                 raise UndecodableImageError(

@@ -117,7 +117,7 @@ def test_coco_files_that_cannot_be_used(coco_file, notices, categories, message)
 
 
 def test_an_annotation_file_that_is_not_there(tmp_path):
-    with pytest.raises(UserError, match='No such file'):
+    with pytest.raises(UserError, match='not found; check ann_file'):
         read_skeleton(str(tmp_path / 'absent.json'))
 
 

@@ -1,0 +1,61 @@
+"""Whether images have the sizes that are annotated: if not, boxes lie wrong and nothing shows it."""
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from itertools import count
+from typing import Any
+
+from mmengine.logging import print_log
+
+from mmyolox.deploy.letterbox import Size
+from mmyolox.errors import UserError, first_few
+
+from .canvas.images import UndecodableImageError, is_annotated_size, read_image_header
+
+_PATIENCE = 3.0
+
+
+def check_image_sizes(
+    ann_file: str, entries: Sequence[Mapping[str, Any]], seconds: float = _PATIENCE
+) -> None:
+    """Compares the sizes of local images with the annotated ones, by reading the headers of their files.
+
+    Files that are no images are passed over: training names them when it reads them.
+
+    Args:
+        ann_file: The annotation file, for messages.
+        entries: The entries of a data list, each with ``img_path``, ``width`` and ``height``.
+        seconds: The time after which it ends. What was compared until then is spread evenly over all images;
+            the others are compared when they are decoded.
+
+    Raises:
+        UserError: An image has another size, see :func:`.canvas.images.is_annotated_size`.
+    """
+    end = time.monotonic() + seconds
+    total, compared, wrong = len(entries), 0, []
+    # Steps of about the golden section come to every entry once and leave no long gap at any time.
+    step = next(step for step in count(round(total * 0.618) or 1) if math.gcd(step, total) == 1)
+    while compared < total and time.monotonic() < end:
+        entry = entries[compared * step % total]
+        compared += 1
+        annotated = Size(entry['width'], entry['height'])
+        try:
+            header = read_image_header(entry['img_path'])
+        except UndecodableImageError:
+            continue
+        if not any(is_annotated_size(size, annotated) for size in (header.size, header.upright_size)):
+            size = header.upright_size
+            swapped = ' (swapped)' if size == annotated[::-1] else ''
+            wrong.append(
+                f'{entry["img_path"]} is {size.width} x {size.height}, '
+                f'annotated {annotated.width} x {annotated.height}{swapped}'
+            )
+    if wrong:
+        raise UserError(
+            f'{ann_file}: {len(wrong)} of {compared} images have another size (width x height, pixels) than '
+            f'annotated, so that boxes lie wrong: {first_few(wrong)}; correct the annotations or the images'
+        )
+    if compared < total:
+        line = f'the sizes of {compared} of {total} images were compared with the annotated ones in advance'
+        print_log(f'{ann_file}: {line}', 'current')
