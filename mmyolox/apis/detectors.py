@@ -15,12 +15,13 @@ import torch
 from mmcv.cnn.utils import fuse_conv_bn
 from mmdet.structures import DetDataSample
 from mmengine.config import Config
-from mmengine.dataset import Compose
+from mmengine.dataset import BaseDataset, Compose
 from mmengine.device import get_device
 from mmengine.logging import print_log
 from mmengine.registry import init_default_scope
 from torch import nn
 
+from mmyolox.checkpoints.classes import ClassNames, names_of, of_classes
 from mmyolox.checkpoints.convert import state_dict_of
 from mmyolox.checkpoints.load import download_checkpoint, load_checkpoint, recorded_data
 from mmyolox.checkpoints.match import match_weights
@@ -352,9 +353,10 @@ def init_detector(
     Returns:
         The model in evaluation mode, with ``cfg``, the config, ``input_record``, what is known of its images
         (:class:`~mmyolox.checkpoints.record.InputRecord`), and ``dataset_meta``, what the checkpoint recorded
-        of its data, else the metainfo of the config's test data set. Its ``classes``, a name for
-        each label, are those recorded, else the config's, else those of its test annotations if they are
-        there, else COCO's for 80 classes, else numbers.
+        of its data, else the metainfo of the config's test data set. Its ``classes``, a name for each label,
+        are the config's where the checkpoint has these (in any order; the class layers follow), else those
+        recorded, else the config's, else those of its test annotations if they are there, else COCO's for 80
+        classes, else numbers.
 
     Raises:
         UserError: The config or the checkpoint is at fault, the checkpoint does not give a value to every
@@ -380,11 +382,16 @@ def init_detector(
     require(cfg, 'model', 'test_dataloader')
     init_default_scope(cfg.get('default_scope') or 'mmyolox')
     model: YOLODetector = MODELS.build(cfg.model)
-    matched, summary = match_weights(model, weights, source)
+    dataset = DATASETS.build(dict(cfg.test_dataloader.dataset, lazy_init=True))
+    classes = ClassNames(names_of(recorded), names_of(dataset.metainfo))
+    matched, summary = match_weights(model, weights, source, classes)
     if not summary.complete:
         raise UserError(f'checkpoint {source} cannot be used with {config}: {summary.describe()}')
     model.load_state_dict(matched)
-    model.cfg, model.dataset_meta = cfg, _dataset_meta(cfg, recorded, model.bbox_head.num_classes)
+    if summary.class_layers and classes.file != classes.model:
+        print_log(f'checkpoint {source}: {summary.describe()}', 'current')
+        recorded = of_classes(recorded, classes.model)
+    model.cfg, model.dataset_meta = cfg, _dataset_meta(dataset, recorded, model.bbox_head.num_classes)
     model.input_record = record
     device = device or get_device()
     try:
@@ -395,9 +402,8 @@ def init_detector(
     return model
 
 
-def _dataset_meta(cfg: Config, recorded: dict[str, Any], num_classes: int) -> dict[str, Any]:
+def _dataset_meta(dataset: BaseDataset, recorded: dict[str, Any], num_classes: int) -> dict[str, Any]:
     """What is known of the data that a model was trained on."""
-    dataset = DATASETS.build(dict(cfg.test_dataloader.dataset, lazy_init=True))
 
     def known_names() -> Iterator[Sequence[str]]:
         """What the classes may be called, the surest first."""

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from mmyolox.errors import UserError, first_few
 
+from .classes import ClassNames
 from .load import without_wrapper
 from .recognise import recognise
 from .sources.openmmlab import is_ours
@@ -34,7 +35,9 @@ class LoadSummary:
             not counted.
         unexpected: The names in the file only.
         mismatched: The names in both with different shapes, as ``name (file's shape -> model's shape)``.
-        other_classes: The names of the layers among those that are made for another number of classes.
+        other_classes: The names of the layers that are made for other classes, and are left out.
+        classes: What the classes are called in the file and in the model.
+        class_layers: The names of the class layers with a row for each of these classes.
         absent_parts: The outermost modules of the model of which the file has no tensor at all.
         held: What is known of the file's model, where it is another.
     """
@@ -44,20 +47,22 @@ class LoadSummary:
     unexpected: list[str] = field(default_factory=list)
     mismatched: list[str] = field(default_factory=list)
     other_classes: list[str] = field(default_factory=list)
+    classes: ClassNames = field(default_factory=ClassNames)
+    class_layers: list[str] = field(default_factory=list)
     absent_parts: list[str] = field(default_factory=list)
     held: str = ''
 
     @property
     def complete(self) -> bool:
         """Whether every tensor of the model has a value from the file."""
-        return not (self.missing or self.mismatched or self.other_classes)
+        is_new = bool(self.class_layers and self.classes.new)
+        return not (self.missing or self.mismatched or self.other_classes or is_new)
 
     def describe(self) -> str:
         """A line with the counts, and where the names are that did not match."""
         total = len(self.used) + len(self.missing) + len(self.mismatched) + len(self.other_classes)
         parts = [f'{len(self.used)} of {total} tensors of the model loaded', *filter(None, [self.held])]
-        if self.other_classes:
-            parts.append(f'{len(self.other_classes)} class layers left out (another number of classes)')
+        parts += self._describe_classes()
         for names, what in (
             (self.missing, 'missing in the file'),
             (self.mismatched, 'of another shape'),
@@ -70,16 +75,33 @@ class LoadSummary:
             parts.append(f'the file is of another kind of model, without {absent}')
         return '; '.join(parts)
 
+    def _describe_classes(self) -> list[str]:
+        """How the class layers are filled, where that is more than to take them as they are."""
+        names, count = self.classes, len(self.other_classes)
+        if count and self.class_layers:
+            return [f'{count} class layers left out (no class in common; {names.describe()})']
+        if count:
+            return [f'{count} class layers left out (another number of classes)']
+        if self.class_layers and names.file != names.model:
+            news = f'{len(names.new)} of {len(names.model)} classes are new, ' if names.new else ''
+            return [f'class layers taken by name ({news}{names.describe()})']
+        is_unknown = names.model and not self.class_layers and any(CLASS_LAYERS in name for name in self.used)
+        return ['class layers taken by position: the file does not name its classes'] if is_unknown else []
+
 
 def match_weights(
-    model: nn.Module, state_dict: dict[str, Tensor], source: str
+    model: nn.Module, state_dict: dict[str, Tensor], source: str, classes: ClassNames | None = None
 ) -> tuple[dict[str, Tensor], LoadSummary]:
     """Completes a state dict to one that fits a model exactly.
+
+    The rows of class layers are those of the classes' names. Where names are not known, layers for as many
+    classes are taken as they are. Class layers without a class in common are left out.
 
     Args:
         model: The model, which may be wrapped for several devices or for test-time augmentation.
         state_dict: The tensors by name; a leading ``module.`` is dropped.
         source: The file's name, for messages.
+        classes: What the classes are called; None if that is not known.
 
     Returns:
         A tensor for every name of the model, the model's own where the file has none that fits; and what
@@ -90,16 +112,22 @@ def match_weights(
     """
     given = without_wrapper(state_dict)
     own = bare_model(model).state_dict()
-    summary = LoadSummary(unexpected=[name for name in given if name not in own])
+    names = classes or ClassNames()
+    summary = LoadSummary(unexpected=[name for name in given if name not in own], classes=names)
     matched = dict(own)
     for name, tensor in own.items():
         if name not in given:
             if not name.endswith('num_batches_tracked'):
                 summary.missing.append(name)
+        elif CLASS_LAYERS in name and _same_row(given[name], tensor) and names.fit(given[name], tensor):
+            summary.class_layers.append(name)
+            is_shared = len(names.new) < len(names.model)
+            (summary.used if is_shared else summary.other_classes).append(name)
+            matched[name] = names.rows(given[name], tensor)
         elif given[name].shape == tensor.shape:
             matched[name] = given[name]
             summary.used.append(name)
-        elif CLASS_LAYERS in name and given[name].shape[1:] == tensor.shape[1:]:
+        elif CLASS_LAYERS in name and _same_row(given[name], tensor):
             summary.other_classes.append(name)
         else:
             summary.mismatched.append(f'{name} ({_shape(given[name])} -> {_shape(tensor)})')
@@ -144,6 +172,11 @@ def _grouped(names: list[str]) -> str:
     groups = Counter('.'.join(list(module)[:_GROUP_DEPTH]) for module in modules).most_common()
     shown = first_few((f'{count} in {group}' for group, count in groups), _SHOWN_GROUPS)
     return f'{shown} (e.g. {names[0]})'
+
+
+def _same_row(one: Tensor, other: Tensor) -> bool:
+    """Whether layers differ in nothing but their number of classes."""
+    return one.shape[1:] == other.shape[1:]
 
 
 def _shape(tensor: Tensor) -> str:

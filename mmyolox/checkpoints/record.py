@@ -84,7 +84,7 @@ def record_of(runner: Runner) -> InputRecord:
     preprocessor = model.data_preprocessor
     return InputRecord(
         Path(runner.cfg.filename or '').stem,
-        next((tuple(dataset.img_scale) for dataset in datasets), None),
+        next(((dataset.img_scale.width, dataset.img_scale.height) for dataset in datasets), None),
         model.input_channels if isinstance(model, YOLODetector) else None,
         preprocessor.normalisation if isinstance(preprocessor, YOLOXDataPreprocessor) else None,
     )
@@ -130,14 +130,17 @@ def read_record(content: Mapping[str, Any], weights: Mapping[str, Tensor], file:
             f'{FORMAT}: install a newer one'
         )
     try:
-        width, height = stored['img_scale'] or (None, None)
+        size = None
+        if stored['img_scale'] is not None:
+            width, height = map(int, stored['img_scale'])
+            size = width, height
         return InputRecord(
             str(stored['recipe']),
-            None if width is None else (int(width), int(height)),
+            size,
             None if stored['channels'] is None else int(stored['channels']),
             normalisation(stored) if 'bgr_to_rgb' in stored else None,
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, OverflowError, TypeError, ValueError) as error:
         raise UserError(f'checkpoint {file}: meta.{KEY} is no record of mmyolox ({error!r})') from error
 
 

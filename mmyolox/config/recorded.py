@@ -78,18 +78,18 @@ def follow_recorded_input(
         is_chosen = value != there.get(path) or _names(options, _SIZE, path)
         if value != size and _gives_way(path, value, f'{size}, which the checkpoint records', is_chosen):
             cfg.merge_from_dict({path: size})
-    value, before = _normalisation(cfg), _normalisation(plain)
+    own, before = _normalisation(cfg), _normalisation(plain)
     origin = 'which the checkpoint records'
-    if pixels is None and value == Normalisation():
+    if pixels is None and own == Normalisation():
         pixels, origin = (
             recorded.get('guessed_normalisation'),
             "which the checkpoint's weights were trained with",
         )
-    if value in (None, pixels) or pixels is None:
+    if own in (None, pixels) or pixels is None:
         return
     keys = [f'{_PREPROCESSOR}.{name}' for name in pixels._fields]
-    is_chosen = value != before or _names(options, *keys)
-    if _gives_way(_PREPROCESSOR, value, f'{pixels}, {origin}', is_chosen):
+    is_chosen = own != before or _names(options, *keys)
+    if _gives_way(_PREPROCESSOR, own, f'{pixels}, {origin}', is_chosen):
         cfg.merge_from_dict(dict(zip(keys, pixels, strict=True)))
 
 

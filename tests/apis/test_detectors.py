@@ -286,6 +286,24 @@ def test_size_and_pixels_are_those_of_the_record(cfg, tmp_path, config):
     assert TorchDetector(model).prepare(image, {})['inputs'].shape == (3, 160, 160)
 
 
+def test_classes_of_the_config_are_taken_by_name(cfg, data, tmp_path, checkpoint):
+    recorded = dict(classes=NAMES, cat_ids=[0, 3, 6], palette=[(0, 0, 1), (0, 0, 2), (0, 0, 3)], extra=[7, 8])
+    weights = save_random_weights(tmp_path / 'w.pth', cfg, dataset_meta=recorded)
+    rows = torch.load(weights)['state_dict']['bbox_head.head_module.multi_level_conv_cls.1.weight']
+    options = OPTIONS | dict(data_root=str(data))
+    for names in (('owl', 'cat', 'dog'), ('dog',), NAMES):
+        model = init_detector(CUSTOM, weights, 'cpu', options | dict(classes=names))
+        places = [NAMES.index(name) for name in names]
+        assert torch.equal(model.bbox_head.head_module.multi_level_conv_cls[1].weight, rows[places])
+        meta = model.dataset_meta
+        assert meta['classes'] == names
+        assert meta['cat_ids'] == [3 * place for place in places]
+        assert [color[2] for color in meta['palette']] == [1 + place for place in places]
+        assert meta['extra'] == [7, 8]
+    with pytest.raises(UserError, match=r'cannot be used with .*\(1 of 2 classes are new, .*cat, dog, owl'):
+        init_detector(CUSTOM, weights, 'cpu', options | dict(classes=('dog', 'fox')))
+
+
 def test_without_a_record_the_metainfo_of_the_config_is_known(cfg, data, tmp_path):
     weights = save_random_weights(tmp_path / 'w.pth', cfg)
     options = {'data_root': str(data), 'test_dataloader.dataset.metainfo.extra': 'told'}

@@ -5,6 +5,7 @@ import torch
 from mmengine.model import BaseModel, BaseTTAModel
 from torch import nn
 
+from mmyolox.checkpoints.classes import ClassNames
 from mmyolox.checkpoints.match import match_weights
 from mmyolox.checkpoints.recognise import PUBLISHED, Architecture
 from mmyolox.errors import UserError
@@ -47,6 +48,48 @@ def test_class_layers_of_another_count_are_left_out_and_said():
     assert torch.equal(model.neck['a'], source.neck['a'])
     assert '8 of 10' in summary.describe()
     assert '2 class layers left out (another number of classes)' in summary.describe()
+
+
+COCO = ('person', 'cat', 'dog', 'owl')
+
+
+@pytest.mark.parametrize(
+    ('file', 'names', 'sources', 'said'),
+    [
+        (('cat', 'dog'), ('cat', 'dog'), (0, 1), None),
+        (('cat', 'dog'), ('dog', 'cat'), (1, 0), "by name (the file's: cat, dog; the model's: dog, cat)"),
+        (COCO, ('dog',), (2,), 'taken by name ('),
+        (COCO, ('owl', 'fox', 'cat'), (3, None, 1), 'taken by name (1 of 3 classes are new, '),
+        (('cat',), ('fox', 'cat'), (None, 0), 'taken by name (1 of 2 classes are new, '),
+        (('cat', 'dog'), ('fox', 'owl'), (None, None), '2 class layers left out (no class in common; '),
+        (COCO, ('fox', 'elk'), (None, None), '2 class layers left out (no class in common; '),
+        (('cat', 'dog'), ('Cat', 'dog '), (None, None), '2 class layers left out (no class in common; '),
+        ((), ('fox', 'owl'), (0, 1), 'taken by position: the file does not name its classes'),
+        (('cat', 'dog'), (), (0, 1), None),
+    ],
+)  # fmt: skip
+def test_class_layers_belong_to_names(file, names, sources, said):
+    source, model = Model(len(file) or 2), Model(len(names) or 2)
+    own = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    matched, summary = match_weights(model, source.state_dict(), 'a.pth', ClassNames(file, names))
+    for part in ('weight', 'bias'):
+        name = f'multi_level_conv_cls.{part}'
+        rows = [
+            own[name][label] if place is None else source.state_dict()[name][place]
+            for label, place in enumerate(sources)
+        ]
+        assert torch.equal(matched[name], torch.stack(rows))
+    assert summary.complete == (None not in sources)
+    text = summary.describe()
+    assert (said in text) if said else text == '10 of 10 tensors of the model loaded'
+
+
+def test_names_that_are_not_one_for_each_row_are_not_used():
+    source, model = Model(3), Model(3)
+    names = ClassNames(('a', 'b'), ('b', 'a', 'c'))
+    matched, summary = match_weights(model, source.state_dict(), 'a.pth', names)
+    assert torch.equal(matched['multi_level_conv_cls.bias'], source.multi_level_conv_cls.bias)
+    assert summary.complete
 
 
 def test_differences_are_named():

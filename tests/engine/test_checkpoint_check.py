@@ -67,13 +67,12 @@ def make_runner(tmp_path):
         hooks = [CheckpointCheckHook()]
         return Runner(
             model=model,
-            train_dataloader=loader,
             train_cfg=dict(by_epoch=True, max_epochs=epochs),
             optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.1, momentum=0.9)),
             param_scheduler=[dict(type='LinearLR', start_factor=0.1, end=2)],
             custom_hooks=[dict(type='EMAHook', ema_type='ExponentialMovingAverage')] * ema + hooks,
             experiment_name=f'check-{tmp_path.name}-{make.count}',
-            **dict(work_dir=str(tmp_path / 'work')) | options,
+            **dict(work_dir=str(tmp_path / 'work'), train_dataloader=loader) | options,
         )
 
     make.count = 0
@@ -164,6 +163,52 @@ def test_a_foreign_file_stops_the_training(make_runner, tmp_path, content):
         UserError, match=r'foreign\.pth (has the layout of Megvii|does not fit the model: 0 of)'
     ):
         make_runner(Tiny(), load_from=str(tmp_path / 'foreign.pth')).train()
+
+
+class Named(list):
+    """A data set that names its classes."""
+
+    metainfo = dict(classes=['dog', 'cat', 'owl'])
+
+
+def of_named_classes(trained, tmp_path, *names):
+    """A checkpoint that records the classes of its layers; and these layers' biases."""
+    saved = load_checkpoint(trained)
+    saved['meta']['dataset_meta'] = dict(classes=names)
+    torch.save(saved, tmp_path / 'named.pth')
+    return dict(load_from=str(tmp_path / 'named.pth')), saved['state_dict']['multi_level_conv_cls.bias']
+
+
+def test_classes_in_another_order_are_loaded_by_name(trained, make_runner, tmp_path):
+    options, bias = of_named_classes(trained, tmp_path, 'cat', 'dog', 'owl')
+    loader = dict(train_dataloader=dict(dataset=Named(torch.rand(8, 2)), **ONE_IMAGE))
+    runner = make_runner(Tiny(), epochs=0, **loader, **options)
+    runner.train()
+    assert torch.equal(runner.model.multi_level_conv_cls.bias, bias[[1, 0, 2]])
+    (ema,) = [hook.ema_model.module for hook in runner.hooks if hasattr(hook, 'ema_model')]
+    assert torch.equal(ema.multi_level_conv_cls.bias, bias[[1, 0, 2]])
+    runner = make_runner(Tiny(), epochs=2, resume=True, **loader, **options)
+    with pytest.raises(UserError, match=r'cannot be resumed with other classes or another order \(the file'):
+        runner.train()
+
+
+def test_a_test_takes_classes_by_name_and_refuses_others(trained, make_runner, tmp_path):
+    test = dict(
+        test_dataloader=dict(dataset=Named([torch.rand(2)]), **ONE_IMAGE),
+        test_cfg=dict(),
+        test_evaluator=Evaluator(Score()),
+    )
+    options, bias = of_named_classes(trained, tmp_path, 'cat', 'dog', 'owl')
+    runner = make_runner(Tiny(), **options, **test)
+    runner.test()
+    assert torch.equal(runner.model.multi_level_conv_cls.bias, bias[[1, 0, 2]])
+    for names, message in (
+        (('cat', 'fox', 'owl'), '1 of 3 classes are new'),
+        (('fox', 'elk', 'gnu'), '2 class layers left out .no class in common'),
+    ):
+        options, _ = of_named_classes(trained, tmp_path, *names)
+        with pytest.raises(UserError, match=rf'cannot be tested with this config: .*{message}'):
+            make_runner(Tiny(), **options, **test).test()
 
 
 ONE_IMAGE = dict(batch_size=1, sampler=dict(type='DefaultSampler', shuffle=False))

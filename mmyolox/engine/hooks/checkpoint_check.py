@@ -7,7 +7,9 @@ from mmengine.fileio import LocalBackend, register_backend
 from mmengine.hooks import EMAHook, Hook
 from mmengine.runner import BaseLoop, Runner
 
+from mmyolox.checkpoints.classes import ClassNames, names_of
 from mmyolox.checkpoints.convert import state_dict_of
+from mmyolox.checkpoints.load import recorded_data
 from mmyolox.checkpoints.match import bare_model, match_weights
 from mmyolox.checkpoints.record import KEY, InputRecord, read_record, record_of
 from mmyolox.config.recorded import Normalisation
@@ -22,11 +24,13 @@ class CheckpointCheckHook(Hook):
 
     MMEngine loads whatever fits and lists the names of the rest in a warning of up to 30 kB. Here,
 
-    - ``load_from`` before training: what does not fit is left out and reported; layers for another number
-      of classes are expected among it; if most of the model gets no value, that is an error;
-    - testing: a layer without a value is an error, since its random weights would be evaluated;
-    - resuming: everything must be there and fit (weights, EMA weights, optimizer), or the training would
-      silently be another one than it was.
+    - ``load_from`` before training: what does not fit is left out and reported; layers for other classes
+      are expected among it; if most of the model gets no value, that is an error;
+    - testing: a layer or a class without a value is an error, since random weights would be evaluated;
+    - resuming: everything must be there and fit (weights, EMA weights, optimizer, the order of the classes),
+      or the training would silently be another one than it was.
+
+    Rows of class layers belong to the classes of their names, where the checkpoint and the data say these.
 
     Training on weights whose images were normalised in another way gives a warning. What the model's images
     are is recorded in the checkpoints that are saved (see :mod:`mmyolox.checkpoints.record`).
@@ -45,9 +49,10 @@ class CheckpointCheckHook(Hook):
         """
         source = str(runner._load_from or 'to resume from')
         weights = state_dict_of(checkpoint, source)
+        classes = ClassNames(names_of(recorded_data(checkpoint)), _classes_of_data(runner))
         if runner._resume:
-            _check_resume(runner, checkpoint, source)
-        checkpoint['state_dict'], summary = match_weights(runner.model, weights, source)
+            _check_resume(runner, checkpoint, classes, source)
+        checkpoint['state_dict'], summary = match_weights(runner.model, weights, source, classes)
         if runner._resume and (summary.unexpected or not summary.complete):
             raise UserError(f'checkpoint {source} cannot be resumed with this config: {summary.describe()}')
         if not summary.complete and not isinstance(runner._train_loop, BaseLoop):
@@ -59,6 +64,13 @@ class CheckpointCheckHook(Hook):
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Adds the record of the model's images."""
         checkpoint['meta'][KEY] = record_of(runner).to_meta()
+
+
+def _classes_of_data(runner: Runner) -> tuple[str, ...]:
+    """The classes of the data set that the model is trained, validated or tested on; empty if unnamed."""
+    loops = (runner._train_loop, runner._val_loop, runner._test_loop)
+    loop = next(loop for loop in loops if isinstance(loop, BaseLoop))
+    return names_of(getattr(loop.dataloader.dataset, 'metainfo', {}))
 
 
 def _check_normalisation(runner: Runner, record: InputRecord, source: str) -> None:
@@ -73,7 +85,7 @@ def _check_normalisation(runner: Runner, record: InputRecord, source: str) -> No
     )
 
 
-def _check_resume(runner: Runner, checkpoint: dict[str, Any], source: str) -> None:
+def _check_resume(runner: Runner, checkpoint: dict[str, Any], classes: ClassNames, source: str) -> None:
     """Refuses to resume from what cannot continue the same training."""
     absent = [
         key for key in ('meta', 'optimizer', 'param_schedulers', 'message_hub') if key not in checkpoint
@@ -82,6 +94,12 @@ def _check_resume(runner: Runner, checkpoint: dict[str, Any], source: str) -> No
         raise UserError(
             f'checkpoint {source} holds no {", ".join(absent)}: it cannot be resumed from, only started from '
             '(load_from=... without resume)'
+        )
+    if classes.file and classes.model and classes.file != classes.model:
+        raise UserError(
+            f'checkpoint {source} cannot be resumed with other classes or another order '
+            f'({classes.describe()}); start from it (load_from=... without resume), or name its classes: '
+            '--cfg-options classes=...'
         )
     averaged = any(isinstance(hook, EMAHook) for hook in runner.hooks)
     if averaged != ('ema_state_dict' in checkpoint):

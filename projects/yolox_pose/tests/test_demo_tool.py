@@ -261,4 +261,4 @@ def test_export_prints_the_ap_of_keypoints(run, shapes, checkpoint, files, tmp_p
     for name in ('keypoints_mAP', 'bbox_mAP'):
         by_torch, by_onnx = map(float, rows[name][:2])
         assert by_onnx == pytest.approx(by_torch, abs=0.01)
-    assert 'in points' in printed
+    assert 'in keypoints' in printed
