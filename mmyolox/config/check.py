@@ -10,7 +10,8 @@ from torch.utils.data import DataLoader
 
 from mmyolox.errors import UserError, did_you_mean, first_few
 
-from .components import accepted_parameters, find_component
+from .arguments import annotated_parameters, check_arguments
+from .components import TYPE_NAMES, accepted_parameters, find_component
 
 TOOL_KEYS = frozenset(
     ('custom_imports', 'data_variables', 'model_wrapper_cfg', 'runner_type', 'tta_model', 'tta_pipeline')
@@ -62,6 +63,8 @@ def check_config(cfg: Config) -> None:
         UserError: A type or a key is unknown, or numbers of classes, or sizes and strides, disagree.
     """
     scope = cfg.get('default_scope') or 'mmengine'
+    if not isinstance(scope, str):
+        raise UserError(f'config key default_scope={scope!r}: it must be the name of a package')
     for key, value in _children(cfg):
         if key in RUNNER_KEYS:
             _check(value, key, scope)
@@ -120,7 +123,7 @@ def _strides(cfg: Config) -> Sequence[int]:
     if isinstance(component, str):
         scopes = [node.get('_scope_') for node in (towers, head, model)] + [cfg.get('default_scope')]
         scope = next(filter(None, scopes), 'mmengine')
-        component = find_component(component, scope, 'model.bbox_head.head_module')
+        component = find_component(component, scope, 'model.bbox_head.head_module.type')
     for initializer in (cls.__init__ for cls in getattr(component, '__mro__', ())):
         parameter = inspect.signature(initializer).parameters.get('featmap_strides')
         if parameter is not None and parameter.default is not parameter.empty:
@@ -137,6 +140,15 @@ def walk(value: Any, path: str) -> Iterator[tuple[str, Any]]:
     elif isinstance(value, list | tuple):
         for index, child in enumerate(value):
             yield from walk(child, f'{path}.{index}')
+
+
+def value_at(cfg: Config, key: str) -> Any:
+    """What stands at a dotted key, such as ``custom_hooks.0.momentum``; None where there is nothing."""
+    node: Any = cfg
+    for step in key.split('.') if key else ():
+        is_index = isinstance(node, list | tuple) and step.isdigit() and int(step) < len(node)
+        node = node[int(step)] if is_index else node.get(step) if isinstance(node, dict | Config) else None
+    return node
 
 
 def _children(value: Any) -> list[tuple[str, Any]]:
@@ -166,6 +178,7 @@ def _check_dict(node: dict[str, Any], path: str, scope: str) -> Any:
     """Checks one dict against the component that it describes; returns that, or None if it describes none."""
     if path.endswith('_dataloader'):
         _check_keys(node, path, 'DataLoader', _LOADER_KEYS)
+        check_arguments(node, path, DataLoader)
         return None
     default = _DEFAULT_TYPES.get(path)
     if path == 'train_cfg':
@@ -175,11 +188,23 @@ def _check_dict(node: dict[str, Any], path: str, scope: str) -> Any:
         if path.startswith(('default_hooks.', 'custom_hooks.')) and path.count('.') == 1:
             raise UserError(f'config key {path}: a hook needs a type; has its name a typing error?')
         return None
-    component = component_type
-    if isinstance(component_type, str):
-        component = find_component(component_type, scope, path)
+    named = {
+        key: find_component(name, scope, f'{path}.{key}') if isinstance(name, str) else name
+        for key, name in [('type', component_type), *node.items()]
+        if key in TYPE_NAMES and name is not None
+    }
+    for key, one in named.items():
+        if not callable(one):
+            raise UserError(f'config key {path}.{key}={one!r}: it must be the name of a component')
+    component = named['type']
     accepted = accepted_parameters(component)
-    if accepted is not None and node.get('constructor', OWN_CONSTRUCTOR) == OWN_CONSTRUCTOR:
+    if 'ema_type' in named:  # EMAHook hands on what it does not take
+        of_average = accepted_parameters(named['ema_type'])
+        accepted = of_average and of_average | annotated_parameters(component).keys()
+        check_arguments(node, path, named['ema_type'])
+    check_arguments(node, path, component)
+    constructor = named.get('constructor')
+    if accepted is not None and getattr(constructor, '__name__', OWN_CONSTRUCTOR) == OWN_CONSTRUCTOR:
         popped = [*_POPPED.get(path.split('.')[0], ()), *_POPPED.get(path.split('.')[-1], ())]
         _check_keys(node, path, getattr(component, '__name__', str(component_type)), [*accepted, *popped])
     return component

@@ -27,6 +27,8 @@ _NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONL
 
 _DATA = ('DATASETS', 'TRANSFORMS', 'DATA_SAMPLERS', 'FUNCTIONS')
 _REGISTRIES_OF = {
+    'ema_type': ('MODELS',),
+    'constructor': ('OPTIM_WRAPPER_CONSTRUCTORS',),
     'model': ('MODELS', 'TASK_UTILS', 'WEIGHT_INITIALIZERS'),
     'tta_model': ('MODELS',),
     'tta_pipeline': ('TRANSFORMS',),
@@ -44,14 +46,14 @@ _REGISTRIES_OF = {
 }
 
 
-def find_component(name: str, scope: str, path: str) -> Callable[..., Any]:
+def find_component(name: str, scope: str, key: str) -> Callable[..., Any]:
     """Finds what a ``type`` names.
 
     Args:
         name: The name of a class: ``YOLOXHead``, ``mmdet.YOLOXHead``, or a full path as
             ``mmengine.model.BaseModel``.
         scope: The package whose registries are searched, before MMEngine's, for a name without a prefix.
-        path: The config key that the dict stands under; its first part says where to search first.
+        key: The config key of the name; its last or its first part says where to search first.
 
     Returns:
         The class or function. Where it would be built in another registry than the one it is in, MMEngine
@@ -63,45 +65,46 @@ def find_component(name: str, scope: str, path: str) -> Callable[..., Any]:
     package, dot, bare = name.partition('.')
     if not dot:
         package, bare = scope, name
-    with_root = not dot or package == 'mmengine'
-    first = _REGISTRIES_OF.get(path.split('.')[0], ('LOOPS',))
-    for registry in search_registries(package, [*first, *REGISTRY_NAMES], path, with_root):
+    parts = key.split('.')
+    first = _REGISTRIES_OF.get(parts[-1]) or _REGISTRIES_OF.get(parts[0], ('LOOPS',))
+    for registry in search_registries(package, [*first, *REGISTRY_NAMES], key):
         if bare in registry.module_dict:
             return registry.module_dict[bare]
     component: Callable[..., Any] | None = get_object_from_string(name) if dot else None
     if component is None:
-        known = [key for one in search_registries(package, first, path, with_root) for key in one.module_dict]
+        known = [one for part in search_registries(package, first, key) for one in part.module_dict]
         prefix = name.removesuffix(bare)
-        raise UserError(f'config key {path}.type: there is no {name}{did_you_mean(bare, known, prefix)}')
+        raise UserError(f'config key {key}: there is no {name}{did_you_mean(bare, known, prefix)}')
     return component
 
 
-def search_registries(package: str, names: Iterable[str], path: str, with_root: bool) -> Iterator[Registry]:
+def search_registries(package: str, names: Iterable[str], key: str) -> Iterator[Registry]:
     """The package's registries of some names, each followed by MMEngine's, with their modules imported.
+
+    MMEngine searches its own too for a name with a prefix: ``mmdet.DetTTAModel`` is registered there.
 
     Args:
         package: Its import name.
         names: Of MMEngine's registries, as ``MODELS``.
-        path: The config key that the search is for.
-        with_root: Whether MMEngine's own come too.
+        key: The config key that the search is for.
 
     Raises:
         UserError: The package is not installed, or cannot be imported.
     """
     if find_spec(package) is None:
         command = f' ({INSTALL_COMMANDS[package]})' if package in INSTALL_COMMANDS else ''
-        raise UserError(f'config key {path}.type: the package {package} is not installed{command}')
+        raise UserError(f'config key {key}: the package {package} is not installed{command}')
     try:
         if find_spec(f'{package}.registry'):
             import_module(f'{package}.registry')
         for name in dict.fromkeys(names):
             root = getattr(mmengine_registry, name)
             own = [child for scope, child in root.children.items() if scope == package]
-            for registry in own + [root] * with_root:
+            for registry in [*own, root]:
                 registry.import_from_location()
                 yield registry
     except (ImportError, AssertionError) as error:  # OpenMMLab's packages assert each other's versions
-        raise UserError(f'config key {path}.type: {package} cannot be imported: {error}') from error
+        raise UserError(f'config key {key}: {package} cannot be imported: {error}') from error
 
 
 @cache

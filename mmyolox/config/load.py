@@ -12,9 +12,10 @@ from mmyolox.errors import UserError, did_you_mean
 from mmyolox.extensions import config_folders
 
 from .check import check_config
-from .options import check_names, check_options
+from .options import check_names, check_options, read_options
 from .recorded import follow_recorded_input
 from .scopes import resolve_scopes
+from .training import check_training, settle_training
 from .values import class_values, data_values, recorded_values, value_sources
 from .variables import ConfigFile, read_chain, write_chain
 
@@ -58,8 +59,8 @@ def load_config(
     Raises:
         UserError: The file is absent or faulty, an option fits nothing, or the checks find a mistake.
     """
-    options = dict(cfg_options or {})
     chain = read_chain(find_config(str(path)), find_base)
+    options = read_options(_evaluate(chain, {}), cfg_options) if cfg_options else {}
     read = chain.read() | value_sources(chain)
     variables = {
         name: value for name, value in options.items() if name in read and not isinstance(value, dict)
@@ -82,7 +83,9 @@ def load_config(
             raise UserError(f'config option {key}={value!r} does not fit {cfg.filename}: {error}') from error
     if recorded:
         follow_recorded_input(cfg, recorded, options, _evaluate(chain, {}))
+    settle_training(cfg)
     check_config(cfg)
+    check_training(cfg)
     resolve_scopes(cfg)
     return cfg
 

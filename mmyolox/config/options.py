@@ -5,11 +5,81 @@ from typing import Any
 from mmengine.config import Config
 
 from mmyolox.errors import UserError, did_you_mean
+from mmyolox.utils.cli import OptionText
 
-from .check import RUNNER_KEYS, TOOL_KEYS, walk
+from .arguments import fits
+from .check import RUNNER_KEYS, TOOL_KEYS, value_at, walk
+from .option_values import parse_option_value
+
+_KINDS: dict[Any, str] = {
+    bool: 'true or false',
+    float: 'a number',
+    list: 'a list',
+    str | None: 'text',
+}
+"""The types that options must have too."""
 
 _ALIKE = 0.85
 """A variable that nothing reads and whose name is this much like one of MMEngine's is a typing error."""
+
+
+def read_options(cfg: Config, options: dict[str, Any]) -> dict[str, Any]:
+    """Gives the options of a command line the types of what they replace.
+
+    What is text in the config stays text, so that a folder may be called ``2024_05``. Only ``None`` is None,
+    and what has brackets around it replaces a part of a dict as a list.
+
+    Args:
+        cfg: The evaluated config, without the options.
+        options: The user's options; those of type :class:`~mmyolox.utils.cli.OptionText` are read.
+
+    Raises:
+        UserError: An option is of another type than what it replaces.
+    """
+    values = {}
+    for key, value in options.items():
+        old = value_at(cfg, key)
+        if isinstance(value, OptionText):
+            bare = value.strip(' \'"')
+            is_list = '.' in key and bare.startswith(('[', '('))
+            is_text = isinstance(old, str) and bare != 'None' and not is_list
+            try:
+                values[key] = str(bare) if is_text else parse_option_value(bare)
+            except ValueError as error:
+                raise UserError(f'config option {key}={value}: {error}') from error
+        else:
+            values[key] = value
+        check_kind(cfg, key, values[key])
+    return values
+
+
+def check_kind(cfg: Config, key: str, value: Any) -> None:
+    """Checks that an option is of the type of what it replaces, where no component says what it takes.
+
+    Args:
+        cfg: The config, without the option.
+        key: The option's name.
+        value: Its value; None is taken where it does not replace a variable.
+
+    Raises:
+        UserError: It is of another type.
+    """
+    around, _, _ = key.rpartition('.')
+    old, parent = value_at(cfg, key), value_at(cfg, around)
+    if old is None or isinstance(old, dict) or 'type' in (parent or {}) or (around and value is None):
+        return
+    for hint, words in _KINDS.items():
+        if fits(old, hint) and not fits(value, hint):
+            raise UserError(f'config option {key}={value!r} must be {words}, as in the config: {key}={old!r}')
+        if fits(old, hint):
+            break
+    if old and _has_dicts(old) and not _has_dicts(value):
+        raise UserError(f'config option {key}={value!r} must be a list of dicts, as it is in the config')
+
+
+def _has_dicts(value: Any) -> bool:
+    """Whether a value is a list of dicts alone."""
+    return isinstance(value, list | tuple) and all(isinstance(item, dict) for item in value)
 
 
 def check_options(cfg: Config, options: dict[str, Any], read: set[str]) -> None:

@@ -27,16 +27,17 @@ def resolve_scopes(cfg: Config) -> None:
         _resolve(cfg[key], key, default, default)
 
 
-def qualified_name(name: str, package: str, path: str) -> str:
+def qualified_name(name: str, package: str, key: str) -> str:
     """The name with its package before it, if it is one of the package's own components.
 
     Args:
         name: Of a component, with or without a package.
         package: The package, which may not have it.
-        path: The config key that the name stands under.
+        key: The config key that the name stands under.
     """
-    registries = search_registries(package, REGISTRY_NAMES, path, False)
-    return f'{package}.{name}' if any(name in one.module_dict for one in registries) else name
+    registries = search_registries(package, REGISTRY_NAMES, key)
+    is_own = any(name in one.module_dict for one in registries if one.scope == package)
+    return f'{package}.{name}' if is_own else name
 
 
 def _resolve(node: Any, path: str, scope: str, default: str) -> None:
@@ -52,7 +53,7 @@ def _resolve(node: Any, path: str, scope: str, default: str) -> None:
     if scope != default:
         for key in TYPE_NAMES:
             if isinstance(node.get(key), str) and not (key == 'type' and is_built):
-                node[key] = qualified_name(node[key], scope, path)
+                node[key] = qualified_name(node[key], scope, f'{path}.{key}')
         if marked and is_built and 'type' in node:
             node[SCOPE] = scope
     for key, child in node.items():

@@ -44,6 +44,10 @@ def class_values(cfg: dict[str, Any], chain: ConfigFile, options: dict[str, Any]
         return {}
     path = _annotation_path(cfg)
     if cfg['classes'] is not None:
+        if not isinstance(cfg['classes'], str | list | tuple):
+            raise UserError(
+                f'classes={cfg["classes"]!r} must be a list of names; their number is num_classes'
+            )
         # `classes=cat` is one class, and a name may look like a number.
         given = (cfg['classes'],) if isinstance(cfg['classes'], str) else cfg['classes']
         names, source = _checked(tuple(map(str, given)), 'classes'), 'classes'

@@ -198,7 +198,7 @@ def test_unknown_keys_and_types_are_named_with_the_nearest(key, value, message):
         ('model.backbone', dict(type='mmengine.BaseDataPreprocessor', non_blocking=True)),
         ('model.backbone.num_classes', 1000),
         ('model.train_cfg.more', dict(x=[1, dict(y=2)])),
-        ('optim_wrapper', dict(constructor='Some', type='OptimWrapper', lr=3)),
+        ('optim_wrapper', dict(constructor='DefaultOptimWrapperConstructor', type='OptimWrapper', lr=3)),
         ('custom_hooks', []),
         ('val_cfg', None),
         ('train_cfg', dict(by_epoch=False, max_iters=3, val_begin=1)),

@@ -1,0 +1,100 @@
+"""Whether the values of a config's dicts are of the types that their components say they take."""
+
+import inspect
+import types
+import typing
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import cache
+from typing import Any, Literal, Union
+
+from torch import Tensor
+
+from mmyolox.errors import UserError
+
+_PLAIN = {bool: 'true or false', int: 'a whole number', float: 'a number', str: 'text', type(None): 'None'}
+_LISTS = (list, tuple, Sequence, Collection, Iterable)
+_NEVER_PLAIN = (dict, Mapping, Callable, Tensor)
+_CHECKED_PACKAGES = ('mmyolox', 'mmengine', 'mmcv', 'torch')
+"""Where annotations are true; other packages' are often narrower than what the component takes."""
+
+
+def check_arguments(node: Mapping[str, Any], path: str, component: Callable[..., Any]) -> None:
+    """Checks the values of a dict against the annotations of the component that is built from it.
+
+    A dict among the values fits everywhere: something may be built from it first.
+
+    Args:
+        node: The dict.
+        path: The config key that it stands under.
+        component: A class or a function.
+
+    Raises:
+        UserError: A value is of another type.
+    """
+    if str(component.__module__).split('.')[0] not in _CHECKED_PACKAGES:
+        return
+    parameters = annotated_parameters(component)
+    for key, value in node.items():
+        hint, default = parameters.get(key, (Any, ...))
+        if value is not default and not fits(value, hint):
+            raise UserError(
+                f'config key {path}.{key}={value!r}: {component.__name__} takes {described(hint)} there'
+            )
+
+
+@cache
+def annotated_parameters(component: Callable[..., Any]) -> dict[str, tuple[Any, Any]]:
+    """The type hint and the default of each parameter, also of those that ``**kwargs`` hand to a base."""
+    functions = [component]
+    if inspect.isclass(component):
+        functions = [base.__dict__['__init__'] for base in component.__mro__ if '__init__' in base.__dict__]
+    found: dict[str, tuple[Any, Any]] = {}
+    for function in functions:
+        try:
+            parameters = inspect.signature(function).parameters
+        except (TypeError, ValueError):
+            continue
+        for name, parameter in parameters.items():
+            hint = parameter.annotation
+            if isinstance(hint, str):
+                try:
+                    hint = eval(hint, getattr(function, '__globals__', {}))
+                except (NameError, AttributeError, TypeError):  # what is imported for type checkers alone
+                    hint = Any
+            found.setdefault(name, (hint, parameter.default))
+    return found
+
+
+def fits(value: Any, hint: Any) -> bool:
+    """Whether a value out of a config may stand where a type hint is; in doubt it may.
+
+    Lists stand for tuples, whole numbers for numbers.
+    """
+    origin, parts = typing.get_origin(hint) or hint, typing.get_args(hint)
+    if origin in (Union, types.UnionType):
+        return any(fits(value, part) for part in parts)
+    if origin is Literal:
+        return value in parts
+    if isinstance(value, list | tuple):
+        if origin not in _LISTS:
+            return origin not in (*_PLAIN, *_NEVER_PLAIN)
+        if origin is tuple and parts[-1:] != (...,):
+            return not parts or (len(parts) == len(value) and all(map(fits, value, parts)))
+        return not parts or all(fits(item, parts[0]) for item in value)
+    if type(value) not in _PLAIN or origin not in (*_PLAIN, *_LISTS, *_NEVER_PLAIN):
+        return True
+    return type(value) is origin or (type(value) is int and origin is float)
+
+
+def described(hint: Any) -> str:
+    """A type hint in words: ``a list of whole numbers or None``."""
+    origin, parts = typing.get_origin(hint) or hint, typing.get_args(hint)
+    if origin in (Union, types.UnionType):
+        return ' or '.join(dict.fromkeys(map(described, parts)))
+    if origin is Literal:
+        return ' or '.join(map(repr, parts))
+    if origin is tuple and parts and parts[-1] is not ...:
+        return f'a list of {len(parts)} ({", ".join(map(described, parts))})'
+    if origin in _LISTS:
+        return f'a list, each entry {described(parts[0])}' if parts else 'a list'
+    return _PLAIN.get(origin, getattr(origin, '__name__', str(origin)))
