@@ -42,6 +42,53 @@ def test_a_graph_at_fault_is_refused(tmp_path, nodes, message):
         read_model(tmp_path / 'x.onnx')
 
 
+LOOP = [
+    helper.make_node('Add', ['c', 'y'], ['d']),
+    helper.make_node('Relu', ['d'], ['y']),
+]
+
+
+@pytest.mark.parametrize(
+    ('nodes', 'message'),
+    [
+        ([CONV, *LOOP], 'x.onnx is damaged: the graph has a cycle through'),
+        ([helper.make_node('Cast', ['y'], ['y'], to=1)], 'has a cycle through y'),
+        (
+            [helper.make_node('Identity', ['v'], ['v']), helper.make_node('Conv', ['x', 'v'], ['y'])],
+            'has a cycle through v',
+        ),
+        ([CONV, helper.make_node('Relu', ['x'], ['c'])], 'is damaged: two nodes compute c'),
+        ([helper.make_node('Conv', ['x'], ['y'])], 'is no YOLOX: convolution y has no weight'),
+        (
+            [helper.make_node('Constant', [], ['v']), helper.make_node('Conv', ['x', 'v'], ['y'])],
+            'v is computed',
+        ),
+    ],
+)
+def test_a_graph_that_cannot_be_is_one_line(tmp_path, nodes, message):
+    graph_file(tmp_path / 'x.onnx', nodes, [WEIGHT])
+    with pytest.raises(UserError, match=message):
+        read_model(tmp_path / 'x.onnx')
+
+
+@pytest.mark.parametrize(
+    ('dims', 'message'),
+    [
+        ((-1, 3, 1, 1), 'tensor w is not as large as it should be'),
+        ((-2, -3, 1, 1), 'tensor w is not as large as it should be'),
+        ((2**40, 2**40, 1, 1), 'tensor w is not as large as it should be'),
+        ((2**62, 0, 1, 1), 'tensor w is not as large as it should be'),
+        ((2, 3), r'w of shape \(2, 3\) is no weight of a convolution'),
+    ],
+)
+def test_a_tensor_of_impossible_shape_is_one_line(tmp_path, dims, message):
+    weight = numpy_helper.from_array(np.zeros((2, 3, 1, 1), np.float32), 'w')
+    weight.dims[:] = dims
+    graph_file(tmp_path / 'x.onnx', [helper.make_node('Conv', ['x', 'w'], ['y'])], [weight])
+    with pytest.raises(UserError, match=message):
+        read_model(tmp_path / 'x.onnx')
+
+
 def test_another_network_is_refused(tmp_path):
     graph_file(tmp_path / 'x.onnx', [CONV, helper.make_node('Relu', ['c'], ['y'])], [WEIGHT])
     with pytest.raises(UserError, match='not the ONNX file of a YOLOX: no model has 1 convolutions'):

@@ -150,6 +150,95 @@ def test_decoded_boxes_change_nothing(tmp_path, exported, small):
     check_outputs(path, small, exported)
 
 
+class Bare(Exported):
+    """Without the sigmoids."""
+
+    def forward(self, images):
+        network = self.network
+        outputs = network.bbox_head.head_module(network.neck(network.backbone(images)))
+        return [torch.cat([reg, obj, cls], 1) for cls, reg, obj in zip(*outputs, strict=True)]
+
+
+class Prepared(Exported):
+    """With something done to the images first."""
+
+    def __init__(self, network, prepare):
+        super().__init__(network)
+        self.prepare = prepare
+
+    def forward(self, images):
+        return super().forward(self.prepare(images))
+
+
+def saved(module, path, shape=(1, 3, 64, 64)):
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        torch.onnx.export(module.eval(), (torch.zeros(shape),), path, opset_version=11, dynamo=False)
+    return path
+
+
+def same_weights(path, other):
+    found, expected = read_model(path), read_model(other)
+    return all(map(torch.equal, found.values(), expected.values())) and len(found) == len(expected)
+
+
+def test_absent_sigmoids_change_nothing(tmp_path, exported, small):
+    assert same_weights(saved(Bare(random_network(small)), tmp_path / 'bare.onnx'), exported)
+
+
+def test_images_with_channels_last_change_nothing(tmp_path, exported, small):
+    model = Prepared(random_network(small), lambda images: images.permute(0, 3, 1, 2))
+    assert same_weights(saved(model, tmp_path / 'last.onnx', (1, 64, 64, 3)), exported)
+
+
+@pytest.mark.parametrize(
+    ('prepare', 'message'),
+    [
+        (lambda images: images / 255, 'before the first convolution the graph has Div, where YOLOX takes'),
+        (lambda images: images - 114, 'before the first convolution the graph has Sub'),
+        (lambda images: images[:, [2, 1, 0]], 'before the first convolution the graph has Gather'),
+        (
+            lambda images: torch.cat([images[:, 2:], images[:, 1:2], images[:, :1]], 1),
+            'its graph orders the pixels of images otherwise than YOLOX',
+        ),
+        (lambda images: images.transpose(2, 3), 'its graph orders the pixels of images otherwise'),
+    ],
+)
+def test_images_that_are_changed_in_the_graph_are_refused(tmp_path, small, prepare, message):
+    path = saved(Prepared(random_network(small), prepare), tmp_path / 'x.onnx')
+    with pytest.raises(UserError, match=message):
+        read_model(path)
+
+
+@pytest.mark.parametrize(
+    ('activation', 'found'),
+    [
+        (nn.ReLU6(), 'Clip'),
+        (nn.ReLU(), 'Relu'),
+        (nn.Hardswish(), 'HardSigmoid'),
+        (nn.LeakyReLU(0.1), 'LeakyRelu 0.1'),
+        (nn.Mish(), 'Softplus'),
+        (nn.Identity(), 'Conv'),
+    ],
+)
+def test_other_activations_are_refused(tmp_path, small, activation, found):
+    network = random_network(small)
+    for module in network.modules():
+        if hasattr(module, 'activate'):
+            module.activate = activation
+    path = saved(Exported(network), tmp_path / 'x.onnx')
+    with pytest.raises(UserError, match=rf'({found}) follows .*stem.conv\), where YOLOX has SiLU'):
+        read_model(path)
+
+
+def test_an_activation_after_a_prediction_is_refused(tmp_path, small):
+    network = random_network(small)
+    head = network.bbox_head.head_module
+    head.multi_level_conv_reg[1] = nn.Sequential(head.multi_level_conv_reg[1], nn.ReLU())
+    with pytest.raises(UserError, match=r'Relu follows .*conv_reg\.1\), where YOLOX has none'):
+        read_model(saved(Exported(network), tmp_path / 'x.onnx'))
+
+
 def test_a_simplified_file_is_read(tmp_path, exported, small):
     onnx.save(onnxslim.slim(onnx.load(exported)), tmp_path / 'slim.onnx')
     check_outputs(tmp_path / 'slim.onnx', small)

@@ -105,6 +105,8 @@ FIRST_BYTES = (_VALUE_START, _ENCRYPTED_START)
 _CHECKSUM_START = b'crc_num'
 _CHECKSUM_LENGTH = len(_CHECKSUM_START) + 10
 
+_MAX_ELEMENTS = 1 << 60
+
 _FIELDS: dict[str, tuple[tuple[str, int, str], ...]] = {
     'TensorProto': (
         ('dims', 1, 'repeated int64'),
@@ -144,7 +146,8 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
         with path.open('rb') as file:
             for content in _contents(path, file):
                 value = value_type.FromString(content)
-                if not value.IsInitialized():  # a required field is absent
+                # A required field is absent; or the name is no UTF-8, and comes as bytes.
+                if not value.IsInitialized() or not isinstance(value.tag, str):
                     raise decode_error
                 if value.HasField('tensor') and value.tensor.tensor_type != 'str':
                     headers[value.tag] = value.tensor.tensor_type, list(value.tensor.dims)
@@ -165,7 +168,9 @@ def _tensor(path: Path, name: str, dtype: str, dims: list[int], chunks: list[byt
     content = bytearray().join(chunks)
     if dims == [0] and content:
         dims = []  # how old versions store a number
-    if len(content) != math.prod(dims) * _DTYPES[dtype].itemsize:
+    # PyTorch counts the bytes of an empty tensor as if no axis was empty.
+    is_possible = min(dims, default=0) >= 0 and math.prod(size or 1 for size in dims) < _MAX_ELEMENTS
+    if not is_possible or len(content) != math.prod(dims) * _DTYPES[dtype].itemsize:
         raise UserError(
             f'{path} is damaged: tensor {name} has {len(content)} bytes for shape {dims}, {dtype}'
         )

@@ -7,10 +7,11 @@ through the inputs of every node in their order, and the convolutions come in th
 whatever their names.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -19,6 +20,7 @@ from mmyolox.errors import UserError
 from mmyolox.models.networks.blocks import BN
 
 from .base import Source, Translation
+from .onnx_graph import Graph, is_activation
 
 FIRST_BYTE = b'\x08'  # of ModelProto's first field, the number ir_version
 _PREFIX = 'Conv '
@@ -38,84 +40,86 @@ def read_model(path: Path) -> dict[str, Tensor]:
         walk from the outputs, inputs first.
 
     Raises:
-        UserError: The file is damaged or no ONNX model, is of our own exporter or quantised, or has batch
-            norm that is not folded; or onnx is not installed.
+        UserError: The file is damaged or no ONNX model, is of our own exporter or quantised, has batch norm
+            that is not folded, or is another network: of other activations, or of images that are normalised
+            or ordered otherwise; or onnx is not installed.
     """
     try:
         import onnx
-        from google.protobuf.message import DecodeError
     except ImportError as error:
         raise UserError('reading ONNX files needs the package onnx: install it') from error
     try:
         model = onnx.load(path, format='protobuf')
-    except (DecodeError, onnx.checker.ValidationError, OSError) as error:
-        raise UserError(f'{path} is damaged or no ONNX model ({str(error).splitlines()[0]})') from error
+    except Exception as error:  # a damaged file, or one of tensors beside it, can fail in any way
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(f'{path} is damaged or no ONNX model ({reason})') from error
     if METADATA_KEY in {entry.key for entry in model.metadata_props}:
         raise UserError(f'{path} is an export of mmyolox: take the checkpoint that it was made of')
-    graph = model.graph
-    producers = {output: node for node in graph.node for output in node.output}
-    constants = {tensor.name: tensor for tensor in graph.initializer}
-    tensors: dict[str, Tensor] = {}
-    for node in _walk([output.name for output in graph.output], producers):
-        if node.op_type == 'BatchNormalization':
-            raise UserError(f'{path}: batch norm is not folded into the convolutions; export in eval mode')
-        if node.op_type == 'Conv':
-            for name, parameter in zip(node.input[1:], ('weight', 'bias'), strict=False):
-                tensors[f'{_PREFIX}{node.output[0]}.{parameter}'] = _constant(
-                    path, name, producers, constants
-                )
-    if not tensors:
+    graph = Graph(path, model.graph)
+    if any(node.op_type == 'BatchNormalization' for node in graph.nodes):
+        raise UserError(f'{path}: batch norm is not folded into the convolutions; export in eval mode')
+    convolutions = [node for node in graph.nodes if node.op_type == 'Conv']
+    if not convolutions:
         raise UserError(f'{path} is an ONNX model without convolutions')
+    tensors: dict[str, Tensor] = {}
+    for node in convolutions:
+        if len(node.input) < 2:
+            raise UserError(f'{path} is no YOLOX: convolution {node.output[0]} has no weight')
+        for name, parameter, ndim in zip(node.input[1:], ('weight', 'bias'), (4, 1), strict=False):
+            value = graph.constant(name)
+            if value.ndim != ndim or value.size == 0:
+                raise UserError(f'{path}: {name} of shape {value.shape} is no {parameter} of a convolution')
+            tensors[f'{_PREFIX}{node.output[0]}.{parameter}'] = torch.from_numpy(value.astype(np.float32))
+    modules = _modules_of(len(convolutions))
+    if modules:
+        _check_network(path, graph, convolutions, modules)
     return tensors
 
 
-def _walk(outputs: list[str], producers: Mapping[str, Any]) -> Iterator[Any]:
-    """Yields the nodes that outputs depend on, each once and after those that it depends on.
+def _check_network(path: Path, graph: Graph, convolutions: list[Any], modules: list[str]) -> None:
+    """Refuses a graph that computes something else of the same convolutions.
 
-    Unlike the order in the file, this one depends on nothing but the graph.
+    Absent sigmoids after the predictions change no weights, and are not missed.
     """
-    seen: set[str] = set()
-    stack = [(name, False) for name in reversed(outputs)]
-    while stack:
-        name, is_ready = stack.pop()
-        node = producers.get(name)
-        if node is None or (name in seen and not is_ready):
-            continue
-        if is_ready:
-            yield node
-        else:
-            seen.update(node.output)
-            stack.append((name, True))
-            stack += [(source, False) for source in reversed(node.input)]
+    is_darknet53 = modules[0] == 'backbone.stem.0'
+    expected = 'LeakyRelu 0.1' if is_darknet53 else 'SiLU'
+    for node, module in zip(convolutions, modules, strict=True):
+        found = graph.activation(node.output[0])
+        is_wrong = is_activation(found) if module.startswith(f'{_HEAD}conv_') else found != expected
+        if is_wrong:
+            wanted = 'none' if module.startswith(f'{_HEAD}conv_') else expected
+            raise UserError(
+                f'{path}: another network than YOLOX: {found or "nothing"} follows the convolution '
+                f'{node.output[0]} ({module}), where YOLOX has {wanted}'
+            )
+    first = convolutions[0]
+    patches = 1 if is_darknet53 else 4
+    images, prepared = graph.prepared_images(
+        first.input[0], graph.constant(first.input[1]).shape[1] // patches
+    )
+    if not is_darknet53:
+        starts = ((0, 0), (1, 0), (0, 1), (1, 1))  # those of Focus
+        images = np.concatenate([images[:, :, y::2, x::2] for y, x in starts], 1)
+    if not np.array_equal(images, prepared):
+        raise UserError(
+            f'{path}: its graph orders the pixels of images otherwise than YOLOX: export the network alone'
+        )
 
 
-def _constant(path: Path, name: str, producers: Mapping[str, Any], constants: Mapping[str, Any]) -> Tensor:
-    """The value of an input that does not depend on images, as float32."""
-    from onnx import numpy_helper
-
-    while name in producers and producers[name].op_type in ('Identity', 'Cast'):
-        name = producers[name].input[0]
-    if name in constants:
-        value = constants[name]
-    elif name in producers and producers[name].op_type == 'Constant':
-        value = producers[name].attribute[0].t
-    else:
-        raise UserError(f'{path}: {name or "the bias of a convolution"} is computed, as in a quantised model')
-    try:
-        return torch.from_numpy(numpy_helper.to_array(value).copy()).float()
-    except (TypeError, ValueError) as error:
-        raise UserError(f'{path} is damaged: tensor {name} is not as large as it should be') from error
-
-
-def _translate(state_dict: Mapping[str, Tensor]) -> Translation:
-    """Gives the convolutions the names of our modules, and batch norms that change nothing."""
-    names = [name for name in state_dict if name.endswith('.weight')]
+def _modules_of(count: int) -> list[str] | None:
+    """Our names of the convolutions of the model that has so many; None if there is none."""
     # No two models have as many: 59 + 24 depth, depthwise ones 77 + 36 depth, and DarkNet53's 94.
     models = [
         _darknet53(),
         *(_csp_darknet(depth, separable) for depth in range(1, _MAX_DEPTH) for separable in (False, True)),
     ]
-    modules = next((modules for modules in models if len(modules) == len(names)), None)
+    return next((modules for modules in models if len(modules) == count), None)
+
+
+def _translate(state_dict: Mapping[str, Tensor]) -> Translation:
+    """Gives the convolutions the names of our modules, and batch norms that change nothing."""
+    names = [name for name in state_dict if name.endswith('.weight')]
+    modules = _modules_of(len(names))
     if modules is None:
         raise UserError(f'not the ONNX file of a YOLOX: no model has {len(names)} convolutions')
     translation = Translation()
