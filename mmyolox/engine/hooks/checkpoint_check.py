@@ -79,9 +79,10 @@ def _check_normalisation(runner: Runner, record: InputRecord, source: str) -> No
     theirs = record.normalisation
     if own in (None, theirs) or theirs is None or (record.is_guess and own != Normalisation()):
         return
+    options = ' '.join(f'model.data_preprocessor.{part}' for part in str(theirs).split())
     runner.logger.warning(
         f'checkpoint {source}: its weights were trained on images with {theirs}, but '
-        f'model.data_preprocessor has {own}; to keep theirs, set these three by --cfg-options'
+        f'model.data_preprocessor has {own}; to keep theirs: --cfg-options {options}'
     )
 
 
