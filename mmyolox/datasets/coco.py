@@ -209,10 +209,6 @@ def _is_id(value: object) -> bool:
     return isinstance(value, str) or _is_whole(value)
 
 
-def _is_text(value: object) -> bool:
-    return isinstance(value, str) and value != '' and printable(value) == value
-
-
 def _is_side(value: object) -> bool:
     return isinstance(value, int | float) and value == value // 1 and 1 <= value <= _LONGEST_SIDE
 

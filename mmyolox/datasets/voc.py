@@ -2,6 +2,7 @@
 
 import logging
 import os.path as osp
+import re
 import xml.etree.ElementTree as ElementTree
 from collections import Counter
 from dataclasses import dataclass
@@ -55,13 +56,14 @@ class VocImage:
     difficult: NDArray[np.bool_]
 
 
-def read_voc_xml(path: str | Path, *, one_based: bool = True) -> VocImage:
+def read_voc_xml(path: str | Path, *, one_based: bool = True, faults: list[str] | None = None) -> VocImage:
     """Reads one Pascal VOC annotation file.
 
     Args:
         path: The XML file.
         one_based: Whether to subtract 1 from every coordinate. Pascal VOC counts pixels from 1; mmdet's
             ``XMLDataset`` (3.x) subtracts 1 from all four corners too, so that boxes agree with it.
+        faults: A list that gets a line for each object at fault, which is left out then. None raises.
 
     Returns:
         The objects of the image. Coordinates keep their fraction if they have one (mmdet cuts it off).
@@ -71,25 +73,29 @@ def read_voc_xml(path: str | Path, *, one_based: bool = True) -> VocImage:
             something that is no number.
     """
     try:
-        root = ElementTree.parse(path).getroot()
+        root = _parse_xml(Path(path).read_bytes())
     except FileNotFoundError:
         raise UserError(f'{path}: annotation file not found') from None
     except OSError as error:
         raise UserError(f'{path}: cannot be read ({error.strerror})') from None
     except (ElementTree.ParseError, LookupError, ValueError) as error:  # the latter two: an odd encoding
         raise UserError(f'{path}: not a valid XML file ({error})') from None
-    objects = root.findall('object')
-    names = tuple((obj.findtext('name') or '').strip() for obj in objects)
-    if not all(names):
-        raise UserError(f'{path}: an <object> has no <name>')
-    boxes = [[_number(obj, f'bndbox/{corner}', path) for corner in _CORNERS] for obj in objects]
+    objects: list[tuple[str, list[float], bool]] = []
+    for obj in root.findall('object'):
+        try:
+            objects.append(_read_object(obj, path))
+        except UserError as error:
+            if faults is None:
+                raise
+            faults.append(str(error))
+    boxes = [box for _, box, _ in objects]
     return VocImage(
         filename=(root.findtext('filename') or '').strip(),
         width=_pixels(root, 'size/width', path),
         height=_pixels(root, 'size/height', path),
-        names=names,
+        names=tuple(name for name, _, _ in objects),
         bboxes=np.array(boxes, np.float32).reshape(-1, 4) - np.float32(one_based),
-        difficult=np.array([_difficult(obj, path) for obj in objects], np.bool_),
+        difficult=np.array([difficult for *_, difficult in objects], np.bool_),
     )
 
 
@@ -100,10 +106,26 @@ def _pixels(root: ElementTree.Element, tag: str, path: str | Path) -> int:
     return int(value)
 
 
-def _difficult(element: ElementTree.Element, path: str | Path) -> bool:
+def _parse_xml(content: bytes) -> ElementTree.Element:
+    """The root of an XML file in the encoding that it declares."""
+    try:
+        return ElementTree.fromstring(content)
+    except (LookupError, ValueError):  # Python's parser knows no encodings of several bytes but Unicode's
+        declaration = re.match(rb'<\?xml[^>]*encoding=["\']([\w.-]+)["\'][^>]*\?>', content)
+        if declaration is None:
+            raise
+        return ElementTree.fromstring(content[declaration.end() :].decode(declaration[1].decode()))
+
+
+def _read_object(element: ElementTree.Element, path: str | Path) -> tuple[str, list[float], bool]:
+    """The class, the corners and the ``difficult`` of an object; raises UserError where one is at fault."""
+    name = (element.findtext('name') or '').strip()
+    if not name:
+        raise UserError(f'{path}: an <object> has no <name>')
+    box = [_number(element, f'bndbox/{corner}', path) for corner in _CORNERS]
     text = (element.findtext('difficult') or '').strip()
     try:
-        return read_flag(text or None)
+        return name, box, read_flag(text or None)
     except ValueError:
         raise UserError(f'{path}: <difficult> of <object> holds {text!r}, 0 or 1 is needed') from None
 
@@ -208,7 +230,12 @@ class YOLOXVOCDataset(DetectionDataset):
             raise UserError(f'split file {path} cannot be read ({error.strerror})') from None
         except UnicodeDecodeError:
             raise UserError(f'split file {path} is not a text file') from None
-        names = [line.strip() for line in lines if line.strip()]
+        annotations = set() if self.backend_args else list_folder(self._folder(self.ann_subdir))
+        names = []
+        for line in filter(None, map(str.strip, lines)):
+            name, suffix = osp.splitext(line)
+            has_suffix = suffix in _IMAGE_SUFFIXES and f'{line}.xml' not in annotations
+            names.append(name if has_suffix else line)
         if not names:
             raise UserError(f'split file {path} is empty')
         repeated = [name for name, count in Counter(names).items() if count > 1]

@@ -265,3 +265,32 @@ def test_no_split_file(write, ann_file, message):
 
 def test_built_by_name():
     assert DATASETS.get('YOLOXVOCDataset') is YOLOXVOCDataset
+
+
+@pytest.mark.parametrize('encoding', ['gbk', 'shift_jis', 'iso-8859-1', 'utf-16', 'windows-1252'])
+def test_declared_encodings(tmp_path, encoding):
+    name = 'chien é' if encoding in ('iso-8859-1', 'windows-1252') else '犬'
+    text = f'<?xml version="1.0" encoding="{encoding}"?>\n{xml_text([(name, 1, 2, 3, 4, 0)])}'
+    (tmp_path / 'a.xml').write_bytes(text.encode(encoding))
+    assert read_voc_xml(tmp_path / 'a.xml').names == (name,)
+
+
+@pytest.mark.parametrize('encoding', ['klingon', 'gbk'])
+def test_an_encoding_that_is_not_that_of_the_file(tmp_path, encoding):
+    (tmp_path / 'a.xml').write_bytes(b'<?xml version="1.0" encoding="%s"?><a>\xff</a>' % encoding.encode())
+    with pytest.raises(UserError, match=r'a.xml: not a valid XML file'):
+        read_voc_xml(tmp_path / 'a.xml')
+
+
+def test_a_split_file_with_suffixes(write):
+    root = write({'a': [DOG], 'b.jpg': [DOG]})
+    (root / 'VOC2007/ImageSets/Main/trainval.txt').write_text('a.jpg\nb.jpg\n')
+    assert [load(root).get_data_info(i)['img_id'] for i in range(2)] == ['a', 'b.jpg']
+
+
+@pytest.mark.parametrize(
+    ('text', 'flag'), [('1', True), ('0', False), ('', False), ('true', True), ('False', False)]
+)
+def test_difficult_means_what_it_looks_like(tmp_path, text, flag):
+    (tmp_path / 'a.xml').write_text(xml_text([('dog', 1, 2, 3, 4, text)]))
+    assert read_voc_xml(tmp_path / 'a.xml').difficult.tolist() == [flag]

@@ -265,3 +265,48 @@ def test_a_system_without_links(convert, monkeypatch):
     monkeypatch.setattr(Path, 'symlink_to', refuse)
     with pytest.raises(UserError, match=r'cannot make a link \(Operation not permitted\); use --images copy'):
         convert()
+
+
+@pytest.mark.parametrize(
+    ('fault', 'reason'),
+    [
+        ('<object><name></name></object>', 'an <object> has no <name>'),
+        ('<object><name>dog</name><bndbox><xmin>1</xmin></bndbox></object>', '<bndbox/ymin>'),
+        (voc_object('dog', (1, 2, 'x', 4)), "holds 'x', a number is needed"),
+        (voc_object('dog', (1, 2, 3, 4), 'perhaps'), "holds 'perhaps', 0 or 1 is needed"),
+    ],
+)
+def test_an_object_at_fault_is_left_out_and_not_its_image(voc, convert, load, fault, reason):
+    voc.add('a', voc_object('dog', (11, 6, 31, 26)), fault)
+    printed = convert()
+    (line,) = (line for line in printed.splitlines() if line.startswith('skipped'))
+    assert 'a.xml' in line
+    assert reason in line
+    assert line.endswith('; object skipped')
+    assert boxes(load('train')) == [[10, 5, 20, 20]]
+
+
+def test_split_lists_with_file_suffixes(voc, convert, load):
+    voc.split('train', 'a.jpg')
+    voc.split('val', 'b.JPG')
+    assert 'skipped' not in convert()
+    assert [image['file_name'] for image in load('train')['images']] == ['a.jpg']
+    assert len(boxes(load('val'))) == 1
+
+
+def test_a_name_that_ends_like_an_image(voc, convert, load):
+    voc.add('c.jpg', voc_object('dog', (11, 6, 31, 26)))
+    voc.split('train', 'c.jpg')
+    convert()
+    assert [image['file_name'] for image in load('train')['images']] == ['c.jpg.jpg']
+
+
+def test_images_that_differ_in_their_suffix_only(voc, convert, load):
+    cv2.imwrite(str(voc.root / 'JPEGImages/a.png'), np.zeros((30, 40, 3), np.uint8))
+    assert 'differ in their suffix only, not taken: 1 (a.png)' in convert()
+    assert [image['file_name'] for image in load('train')['images']] == ['a.jpg']
+
+
+def test_classes_given_twice(convert, load):
+    convert('--classes', 'dog', 'cat', 'dog')
+    assert [category['name'] for category in load('train')['categories']] == ['dog', 'cat']

@@ -83,8 +83,8 @@ def test_boxes_across_the_border_are_clipped_and_counted(root, convert, load):
 @pytest.mark.parametrize(
     ('line', 'reason'),
     [
-        ('1 0.5 0.5 0.25', '4 values where `class cx cy w h` is needed'),
-        ('1 0.5 0.5 0.25 0.5 0.9', '6 values where `class cx cy w h` is needed'),
+        ('1 0.5 0.5 0.25', '4 values where `class cx cy w h` or a polygon is needed'),
+        ('1 0.5 0.5 0.25 0.5 0.9', '6 values where `class cx cy w h` or a polygon is needed'),
         ('1 0.5 half 0.25 0.5', "'1 0.5 half 0.25 0.5' holds something that is no number"),
         ('2 0.5 0.5 0.25 0.5', 'class index 2 is not in 0 to 1'),
         ('-1 0.5 0.5 0.25 0.5', 'class index -1 is not in 0 to 1'),
@@ -299,3 +299,59 @@ def test_images_are_found_from_the_output_folder(convert, tmp_path, how):
     convert('--images', how)
     assert cv2.imread(str(tmp_path / 'out/images/train/a.jpg')).shape == (20, 40, 3)
     assert (tmp_path / 'out' / 'images').is_symlink() == (how == 'link')
+
+
+def test_a_polygon_becomes_its_box(root, convert, load):
+    path = root / 'labels/train/a.txt'
+    write_text(path, f'{LABEL}\n0 0.1 0.1 0.2 0.1 0.2 0.3 0.1 0.3\n1 0.5 0.5 0.75 0.75 0.25 1\n')
+    assert 'skipped' not in convert()
+    assert boxes(load('train')) == [[15, 5, 10, 10], [4, 2, 4, 4], [10, 10, 20, 10]]
+
+
+def test_keypoints_are_no_polygons(root, convert):
+    write_text(root / 'data.yaml', 'names: [cat, dog]\nkpt_shape: [3, 2]\n')
+    with pytest.raises(UserError, match=r'data.yaml: kpt_shape: labels with keypoints are not converted'):
+        convert()
+
+
+def test_a_split_of_the_yaml_file_that_is_not_there(root, convert, load, tmp_path):
+    write_text(root / 'data.yaml', 'names: [cat, dog]\nval: /elsewhere/images/val\ntest: ../test/images\n')
+    printed = convert()
+    assert 'names and that are not there: 2 (/elsewhere/images/val, ../test/images)' in printed
+    assert names(load('val')) == ['val/b.jpg']
+    assert not (tmp_path / 'out/annotations/test.json').exists()
+
+
+def test_a_split_of_the_command_line_that_is_not_there(convert):
+    with pytest.raises(UserError, match='no such folder or list of images'):
+        convert('--test', 'absent')
+
+
+@pytest.mark.parametrize('prefix', ['data/', '/content/set/', '../'])
+def test_lists_with_folders_that_are_not_here(root, convert, load, prefix):
+    """CVAT and Darknet write ``data/``."""
+    write_text(root / 'train.txt', f'{prefix}images/train/a.jpg\n')
+    (root / 'images/train').rename(root / 'images/other')
+    (root / 'labels/train').rename(root / 'labels/other')
+    write_text(root / 'train.txt', f'{prefix}images/other/a.jpg\n')
+    assert f'without the first folders of their path: 1 ({prefix}images/other/a.jpg)' in convert()
+    assert names(load('train')) == ['other/a.jpg']
+    assert len(boxes(load('train'))) == 1
+
+
+def test_a_class_name_that_stands_twice_is_one_class(root, convert, load):
+    write_text(root / 'classes.txt', 'cat\ndog\ncat\n')
+    write_text(root / 'labels/train/a.txt', f'{LABEL}\n2{LABEL[1:]}\n')
+    assert 'stand for several indices, taken as one class: 1 (cat)' in convert()
+    coco = load('train')
+    assert [category['name'] for category in coco['categories']] == ['cat', 'dog']
+    assert [annotation['category_id'] for annotation in coco['annotations']] == [2, 1]
+
+
+@pytest.mark.parametrize('encoding', ['utf-8-sig', 'utf-16'])
+def test_files_in_other_encodings(root, convert, load, encoding):
+    for path in (root / 'classes.txt', root / 'labels/train/a.txt'):
+        path.write_bytes(path.read_text().replace('cat', 'Kätzchen').encode(encoding))
+    convert()
+    assert load('train')['categories'][0]['name'] == 'Kätzchen'
+    assert len(boxes(load('train'))) == 1

@@ -1,5 +1,6 @@
 """Files of a data set as the converters handle them: lists, image sizes, and the image folder."""
 
+import json
 import os
 import shutil
 from collections.abc import Iterable
@@ -8,10 +9,15 @@ from pathlib import Path
 from mmyolox.errors import UserError
 
 
+def read_text(path: str | Path) -> str:
+    """A text file in UTF-8, with or without a byte order mark, UTF-16 or UTF-32: what editors write."""
+    content = Path(path).read_bytes()
+    return content.decode(json.detect_encoding(content), errors='replace')
+
+
 def read_lines(path: str | Path) -> list[str]:
     """The lines of a text file without surrounding space, empty ones left out."""
-    text = Path(path).read_text(encoding='utf-8-sig', errors='replace')
-    return [line.strip() for line in text.splitlines() if line.strip()]
+    return [line.strip() for line in read_text(path).splitlines() if line.strip()]
 
 
 def read_image_size(path: str | Path) -> tuple[int, int]:

@@ -95,9 +95,18 @@ def choose_splits(folder: Path, train: str, val: str, further: Sequence[str] | N
     return chosen
 
 
+def image_name(line: str, annotations: Path) -> str:
+    """The image that a line of a split list names, without the suffix that some lists have."""
+    from mmyolox.utils.files import PICTURE_SUFFIXES
+
+    has_suffix = Path(line).suffix.lower() in PICTURE_SUFFIXES and not (annotations / f'{line}.xml').exists()
+    return line[: -len(Path(line).suffix)] if has_suffix else line
+
+
 def read_split(path: Path, report: ConversionReport) -> list[str]:
     """The image ids of a split file, one a line; repeated ones are noted and dropped."""
-    ids = read_lines(path)
+    annotations = path.parents[2] / 'Annotations'
+    ids = [image_name(line, annotations) for line in read_lines(path)]
     repeated = [name for name, count in Counter(ids).items() if count > 1]
     report.note(f'images listed more than once in {path}', repeated)
     return list(dict.fromkeys(ids))
@@ -120,16 +129,19 @@ def read_record(
     """
     from mmyolox.datasets.voc import read_voc_xml
 
+    faults: list[str] = []
+
     xml = root / 'Annotations' / f'{image_id}.xml'
     if file_name is None:
         report.skip(root / 'JPEGImages' / image_id, 'listed image not found')
         return None
     try:
-        voc = read_voc_xml(xml, one_based=one_based)
+        voc = read_voc_xml(xml, one_based=one_based, faults=faults)
         size = read_image_size(root / 'JPEGImages' / file_name)
     except UserError as error:
         report.skipped.append(f'{error}; image {image_id!r} skipped')
         return None
+    report.skipped += [f'{fault}; object skipped' for fault in faults]
     if (voc.width, voc.height) != size:
         report.note('files with a <size> that is not that of the image, which was taken', [xml.name])
     if one_based and (voc.bboxes[:, :2] < 0).any():
@@ -150,7 +162,11 @@ def read_records(
 
     folder = root / 'JPEGImages'
     names = [path.relative_to(folder) for path in list_images(folder, PICTURE_SUFFIXES)]
-    files = {name.with_suffix('').as_posix(): name.as_posix() for name in names}
+    files = {name.with_suffix('').as_posix(): name.as_posix() for name in reversed(names)}
+    report.note(
+        'images that differ in their suffix only, not taken',
+        sorted({str(n) for n in names} - {*files.values()}),
+    )
     report.note('images listed in no split', sorted(set(files) - listed_anywhere(root)))
     records = {i: read_record(root, i, files.get(i), one_based, report) for i in dict.fromkeys(image_ids)}
     return {image_id: record for image_id, record in records.items() if record}
@@ -159,7 +175,8 @@ def read_records(
 def listed_anywhere(root: Path) -> set[str]:
     """Everything that the split files name; Pascal VOC's lists of one class have a flag after the image."""
     lines = [line for path in (root / 'ImageSets' / 'Main').glob('*.txt') for line in read_lines(path)]
-    return {*lines, *(line.split(' ')[0] for line in lines)}
+    listed = {*lines, *(line.split(' ')[0] for line in lines)}
+    return {image_name(line, root / 'Annotations') for line in listed}
 
 
 def choose_classes(
@@ -170,7 +187,7 @@ def choose_classes(
     What the choice leaves out, and classes that the data lacks, are noted.
     """
     counts = Counter(obj.name for record in records for obj in record.objects)
-    classes = list(wanted or sorted(counts))
+    classes = list(dict.fromkeys(wanted or sorted(counts)))
     left_out = sorted(set(counts) - set(classes))
     report.note('classes of --classes that the data lacks', sorted(set(classes) - set(counts)))
     report.note(

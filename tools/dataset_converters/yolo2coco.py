@@ -7,7 +7,8 @@ the custom-data config takes with nothing set but ``data_root=OUT_DIR``:
 
     python tools/dataset_converters/yolo2coco.py data/my_yolo_set data/my_set
 
-A label file has one object a line: ``class cx cy w h``, the last four divided by the image's size. The label
+A label file has one object a line: ``class cx cy w h``, the last four divided by the image's size, or a class
+and the points of a polygon, of which the box is taken. The label
 of ``a/images/b/c.jpg`` is ``a/labels/b/c.txt``, or ``c.txt`` beside the image where no folder is called
 ``images``. An image whose label file is empty or missing is kept as background. Image sizes are those after
 the EXIF rotation, as OpenCV decodes the image. Every line or image that is left out is printed.
@@ -15,12 +16,13 @@ the EXIF rotation, as OpenCV decodes the image. Every line or image that is left
 
 import argparse
 import os
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from coco_json import CocoFile, ConversionReport
-from dataset_files import place_images, read_image_size, read_lines
+from dataset_files import place_images, read_image_size, read_lines, read_text
 
 from mmyolox.errors import UserError
 from mmyolox.utils.cli import run_tool
@@ -46,10 +48,10 @@ def read_yaml(path: Path) -> dict[str, Any]:
     import yaml
 
     try:
-        content = yaml.safe_load(path.read_text(encoding='utf-8'))
+        content = yaml.safe_load(path.read_bytes())
     except FileNotFoundError:
         raise UserError(f'{path}: file not found') from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise UserError(f'{path}: not a valid YAML file ({" ".join(str(error).split())})') from None
     if not isinstance(content, dict):
         raise UserError(f'{path}: must hold keys such as `train`, `val` and `names`')
@@ -83,7 +85,9 @@ def class_names(root: Path, data: dict[str, Any], given: Sequence[str] | None) -
     return [str(pairs[index]) for index in range(len(pairs))]
 
 
-def find_splits(root: Path, data: dict[str, Any], given: dict[str, str | None]) -> dict[str, list[Path]]:
+def find_splits(
+    root: Path, data: dict[str, Any], given: dict[str, str | None], report: ConversionReport
+) -> dict[str, list[Path]]:
     """The images of each split.
 
     Args:
@@ -95,16 +99,25 @@ def find_splits(root: Path, data: dict[str, Any], given: dict[str, str | None]) 
         UserError: A path that was given does not exist, or no split has an image.
     """
     splits = {}
+    folders = [root / str(data.get('path') or ''), root]
     for split, aliases in _SPLITS.items():
-        wanted = given[split] or next((data[alias] for alias in aliases if data.get(alias)), None)
-        if wanted:
-            parts = wanted if isinstance(wanted, list) else [wanted]
-            sources = [resolve(str(part), [root / str(data.get('path') or ''), root]) for part in parts]
+        named = next((data[alias] for alias in aliases if data.get(alias)), [])
+        parts = [str(part) for part in (named if isinstance(named, list) else [named])]
+        if given[split]:
+            sources = [resolve(given[split], folders)]
         else:
+            sources = []
+            for part in parts:
+                try:
+                    sources.append(resolve(part, folders))
+                except UserError:
+                    report.note('folders or lists that the YAML file names and that are not there', [part])
+        if not sources:
             forms = ('images/{}', '{}/images', '{}.txt')
             layouts = [root / form.format(alias) for alias in aliases for form in forms]
             sources = [path for path in layouts if path.exists()][:1]
-        splits[split] = list(dict.fromkeys(image for path in sources for image in images_of(path, root)))
+        images = (image for path in sources for image in images_of(path, root, report))
+        splits[split] = list(dict.fromkeys(images))
     if not any(splits.values()):
         raise UserError(f'{root}: no images found; name their folders or lists with --train and --val')
     return {split: images for split, images in splits.items() if images}
@@ -122,14 +135,26 @@ def resolve(name: str, folders: Sequence[Path]) -> Path:
     raise UserError(f'{candidates[0]}: no such folder or list of images; correct the path of the split')
 
 
-def images_of(source: Path, root: Path) -> list[Path]:
-    """The images in a folder, or those that a list names, relative to the root or to the list's folder."""
+def images_of(source: Path, root: Path, report: ConversionReport) -> list[Path]:
+    """The images in a folder, or those that a list names, relative to the root or to the list's folder.
+
+    Lists written elsewhere name folders that are not here (``data/obj_train_data/a.jpg`` in Darknet's and
+    CVAT's): the first folders of a path are left out until there is such a file below the root.
+    """
     from mmyolox.utils.files import PICTURE_SUFFIXES, list_images
 
     if source.is_dir():
         return list_images(source, PICTURE_SUFFIXES)  # other tools keep decoded images beside them, as .npy
-    names = read_lines(source)
-    return [Path(os.path.normpath(root / n if (root / n).exists() else source.parent / n)) for n in names]
+    images = []
+    for name in read_lines(source):
+        parts = Path(name).parts
+        direct = [root / name, source.parent / name]
+        shorter = [root / Path(*parts[start:]) for start in range(1, len(parts))]
+        found = next((path for path in (*direct, *shorter) if path.exists()), direct[1])
+        if found in shorter:
+            report.note('listed images found without the first folders of their path', [name])
+        images.append(Path(os.path.normpath(found)))
+    return images
 
 
 def label_path(image: Path) -> Path:
@@ -142,7 +167,7 @@ def label_path(image: Path) -> Path:
 
 
 def parse_line(line: str, num_classes: int) -> tuple[int, list[float]]:
-    """Reads ``class cx cy w h``.
+    """Reads ``class cx cy w h``, or ``class x1 y1 x2 y2 x3 y3 ...``: a polygon, of which the box is taken.
 
     Returns:
         The class index, and the box's centre and size divided by the image's size.
@@ -151,8 +176,9 @@ def parse_line(line: str, num_classes: int) -> tuple[int, list[float]]:
         ValueError: With what is wrong with the line.
     """
     fields = line.split()
-    if len(fields) != 5:
-        raise ValueError(f'{len(fields)} values where `class cx cy w h` is needed')
+    is_polygon = len(fields) >= 7 and len(fields) % 2 == 1
+    if len(fields) != 5 and not is_polygon:
+        raise ValueError(f'{len(fields)} values where `class cx cy w h` or a polygon is needed')
     try:
         index, *box = (float(field) for field in fields)
     except ValueError:
@@ -161,6 +187,9 @@ def parse_line(line: str, num_classes: int) -> tuple[int, list[float]]:
         raise ValueError(f'class index {fields[0]} is not in 0 to {num_classes - 1}')
     if not all(0 <= value <= 1 for value in box):
         raise ValueError(f'{" ".join(fields[1:])} is not within 0 to 1')
+    if is_polygon:
+        (left, right), (top, bottom) = ((min(side), max(side)) for side in (box[::2], box[1::2]))
+        box = [(left + right) / 2, (top + bottom) / 2, right - left, bottom - top]
     return int(index), box
 
 
@@ -175,7 +204,8 @@ def convert_split(
         names: The class names.
         report: The report, which gets a line for each image, line and box that cannot be used.
     """
-    coco = CocoFile(names)
+    coco = CocoFile(list(dict.fromkeys(names)))
+    labels = dict(zip(coco.class_names, range(len(names)), strict=False))
     for image in images:
         try:
             size = read_image_size(image)
@@ -183,24 +213,28 @@ def convert_split(
             report.skipped.append(f'{error}; image skipped')
             continue
         image_id = coco.add_image(image.relative_to(base).as_posix(), *size)
-        add_objects(coco, image_id, size, label_path(image), report)
+        add_objects(coco, image_id, size, label_path(image), [labels[name] for name in names], report)
     return coco
 
 
 def add_objects(
-    coco: CocoFile, image_id: int, size: tuple[int, int], path: Path, report: ConversionReport
+    coco: CocoFile,
+    image_id: int,
+    size: tuple[int, int],
+    path: Path,
+    labels: Sequence[int],
+    report: ConversionReport,
 ) -> None:
-    """Adds the objects of a label file, none if there is no such file."""
+    """Adds the objects of a label file, none if there is no such file; ``labels`` has one a class index."""
     if not path.is_file():
         return
     width, height = size
-    text = path.read_text(encoding='utf-8-sig', errors='replace')
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(read_text(path).splitlines(), start=1):
         if not line.strip():
             continue
         location = f'{path}:{number}'
         try:
-            label, (cx, cy, w, h) = parse_line(line, len(coco.class_names))
+            index, (cx, cy, w, h) = parse_line(line, len(labels))
         except ValueError as error:
             report.skip(location, str(error))
             continue
@@ -208,7 +242,7 @@ def add_objects(
         # Half a thousandth of a pixel: what decimal labels of a box at the border are off.
         box = report.checked_box([round(corner, 3) for corner in corners], size, location)
         if box is not None:
-            coco.add_annotation(image_id, label, box)
+            coco.add_annotation(image_id, labels[index], box)
 
 
 def note_labels(images: Iterable[Path], report: ConversionReport) -> None:
@@ -247,8 +281,14 @@ def convert(args: argparse.Namespace, report: ConversionReport) -> tuple[dict[st
         raise UserError(f'{root}: no such folder')
     yaml_path = args.data or root / 'data.yaml'
     data = read_yaml(yaml_path) if args.data or yaml_path.is_file() else {}
+    if data.get('kpt_shape'):
+        raise UserError(
+            f'{yaml_path}: kpt_shape: labels with keypoints are not converted, only boxes and polygons'
+        )
     names = class_names(root, data, args.classes)
-    splits = find_splits(root, data, {split: getattr(args, split) for split in _SPLITS})
+    repeated = [name for name, count in Counter(names).items() if count > 1]
+    report.note('class names that stand for several indices, taken as one class', repeated)
+    splits = find_splits(root, data, {split: getattr(args, split) for split in _SPLITS}, report)
     images = [image for split in splits.values() for image in split]
     note_labels(images, report)
     train, val = splits.get('train', []), splits.get('val', [])
