@@ -1,8 +1,9 @@
 """Whether a zip archive, which most files of PyTorch's are, is what was written."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
-from zipfile import ZipFile, is_zipfile
+from zipfile import ZipFile
 
 from .info import DeployError
 
@@ -28,18 +29,17 @@ def archive_fault(path: Path) -> str | None:
     version = (path.absolute(), stat.st_mtime_ns, stat.st_size, stat.st_ino)
     if version in _faults:
         return _faults[version]
-    record = 'the directory of its zip archive'
-    fault = None if is_zipfile(path) else 'it is cut off, or no zip archive'
-    try:
+    fault: str | None = 'it is cut off, or no zip archive'
+    with suppress(Exception):  # the parts of an archive can be wrong in any way
         with ZipFile(path) as archive:
             has_checksums = any(entry.CRC for entry in archive.infolist())
             for entry in archive.infolist() if has_checksums else ():
-                record = f'its record {entry.filename}'
+                name = ' '.join(entry.filename.split())  # in one line, also if it is damaged
+                fault = f'its record {name} is not what was written'
                 with archive.open(entry) as content:
                     while content.read(_CHUNK):
                         pass
-    except Exception:  # the parts of a zip archive can be wrong in any way
-        fault = fault or f'{record} is not what was written'
+        fault = None
     _faults[version] = fault
     return fault
 
