@@ -249,7 +249,7 @@ _FIELDS: dict[str, dict[str, tuple[Callable[[Any], bool], str]]] = {
     ),
     'categories': dict(
         id=(_is_whole, 'a whole number'),
-        name=(_is_text, 'a text'),
+        name=(lambda value: isinstance(value, str) and '' != value == printable(value), 'a text'),
     ),
 }
 """What the entries of each list must have: the check of a value, and what is wanted, in words."""
