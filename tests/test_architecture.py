@@ -15,7 +15,7 @@ LEAVES = sorted([*(ROOT / 'configs').glob('[!_]*/*.py'), *(ROOT / 'projects').gl
 ORDER = (
     ('errors', 'version', 'nms'),
     ('compat',),
-    ('deploy', 'extensions', 'utils'),
+    ('deploy', 'extensions', 'files', 'utils'),
     ('registry',),
     ('datasets',),
     ('config',),

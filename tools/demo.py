@@ -158,7 +158,7 @@ def draw(config: str, checkpoint: Path, images: Path, out_dir: Path, count: int)
     """Draws predictions on all images of a folder, and returns a sheet with the first ``count`` of them."""
     from mmyolox.apis.drawing import contact_sheet, write_image
     from mmyolox.datasets.transforms import read_image
-    from mmyolox.utils.files import list_images
+    from mmyolox.files import list_images
 
     for line in run('tools/image_demo.py', images, config, checkpoint, '--out-dir', out_dir):
         if 'objects in' in line:

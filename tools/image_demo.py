@@ -89,7 +89,7 @@ def find_images(source: Path, out_dir: Path) -> dict[Path, Path]:
     Raises:
         UserError: There is no image, or a picture would overwrite an image.
     """
-    from mmyolox.utils.files import IMAGE_SUFFIXES, list_images
+    from mmyolox.files import IMAGE_SUFFIXES, list_images
 
     if not source.exists():
         raise UserError(f'{source}: there is no such image or folder')
@@ -243,7 +243,7 @@ def recorded(results: Iterator[list[Entry]], path: Path) -> Iterator[list[Entry]
     """Writes entries to a JSON file as they pass; no file for none."""
     import json
 
-    from mmyolox.utils.files import atomic_write
+    from mmyolox.files import atomic_write
 
     first = list(islice(results, 1))
     if not first:

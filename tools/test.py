@@ -71,6 +71,7 @@ def main() -> None:
     from mmyolox.checkpoints.record import recorded_values
     from mmyolox.config import load_config, require
     from mmyolox.engine.launch import build_runner, prepare
+    from mmyolox.files import writing
 
     use_safe_loading(args.allow_unsafe_checkpoint)
     content = CheckpointLoader.load_checkpoint(args.checkpoint, 'cpu', logger='silent')
@@ -84,7 +85,8 @@ def main() -> None:
         keep_detections(cfg, args.out)
     if args.show_dir:
         draw_detections(cfg, args.show_dir)
-    build_runner(cfg).test()
+    with writing(cfg.work_dir):
+        build_runner(cfg).test()
 
 
 if __name__ == '__main__':

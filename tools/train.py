@@ -38,6 +38,7 @@ def main() -> None:
     from mmyolox.config import load_config, require
     from mmyolox.engine.launch import build_runner, enable_amp, is_first_process, prepare
     from mmyolox.engine.work_dir import claim, set_start
+    from mmyolox.files import writing
 
     cfg = load_config(args.config, args.cfg_options)
     require(cfg, 'model', 'train_dataloader')
@@ -47,7 +48,7 @@ def main() -> None:
         enable_amp(cfg)
     if args.auto_scale_lr:
         cfg.auto_scale_lr.enable = True
-    with claim(cfg.work_dir) if is_first_process(args.launcher) else nullcontext():
+    with writing(cfg.work_dir), claim(cfg.work_dir) if is_first_process(args.launcher) else nullcontext():
         build_runner(cfg).train()
 
 

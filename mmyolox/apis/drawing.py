@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike
 from mmyolox.deploy.draw import Colour, as_bgr, class_colour, ink_on, line_width
 from mmyolox.deploy.letterbox import Image
 from mmyolox.errors import UserError
+from mmyolox.files import atomic_write
 from mmyolox.registry import VISUALIZERS
 
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
@@ -256,12 +257,12 @@ def write_image(path: Path, image: Image) -> None:
         image: (H, W, 3) uint8, BGR.
 
     Raises:
-        UserError: OpenCV has no such format.
+        UserError: OpenCV has no such format, or the system does not take the file.
     """
     # OpenCV sees the suffix alone: a name that is no UTF-8 ends the process.
     if not (path.suffix.isascii() and cv2.haveImageWriter(f'image{path.suffix}')):
         raise UserError(
             f'{path}: OpenCV writes no files of this name; rename the image to end in .png or .jpg'
         )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(cv2.imencode(path.suffix, image)[1].tobytes())
+    with atomic_write(path) as part:
+        part.write_bytes(cv2.imencode(path.suffix, image)[1].tobytes())

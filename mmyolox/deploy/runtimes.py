@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +24,12 @@ if TYPE_CHECKING:
     import torch
 
 Array = NDArray[np.generic]
+
+# OpenVINO and NNCF report their use to an analytics host, and keep a client's id in the home folder, unless
+# this package is absent. Where the user has agreed, by `opt_in_out --opt_in`, it stays.
+_CONSENT = Path(os.path.expanduser('~/intel/openvino_telemetry'))  # pathlib fails where there is no home
+if not (_CONSENT.is_file() and _CONSENT.read_bytes().strip() == b'1'):
+    sys.modules.setdefault('openvino_telemetry', None)  # type: ignore[arg-type]  Python's sign of absence
 
 INPUT_SHAPE_KEY = 'mmyolox_input_shape'
 """The key of the input's shape in a TorchScript file: a JSON list, null for an axis of any length."""

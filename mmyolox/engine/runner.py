@@ -13,6 +13,8 @@ from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 from torch import nn
 
+from mmyolox.files import atomic_write
+
 
 class LogFile(logging.FileHandler):
     """The file of a log, without which a run goes on.
@@ -88,7 +90,5 @@ class SavedConfigHook(Hook):
         Args:
             runner: The runner.
         """
-        name = runner.saved_config.name
-        part = Path(runner.work_dir, f'.{name}.part')
-        shutil.copyfile(runner.saved_config, part)
-        part.replace(Path(runner.work_dir, name))
+        with atomic_write(Path(runner.work_dir, runner.saved_config.name)) as part:
+            shutil.copyfile(runner.saved_config, part)

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from mmyolox.datasets.coco import read_coco
 from mmyolox.errors import UserError, did_you_mean
+from mmyolox.files import atomic_write
 from mmyolox.registry import METRICS
-from mmyolox.utils.files import atomic_write
 
 from .coco_curves import BACKENDS, IOU_THRESHOLDS, Comparison, Curves, Detections, Entry, coco_curves
 from .coco_summary import PRECISIONS, class_table, figures_of, summary_lines, value_of

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from mmyolox.deploy import ModelInfo
 from mmyolox.errors import UserError
+from mmyolox.files import atomic_write
 from mmyolox.models import YOLODetector
-from mmyolox.utils.files import atomic_write
 
 from .options import ExportOptions
 

@@ -4,8 +4,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from mmyolox.deploy.info import METADATA_KEY
+from mmyolox.files import atomic_write
 from mmyolox.models import YOLODetector
-from mmyolox.utils.files import atomic_write
 
 from .description import describe, write_sidecar
 from .network import ExportNetwork

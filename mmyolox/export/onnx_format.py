@@ -13,8 +13,8 @@ from torch import nn
 from mmyolox.deploy import ModelInfo
 from mmyolox.deploy.info import METADATA_KEY
 from mmyolox.errors import UserError
+from mmyolox.files import atomic_write
 from mmyolox.models import YOLODetector
-from mmyolox.utils.files import atomic_write
 from mmyolox.version import __version__
 
 from .description import describe

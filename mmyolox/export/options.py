@@ -7,7 +7,7 @@ from mmyolox.deploy.formats import FOCUSES, PRECISIONS
 from mmyolox.deploy.info import COLOURS, FORMS
 from mmyolox.deploy.letterbox import Size
 from mmyolox.errors import UserError
-from mmyolox.utils.files import some_images
+from mmyolox.files import some_images
 
 CHOICES = dict(form=FORMS, colour=COLOURS, focus=FOCUSES)
 """The values that some fields of :class:`ExportOptions` take."""
@@ -105,7 +105,7 @@ def calibration_files(precision: Precision) -> list[Path]:
     """The images for calibration.
 
     Raises:
-        UserError: No folder is given, or as of :func:`~mmyolox.utils.files.some_images`.
+        UserError: No folder is given, or as of :func:`~mmyolox.files.some_images`.
     """
     if precision.images is None:
         raise UserError('precision int8 needs a folder of images to calibrate with: add --images FOLDER')

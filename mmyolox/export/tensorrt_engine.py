@@ -7,8 +7,8 @@ the ONNX says, float16 or 8 bits between pairs of quantising and dequantising no
 from pathlib import Path
 
 from mmyolox.errors import UserError
+from mmyolox.files import atomic_write
 from mmyolox.models import YOLODetector
-from mmyolox.utils.files import atomic_write
 
 from .description import describe, write_sidecar
 from .onnx_format import build_onnx

@@ -1,5 +1,6 @@
 """PyTorch's own formats: TorchScript, for libtorch, and ``torch.export``, for AOTInductor and ExecuTorch."""
 
+import io
 import json
 import warnings
 from pathlib import Path
@@ -11,8 +12,8 @@ from torch.export import Dim
 
 from mmyolox.deploy.info import METADATA_KEY
 from mmyolox.deploy.runtimes import INPUT_SHAPE_KEY
+from mmyolox.files import atomic_write
 from mmyolox.models import YOLODetector
-from mmyolox.utils.files import atomic_write
 
 from .description import describe
 from .network import ExportNetwork
@@ -31,8 +32,10 @@ def write_torchscript(model: YOLODetector, dst: Path, options: ExportOptions) ->
     shape_hw = (None, None) if options.dynamic_size else options.size.shape_hw
     shape = (None if options.dynamic_batch else options.batch, model.input_channels, *shape_hw)
     extra = {METADATA_KEY: describe(model, options).to_json(), INPUT_SHAPE_KEY: json.dumps(shape)}
+    # PyTorch's own writer of files ends the process when the disk is full.
+    content = trace(model, options).save_to_buffer(_extra_files=extra)
     with atomic_write(dst) as part:
-        trace(model, options).save(str(part), _extra_files=extra)
+        part.write_bytes(content)
 
 
 def write_torch_export(model: YOLODetector, dst: Path, options: ExportOptions) -> None:
@@ -54,8 +57,10 @@ def write_torch_export(model: YOLODetector, dst: Path, options: ExportOptions) -
     with torch.no_grad():
         network = ExportNetwork(model, options).eval()
         program = torch.export.export(network, (images,), dynamic_shapes=(axes,))
+    content = io.BytesIO()
+    torch.export.save(program, content, extra_files={METADATA_KEY: info.to_json()})
     with atomic_write(dst) as part:
-        torch.export.save(program, part, extra_files={METADATA_KEY: info.to_json()})
+        part.write_bytes(content.getbuffer())
 
 
 def example(model: YOLODetector, options: ExportOptions) -> Tensor:

@@ -1,5 +1,6 @@
 """Every format whose runtime is here: written, opened again, and compared with PyTorch."""
 
+import resource
 import warnings
 
 import numpy as np
@@ -148,3 +149,18 @@ def test_a_damaged_file_stays_away(model, tmp_path, name, monkeypatch):
     with pytest.raises(ZeroDivisionError):
         export_model(FORMATS[name], model, tmp_path / 'a', options())
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize('name', ['torchscript', 'torch-export'])
+def test_a_full_disk_leaves_the_old_file(model, tmp_path, name):
+    path = export_model(FORMATS[name], model, tmp_path / 'a', options())
+    before = path.read_bytes()
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, limit[1]))
+    try:
+        with pytest.raises(UserError, match=f'{path.name} cannot be written: File too large'):
+            export_model(FORMATS[name], model, path, options())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+    assert path.read_bytes() == before

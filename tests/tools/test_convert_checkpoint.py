@@ -153,11 +153,11 @@ def test_a_failed_write_leaves_the_old_file(run, src, tmp_path, monkeypatch):
     dst = tmp_path / 'nano.pth'
     dst.write_bytes(b'old')
 
-    def full_disk(_content, path):
-        path.write_bytes(b'half')
+    def full_disk(path, _content):
+        path.write_text('half')
         raise OSError(28, 'No space left on device')
 
-    monkeypatch.setattr(torch, 'save', full_disk)
+    monkeypatch.setattr(Path, 'write_bytes', full_disk)
     with pytest.raises(UserError, match=r'nano\.pth cannot be written: .*No space left'):
         run(converter, src, dst)
     assert dst.read_bytes() == b'old'

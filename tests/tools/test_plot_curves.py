@@ -117,10 +117,9 @@ def test_the_picture_shows_the_curves(tmp_path):
     assert (tmp_path / 'one.png').read_bytes() != (tmp_path / 'other.png').read_bytes()
 
 
-@pytest.mark.parametrize('name', ['absent/a.png', 'a.tiffany'])
-def test_a_picture_that_cannot_be_written(tmp_path, name):
-    with pytest.raises(UserError, match=f'{name} cannot be written'):
-        plot_curves(Curves(LOSSES), tmp_path / name)
+def test_a_picture_that_cannot_be_written(tmp_path):
+    with pytest.raises(UserError, match=r'a\.tiffany cannot be written'):
+        plot_curves(Curves(LOSSES), tmp_path / 'a.tiffany')
 
 
 @pytest.mark.parametrize('out', [None, 'other.png'])

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmyolox.errors import UserError
+from mmyolox.files import atomic_write
 from mmyolox.utils.cli import add_cfg_options, run_tool
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def check_args(args: argparse.Namespace) -> None:
 
 def find_images(folder: Path) -> list[Path]:
     """The images under a folder."""
-    from mmyolox.utils.files import list_images
+    from mmyolox.files import list_images
 
     images = list_images(folder) if folder.is_dir() else []
     if not images:
@@ -252,7 +253,8 @@ def main() -> None:
         ]
     print(table(results))
     if args.out:
-        args.out.write_text(json.dumps(dict(setting=setting, results=results), indent=1), encoding='utf-8')
+        with atomic_write(args.out) as part:
+            part.write_text(json.dumps(dict(setting=setting, results=results), indent=1), encoding='utf-8')
 
 
 if __name__ == '__main__':

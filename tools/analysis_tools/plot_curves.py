@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from mmyolox.errors import UserError
+from mmyolox.files import atomic_write
 from mmyolox.utils.cli import run_tool
 
 Series = dict[str, dict[int, float]]
@@ -87,8 +88,9 @@ def plot_curves(curves: Curves, path: str | Path, title: str = '') -> None:
         right, curves.metrics, xlabel='epoch', ylabel='AP on the validation images', ylim=(0, 1), marker='.'
     )
     try:
-        figure.savefig(path, dpi=120)
-    except (OSError, ValueError) as error:
+        with atomic_write(path) as part:
+            figure.savefig(part, dpi=120)
+    except ValueError as error:
         raise UserError(f'{path} cannot be written: {error}') from error
 
 

@@ -80,7 +80,7 @@ class CocoFile:
     def write(self, path: str | Path) -> None:
         """Writes the file, making its folder: the whole file or, on any failure, none of it."""
         # Not at the top, as it imports MMEngine: `-h` of a converter answers at once.
-        from mmyolox.utils.files import atomic_write
+        from mmyolox.files import atomic_write
 
         with atomic_write(path) as part, part.open('w', encoding='utf-8') as file:
             json.dump(self.to_dict(), file, ensure_ascii=False, allow_nan=False)

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING
 from coco_json import CocoFile, ConversionReport
 
 from mmyolox.errors import UserError
+from mmyolox.files import atomic_write
 from mmyolox.utils.cli import run_tool
 
 if TYPE_CHECKING:
@@ -89,14 +90,14 @@ def write_split(out_dir: Path, split: str, count: int, seed: int, settings: 'Set
     from shape_scenes import CATEGORY_FIELDS, CLASS_NAMES, make_scene
 
     coco = CocoFile(CLASS_NAMES, CATEGORY_FIELDS)
-    (out_dir / 'images' / split).mkdir(parents=True, exist_ok=True)
     for index in range(count):
         image, objects = make_scene(np.random.default_rng([seed, SPLITS.index(split), index]), settings)
         name = f'{split}/{index:06d}.jpg'
         image_id = coco.add_image(name, settings.width, settings.height)
         for fields in objects:
             coco.add_annotation(image_id, **fields)
-        (out_dir / 'images' / name).write_bytes(cv2.imencode('.jpg', image)[1])
+        with atomic_write(out_dir / 'images' / name) as part:
+            part.write_bytes(cv2.imencode('.jpg', image)[1])
     coco.write(out_dir / 'annotations' / f'{split}.json')
     return coco
 

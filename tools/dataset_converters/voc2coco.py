@@ -97,7 +97,7 @@ def choose_splits(folder: Path, train: str, val: str, further: Sequence[str] | N
 
 def image_name(line: str, annotations: Path) -> str:
     """The image that a line of a split list names, without the suffix that some lists have."""
-    from mmyolox.utils.files import PICTURE_SUFFIXES
+    from mmyolox.files import PICTURE_SUFFIXES
 
     has_suffix = Path(line).suffix.lower() in PICTURE_SUFFIXES and not (annotations / f'{line}.xml').exists()
     return line[: -len(Path(line).suffix)] if has_suffix else line
@@ -158,7 +158,7 @@ def read_records(
     root: Path, image_ids: Iterable[str], one_based: bool, report: ConversionReport
 ) -> dict[str, Record]:
     """Reads the listed images, each once; one that cannot be used is in the report, not in the result."""
-    from mmyolox.utils.files import PICTURE_SUFFIXES, list_images
+    from mmyolox.files import PICTURE_SUFFIXES, list_images
 
     folder = root / 'JPEGImages'
     names = [path.relative_to(folder) for path in list_images(folder, PICTURE_SUFFIXES)]

@@ -141,7 +141,7 @@ def images_of(source: Path, root: Path, report: ConversionReport) -> list[Path]:
     Lists written elsewhere name folders that are not here (``data/obj_train_data/a.jpg`` in Darknet's and
     CVAT's): the first folders of a path are left out until there is such a file below the root.
     """
-    from mmyolox.utils.files import PICTURE_SUFFIXES, list_images
+    from mmyolox.files import PICTURE_SUFFIXES, list_images
 
     if source.is_dir():
         return list_images(source, PICTURE_SUFFIXES)  # other tools keep decoded images beside them, as .npy

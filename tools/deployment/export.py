@@ -22,8 +22,8 @@ from mmyolox.errors import UserError
 from mmyolox.export.formats import check_options, export_model, find_format, target_path, unavailable
 from mmyolox.export.options import CHOICES, PRECISIONS, ExportOptions, Precision, calibration_files
 from mmyolox.extensions import load_extensions
+from mmyolox.files import some_images
 from mmyolox.utils.cli import add_cfg_options, add_unsafe_option, run_tool
-from mmyolox.utils.files import some_images
 
 if TYPE_CHECKING:
     from mmengine.config import ConfigDict

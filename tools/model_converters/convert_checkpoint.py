@@ -152,19 +152,20 @@ def checkpoint(
 
 def save(dst: Path, content: dict[str, Any]) -> None:
     """Writes the whole file or nothing."""
+    import io
+
     import torch
 
     from mmyolox.checkpoints.safetensors_file import write_checkpoint
-    from mmyolox.utils.files import atomic_write
+    from mmyolox.files import atomic_write
 
-    try:
-        with atomic_write(dst) as part:
-            if dst.suffix == '.safetensors':
-                write_checkpoint(part, content.get('state_dict') or content['model'], content.get('meta', {}))
-            else:
-                torch.save(content, part)
-    except (OSError, RuntimeError) as error:  # PyTorch's writer reports a full disk as the latter
-        raise UserError(f'{dst} cannot be written: {str(error).splitlines()[0]}') from error
+    with atomic_write(dst) as part:
+        if dst.suffix == '.safetensors':
+            write_checkpoint(part, content.get('state_dict') or content['model'], content.get('meta', {}))
+        else:  # through memory: PyTorch's own writer of files may end the process when the disk is full
+            whole = io.BytesIO()
+            torch.save(content, whole)
+            part.write_bytes(whole.getbuffer())
 
 
 if __name__ == '__main__':

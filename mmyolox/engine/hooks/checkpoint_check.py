@@ -14,8 +14,8 @@ from mmyolox.checkpoints.match import bare_model, match_weights
 from mmyolox.checkpoints.record import KEY, InputRecord, read_record, record_of
 from mmyolox.config.recorded import Normalisation
 from mmyolox.errors import UserError
+from mmyolox.files import atomic_write
 from mmyolox.registry import HOOKS
-from mmyolox.utils.files import atomic_write
 
 
 @HOOKS.register_module()
@@ -120,11 +120,11 @@ class AtomicLocalBackend(LocalBackend):
     """
 
     def put(self, obj: bytes, filepath: str | Path) -> None:
-        """Writes bytes; see :func:`~mmyolox.utils.files.atomic_write`."""
+        """Writes bytes; see :func:`~mmyolox.files.atomic_write`."""
         with atomic_write(filepath) as part:
             part.write_bytes(obj)
 
     def put_text(self, obj: str, filepath: str | Path, encoding: str = 'utf-8') -> None:
-        """Writes text; see :func:`~mmyolox.utils.files.atomic_write`."""
+        """Writes text; see :func:`~mmyolox.files.atomic_write`."""
         with atomic_write(filepath) as part:
             part.write_text(obj, encoding=encoding)

@@ -8,8 +8,8 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import CheckpointHook
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
+from mmyolox.files import atomic_write
 from mmyolox.registry import HOOKS
-from mmyolox.utils.files import atomic_write
 
 _VALIDATED = 'epoch_validated'
 

@@ -1,5 +1,6 @@
 """The losses of every iteration, seen without stopping the device: logged, and checked."""
 
+import io
 import json
 import math
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from mmengine.runner import Runner
 from torch import Tensor
 
 from mmyolox.errors import UserError
+from mmyolox.files import atomic_write
 from mmyolox.registry import HOOKS
 
 from .timing import DeviceMark
@@ -160,8 +162,11 @@ class InvalidLossHook(Hook):
         metas = iteration.data_batch['data_samples']['metas'] if iteration.data_batch else []
         images = [str(meta.get('img_path')) for meta in metas]
         report = dict(iteration=iteration.number, epoch=iteration.epoch, losses=losses, images=images)
-        stem.with_suffix('.json').write_text(json.dumps(report, indent=2))
-        torch.save(iteration.data_batch, stem.with_suffix('.pth'))
+        batch = io.BytesIO()
+        torch.save(iteration.data_batch, batch)
+        for suffix, content in (('.json', json.dumps(report, indent=2).encode()), ('.pth', batch.getvalue())):
+            with atomic_write(stem.with_suffix(suffix)) as part:
+                part.write_bytes(content)
         parts = ', '.join(f'{name}={value:g}' for name, value in losses.items())
         raise UserError(
             f'the loss is not finite at iteration {iteration.number} ({parts}); the images and the batch are '

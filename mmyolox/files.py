@@ -1,0 +1,111 @@
+"""Files: which are images; writing them whole or not at all; what is said when the disk does not take them."""
+
+import errno
+import os
+import socket
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+from mmyolox.errors import UserError
+
+PICTURE_SUFFIXES = frozenset({'.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff'})
+IMAGE_SUFFIXES = PICTURE_SUFFIXES | {'.npy'}  # arrays of any number of channels
+
+_REASONS = {
+    errno.ENOSPC: 'make room',
+    errno.EDQUOT: 'make room',
+    errno.EFBIG: 'raise the limit on the size of files (ulimit -f)',
+    errno.EROFS: 'name another folder',
+    errno.EACCES: 'name another folder, or change its rights',
+    errno.EPERM: 'name another folder, or change its rights',
+    errno.EIO: 'look at the disk',
+    errno.ENOTDIR: 'name another folder',
+    errno.EEXIST: 'name another folder',
+    errno.EISDIR: 'name a file',
+    errno.ENAMETOOLONG: 'choose a shorter name',
+}
+"""What the system can say of a file that cannot be written, and what to do."""
+
+
+def _is_part(path: Path, target: Path) -> bool:
+    return path.parent == target.parent and path.name.startswith(f'.{target.stem}-') and '.part' in path.name
+
+
+@contextmanager
+def writing(path: str | Path) -> Iterator[None]:
+    """Turns the error of a write in the block into a line that names the file and the reason.
+
+    Args:
+        path: The file, or the folder, that the block writes.
+
+    Raises:
+        UserError: The system does not take the file. Errors of files elsewhere pass.
+    """
+    try:
+        yield
+    except OSError as error:
+        target = Path(path).absolute()
+        named = target if error.filename is None else Path(os.fsdecode(error.filename)).absolute()
+        # Itself, a file in it, a part beside it, or a folder above it that cannot be made.
+        is_ours = named in target.parents or target in (named, *named.parents) or _is_part(named, target)
+        if error.errno not in _REASONS or not is_ours:
+            raise
+        raise UserError(f'{path} cannot be written: {error.strerror}; {_REASONS[error.errno]}') from error
+
+
+@contextmanager
+def atomic_write(path: str | Path) -> Iterator[Path]:
+    """Gives a temporary path to write to, which replaces ``path`` when the block ends well.
+
+    The temporary file lies in the same folder (made if absent), so that the replacement is one step of the
+    file system; its content is on the disk before. If the block raises, it is removed and ``path`` stays as
+    it was. What a killed process of this machine left of an earlier write of ``path`` is removed.
+
+    Args:
+        path: The file to write.
+
+    Yields:
+        The file to write instead; it has the same suffix, and exists already.
+
+    Raises:
+        UserError: The system does not take the file.
+    """
+    path = Path(path)
+    prefix = f'.{path.stem}-{socket.gethostname()}-'
+    part = path.with_name(f'{prefix}{os.getpid()}-{uuid4().hex[:8]}.part{path.suffix}')
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for name in os.listdir(path.parent):
+            writer, _, end = name.removeprefix(prefix).partition('-')
+            is_part = name.startswith(prefix) and writer.isdigit() and end.endswith(f'.part{path.suffix}')
+            if is_part and not Path(f'/proc/{writer}').exists() and Path('/proc/self').exists():
+                path.with_name(name).unlink(missing_ok=True)
+        try:
+            part.touch()
+            yield part
+            with part.open('rb+') as file:
+                os.fsync(file.fileno())
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+
+
+def list_images(folder: str | Path, suffixes: Collection[str] = IMAGE_SUFFIXES) -> list[Path]:
+    """All image files under a folder, subfolders included, sorted by path."""
+    return sorted(path for path in Path(folder).rglob('*') if path.suffix.lower() in suffixes)
+
+
+def some_images(folder: Path, count: int) -> list[Path]:
+    """At most ``count`` of the images in a folder, spread evenly over the sorted ones.
+
+    Raises:
+        UserError: There is no such folder, or no image in it.
+    """
+    if not folder.is_dir():
+        raise UserError(f'images {folder}: there is no such folder')
+    if not (paths := list_images(folder)):
+        raise UserError(f'images {folder}: there is no image in this folder')
+    count = min(count, len(paths))
+    return [paths[index * len(paths) // count] for index in range(count)]

@@ -1,0 +1,148 @@
+"""Files that are never half written."""
+
+import os
+import resource
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from mmengine.fileio import get_file_backend
+
+from mmyolox.engine import AtomicLocalBackend
+from mmyolox.errors import UserError
+from mmyolox.files import PICTURE_SUFFIXES, atomic_write, list_images, writing
+
+
+def test_file_appears_whole_with_the_usual_rights(tmp_path):
+    path = tmp_path / 'new' / 'a.txt'
+    with atomic_write(path) as part:
+        assert part.suffix == '.txt'
+        assert part.parent == path.parent
+        part.write_text('whole')
+        assert not path.exists()
+    assert path.read_text() == 'whole'
+    plain = tmp_path / 'plain'
+    plain.touch()
+    assert path.stat().st_mode == plain.stat().st_mode
+    assert os.listdir(path.parent) == ['a.txt']
+
+
+def test_a_reader_of_the_old_file_keeps_it(tmp_path):
+    path = tmp_path / 'a.txt'
+    path.write_text('old')
+    with path.open() as reader:
+        with atomic_write(path) as part:
+            part.write_text('new')
+        assert reader.read() == 'old'
+    assert path.read_text() == 'new'
+
+
+def test_old_file_stays_when_writing_fails(tmp_path):
+    path = tmp_path / 'a.txt'
+    path.write_text('old')
+
+    def fail():
+        with atomic_write(path) as part:
+            part.write_text('half')
+            raise OSError('disk full')
+
+    with pytest.raises(OSError, match='disk full'):
+        fail()
+    assert path.read_text() == 'old'
+    assert os.listdir(tmp_path) == ['a.txt']
+
+
+def test_backend_writes_atomically(tmp_path, monkeypatch):
+    backend = get_file_backend(tmp_path / 'a', backend_args=dict(backend='atomic_local'))
+    assert isinstance(backend, AtomicLocalBackend)
+    backend.put(b'bytes', tmp_path / 'sub' / 'a')
+    backend.put_text('ü', str(tmp_path / 'b'), encoding='latin-1')
+    assert backend.get(tmp_path / 'sub' / 'a') == b'bytes'
+    assert (tmp_path / 'b').read_bytes() == b'\xfc'
+
+    def fail(*_):
+        raise OSError('killed')
+
+    monkeypatch.setattr('os.fsync', fail)
+    for put, content in ((backend.put, b'new'), (backend.put_text, 'new')):
+        with pytest.raises(OSError, match='killed'):
+            put(content, tmp_path / 'b')
+    assert (tmp_path / 'b').read_bytes() == b'\xfc'
+    assert sorted(os.listdir(tmp_path)) == ['b', 'sub']
+
+
+@pytest.fixture
+def small_files():
+    """No file can be larger than 1000 bytes."""
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limit[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+
+
+def test_a_file_that_the_system_does_not_take_is_named(tmp_path, small_files):
+    path = tmp_path / 'a.txt'
+    path.write_text('old')
+
+    def write():
+        with atomic_write(path) as part:
+            part.write_bytes(bytes(2000))
+
+    with pytest.raises(UserError, match=r'a\.txt cannot be written: File too large; raise the limit'):
+        write()
+    assert path.read_text() == 'old'
+    assert os.listdir(tmp_path) == ['a.txt']
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / 'file').touch()
+
+    def write():
+        with atomic_write(tmp_path / 'file/sub/a.txt'):
+            pass
+
+    with pytest.raises(UserError, match=r'file/sub/a\.txt cannot be written: .*; name another folder'):
+        write()
+
+
+@pytest.mark.parametrize(
+    ('name', 'is_ours'),
+    [('work', True), ('work/run/log', True), ('.', True), ('elsewhere/a.jpg', False), ('workshop/a', False)],
+)
+def test_the_error_of_another_file_passes(tmp_path, name, is_ours):
+    def fail():
+        with writing(tmp_path / 'work'):
+            raise PermissionError(13, 'Permission denied', str(tmp_path / name))
+
+    expected = (UserError, 'work cannot be written: Permission denied') if is_ours else (OSError, name)
+    with pytest.raises(expected[0], match=expected[1]):
+        fail()
+
+
+def test_what_a_killed_process_left_goes_with_the_next_write(tmp_path):
+    code = """
+import os, sys
+from mmyolox.files import atomic_write
+with atomic_write(sys.argv[1]) as part:
+    part.write_text('half')
+    os.kill(os.getpid(), 9)
+"""
+    for name in ('a.txt', 'b.txt'):
+        subprocess.run([sys.executable, '-c', code, str(tmp_path / name)], check=False)
+    assert len(os.listdir(tmp_path)) == 2
+    alive = tmp_path / f'.a-{socket.gethostname()}-{os.getpid()}-0123abcd.part.txt'
+    alive.touch()
+    with atomic_write(tmp_path / 'a.txt') as part:
+        part.write_text('whole')
+    (left,) = {Path(name).name for name in os.listdir(tmp_path)} - {'a.txt', alive.name}
+    assert left.startswith('.b-')
+
+
+def test_arrays_are_images_but_no_pictures(tmp_path):
+    names = ['a.npy', 'b.PNG', 'c.txt']
+    for name in names:
+        (tmp_path / name).touch()
+    assert [path.name for path in list_images(tmp_path)] == names[:2]
+    assert [path.name for path in list_images(tmp_path, PICTURE_SUFFIXES)] == names[1:2]
