@@ -1,4 +1,4 @@
-"""Files: which are images; writing them whole or not at all; what is said when the disk does not take them."""
+"""Files: which are images; writing them whole or not at all; what is said when it fails."""
 
 import errno
 import os
