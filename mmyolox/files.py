@@ -29,10 +29,6 @@ _REASONS = {
 """What the system can say of a file that cannot be written, and what to do."""
 
 
-def _is_part(path: Path, target: Path) -> bool:
-    return path.parent == target.parent and path.name.startswith(f'.{target.stem}-') and '.part' in path.name
-
-
 @contextmanager
 def writing(path: str | Path) -> Iterator[None]:
     """Turns the error of a write in the block into a line that names the file and the reason.
@@ -48,8 +44,9 @@ def writing(path: str | Path) -> Iterator[None]:
     except OSError as error:
         target = Path(path).absolute()
         named = target if error.filename is None else Path(os.fsdecode(error.filename)).absolute()
-        # Itself, a file in it, a part beside it, or a folder above it that cannot be made.
-        is_ours = named in target.parents or target in (named, *named.parents) or _is_part(named, target)
+        is_part = named.parent == target.parent and named.name.startswith(f'.{target.stem}-')
+        # Itself, a file in it, or a folder above it that cannot be made.
+        is_ours = is_part or named in target.parents or target in (named, *named.parents)
         if error.errno not in _REASONS or not is_ours:
             raise
         raise UserError(f'{path} cannot be written: {error.strerror}; {_REASONS[error.errno]}') from error
