@@ -118,7 +118,8 @@ def test_other_pixels_are_named_when_a_training_starts(trained, make_runner, tmp
     model = Tiny()
     model.data_preprocessor.normalisation = own
     make_runner(model, epochs=0, load_from=str(tmp_path / 'w.pth')).train()
-    expected = f'trained on images with {theirs}, but model.data_preprocessor has {own}; to keep theirs: --cfg'
+    expected = f'trained on images with {theirs}, but model.data_preprocessor has {own}; to keep theirs: '
+    expected += '--cfg-options model.data_preprocessor.mean='
     assert (expected in _log(tmp_path)) == is_named
 
 
