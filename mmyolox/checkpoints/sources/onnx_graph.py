@@ -181,8 +181,8 @@ class Graph:
 
     def _slice(self, node: Any, values: Mapping[str, Array]) -> Array:
         """Up to opset 9 the numbers are attributes, from then on inputs."""
-        given = [self.constant(name) if name else None for name in node.input[1:]]
-        numbers = dict(zip(('starts', 'ends', 'axes', 'steps'), given, strict=False))
+        given = zip(('starts', 'ends', 'axes', 'steps'), node.input[1:], strict=False)
+        numbers = {key: self.constant(name) for key, name in given if name}
         numbers |= {attribute.name: np.array(attribute.ints) for attribute in node.attribute}
         starts, ends = numbers['starts'].tolist(), numbers['ends'].tolist()
         axes, steps = numbers.get('axes'), numbers.get('steps')
