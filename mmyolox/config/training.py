@@ -7,6 +7,7 @@ from mmengine.config import Config
 
 from mmyolox.errors import UserError
 
+from .check import value_at, walk
 from .components import find_component
 
 _LEAST = {
@@ -53,7 +54,8 @@ def check_training(cfg: Config) -> None:
         cfg: The config, complete, its types and keys checked.
 
     Raises:
-        UserError: A number is too small for what it counts, or hooks that must be alone are several.
+        UserError: A number is too small for what it counts, hooks that must be alone are several, or the
+            loop counts iterations and a part epochs.
     """
     for key, least in _LEAST.items():
         for path, node in _dicts(cfg.get(key), key):
@@ -65,6 +67,19 @@ def check_training(cfg: Config) -> None:
         if change[1] < 1:
             raise UserError(
                 f'config key train_cfg.dynamic_intervals.{index}={change!r}: the interval must be at least 1'
+            )
+    loop = cfg.get('train_cfg') or {}
+    if loop.get('type') == 'IterBasedTrainLoop' or not loop.get('by_epoch', True):
+        uses = [
+            path
+            for top in ('default_hooks', 'custom_hooks', 'param_scheduler')
+            for path, value in walk(cfg.get(top), top)
+            if value in ('YOLOXModeSwitchHook', 'YOLOXLR')
+        ]
+        if uses:
+            raise UserError(
+                f'config key train_cfg: IterBasedTrainLoop has no epochs, which {uses[0]}='
+                f'{value_at(cfg, uses[0])} counts; train with EpochBasedTrainLoop and max_epochs'
             )
     wrapper = cfg.get('optim_wrapper') or {}
     for path, node in _dicts(wrapper.get('optimizer'), 'optim_wrapper.optimizer'):

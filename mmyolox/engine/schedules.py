@@ -70,5 +70,22 @@ class YOLOXLR(LRSchedulerMixin, _ParamScheduler):
         progress = (step - self.warmup_steps) / (first_last - self.warmup_steps)
         return self.eta_min_ratio + (1 - self.eta_min_ratio) * (1 + math.cos(math.pi * progress)) / 2
 
+    def plan(self, epoch_length: int) -> str:
+        """The phases of the training and their learning rates, in one line.
+
+        Args:
+            epoch_length: The number of steps in an epoch.
+        """
+        warmup, last, total = (
+            steps / epoch_length for steps in (self.warmup_steps, self.last_steps, self.end)
+        )
+        main = max(total - warmup - last, 0)
+        rate = max(self.base_values)
+        return (
+            f'plan of {total:g} epochs: warm-up {warmup:g}, main phase {main:g}, last epochs {last:g} '
+            f'(without mosaic and mixup); learning rate up to {rate:g}, {rate * self.eta_min_ratio:g} '
+            'in the last epochs'
+        )
+
     def _get_value(self) -> list[float]:
         return [base * self.share(self.last_step) for base in self.base_values]

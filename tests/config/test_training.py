@@ -90,3 +90,39 @@ def test_two_of_a_hook_that_must_be_alone_are_refused(tmp_path, hook, name):
         UserError, match=rf'config keys default_hooks\.\w+ and custom_hooks\.0: both are a {name},'
     ):
         load_config(path)
+
+
+@pytest.mark.parametrize(
+    ('config', 'max_epochs', 'warmup', 'last'),
+    [
+        (NANO, 300, 5, 15),
+        (NANO, 50, 5, 15),
+        (NANO, 5, 0, 2),
+        ('yolox_s_fast_8xb32-300e-rtmdet-hyp_coco', 300, 5, 20),
+        ('yolox_s_fast_8xb32-300e-rtmdet-hyp_coco', 50, 5, 20),
+        ('yolox_s_fast_1xb8-50e_custom', 300, 1, 10),
+        ('yolox_s_fast_1xb8-50e_custom', 50, 1, 10),
+        ('yolox_s_fast_1xb8-50e_custom', 5, 1, 2),
+        ('yolox_s_fast_1xb8-50e_custom', 1, 0, 0),
+    ],
+)
+def test_phases_fit_the_length_of_the_training(config, max_epochs, warmup, last):
+    classes = dict(classes=['a']) if config.endswith('custom') else {}
+    cfg = load_config(config, dict(max_epochs=max_epochs, val_interval=1) | classes)
+    assert (cfg.param_scheduler.warmup_epochs, cfg.param_scheduler.num_last_epochs) == (warmup, last)
+    assert cfg.default_hooks.mode_switch.num_last_epochs == last
+
+
+def test_phases_that_are_given_stay():
+    cfg = load_config(NANO, dict(max_epochs=5, num_last_epochs=4, warmup_epochs=3))
+    assert (cfg.param_scheduler.warmup_epochs, cfg.param_scheduler.num_last_epochs) == (3, 4)
+
+
+def test_a_loop_of_iterations_is_refused_by_name(tmp_path):
+    path = tmp_path / 'c.py'
+    loop = "train_cfg = dict(_delete_=True, type='IterBasedTrainLoop', max_iters=9)"
+    path.write_text(f"_base_ = 'mmyolox::yolox/{NANO}.py'\n{loop}\n")
+    with pytest.raises(
+        UserError, match=r'IterBasedTrainLoop has no epochs, which default_hooks\.mode_switch'
+    ):
+        load_config(path)

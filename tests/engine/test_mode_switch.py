@@ -12,7 +12,7 @@ FIRST, SECOND = ([dict(type='LoadImage'), dict(type=name)] for name in ('Letterb
 
 
 def before_train(hook: YOLOXModeSwitchHook, **variables) -> YOLOXModeSwitchHook:
-    hook.before_train(SimpleNamespace(cfg=Config(variables)))
+    hook.before_train(SimpleNamespace(cfg=Config(variables), param_schedulers=None))
     return hook
 
 

@@ -52,3 +52,14 @@ def test_shape_does_not_depend_on_the_base_rate():
 def test_short_trainings(end, warmup, last, expected):
     values = rates(base_lr=1.0, epoch_length=2, end=end, warmup_epochs=warmup, num_last_epochs=last)
     assert values == pytest.approx(expected)
+
+
+def test_the_plan_is_one_line():
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.01)
+    scheduler = YOLOXLR.build_iter_from_epoch(
+        optimizer, end=5, epoch_length=7, warmup_epochs=1, num_last_epochs=2
+    )
+    assert scheduler.plan(7) == (
+        'plan of 5 epochs: warm-up 1, main phase 2, last epochs 2 (without mosaic and mixup); '
+        'learning rate up to 0.01, 0.0005 in the last epochs'
+    )

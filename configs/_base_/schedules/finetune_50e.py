@@ -2,8 +2,8 @@
 _base_ = ['../default_runtime.py', './yolox.py']
 
 max_epochs = 50
-num_last_epochs = 10
-warmup_epochs = 1
+num_last_epochs = min(10, int(max_epochs * 0.4))  # shorter trainings keep a main phase
+warmup_epochs = min(1, int(max_epochs / 2))
 base_lr = 2e-3  # for a total batch of 8
 val_interval = 5
 

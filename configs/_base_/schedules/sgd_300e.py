@@ -2,8 +2,8 @@
 _base_ = ['../default_runtime.py', './yolox.py']
 
 max_epochs = 300
-num_last_epochs = 15
-warmup_epochs = 5
+num_last_epochs = min(15, int(max_epochs * 0.4))  # shorter trainings keep a main phase
+warmup_epochs = min(5, int(max_epochs / 10))
 base_lr = 0.01  # for a total batch of 64
 val_interval = 10
 

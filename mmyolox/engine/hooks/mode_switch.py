@@ -9,6 +9,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from mmyolox.datasets.base import checked_channels, detection_datasets
+from mmyolox.engine.schedules import YOLOXLR
 from mmyolox.errors import UserError
 from mmyolox.registry import HOOKS
 
@@ -35,11 +36,14 @@ class YOLOXModeSwitchHook(Hook):
         self._is_switched = False
 
     def before_train(self, runner: Runner) -> None:
-        """Takes the pipeline from the config if it was not given, and checks it.
+        """Logs the plan, takes the pipeline from the config if it was not given, and checks it.
 
         Raises:
             UserError: The config has none either, or one of its steps cannot take the images' channels.
         """
+        for scheduler in runner.param_schedulers or ():
+            if isinstance(scheduler, YOLOXLR):
+                runner.logger.info(scheduler.plan(len(runner.train_dataloader)))
         if self.new_train_pipeline is None:
             self.new_train_pipeline = runner.cfg.get('train_pipeline_stage2')
         if self.num_last_epochs <= 0:
