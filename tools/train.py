@@ -1,6 +1,7 @@
 """Trains a detector: ``python tools/train.py CONFIG``."""
 
 import argparse
+import os
 from contextlib import nullcontext
 
 from mmyolox.utils.cli import add_cfg_options, add_launch_options, run_tool
@@ -43,7 +44,8 @@ def main() -> None:
     cfg = load_config(args.config, args.cfg_options)
     require(cfg, 'model', 'train_dataloader')
     prepare(cfg, args)
-    set_start(cfg, args.load_from, args.resume)
+    is_restart = os.environ.get('TORCHELASTIC_RESTART_COUNT', '0') != '0'  # by torchrun --max-restarts
+    set_start(cfg, args.load_from, 'auto' if is_restart else args.resume)
     if args.amp:
         enable_amp(cfg)
     if args.auto_scale_lr:

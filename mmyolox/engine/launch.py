@@ -41,7 +41,15 @@ def prepare(cfg: Config, args: argparse.Namespace) -> None:
         return
     if args.launcher != 'pytorch':
         raise UserError(f'--launcher {args.launcher} needs an accelerator; on the CPU use --launcher pytorch')
-    torch.distributed.init_process_group('gloo')
+    # Restarted processes find the store of the first start, with the addresses of the dead in it.
+    restart = os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')
+    rank, world_size = int(os.environ['RANK']), int(os.environ['WORLD_SIZE'])
+    is_host = rank == 0 and os.environ.get('TORCHELASTIC_USE_AGENT_STORE') != 'True'
+    address = os.environ['MASTER_ADDR'], int(os.environ['MASTER_PORT'])
+    store = torch.distributed.PrefixStore(
+        f'start {restart}', torch.distributed.TCPStore(*address, world_size, is_host)
+    )
+    torch.distributed.init_process_group('gloo', store=store, rank=rank, world_size=world_size)
     cfg.model_wrapper_cfg = dict(type='MMDistributedDataParallel', device_ids=None, broadcast_buffers=False)
 
 

@@ -52,5 +52,7 @@ class Recorder(Hook):
         )
         with Path(runner.work_dir, f'record_rank{get_rank()}.jsonl').open('a') as file:
             print(json.dumps(line), file=file)
-        if runner.iter == self.kill_at:
+        # Processes that torchrun starts anew get the same options.
+        is_restart = os.environ.get('TORCHELASTIC_RESTART_COUNT', '0') != '0'
+        if runner.iter == self.kill_at and get_rank() == 0 and not is_restart:
             os.kill(os.getpid(), signal.SIGKILL)

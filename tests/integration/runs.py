@@ -45,7 +45,9 @@ def write_config(folder: Path, data: Path) -> Path:
     return path
 
 
-def run_tool(*args: object, processes: int = 1, imported: bool = True) -> subprocess.CompletedProcess[str]:
+def run_tool(
+    *args: object, processes: int = 1, restarts: int = 0, imported: bool = True
+) -> subprocess.CompletedProcess[str]:
     """Runs ``tools/<args[0]>`` with one thread a process; with ``processes`` > 1 under torchrun.
 
     One process is a fork of another that has imported the packages, unless not ``imported``.
@@ -59,6 +61,7 @@ def run_tool(*args: object, processes: int = 1, imported: bool = True) -> subpro
     launcher = [sys.executable]
     if processes > 1:
         launcher += ['-m', 'torch.distributed.run', '--standalone', f'--nproc-per-node={processes}']
+        launcher += [f'--max-restarts={restarts}']
         command += ['--launcher', 'pytorch']
     env = {**os.environ, 'PYTHONPATH': paths, 'OMP_NUM_THREADS': '1'}
     command = [*launcher, *command]

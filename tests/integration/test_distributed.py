@@ -76,3 +76,15 @@ def test_two_processes_evaluate_like_one(config, one_epoch, tmp_path):
             for result in results
         ]
         np.testing.assert_allclose(*(np.sort(values, axis=0) for values in found), atol=1e-3)
+
+
+def test_processes_that_are_started_anew_go_on_to_the_same_bits(config, tmp_path):
+    options = ['--cfg-options', *FROZEN]
+    straight, restarted = tmp_path / 'straight', tmp_path / 'restarted'
+    succeed(run_tool('train.py', config, '--work-dir', straight, *options, processes=2))
+    args = ['train.py', config, '--work-dir', restarted, *options, 'default_hooks.recorder.kill_at=3']
+    succeed(run_tool(*args, processes=2, restarts=1))
+    expected, actual = load(straight / 'epoch_2.pth'), load(restarted / 'epoch_2.pth')
+    for key in ('state_dict', 'ema_state_dict'):
+        assert largest_difference(expected[key], actual[key]) == 0
+    assert [line['iter'] for line in read_record(restarted)] == [0, 1, 2, 3, 2, 3]
