@@ -201,7 +201,7 @@ def _read_json(path: str, backend_args: Mapping[str, Any] | None) -> Entry:
     return content
 
 
-def _is_whole(value: object) -> bool:
+def _is_whole(value: Any) -> bool:
     return type(value) is int and abs(value) < 2**63
 
 
@@ -209,11 +209,11 @@ def _is_id(value: object) -> bool:
     return isinstance(value, str) or _is_whole(value)
 
 
-def _is_side(value: object) -> bool:
+def _is_side(value: Any) -> bool:
     return isinstance(value, int | float) and value == value // 1 and 1 <= value <= _LONGEST_SIDE
 
 
-def _is_box(value: object) -> bool:
+def _is_box(value: Any) -> bool:
     is_box = isinstance(value, list) and len(value) == 4
     return is_box and all(type(v) is float or _is_whole(v) for v in value)
 
@@ -226,7 +226,7 @@ def _is_flag(value: object) -> bool:
     return True
 
 
-def _is_area(value: object) -> bool:
+def _is_area(value: Any) -> bool:
     return value is None or (type(value) in (int, float) and 0 <= value < _LONGEST_SIDE**2)
 
 

@@ -7,7 +7,7 @@ import stat
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import BinaryIO, NamedTuple, Protocol
+from typing import Any, BinaryIO, NamedTuple, Protocol
 
 import cv2
 import numpy as np
@@ -123,8 +123,8 @@ def read_header(file: BinaryIO) -> ImageHeader:
 def read_npy_header(file: BinaryIO) -> tuple[tuple[int, ...], np.dtype]:
     """The shape and the type of the array in a ``.npy`` file; raises ValueError where it does not tell."""
     file.seek(0)
-    version = np.lib.format.read_magic(file)
-    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    npy: Any = np.lib.format  # without types
+    read = npy.read_array_header_1_0 if npy.read_magic(file) == (1, 0) else npy.read_array_header_2_0
     shape, _, dtype = read(file)
     if len(shape) not in (2, 3):
         raise ValueError(f'shape {shape}; needed is (h, w) or (h, w, channels), uint8')
