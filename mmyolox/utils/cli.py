@@ -6,6 +6,7 @@ Nothing heavy is imported here, so that ``tool.py -h`` answers at once.
 import argparse
 import ctypes
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -24,11 +25,24 @@ INTERRUPTED = 130
 _TRIM_THRESHOLD, _MMAP_MAX = -1, -4
 
 
+_SHORTAGES = {
+    r'DataLoader worker .*(killed|exited)|unable to (open|write to).*torch_|Cannot allocate memory': (
+        'a data worker was stopped, most often for want of memory; lower train_dataloader.num_workers or the '
+        'batch size (train_batch_size_per_gpu)'
+    ),
+    r"out of memory|can't allocate memory|not enough memory": (
+        'the memory does not suffice; lower the batch size (train_batch_size_per_gpu) or img_scale, or train '
+        'with --amp'
+    ),
+}
+"""What PyTorch says of a shortage, and what to do."""
+
+
 def run_tool(main: Callable[[], int | None]) -> None:
     """Runs a tool's ``main`` and exits with its status; never returns.
 
-    A :class:`UserError`, or a package that mmyolox needs and is absent, is printed as one line ``error: ...``
-    on stderr and gives status 1; Ctrl-C gives status 130. Other exceptions, our faults, keep their traceback.
+    A :class:`UserError`, a shortage of memory, or a package that mmyolox needs and is absent, is printed as
+    one line ``error: ...`` on stderr and gives status 1; Ctrl-C gives status 130. Other exceptions, our faults, keep their traceback.
 
     Args:
         main: What parses the arguments and does the work; returns an exit status, or None for success.
@@ -44,6 +58,12 @@ def run_tool(main: Callable[[], int | None]) -> None:
         message = str(error).rstrip().rpartition(f'{UserError.__name__}: ')[2]
         print(f'error: {message}', file=sys.stderr)
         sys.exit(1)
+    except (MemoryError, OSError, RuntimeError) as error:
+        reason = str(error).strip().partition('\n')[0] or 'out of memory'
+        for pattern, advice in _SHORTAGES.items():
+            if re.search(pattern, reason):
+                sys.exit(f'error: {advice} ({reason})')
+        raise
     except ModuleNotFoundError as error:
         if error.name not in PACKAGES:
             raise

@@ -32,6 +32,29 @@ def test_run_tool_exits_with_status_and_one_line(main, status, message, capsys):
     assert capsys.readouterr().err == message
 
 
+@pytest.mark.parametrize(
+    ('error', 'advice'),
+    [
+        (RuntimeError('DataLoader worker (pid 7) is killed by signal: Killed. '), 'num_workers'),
+        (RuntimeError('DataLoader worker (pid(s) 7, 8) exited unexpectedly'), 'num_workers'),
+        (OSError(12, 'Cannot allocate memory'), 'num_workers'),
+        (RuntimeError('CUDA out of memory. Tried to allocate 2 GiB.\nmore lines'), '--amp'),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"), '--amp'),
+        (MemoryError(), '--amp'),
+    ],
+)
+def test_a_shortage_is_one_line_with_advice(error, advice):
+    def main():
+        raise error
+
+    with pytest.raises(SystemExit) as caught:
+        run_tool(main)
+    assert caught.value.code.startswith('error: ')
+    assert advice in caught.value.code
+    assert 'batch size' in caught.value.code
+    assert '\n' not in caught.value.code
+
+
 def test_run_tool_leaves_our_own_faults_their_traceback():
     with pytest.raises(ZeroDivisionError):
         run_tool(lambda: 1 // 0)
