@@ -29,7 +29,8 @@ Array = NDArray[np.generic]
 # this package is absent. Where the user has agreed, by `opt_in_out --opt_in`, it stays.
 _CONSENT = Path(os.path.expanduser('~/intel/openvino_telemetry'))  # pathlib fails where there is no home
 if not (_CONSENT.is_file() and _CONSENT.read_bytes().strip() == b'1'):
-    sys.modules.setdefault('openvino_telemetry', None)  # type: ignore[arg-type]  Python's sign of absence
+    absent: Any = None  # Python's sign of it
+    sys.modules.setdefault('openvino_telemetry', absent)
 
 INPUT_SHAPE_KEY = 'mmyolox_input_shape'
 """The key of the input's shape in a TorchScript file: a JSON list, null for an axis of any length."""

@@ -16,6 +16,7 @@ from mmengine.device import (
 )
 from mmengine.registry import RUNNERS
 from mmengine.runner import CheckpointLoader, Runner
+from torch.distributed import PrefixStore, TCPStore  # type: ignore[attr-defined]
 
 from mmyolox.checkpoints.load import use_safe_loading
 from mmyolox.errors import UserError
@@ -46,9 +47,7 @@ def prepare(cfg: Config, args: argparse.Namespace) -> None:
     rank, world_size = int(os.environ['RANK']), int(os.environ['WORLD_SIZE'])
     is_host = rank == 0 and os.environ.get('TORCHELASTIC_USE_AGENT_STORE') != 'True'
     address = os.environ['MASTER_ADDR'], int(os.environ['MASTER_PORT'])
-    store = torch.distributed.PrefixStore(
-        f'start {restart}', torch.distributed.TCPStore(*address, world_size, is_host)
-    )
+    store = PrefixStore(f'start {restart}', TCPStore(*address, world_size, is_host))
     torch.distributed.init_process_group('gloo', store=store, rank=rank, world_size=world_size)
     cfg.model_wrapper_cfg = dict(type='MMDistributedDataParallel', device_ids=None, broadcast_buffers=False)
 

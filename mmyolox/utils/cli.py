@@ -42,7 +42,8 @@ def run_tool(main: Callable[[], int | None]) -> None:
     """Runs a tool's ``main`` and exits with its status; never returns.
 
     A :class:`UserError`, a shortage of memory, or a package that mmyolox needs and is absent, is printed as
-    one line ``error: ...`` on stderr and gives status 1; Ctrl-C gives status 130. Other exceptions, our faults, keep their traceback.
+    one line ``error: ...`` on stderr and gives status 1; Ctrl-C gives status 130. Other exceptions, our own
+    faults, keep their traceback.
 
     Args:
         main: What parses the arguments and does the work; returns an exit status, or None for success.
