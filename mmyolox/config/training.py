@@ -21,7 +21,7 @@ _LEAST = {
 """The least values of numbers, by the dict they stand in."""
 
 _SINGLE_HOOKS = ('EMAHook', 'YOLOXModeSwitchHook', 'ParamSchedulerHook')
-"""Hooks of which there must be one: two swap the weights to and fro, switch twice, step the rate twice."""
+"""Hooks of which there must be one: two swap the weights twice, switch twice, step the rate twice."""
 
 _HOOKS_OF_MMENGINE = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
 """The names under which MMEngine's Runner has hooks of its own, that ``None`` takes away."""
