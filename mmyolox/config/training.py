@@ -100,10 +100,10 @@ def check_hooks(cfg: Config) -> None:
     named += [(f'custom_hooks.{index}', hook) for index, hook in enumerate(cfg.get('custom_hooks') or ())]
     keys: dict[str, str] = {}
     for path, hook in named:
-        kind = hook.get('type') if isinstance(hook, dict) else type(hook)
-        if isinstance(kind, str):
-            kind = find_component(kind, hook.get('_scope_') or default, f'{path}.type')
-        for name in {base.__name__ for base in getattr(kind, '__mro__', ())}.intersection(_SINGLE_HOOKS):
+        component = hook.get('type') if isinstance(hook, dict) else type(hook)
+        if isinstance(component, str):
+            component = find_component(component, hook.get('_scope_') or default, f'{path}.type')
+        for name in {base.__name__ for base in getattr(component, '__mro__', ())}.intersection(_SINGLE_HOOKS):
             if name in keys:
                 raise UserError(
                     f'config keys {keys[name]} and {path}: both are a {name}, and there must be one only; '

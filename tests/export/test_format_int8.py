@@ -112,7 +112,7 @@ def test_objects_are_found_again(model, precision, tmp_path, name):
 
 def test_calibration_image_that_is_none(model, tmp_path):
     (tmp_path / 'a.jpg').write_text('no image')
-    with pytest.raises(UserError, match=r'cannot decode the image .*a\.jpg; remove or replace it'):
+    with pytest.raises(UserError, match=r'cannot decode the image .*a\.jpg \(.*\); remove or replace it'):
         export_model(FORMATS['onnx'], model, tmp_path / 'a', options(precision=Precision('int8', tmp_path)))
 
 

@@ -201,9 +201,9 @@ def test_ap_of_both(tmp_path, images, capsys):
                     bbox=[box[0], box[1], box[2] - box[0], box[3] - box[1]],
                 )
             )
-    size = dict(width=96, height=64)
+    sizes = [dict(zip(('height', 'width'), image.shape[:2], strict=True)) for image in images]
     content = dict(
-        images=[dict(id=number, file_name=f'{number}.png', **size) for number in range(3)],
+        images=[dict(size, id=number, file_name=f'{number}.png') for number, size in enumerate(sizes)],
         annotations=entries,
         categories=[dict(id=label, name=f'thing {label}') for label in range(3)],
     )
