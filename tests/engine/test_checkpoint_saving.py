@@ -9,7 +9,7 @@ from mmengine.model import BaseModel
 from mmengine.runner import Runner
 from torch import nn
 
-from mmyolox.checkpoints.load import latest_checkpoint, load_checkpoint
+from mmyolox.checkpoints.load import latest_checkpoint, load_checkpoint, use_safe_loading
 from mmyolox.engine import AtomicLocalBackend
 
 SCORES = {1: 0.2, 2: 0.4, 3: 0.3, 4: 0.1, 5: 0.5, 6: 0.4}
@@ -60,6 +60,7 @@ def train(work_dir: Path, metric: Score, resume: bool = False, interval: int = 1
     )
     data = dict(sampler=dict(type='DefaultSampler', shuffle=False), batch_size=4)
     train.count += 1
+    use_safe_loading()  # as the tools do
     runner = Runner(
         model=Tiny(),
         work_dir=str(work_dir),
