@@ -36,6 +36,8 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Reads the config, checks it, trains."""
     args = parse_args()
+    from mmengine.runner import CheckpointLoader
+
     from mmyolox.config import load_config, require
     from mmyolox.engine.launch import build_runner, enable_amp, is_first_process, prepare
     from mmyolox.engine.work_dir import claim, set_start
@@ -46,6 +48,9 @@ def main() -> None:
     prepare(cfg, args)
     is_restart = os.environ.get('TORCHELASTIC_RESTART_COUNT', '0') != '0'  # by torchrun --max-restarts
     set_start(cfg, args.load_from, 'auto' if is_restart else args.resume)
+    source = cfg.get('load_from')
+    if source and '://' not in source:  # one that cannot be read is told before the pages that a Runner logs
+        CheckpointLoader.load_checkpoint(source, map_location='cpu')
     if args.amp:
         enable_amp(cfg)
     if args.auto_scale_lr:

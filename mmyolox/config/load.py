@@ -60,12 +60,13 @@ def load_config(
         UserError: The file is absent or faulty, an option fits nothing, or the checks find a mistake.
     """
     chain = read_chain(find_config(str(path)), find_base)
-    options = read_options(_evaluate(chain, {}), cfg_options) if cfg_options else {}
+    written = _evaluate(chain, {})
+    options = read_options(written, cfg_options or {})
     read = chain.read() | value_sources(chain)
     variables = {
         name: value for name, value in options.items() if name in read and not isinstance(value, dict)
     }
-    cfg = _evaluate(chain, variables)
+    cfg = _evaluate(chain, variables) if variables else copy.deepcopy(written)
     known = recorded_values(cfg, recorded or {})
     if known:
         variables |= known
@@ -82,7 +83,7 @@ def load_config(
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise UserError(f'config option {key}={value!r} does not fit {cfg.filename}: {error}') from error
     if recorded:
-        follow_recorded_input(cfg, recorded, options, _evaluate(chain, {}))
+        follow_recorded_input(cfg, recorded, options, written)
     settle_training(cfg)
     check_config(cfg)
     check_training(cfg)

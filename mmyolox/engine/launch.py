@@ -15,7 +15,7 @@ from mmengine.device import (
     is_npu_available,
 )
 from mmengine.registry import RUNNERS
-from mmengine.runner import CheckpointLoader, Runner
+from mmengine.runner import Runner
 from torch.distributed import PrefixStore, TCPStore  # type: ignore[attr-defined]
 
 from mmyolox.checkpoints.load import use_safe_loading
@@ -89,15 +89,5 @@ def is_first_process(launcher: str) -> bool:
 
 
 def build_runner(cfg: Config) -> Runner:
-    """Builds our Runner, or the one that ``runner_type`` names.
-
-    The checkpoint that it will load is read here once, so that one that cannot be is told before the pages of
-    what a Runner logs.
-
-    Raises:
-        UserError: The checkpoint is absent, damaged or refused.
-    """
-    source = cfg.get('load_from')
-    if source and '://' not in source:
-        CheckpointLoader.load_checkpoint(source, map_location='cpu')
+    """Builds our Runner, or the one that ``runner_type`` names."""
     return RUNNERS.build(cfg) if 'runner_type' in cfg else YOLOXRunner.from_cfg(cfg)
