@@ -26,7 +26,7 @@ from torch import Tensor
 
 from mmyolox.deploy.archives import archive_fault, check_archive
 from mmyolox.deploy.formats import format_of
-from mmyolox.errors import UserError
+from mmyolox.errors import UserError, first_few
 
 from . import safetensors_file
 from .sources import mindspore, onnx
@@ -164,17 +164,29 @@ def latest_checkpoint(work_dir: str | Path) -> Path | None:
         work_dir: A folder that a training wrote to.
 
     Returns:
-        The file; None if there is no good one.
+        The file; None if there is none at all.
+
+    Raises:
+        UserError: All are damaged: a training that began anew would take their place.
     """
     folder = Path(work_dir)
     note = folder / 'last_checkpoint'
     named = [Path(note.read_text(encoding='utf-8', errors='replace').strip())] if note.is_file() else []
     files = {*named, *folder.glob('epoch_*.pth'), *folder.glob('iter_*.pth')}
+    faults: dict[str, str] = {}
     for file in sorted(filter(Path.is_file, files), key=lambda file: file.stat().st_mtime, reverse=True):
         fault = archive_fault(file)
         if fault is None:
+            for name, found in faults.items():
+                print_log(f'checkpoint {name} is damaged and skipped: {found}', 'current', logging.WARNING)
             return file
-        print_log(f'checkpoint {file} is damaged and skipped: {fault}', 'current', logging.WARNING)
+        faults[str(file)] = fault
+    if faults:
+        described = first_few(f'{Path(name).name}: {fault}' for name, fault in faults.items())
+        raise UserError(
+            f'work dir {folder}: all {len(faults)} checkpoint(s) are damaged ({described}); put a good copy '
+            'in their place, or train in another folder by --work-dir'
+        )
     return None
 
 

@@ -62,7 +62,7 @@ def set_start(cfg: Config, load_from: str | None, resume: str | None) -> None:
         resume: The checkpoint to go on from; ``'auto'`` for the latest in the work dir, if there is one.
 
     Raises:
-        UserError: The work dir holds a training, and this one does not go on with it.
+        UserError: The work dir holds a training, and this one does not go on with it, or cannot.
     """
     if load_from:
         cfg.load_from = load_from

@@ -303,3 +303,16 @@ def test_a_damaged_latest_checkpoint_is_skipped_and_told(tmp_path, monkeypatch):
         f'checkpoint {newest} is damaged and skipped: its record epoch_3/data/0 is not what was written'
     ]
     assert read == ['epoch_3.pth', 'epoch_2.pth']
+
+
+def test_a_folder_whose_checkpoints_are_all_damaged_is_refused(tmp_path):
+    (tmp_path / 'epoch_1.pth').write_bytes(b'')
+    (tmp_path / 'epoch_2.pth').write_bytes(b'PK\x03\x04 killed here')
+    os.utime(tmp_path / 'epoch_1.pth', (1, 1))
+    reason = 'it is cut off, or no zip archive'
+    message = (
+        rf'work dir {tmp_path}: all 2 checkpoint\(s\) are damaged \(epoch_2.pth: {reason}, epoch_1.pth: '
+        rf'{reason}\); put a good copy in their place, or train in another folder by --work-dir'
+    )
+    with pytest.raises(UserError, match=message):
+        latest_checkpoint(tmp_path)

@@ -88,6 +88,14 @@ def test_another_training_in_a_used_folder_is_refused(trained, name):
         start(trained, resume=name)
 
 
+@pytest.mark.parametrize('resume', [None, 'auto', 'elsewhere/epoch_1.pth'])
+def test_no_training_begins_anew_over_damaged_checkpoints(trained, resume):
+    for number in (1, 2):
+        (trained / f'epoch_{number}.pth').write_bytes(b'killed here')
+    with pytest.raises(UserError, match=r'trained: all 2 checkpoint\(s\) are damaged .*--work-dir'):
+        start(trained, resume=resume)
+
+
 def test_the_config_can_say_resume_too(trained):
     cfg = Config(dict(work_dir=str(trained), resume=True, load_from=None))
     set_start(cfg, None, None)
