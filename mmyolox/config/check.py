@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Collection, Iterator, Sequence
-from typing import Any
+from typing import Any, get_type_hints
 
 from mmengine.config import Config
 from mmengine.runner import Runner
@@ -10,8 +10,9 @@ from torch.utils.data import DataLoader
 
 from mmyolox.errors import UserError, did_you_mean, first_few
 
-from .arguments import annotated_parameters, check_arguments
+from .arguments import annotated_parameters, check_arguments, check_values
 from .components import TYPE_NAMES, accepted_parameters, find_component
+from .plain_dicts import OTHERS, hints_at
 
 TOOL_KEYS = frozenset(
     ('custom_imports', 'data_variables', 'model_wrapper_cfg', 'runner_type', 'tta_model', 'tta_pipeline')
@@ -21,7 +22,7 @@ RUNNER_KEYS = TOOL_KEYS | set(inspect.signature(Runner.__init__).parameters) - {
 """The top-level names of a config that MMEngine or the tools use; all others are variables."""
 
 _NO_COMPONENTS = frozenset(
-    ('metainfo', 'env_cfg', 'clip_grad', 'nms', 'norm_cfg', 'act_cfg', 'conv_cfg', 'upsample_cfg', 'plugins')
+    ('metainfo', 'clip_grad', 'nms', 'norm_cfg', 'act_cfg', 'conv_cfg', 'upsample_cfg', 'plugins')
 )
 """Keys whose dicts have a ``type`` that is no registered component, or one with arguments of its own."""
 
@@ -65,9 +66,10 @@ def check_config(cfg: Config) -> None:
     scope = cfg.get('default_scope') or 'mmengine'
     if not isinstance(scope, str):
         raise UserError(f'config key default_scope={scope!r}: it must be the name of a package')
-    for key, value in _children(cfg):
-        if key in RUNNER_KEYS:
-            _check(value, key, scope)
+    used = {key: value for key, value in cfg.items() if key in RUNNER_KEYS}
+    check_values(used, '', get_type_hints(Runner.__init__) | (hints_at('') or {}), 'the Runner')
+    for key, value in used.items():
+        _check(value, key, scope)
     check_classes(cfg)
     check_sizes(cfg)
 
@@ -146,15 +148,20 @@ def value_at(cfg: Config, key: str) -> Any:
     """What stands at a dotted key, such as ``custom_hooks.0.momentum``; None where there is nothing."""
     node: Any = cfg
     for step in key.split('.') if key else ():
-        is_index = isinstance(node, list | tuple) and step.isdigit() and int(step) < len(node)
-        node = node[int(step)] if is_index else node.get(step) if isinstance(node, dict | Config) else None
+        node = child_of(node, step)
     return node
+
+
+def child_of(node: Any, step: str) -> Any:
+    """What a step of a dotted key leads to from a dict, a list or a config; None where there is nothing."""
+    is_index = isinstance(node, list | tuple) and step.isdigit() and int(step) < len(node)
+    return node[int(step)] if is_index else node.get(step) if isinstance(node, dict | Config) else None
 
 
 def _children(value: Any) -> list[tuple[str, Any]]:
     """What stands in a dict or a list, with the last part of its key path."""
-    if isinstance(value, dict | Config):
-        return [(str(key), child) for key, child in value.items() if key not in _NO_COMPONENTS]
+    if isinstance(value, dict):
+        return [(str(key), child) for key, child in value.items()]
     items = enumerate(value) if isinstance(value, list | tuple) else ()
     return [(str(index), child) for index, child in items]
 
@@ -166,6 +173,12 @@ def _check(value: Any, path: str, scope: str) -> None:
     the component itself understands.
     """
     if isinstance(value, dict):
+        hints = hints_at(path)
+        if hints is not None:
+            check_values(value, path, hints, 'it')
+            _check_keys(value, path, 'it', value if OTHERS in hints else hints)
+        if path.rpartition('.')[2] in _NO_COMPONENTS:
+            return
         scope = value.get('_scope_') or scope
         component = _check_dict(value, path, scope)
         if component and str(component.__module__).split('.')[0] not in ('mmyolox', 'mmengine', 'mmcv'):

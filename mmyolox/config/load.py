@@ -12,7 +12,7 @@ from mmyolox.errors import UserError, did_you_mean
 from mmyolox.extensions import config_folders
 
 from .check import check_config
-from .options import check_names, check_options, read_options
+from .options import check_names, check_options, merge_options, read_options
 from .recorded import follow_recorded_input
 from .scopes import resolve_scopes
 from .training import check_training, settle_training
@@ -77,11 +77,7 @@ def load_config(
     from_data = class_values(plain, chain, options | known) | data_values(plain)
     if from_data:
         cfg = _evaluate(chain, variables | from_data)
-    for key, value in (options | {name: from_data[name] for name in from_data if name in options}).items():
-        try:
-            cfg.merge_from_dict({key: copy.deepcopy(value)})
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise UserError(f'config option {key}={value!r} does not fit {cfg.filename}: {error}') from error
+    merge_options(cfg, options | {name: from_data[name] for name in from_data if name in options})
     if recorded:
         follow_recorded_input(cfg, recorded, options, written)
     settle_training(cfg)

@@ -1,5 +1,7 @@
 """Checking that the user's options, and the names in a config, reach something."""
 
+import copy
+from itertools import pairwise
 from typing import Any
 
 from mmengine.config import Config
@@ -8,7 +10,7 @@ from mmyolox.errors import UserError, did_you_mean
 from mmyolox.utils.cli import OptionText
 
 from .arguments import fits
-from .check import RUNNER_KEYS, TOOL_KEYS, value_at, walk
+from .check import RUNNER_KEYS, TOOL_KEYS, child_of, value_at, walk
 from .option_values import parse_option_value
 
 _KINDS: dict[Any, str] = {
@@ -18,6 +20,9 @@ _KINDS: dict[Any, str] = {
     str | None: 'text',
 }
 """The types that options must have too."""
+
+_CUSTOM_KEYS = 'optim_wrapper.paramwise_cfg.custom_keys'
+"""The dict of settings for parts of a model; its keys are names of modules, with dots in them."""
 
 _ALIKE = 0.85
 """A variable that nothing reads and whose name is this much like one of MMEngine's is a typing error."""
@@ -82,6 +87,45 @@ def _has_dicts(value: Any) -> bool:
     return isinstance(value, list | tuple) and all(isinstance(item, dict) for item in value)
 
 
+def merge_options(cfg: Config, options: dict[str, Any]) -> None:
+    """Merges options into a config in place, as MMEngine's ``merge_from_dict`` does, and a little more.
+
+    An option for the place behind the last of a list, or for a list that is not there, appends to it.
+
+    Args:
+        cfg: The config.
+        options: The options, read and checked.
+
+    Raises:
+        UserError: An option does not fit.
+    """
+    for key, value in options.items():
+        merged = {key: copy.deepcopy(value)}
+        name, _, setting = key.removeprefix(f'{_CUSTOM_KEYS}.').rpartition('.')
+        if key.startswith(f'{_CUSTOM_KEYS}.') and name:
+            merged = {_CUSTOM_KEYS: {name: {setting: merged[key]}}}
+        else:
+            make_places(cfg, key)
+        try:
+            cfg.merge_from_dict(merged)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise UserError(f'config option {key}={value!r} does not fit {cfg.filename}: {error}') from error
+
+
+def make_places(cfg: Config, key: str) -> None:
+    """Makes the dicts and lists, empty, that an option's way leads through and that are not there."""
+    node: Any = cfg
+    steps = key.split('.')
+    for step, following in pairwise(steps):
+        if child_of(node, step) is None:
+            new: Any = [] if following.isdigit() else {}
+            if isinstance(node, list) and step == str(len(node)):
+                node.append(new)
+            elif isinstance(node, dict | Config):
+                node[step] = new
+        node = child_of(node, step)
+
+
 def check_options(cfg: Config, options: dict[str, Any], read: set[str]) -> None:
     """Checks that each option changes something that is there.
 
@@ -94,6 +138,8 @@ def check_options(cfg: Config, options: dict[str, Any], read: set[str]) -> None:
         UserError: An option's name, or a step on the way to it, does not exist; or the option would change
             a variable without any effect, because its value is in use already or is not used at all.
     """
+    made = {key.removesuffix('.type') for key in options if key.endswith('.type')}
+    made |= {_CUSTOM_KEYS for key in options if key.startswith(_CUSTOM_KEYS)}
     for key in options:
         head, _, rest = key.partition('.')
         if head not in RUNNER_KEYS and head not in cfg:
@@ -103,7 +149,7 @@ def check_options(cfg: Config, options: dict[str, Any], read: set[str]) -> None:
         if head not in RUNNER_KEYS:
             _check_effect(cfg, key, options[key], read)
         if rest and head in cfg:
-            _check_way(cfg[head], head, rest.split('.'), key)
+            _check_way(cfg[head], head, rest.split('.'), key, made)
 
 
 def check_names(cfg: Config, read: set[str]) -> None:
@@ -140,24 +186,31 @@ def _check_effect(cfg: Config, key: str, value: Any, read: set[str]) -> None:
         raise UserError(f'config option {key} has no effect: the variable {head} {why}{hint}')
 
 
-def _check_way(node: Any, path: str, steps: list[str], key: str) -> None:
+def _check_way(node: Any, path: str, steps: list[str], key: str, made: set[str]) -> None:
     """Checks that a dotted option's way through the config exists, up to its last step.
 
-    A new key of a dict that describes a component is left to the check of components.
+    Dicts that another option gives a type are on their way, and those of settings for parts of a model. A new
+    key of a dict that describes a component is left to the check of components.
     """
     step, *rest = steps
+    here = f'{path}.{step}'
     if isinstance(node, dict):
-        is_list = bool(rest) and rest[0].isdigit()  # which would become a dict with a key '0'
+        is_list = bool(rest) and rest[0].isdigit()
         if step not in node and (not rest or ('type' in node and not is_list)):
             return
         known = [str(name) for name in node]
     elif isinstance(node, list | tuple):
         known = [str(index) for index in range(len(node))]
+        while f'{path}.{len(known)}' in made:
+            known.append(str(len(known)))
     else:
         known = []
+    is_made = any(f'{one}.'.startswith(f'{here}.') for one in made) and child_of(node, step) is None
+    if is_made and (step in known or not isinstance(node, list | tuple)):
+        return
     if step not in known:
-        raise UserError(f'config option {key}: {path} has no {step}{did_you_mean(step, known)}')
+        hint = did_you_mean(step, known)
+        hint = hint or f'; a new part needs its type: {here}.type=...' * (rest == rest[-1:] != [])
+        raise UserError(f'config option {key}: {path} has no {step}{hint}')
     if rest:
-        _check_way(
-            node[int(step)] if isinstance(node, list | tuple) else node[step], f'{path}.{step}', rest, key
-        )
+        _check_way(child_of(node, step), here, rest, key, made)

@@ -1,24 +1,78 @@
 """What would stop or spoil a training after it has begun: lengths, loaders, hooks."""
 
-from collections.abc import Iterator
-from typing import Any
+import math
+from fnmatch import fnmatchcase
+from typing import NamedTuple
 
 from mmengine.config import Config
 
 from mmyolox.errors import UserError
 
-from .check import value_at, walk
+from .check import RUNNER_KEYS, value_at, walk
 from .components import find_component
 
-_LEAST = {
-    'train_cfg': dict(max_epochs=1, max_iters=1, val_interval=1),
-    'train_dataloader': dict(batch_size=1, num_workers=0),
-    'val_dataloader': dict(batch_size=1, num_workers=0),
-    'test_dataloader': dict(batch_size=1, num_workers=0),
-    'param_scheduler': dict(warmup_epochs=0, num_last_epochs=0),
-    'log_processor': dict(window_size=1),
+
+class _Range(NamedTuple):
+    """Which numbers may stand at a key."""
+
+    least: float = -math.inf
+    most: float = math.inf
+    is_open: bool = False
+    """Whether the limits themselves are out of range."""
+    other: float | None = None
+    """A number that means something else, such as "none" or "all"."""
+
+    def __contains__(self, value: object) -> bool:
+        if not isinstance(value, int | float) or value == self.other:
+            return True
+        inside = self.least < value < self.most if self.is_open else self.least <= value <= self.most
+        return inside and abs(value) < math.inf
+
+    def __str__(self) -> str:
+        above = 'above' if self.is_open else 'at least'
+        below = 'below' if self.is_open else 'at most'
+        limits = [f'{above} {self.least}'] * (self.least > -math.inf)
+        limits += [f'{below} {self.most}'] * (self.most < math.inf)
+        return ' and '.join(limits) + (f', or {self.other}' if self.other is not None else '')
+
+
+_COUNT, _SHARE, _POSITIVE = _Range(1), _Range(0, 1), _Range(0, is_open=True)
+_RANGES = {
+    'train_cfg.max_epochs': _COUNT,
+    'train_cfg.max_iters': _COUNT,
+    'train_cfg.val_interval': _COUNT,
+    'train_cfg.val_begin': _Range(0),
+    '*_dataloader.batch_size': _COUNT,
+    '*_dataloader.num_workers': _Range(0),
+    '*.img_scale': _COUNT,
+    '*.warmup_epochs': _Range(0),
+    '*.num_last_epochs': _Range(0),
+    'log_processor.window_size': _COUNT,
+    'optim_wrapper.optimizer.lr': _POSITIVE,
+    'optim_wrapper.optimizer.weight_decay': _Range(0),
+    'optim_wrapper.accumulative_counts': _COUNT,
+    'auto_scale_lr.base_batch_size': _COUNT,
+    'randomness.seed': _Range(0, 2**32 - 1),
+    'default_hooks.checkpoint.interval': _Range(1, other=-1),
+    '*_hooks.*.max_keep_ckpts': _Range(1, other=-1),
+    '*_hooks.*.interval': _COUNT,
+    '*_hooks.*.momentum': _Range(0, 1, is_open=True),
+    '*_hooks.*.gamma': _POSITIVE,
+    'model.*.widen_factor': _POSITIVE,
+    'model.*.deepen_factor': _POSITIVE,
+    'model.*.stacked_convs': _COUNT,
+    'model.*.interval': _COUNT,
+    'model.*_weight': _Range(0),
+    'model.*.center_radius': _POSITIVE,
+    'model.test_cfg.score_thr': _SHARE,
+    '*.nms.iou_threshold': _SHARE,
+    '*_cfg.nms_pre': _Range(1, other=-1),
+    '*_cfg.max_per_img': _Range(1, other=-1),
+    '*_evaluator*.proposal_nums': _COUNT,
+    '*_evaluator*.iou_thrs': _SHARE,
+    '*.prob': _SHARE,
 }
-"""The least values of numbers, by the dict they stand in."""
+"""The numbers that may stand at keys of a pattern, and in lists there; the first one that fits counts."""
 
 _SINGLE_HOOKS = ('EMAHook', 'YOLOXModeSwitchHook', 'ParamSchedulerHook')
 """Hooks of which there must be one: two swap the weights twice, switch twice, step the rate twice."""
@@ -35,9 +89,9 @@ def settle_training(cfg: Config) -> None:
     Args:
         cfg: The config, complete.
     """
-    for key in _LEAST:
+    for key in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
         loader = cfg.get(key)
-        if key.endswith('_dataloader') and loader and loader.get('num_workers') == 0:
+        if isinstance(loader, dict) and loader.get('num_workers') == 0:
             loader.pop('prefetch_factor', None)
             if loader.get('persistent_workers'):
                 loader['persistent_workers'] = False
@@ -57,12 +111,7 @@ def check_training(cfg: Config) -> None:
         UserError: A number is too small for what it counts, hooks that must be alone are several, or the
             loop counts iterations and a part epochs.
     """
-    for key, least in _LEAST.items():
-        for path, node in _dicts(cfg.get(key), key):
-            for name in least:
-                value = node.get(name)
-                if isinstance(value, int | float) and value < least[name]:
-                    raise UserError(f'config key {path}.{name}={value!r}: it must be at least {least[name]}')
+    check_numbers(cfg)
     for index, change in enumerate((cfg.get('train_cfg') or {}).get('dynamic_intervals') or ()):
         if change[1] < 1:
             raise UserError(
@@ -82,10 +131,29 @@ def check_training(cfg: Config) -> None:
                 f'{value_at(cfg, uses[0])} counts; train with EpochBasedTrainLoop and max_epochs'
             )
     wrapper = cfg.get('optim_wrapper') or {}
-    for path, node in _dicts(wrapper.get('optimizer'), 'optim_wrapper.optimizer'):
-        if isinstance(node.get('lr'), int | float) and not 0 < node['lr'] < float('inf'):
-            raise UserError(f'config key {path}.lr={node["lr"]!r}: a learning rate is above 0 and finite')
+    multiplied = [
+        key for key, _ in walk(wrapper.get('paramwise_cfg'), 'paramwise_cfg') if 'decay_mult' in key
+    ]
+    if multiplied and 'weight_decay' not in (wrapper.get('optimizer') or {}):
+        raise UserError(
+            f'config key optim_wrapper.{multiplied[0]} multiplies optim_wrapper.optimizer.weight_decay, '
+            'which is not there: set it (0 for none)'
+        )
     check_hooks(cfg)
+
+
+def check_numbers(cfg: Config) -> None:
+    """Checks that numbers are in the range of what they mean, also those in lists.
+
+    Raises:
+        UserError: One is not.
+    """
+    for top in cfg:
+        for path, value in walk(cfg[top], top) if top in RUNNER_KEYS else ():
+            numbers = value if isinstance(value, list | tuple) else [value]
+            allowed = next((_RANGES[one] for one in _RANGES if fnmatchcase(path, one)), None)
+            if allowed and not (numbers and all(number in allowed for number in numbers)):
+                raise UserError(f'config key {path}={value!r}: it must be {allowed}')
 
 
 def check_hooks(cfg: Config) -> None:
@@ -110,12 +178,3 @@ def check_hooks(cfg: Config) -> None:
                     f'leave {path} out, and set at {keys[name]} what it should do'
                 )
             keys[name] = path
-
-
-def _dicts(value: Any, path: str) -> Iterator[tuple[str, Any]]:
-    """A dict, or the dicts of a list, with their config keys."""
-    if isinstance(value, dict):
-        yield path, value
-    for index, item in enumerate(value if isinstance(value, list | tuple) else ()):
-        if isinstance(item, dict):
-            yield f'{path}.{index}', item

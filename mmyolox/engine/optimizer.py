@@ -10,7 +10,7 @@ from mmengine.optim import DefaultOptimWrapperConstructor, OptimWrapper
 from torch import nn
 from torch.optim import Optimizer
 
-from mmyolox.errors import UserError
+from mmyolox.errors import UserError, did_you_mean
 from mmyolox.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, OPTIMIZERS
 
 
@@ -38,7 +38,19 @@ class YOLOXOptimWrapperConstructor(DefaultOptimWrapperConstructor):
             params[:] = merge_groups(params)
 
     def __call__(self, model: nn.Module) -> OptimWrapper:
-        """Builds the wrapper and its optimizer."""
+        """Builds the wrapper and its optimizer.
+
+        Raises:
+            UserError: A key of ``custom_keys`` is in no weight's name.
+        """
+        names = [name for name, _ in model.named_parameters()]
+        for key in self.paramwise_cfg.get('custom_keys', ()):
+            if not any(key in name for name in names):
+                parts = {'.'.join(name.split('.')[: key.count('.') + 1]) for name in names}
+                raise UserError(
+                    f'optim_wrapper.paramwise_cfg.custom_keys: {key!r} is in no name of a weight of the model'
+                    f'{did_you_mean(key, parts)}'
+                )
         if not {'fused', 'foreach'} & self.optimizer_cfg.keys():
             device = next(model.parameters()).device
             if _has_fused_kernel(self.optimizer_cfg['type'], device):

@@ -140,7 +140,7 @@ def _config(**changes) -> Config:
             visualizer=dict(
                 type='Visualizer', vis_backends=[dict(type='LocalVisBackend', name='x')], name='v'
             ),
-            env_cfg=dict(mp_cfg=dict(type='unknown')),
+            env_cfg=dict(mp_cfg=dict(mp_start_method='fork')),
             a_variable=dict(type='unknown'),
         )
     )

@@ -11,7 +11,8 @@ NANO = 'yolox_nano_fast_8xb8-300e_coco'
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        ({'val_interval': 0}, 'train_cfg.val_interval=0: it must be at least 1'),
+        ({'val_interval': 0}, 'interval=0: it must be at least 1'),
+        ({'train_cfg.val_interval': 0}, 'train_cfg.val_interval=0: it must be at least 1'),
         ({'max_epochs': 0}, 'train_cfg.max_epochs=0: it must be at least 1'),
         ({'max_epochs': 2.5}, 'train_cfg.max_epochs=2.5: EpochBasedTrainLoop takes a whole number there'),
         (
@@ -26,7 +27,7 @@ NANO = 'yolox_nano_fast_8xb8-300e_coco'
         ({'val_num_workers': -1}, 'val_dataloader.num_workers=-1: it must be at least 0'),
         ({'warmup_epochs': -1}, 'param_scheduler.warmup_epochs=-1: it must be at least 0'),
         ({'base_lr': 'fast'}, "base_lr='fast' must be a number"),
-        ({'base_lr': -0.1}, 'optim_wrapper.optimizer.lr=-0.1: a learning rate is above 0'),
+        ({'base_lr': -0.1}, 'optim_wrapper.optimizer.lr=-0.1: it must be above 0'),
         ({'optim_wrapper.optimizer.lr': 'fast'}, "optim_wrapper.optimizer.lr='fast': SGD takes a number"),
         (
             {'val_evaluator.iou_thrs': 0.5},
@@ -51,12 +52,92 @@ NANO = 'yolox_nano_fast_8xb8-300e_coco'
         ({'default_hooks.ema.momentum': 'x'}, "ema.momentum='x': YOLOXEMA takes a number"),
         ({'optim_wrapper.constructor': 'X'}, 'optim_wrapper.constructor: there is no X'),
         ({'default_scope': 3}, 'default_scope=3 must be text'),
+        ({'default_hooks.checkpoint.interval': 0}, 'checkpoint.interval=0: it must be at least 1, or -1'),
+        ({'default_hooks.checkpoint.max_keep_ckpts': 0}, 'max_keep_ckpts=0: it must be at least 1, or -1'),
+        ({'default_hooks.logger.interval': 0}, 'logger.interval=0: it must be at least 1'),
+        ({'default_hooks.mode_switch.num_last_epochs': -1}, 'num_last_epochs=-1: it must be at least 0'),
+        ({'default_hooks.ema.momentum': 1.5}, 'ema.momentum=1.5: it must be above 0 and below 1'),
+        ({'default_hooks.ema.momentum': 0}, 'ema.momentum=0: it must be above 0 and below 1'),
+        ({'default_hooks.ema.gamma': -5}, 'ema.gamma=-5: it must be above 0'),
+        ({'optim_wrapper.optimizer.weight_decay': -1}, 'weight_decay=-1: it must be at least 0'),
+        ({'optim_wrapper.optimizer.lr': float('inf')}, 'optimizer.lr=inf: it must be above 0'),
+        ({'model.backbone.widen_factor': 0}, 'backbone.widen_factor=0: it must be above 0'),
+        ({'model.neck.deepen_factor': -0.3}, 'neck.deepen_factor=-0.3: it must be above 0'),
+        ({'model.test_cfg.score_thr': 2}, 'score_thr=2: it must be at least 0 and at most 1'),
+        ({'model.test_cfg.nms.iou_threshold': -1}, 'iou_threshold=-1: it must be at least 0'),
+        ({'model.test_cfg.max_per_img': 0}, 'max_per_img=0: it must be at least 1, or -1'),
+        ({'train_pipeline_stage2.3.prob': 2}, 'train_pipeline_stage2.3.prob=2: it must be at least 0 and at'),
+        ({'val_evaluator.proposal_nums': [0]}, r'proposal_nums=\[0\]: it must be at least 1'),
+        ({'val_evaluator.proposal_nums': []}, r'proposal_nums=\[\]: it must be at least 1'),
+        ({'val_evaluator.iou_thrs': [0.5, 2]}, r'iou_thrs=\[0.5, 2\]: it must be at least 0 and at most 1'),
+        ({'img_scale': (0, 32)}, r'img_scale=\(0, 32\): it must be at least 1'),
+        ({'randomness.seed': -1}, 'randomness.seed=-1: it must be at least 0'),
+        ({'auto_scale_lr.base_batch_size': 0}, 'base_batch_size=0: it must be at least 1'),
         ({'model.test_cfg.score_thr': 'low'}, "model.test_cfg.score_thr='low' must be a number"),
     ],
 )
 def test_what_would_fail_later_is_named(options, message):
     with pytest.raises(UserError, match=message):
         load_config(NANO, options)
+
+
+@pytest.mark.parametrize(
+    ('line', 'message'),
+    [
+        ('model = 3', 'Runner'),
+        ("model = dict(test_cfg=dict(score_thr='low'))", "test_cfg.score_thr='low': it takes a number there"),
+        ('model = dict(test_cfg=dict(nms=3))', 'test_cfg.nms=3: it takes dict there'),
+        ("model = dict(test_cfg=dict(nms=dict(iou_threshold='x')))", "iou_threshold='x': it takes a number"),
+        ('model = dict(test_cfg=dict(max_per_img=2.5))', 'max_per_img=2.5: it takes a whole number there'),
+        ('env_cfg = dict(cudnn_benchmark=3)', 'env_cfg.cudnn_benchmark=3: it takes true or false there'),
+        ('env_cfg = dict(cudn_benchmark=True)', 'env_cfg.cudn_benchmark: .*did you mean cudnn_benchmark'),
+        ('env_cfg = dict(_delete_=True, mp_cfg=3)', 'env_cfg.mp_cfg=3: it takes dict there'),
+        (
+            "env_cfg = dict(mp_cfg=dict(mp_start_method='x'))",
+            "mp_start_method='x': it takes 'fork' or 'spawn'",
+        ),
+        ('env_cfg = dict(dist_cfg=dict(backend=3))', 'dist_cfg.backend=3: it takes text there'),
+        ("tta_model = dict(tta_cfg=dict(max_per_img='x'))", "max_per_img='x': it takes a whole number there"),
+        ('tta_model = dict(tta_cfg=dict(nms=dict(iou=0.5)))', 'nms.iou: it takes no such parameter'),
+        ("log_processor = dict(window_size='x')", "window_size='x': LogProcessor takes a number"),
+        ('log_level = 3.5', 'log_level=3.5: the Runner takes .DEBUG. or'),
+        ("log_level = 'LOUD'", "log_level='LOUD': the Runner takes 'DEBUG' or 'INFO'"),
+        ("auto_scale_lr = dict(enable='x')", "auto_scale_lr.enable='x': it takes true or false there"),
+        ('auto_scale_lr = dict(batch_size=64)', 'did you mean base_batch_size'),
+        ("randomness = dict(seed='x')", "randomness.seed='x': it takes a whole number or None there"),
+        ('randomness = dict(sed=3)', 'randomness.sed: it takes no such parameter; did you mean seed'),
+        (
+            'train_dataloader = dict(dataset=dict(data_prefix=dict(img=3)))',
+            'data_prefix.img=3: it takes text',
+        ),
+        ('train_dataloader = dict(dataset=dict(data_prefix=dict(imgs="a")))', 'did you mean img'),
+        (
+            'val_dataloader = dict(dataset=dict(metainfo=dict(classes=3)))',
+            'metainfo.classes=3: it takes a list',
+        ),
+        ('val_dataloader = dict(dataset=dict(metainfo=3))', 'metainfo=3: .* takes Mapping'),
+        (
+            'val_dataloader = dict(dataset=dict(filter_cfg=dict(min_size="x")))',
+            "min_size='x': it takes a whole",
+        ),
+        (
+            "optim_wrapper = dict(paramwise_cfg=dict(bias_decay_mult='x'))",
+            "decay_mult='x': it takes a number",
+        ),
+        (
+            "optim_wrapper = dict(optimizer=dict(_delete_=True, type='Adam', lr=1e-3))",
+            'norm_decay_mult multiplies optim_wrapper.optimizer.weight_decay, which is not there',
+        ),
+        ('custom_hooks = 3', 'custom_hooks=3: the Runner takes a list'),
+        ('resume = 3', 'resume=3: the Runner takes true or false there'),
+        ('load_from = 3', 'load_from=3: the Runner takes text or None there'),
+    ],
+)
+def test_values_of_another_type_in_a_file_are_named(tmp_path, line, message):
+    path = tmp_path / 'c.py'
+    path.write_text(f"_base_ = 'mmyolox::yolox/{NANO}.py'\n{line}\n")
+    with pytest.raises(UserError, match=message):
+        load_config(path)
 
 
 def test_a_loader_without_workers_has_none_that_persist():

@@ -71,6 +71,18 @@ def test_two_groups_with_and_without_decay():
         assert all(a is b for a, b in zip(group['params'], weights, strict=True))
 
 
+@pytest.mark.parametrize(
+    ('key', 'message'),
+    [
+        ('haed', "'haed' is in no name .*did you mean head"),
+        ('body.00', "'body.00' is in .*did you mean body.0"),
+    ],
+)
+def test_a_custom_key_that_reaches_no_weight_is_named(key, message):
+    with pytest.raises(UserError, match=message):
+        build(small_model(), SGD, dict(custom_keys={key: dict(lr_mult=0.1)}))
+
+
 def test_merging_keeps_what_differs_apart():
     groups = [dict(params=[i], lr=lr) for i, lr in enumerate((1, 2, 1, 3, 2))] + [dict(params=[5])]
     assert merge_groups(groups) == [
