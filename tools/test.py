@@ -27,8 +27,10 @@ def parse_args() -> argparse.Namespace:
 def use_tta(cfg: 'Config') -> None:
     """Puts the model and the data into test-time augmentation, in place."""
     from mmyolox.config import require
+    from mmyolox.config.check import check_channels
 
     require(cfg, 'tta_model', 'tta_pipeline')
+    check_channels(cfg, ['tta_pipeline'])
     cfg.model = dict(cfg.tta_model, module=cfg.model)
     cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
     cfg.test_dataloader.collate_fn = dict(type='tta_collate')

@@ -1,7 +1,7 @@
 """Checking a config before anything is built from it: unknown types, unknown keys, class counts."""
 
 import inspect
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any, get_type_hints
 
 from mmengine.config import Config
@@ -20,6 +20,16 @@ TOOL_KEYS = frozenset(
 )
 RUNNER_KEYS = TOOL_KEYS | set(inspect.signature(Runner.__init__).parameters) - {'self', 'cfg'}
 """The top-level names of a config that MMEngine or the tools use; all others are variables."""
+
+_PIPELINES = (
+    'train_dataloader',
+    'train_pipeline_stage2',
+    'default_hooks',
+    'val_dataloader',
+    'test_dataloader',
+)
+_CHANNELS = dict(color=3, grayscale=1)
+"""The channels of what ``LoadImage`` loads, by ``color_type``."""
 
 _NO_COMPONENTS = frozenset(
     ('metainfo', 'clip_grad', 'nms', 'norm_cfg', 'act_cfg', 'conv_cfg', 'upsample_cfg', 'plugins')
@@ -61,7 +71,7 @@ def check_config(cfg: Config) -> None:
         cfg: The config, complete.
 
     Raises:
-        UserError: A type or a key is unknown, or numbers of classes, or sizes and strides, disagree.
+        UserError: A type or a key is unknown, or numbers of classes or channels, or sizes, disagree.
     """
     scope = cfg.get('default_scope') or 'mmengine'
     if not isinstance(scope, str):
@@ -72,6 +82,7 @@ def check_config(cfg: Config) -> None:
         _check(value, key, scope)
     check_classes(cfg)
     check_sizes(cfg)
+    check_channels(cfg)
 
 
 def check_classes(cfg: Config) -> None:
@@ -103,7 +114,7 @@ def check_sizes(cfg: Config) -> None:
     Raises:
         UserError: A side is none.
     """
-    strides = _strides(cfg)
+    strides = _argument(cfg, 'model.bbox_head.head_module', 'featmap_strides') or ()
     for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader') if strides else ():
         for path, sides in walk(cfg.get(loader), loader):
             is_scale = path.endswith('.dataset.img_scale') and isinstance(sides, list | tuple)
@@ -114,23 +125,43 @@ def check_sizes(cfg: Config) -> None:
                 )
 
 
-def _strides(cfg: Config) -> Sequence[int]:
-    """The strides of the head's levels, given or by default; none where that cannot be told."""
-    model = cfg.get('model') or {}
-    head = model.get('bbox_head') or {}
-    towers = head.get('head_module') or {}
-    if towers.get('featmap_strides'):
-        return towers['featmap_strides']  # type: ignore[no-any-return]
-    component = towers.get('type')
+def check_channels(cfg: Config, pipelines: Iterable[str] = _PIPELINES) -> None:
+    """Checks that the pipelines load images of as many channels as the backbone takes.
+
+    Args:
+        cfg: The config.
+        pipelines: The top-level names under which they stand; by default of those that are used for sure.
+
+    Raises:
+        UserError: One loads others.
+    """
+    taken = _argument(cfg, 'model.backbone', 'input_channels')
+    for top in pipelines if taken else ():
+        for path, step in walk(cfg.get(top), top):
+            if not isinstance(step, dict) or str(step.get('type')).rpartition('.')[2] != 'LoadImage':
+                continue
+            loaded = step.get('channels') or _CHANNELS.get(step.get('color_type', 'color'))
+            if loaded not in (None, taken):
+                raise UserError(
+                    f'config key {path} loads images of {loaded} channel(s), but '
+                    f'model.backbone.input_channels is {taken}: mend color_type and channels, or that'
+                )
+
+
+def _argument(cfg: Config, path: str, key: str) -> Any:
+    """An argument of the component at a config key, given or by default; None where that cannot be told."""
+    steps = path.split('.')
+    nodes = [value_at(cfg, '.'.join(steps[:count])) for count in range(len(steps), 0, -1)]
+    if not all(isinstance(node, dict) for node in nodes):
+        return None
+    given, component = nodes[0].get(key), nodes[0].get('type')
+    if given is not None:
+        return given
     if isinstance(component, str):
-        scopes = [node.get('_scope_') for node in (towers, head, model)] + [cfg.get('default_scope')]
-        scope = next(filter(None, scopes), 'mmengine')
-        component = find_component(component, scope, 'model.bbox_head.head_module.type')
-    for initializer in (cls.__init__ for cls in getattr(component, '__mro__', ())):
-        parameter = inspect.signature(initializer).parameters.get('featmap_strides')
-        if parameter is not None and parameter.default is not parameter.empty:
-            return parameter.default  # type: ignore[no-any-return]
-    return ()
+        scope = next(filter(None, (node.get('_scope_') for node in [*nodes, cfg])), cfg.get('default_scope'))
+        component = find_component(component, scope or 'mmengine', f'{path}.type')
+    default = annotated_parameters(component).get(key, (Any, None))[1] if component else None
+    return None if default is inspect.Parameter.empty else default
 
 
 def walk(value: Any, path: str) -> Iterator[tuple[str, Any]]:

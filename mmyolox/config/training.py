@@ -2,7 +2,7 @@
 
 import math
 from fnmatch import fnmatchcase
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from mmengine.config import Config
 
@@ -157,10 +157,10 @@ def check_numbers(cfg: Config) -> None:
 
 
 def check_hooks(cfg: Config) -> None:
-    """Checks that of hooks that must be alone there is one.
+    """Checks that of hooks that must be alone there is one, and that those that go by figures know how.
 
     Raises:
-        UserError: There are several.
+        UserError: There are several, or it cannot be told whether a figure is better if it is higher.
     """
     default = cfg.get('default_scope') or 'mmengine'
     hooks = dict(cfg.get('default_hooks') or {})
@@ -171,6 +171,7 @@ def check_hooks(cfg: Config) -> None:
         component = hook.get('type') if isinstance(hook, dict) else type(hook)
         if isinstance(component, str):
             component = find_component(component, hook.get('_scope_') or default, f'{path}.type')
+        check_rule(hook, path, component)
         for name in {base.__name__ for base in getattr(component, '__mro__', ())}.intersection(_SINGLE_HOOKS):
             if name in keys:
                 raise UserError(
@@ -178,3 +179,29 @@ def check_hooks(cfg: Config) -> None:
                     f'leave {path} out, and set at {keys[name]} what it should do'
                 )
             keys[name] = path
+
+
+def check_rule(hook: Any, path: str, component: Any) -> None:
+    """Checks that a hook that goes by figures, if it is one, knows which of two values is the better one.
+
+    Args:
+        hook: Its config.
+        path: The config key.
+        component: Its class.
+
+    Raises:
+        UserError: MMEngine could not tell.
+    """
+    names = hook.get('save_best', hook.get('monitor')) if isinstance(hook, dict) else None
+    if names is None or not hasattr(component, '_default_greater_keys'):
+        return
+    keys = [*component._default_greater_keys, *component._default_less_keys]
+    keys += [*(hook.get('greater_keys') or ()), *(hook.get('less_keys') or ())]
+    for name in [names] if isinstance(names, str) else names:
+        is_known = name == 'auto' or any(key.lower() in name.lower() for key in keys)
+        rules = hook.get('rule') or ([] if is_known else [None])
+        if not {'greater', 'less'}.issuperset([rules] if isinstance(rules, str) else rules):
+            raise UserError(
+                f'config key {path}.rule={hook.get("rule")!r}: it must say whether a higher {name} is better'
+                ': greater or less'
+            )

@@ -112,6 +112,23 @@ class YOLOXCocoMetric(BaseMetric):
         self.cat_ids = self._file.ids_of(self.classes)
         self.comparisons = tuple(one.prepared(dataset_meta, self._file) for one in self.comparisons)
 
+    def figure_names(self) -> list[str]:
+        """The names of the figures that an evaluation gives; the data set's metainfo must be known.
+
+        The training compares them with what its hooks go by. Any metric may have this method.
+        """
+        if self.format_only:
+            return []
+        names = [
+            f'{one.iou_type}_{item}'
+            for one in self.comparisons
+            for item in self.metric_items
+            if item in figures_of(one)
+        ]
+        if self.classwise:
+            names += [one.class_figure.format(name) for one in self.comparisons for name in self.classes]
+        return [f'{self.prefix}/{name}' for name in names]
+
     def process(self, data_batch: Any, data_samples: Sequence[dict[str, Any]]) -> None:
         """Keeps the detections in a batch of images.
 

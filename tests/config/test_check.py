@@ -10,7 +10,7 @@ from mmengine.model import BaseModule
 from torch import nn
 
 from mmyolox.config import load_config
-from mmyolox.config.check import check_config
+from mmyolox.config.check import check_channels, check_config
 from mmyolox.config.components import accepted_parameters
 from mmyolox.errors import UserError
 from mmyolox.registry import DATASETS, HOOKS, MODELS
@@ -276,3 +276,57 @@ def test_sizes_are_multiples_of_the_largest_stride(sides, strides, is_right):
         UserError, match=r'val_dataloader\.dataset\.dataset\.img_scale=.*featmap_strides=\(8, 16'
     ):
         check_config(config)
+
+
+GREY, ANY = dict(color_type='grayscale'), dict(color_type='unchanged')
+
+
+@pytest.mark.parametrize(
+    ('taken', 'options', 'refused'),
+    [
+        (None, {}, None),
+        (3, {}, None),
+        (
+            4,
+            {},
+            r'train_dataloader.dataset.pipeline.0 loads images of 3 channel\(s\), but .*input_channels is 4',
+        ),
+        (
+            None,
+            {'train_dataloader.dataset.pipeline.0': GREY},
+            'train_dataloader.dataset.pipeline.0 loads .* 1',
+        ),
+        (
+            None,
+            {'train_dataloader.dataset.pipeline.2.pre_transform.0': GREY},
+            r'pipeline.2.pre_transform.0 loads images of 1',
+        ),
+        (None, {'train_pipeline_stage2.0': GREY}, 'train_pipeline_stage2.0 loads images of 1'),
+        (
+            None,
+            {'val_dataloader.dataset.pipeline.0': GREY},
+            'val_dataloader.dataset.pipeline.0 loads .* of 1',
+        ),
+        (
+            None,
+            {'test_dataloader.dataset.pipeline.0': dict(ANY, channels=4)},
+            'test_dataloader.* of 4 channel',
+        ),
+        (None, {'val_dataloader.dataset.pipeline.0': ANY}, None),
+        (None, {'val_dataloader.dataset.pipeline.0': dict(ANY, channels=3)}, None),
+        (None, {'tta_pipeline.0': GREY}, None),  # for `tools/test.py --tta` alone, which checks it
+    ],
+)
+def test_pipelines_load_as_many_channels_as_the_backbone_takes(taken, options, refused):
+    options = options | ({'model.backbone.input_channels': taken} if taken else {})
+    if refused is None:
+        load_config('yolox_s_fast_8xb8-300e_coco', options)
+        return
+    with pytest.raises(UserError, match=refused):
+        load_config('yolox_s_fast_8xb8-300e_coco', options)
+
+
+def test_channels_of_the_views_of_a_test_are_checked():
+    cfg = load_config('yolox_s_fast_8xb8-300e_coco', {'tta_pipeline.0': GREY})
+    with pytest.raises(UserError, match=r'tta_pipeline\.0 loads images of 1'):
+        check_channels(cfg, ['tta_pipeline'])

@@ -174,6 +174,28 @@ def test_two_of_a_hook_that_must_be_alone_are_refused(tmp_path, hook, name):
 
 
 @pytest.mark.parametrize(
+    ('hook', 'message'),
+    [
+        (dict(save_best='coco/quality'), r'checkpoint.rule=None: .*whether a higher coco/quality is better'),
+        (dict(save_best=['coco/bbox_mAP', 'x']), r'checkpoint.rule=None: .*whether a higher x is better'),
+        (dict(save_best='coco/bbox_mAP', rule='higher'), "checkpoint.rule='higher': .*greater or less"),
+        (dict(save_best='coco/quality', rule='greater'), None),
+        (dict(save_best=['coco/bbox_mAP', 'x'], rule=['greater', 'less']), None),
+        (dict(save_best='quality', greater_keys=['quality']), None),
+        (dict(save_best='auto'), None),
+        (dict(save_best=None), None),
+    ],
+)
+def test_which_of_two_figures_is_better_must_be_known(hook, message):
+    options = {f'default_hooks.checkpoint.{key}': value for key, value in hook.items()}
+    if message is None:
+        load_config(NANO, options)
+        return
+    with pytest.raises(UserError, match=message):
+        load_config(NANO, options)
+
+
+@pytest.mark.parametrize(
     ('config', 'max_epochs', 'warmup', 'last'),
     [
         (NANO, 300, 5, 15),

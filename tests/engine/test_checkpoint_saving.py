@@ -1,16 +1,22 @@
 """A training that was stopped between any two writes ends with the files of one that was not."""
 
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from mmengine.evaluator import BaseMetric, Evaluator
+from mmengine.hooks import EarlyStoppingHook
 from mmengine.model import BaseModel
 from mmengine.runner import Runner
 from torch import nn
 
 from mmyolox.checkpoints.load import latest_checkpoint, load_checkpoint, use_safe_loading
 from mmyolox.engine import AtomicLocalBackend
+from mmyolox.engine.hooks.checkpoint_saving import check_figures
+from mmyolox.errors import UserError
+from mmyolox.registry import METRICS
 
 SCORES = {1: 0.2, 2: 0.4, 3: 0.3, 4: 0.1, 5: 0.5, 6: 0.4}
 """By epoch."""
@@ -193,3 +199,46 @@ def test_a_write_that_fails_leaves_the_files_before_it(tmp_path, monkeypatch):
         with pytest.raises(OSError, match='No space'):
             train(tmp_path, Score(), max_keep_ckpts=1)
     assert sorted(content(tmp_path)) == ['best_score_epoch_2.pth', 'epoch_5.pth']
+
+
+class KnownScore(Score):
+    """Says its figures before."""
+
+    def figure_names(self):
+        return ['score', 'other']
+
+
+@pytest.mark.parametrize('metric', [Score, KnownScore])
+def test_a_figure_that_no_validation_gives_is_named_before_the_first_epoch(tmp_path, metric):
+    metric = metric()
+    if not isinstance(metric, KnownScore):  # of which nothing is known
+        train(tmp_path, metric, save_best='score')
+        assert metric.validated
+        return
+    with pytest.raises(UserError, match=r'save_best=scores: the validation gives no .*did you mean score'):
+        train(tmp_path, metric, save_best='scores')
+    assert not list(tmp_path.glob('*.pth'))
+
+
+@pytest.mark.parametrize(
+    ('metric', 'figure', 'is_given'),
+    [
+        (KnownScore(), 'score', True),
+        (KnownScore(), 'scor', False),
+        (METRICS.build(dict(type='mmdet.VOCMetric', iou_thrs=[0.5, 0.75])), 'pascal_voc/AP75', True),
+        (METRICS.build(dict(type='mmdet.VOCMetric', iou_thrs=[0.5, 0.75])), 'pascal_voc/AP60', False),
+        (METRICS.build(dict(type='mmdet.VOCMetric')), 'pascal_voc/mAP', True),
+        (METRICS.build(dict(type='mmdet.VOCMetric')), 'coco/bbox_mAP', False),
+    ],
+)
+@pytest.mark.parametrize('by', ['hook', 'scheduler'])
+def test_what_goes_by_a_figure_is_found(metric, figure, is_given, by):
+    runner = SimpleNamespace(
+        hooks=[], param_schedulers=[], val_loop=SimpleNamespace(evaluator=Evaluator([metric]))
+    )
+    if by == 'hook':
+        runner.hooks.append(EarlyStoppingHook(monitor=figure, rule='greater'))
+    else:
+        runner.param_schedulers.append(SimpleNamespace(monitor=figure))
+    with nullcontext() if is_given else pytest.raises(UserError, match=f'monitor={figure}: the validation'):
+        check_figures(runner)

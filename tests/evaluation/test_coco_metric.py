@@ -323,3 +323,21 @@ def test_class_that_the_file_lacks_is_found_before_training(write):
     evaluator = Evaluator([METRICS.build(config)])
     with pytest.raises(UserError, match=r"ann\.json has no class 'dogs'; did you mean dog\?"):
         evaluator.dataset_meta = dict(classes=('cat', 'dogs'))
+
+
+@pytest.mark.parametrize(
+    'options',
+    [
+        {},
+        dict(classwise=True),
+        dict(metric_items=['AR@100', 'mAP_50']),
+        dict(iou_thrs=[0.5], proposal_nums=(10, 50), metric_items=['mAP', 'AR@50'], classwise=True),
+        dict(prefix='mine'),
+    ],
+)
+def test_the_names_of_figures_are_known_before(write, options):
+    path, samples = write(ground_truth(0)), detections(ground_truth(0), NAMES, 0)
+    metric = YOLOXCocoMetric(path, **options)
+    metric.dataset_meta = dict(classes=NAMES)
+    _, metrics = evaluate(path, NAMES, samples, **options)
+    assert metric.figure_names() == list(metrics)

@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.dist import is_main_process
-from mmengine.hooks import CheckpointHook
+from mmengine.hooks import CheckpointHook, EarlyStoppingHook
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
+from mmyolox.errors import UserError, did_you_mean
 from mmyolox.files import atomic_write
 from mmyolox.registry import HOOKS
 
@@ -32,8 +33,12 @@ class ResumableCheckpointHook(CheckpointHook):
 
         Args:
             runner: The runner, after it has loaded the checkpoint.
+
+        Raises:
+            UserError: A hook or a scheduler goes by a figure that no validation will give.
         """
         super().before_train(runner)
+        check_figures(runner)
         loop = runner.train_loop
         if not runner._resume or not isinstance(loop, EpochBasedTrainLoop) or loop.epoch == 0:
             return
@@ -145,3 +150,41 @@ class ResumableCheckpointHook(CheckpointHook):
         """After a validation: the number in names of files, and what a checkpoint says of the progress."""
         step = runner.epoch if self.by_epoch else runner.iter
         return step, dict(epoch=runner.epoch, iter=runner.iter)
+
+
+def check_figures(runner: Runner) -> None:
+    """Compares what goes by a figure of the validation with the figures that its metrics say they give.
+
+    Those are the ``figure_names()`` of ours; of a metric of others, only MMDetection's for Pascal VOC are
+    known.
+
+    Raises:
+        UserError: One that something goes by will not be there.
+    """
+    followed = [
+        ('default_hooks.checkpoint.save_best', figure)
+        for hook in runner.hooks
+        if isinstance(hook, CheckpointHook)
+        for figure in hook.save_best or ()
+        if figure != 'auto'
+    ]
+    followed += [('monitor', hook.monitor) for hook in runner.hooks if isinstance(hook, EarlyStoppingHook)]
+    schedulers = runner.param_schedulers if isinstance(runner.param_schedulers, list) else []
+    followed += [('monitor', one.monitor) for one in schedulers if hasattr(one, 'monitor')]
+    if runner.val_loop is None:
+        return
+    given = []
+    for metric in runner.val_loop.evaluator.metrics:
+        if type(metric).__name__ == 'VOCMetric' and metric.metric == 'mAP':
+            names = ['mAP', *(f'AP{int(iou * 100):02d}' for iou in metric.iou_thrs)]
+            given += [f'{metric.prefix}/{name}' for name in names]
+        elif hasattr(metric, 'figure_names'):
+            given += metric.figure_names()
+        else:
+            return
+    for key, figure in followed:
+        if figure not in given:
+            raise UserError(
+                f'{key}={figure}: the validation gives no such figure{did_you_mean(figure, given)} '
+                f'(it gives {", ".join(given) or "none"})'
+            )
