@@ -2,6 +2,7 @@
 
 import argparse
 import os
+from datetime import timedelta
 from pathlib import Path
 
 import torch
@@ -32,12 +33,13 @@ def prepare(cfg: Config, args: argparse.Namespace) -> None:
     because MMEngine's own set-up asks for a CUDA device.
 
     Raises:
-        UserError: The launcher needs a device that is not there.
+        UserError: The launcher needs a device that is not there, or a process is to wait for no time.
     """
     use_safe_loading(args.allow_unsafe_checkpoint)
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     cfg.launcher = args.launcher
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or str(Path('work_dirs', Path(cfg.filename).stem))
+    timeout = waiting_time(cfg)
     if args.launcher == 'none' or get_device() != 'cpu':
         return
     if args.launcher != 'pytorch':
@@ -48,8 +50,21 @@ def prepare(cfg: Config, args: argparse.Namespace) -> None:
     is_host = rank == 0 and os.environ.get('TORCHELASTIC_USE_AGENT_STORE') != 'True'
     address = os.environ['MASTER_ADDR'], int(os.environ['MASTER_PORT'])
     store = PrefixStore(f'start {restart}', TCPStore(*address, world_size, is_host))
-    torch.distributed.init_process_group('gloo', store=store, rank=rank, world_size=world_size)
+    group = dict(timeout=timeout, store=store, rank=rank, world_size=world_size)
+    torch.distributed.init_process_group('gloo', **group)
     cfg.model_wrapper_cfg = dict(type='MMDistributedDataParallel', device_ids=None, broadcast_buffers=False)
+
+
+def waiting_time(cfg: Config) -> timedelta:
+    """How long a process waits for the others: ``env_cfg.dist_cfg.timeout``, by default ten minutes.
+
+    Raises:
+        UserError: It is no number of seconds above 0.
+    """
+    seconds = ((cfg.get('env_cfg') or {}).get('dist_cfg') or {}).get('timeout', 600)
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds < 1e9:
+        raise UserError(f'config key env_cfg.dist_cfg.timeout={seconds!r}: a number of seconds is needed')
+    return timedelta(seconds=seconds)
 
 
 def enable_amp(cfg: Config) -> None:
