@@ -58,6 +58,8 @@ class ResumableCheckpointHook(CheckpointHook):
         )
         if runner.val_loop is not None and is_due and info.get(_VALIDATED) != loop.epoch:
             runner.logger.info(f'Epoch {loop.epoch} was not validated before the training ended: now it is.')
+            # What is saved says the same as at the end of the epoch.
+            runner.message_hub.update_info_dict(dict(epoch=loop.epoch - 1, iter=loop.iter - 1))
             runner.val_loop.run()
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, Any]) -> None:
