@@ -7,6 +7,7 @@ then reads everything after all.)
 """
 
 import logging
+import os.path
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -169,12 +170,21 @@ def latest_checkpoint(work_dir: str | Path) -> Path | None:
     Raises:
         UserError: All are damaged: a training that began anew would take their place.
     """
+
+    def progress(file: Path) -> int:
+        return int(re.sub(r'\D', '', file.stem) or 0)
+
     folder = Path(work_dir)
     note = folder / 'last_checkpoint'
-    named = [Path(note.read_text(encoding='utf-8', errors='replace').strip())] if note.is_file() else []
-    files = {*named, *folder.glob('epoch_*.pth'), *folder.glob('iter_*.pth')}
+    noted = Path(note.read_text(encoding='utf-8', errors='replace').strip() if note.is_file() else '')
+    noted = here if os.path.isfile(here := folder / noted.name) else noted
+    # Unlike Path.is_file, this takes any text that a damaged file may hold.
+    files = [*filter(os.path.isfile, {noted, *folder.glob('epoch_*.pth'), *folder.glob('iter_*.pth')})]
+    files.sort(key=lambda file: (file.stat().st_mtime, progress(file)), reverse=True)
+    if noted in files and progress(noted) >= progress(files[0]):
+        files.sort(key=lambda file: file != noted)
     faults: dict[str, str] = {}
-    for file in sorted(filter(Path.is_file, files), key=lambda file: file.stat().st_mtime, reverse=True):
+    for file in files:
         fault = archive_fault(file)
         if fault is None:
             for name, found in faults.items():

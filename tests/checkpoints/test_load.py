@@ -280,9 +280,32 @@ def test_latest_is_the_newest_good_checkpoint(tmp_path):
         torch.save({}, tmp_path / f'epoch_{epoch}.pth')
         os.utime(tmp_path / f'epoch_{epoch}.pth', (epoch, epoch))
     (tmp_path / 'epoch_11.pth').write_bytes(b'PK\x03\x04 killed here')
-    for note in ('', '/gone/epoch_11.pth', str(tmp_path / 'epoch_11.pth'), str(tmp_path / 'epoch_9.pth')):
+    notes = ['', '/gone/epoch_11.pth', str(tmp_path / 'epoch_11.pth'), str(tmp_path / 'epoch_9.pth')]
+    for note in [*notes, 'x' * 9999, 'a\0b']:
         (tmp_path / 'last_checkpoint').write_text(note)
         assert latest_checkpoint(tmp_path) == tmp_path / 'epoch_10.pth'
+
+
+@pytest.mark.parametrize(
+    ('times', 'note', 'latest'),
+    [
+        ({9: 200, 10: 100}, 'epoch_10.pth', 10),  # the clock was set back
+        ({9: 200, 10: 100}, None, 9),
+        ({2: 300, 3: 100}, 'epoch_2.pth', 2),  # gone on with from the first epoch
+        ({9: 100, 10: 100}, None, 10),  # the times were lost
+        ({9: 100, 10: 200}, 'epoch_9.pth', 10),  # killed before the note
+    ],
+)
+def test_latest_by_time_and_by_what_was_noted(tmp_path, times, note, latest):
+    elsewhere, folder = tmp_path / 'copied from', tmp_path / 'copy'
+    for place in (elsewhere, folder):
+        place.mkdir()
+        for epoch, seconds in times.items():
+            torch.save({}, place / f'epoch_{epoch}.pth')
+            os.utime(place / f'epoch_{epoch}.pth', (seconds, seconds))
+    if note:
+        (folder / 'last_checkpoint').write_text(str(elsewhere / note))
+    assert latest_checkpoint(folder) == folder / f'epoch_{latest}.pth'
 
 
 def test_a_damaged_latest_checkpoint_is_skipped_and_told(tmp_path, monkeypatch):
