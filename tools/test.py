@@ -80,6 +80,7 @@ def main() -> None:
     cfg = load_config(args.config, args.cfg_options, recorded_values(content, args.checkpoint))
     require(cfg, 'model', 'test_dataloader', 'test_evaluator')
     prepare(cfg, args)
+    use_safe_loading(args.allow_unsafe_checkpoint, {args.checkpoint: content})  # the Runner reads it no more
     cfg.load_from = args.checkpoint
     if args.tta:
         use_tta(cfg)

@@ -38,7 +38,11 @@ def main() -> None:
     args = parse_args()
     from mmengine.runner import CheckpointLoader
 
+    from mmyolox.checkpoints.convert import state_dict_of
+    from mmyolox.checkpoints.load import use_safe_loading
+    from mmyolox.checkpoints.record import read_record
     from mmyolox.config import load_config, require
+    from mmyolox.config.recorded import follow_start
     from mmyolox.engine.launch import build_runner, enable_amp, is_first_process, prepare
     from mmyolox.engine.work_dir import claim, set_start
     from mmyolox.files import writing
@@ -49,8 +53,13 @@ def main() -> None:
     is_restart = os.environ.get('TORCHELASTIC_RESTART_COUNT', '0') != '0'  # by torchrun --max-restarts
     set_start(cfg, args.load_from, 'auto' if is_restart else args.resume)
     source = cfg.get('load_from')
-    if source and '://' not in source:  # one that cannot be read is told before the pages that a Runner logs
-        CheckpointLoader.load_checkpoint(source, map_location='cpu')
+    if source:  # one that cannot be read is told before the pages that a Runner logs
+        content = CheckpointLoader.load_checkpoint(source, map_location='cpu', logger='silent')
+        if not cfg.resume:
+            record = read_record(content, state_dict_of(content, source), source)
+            follow_start(cfg, record.normalisation, args.cfg_options or {})
+            use_safe_loading(args.allow_unsafe_checkpoint, {source: content})
+        del content
     if args.amp:
         enable_amp(cfg)
     if args.auto_scale_lr:

@@ -133,7 +133,7 @@ def download_checkpoint(url: str, map_location: Any = 'cpu', allow_unsafe: bool 
         raise UserError(f'{url}: {error}') from error
 
 
-def use_safe_loading(allow_unsafe: bool = False) -> None:
+def use_safe_loading(allow_unsafe: bool = False, loaded: Mapping[str, dict[str, Any]] | None = None) -> None:
     """Makes MMEngine load local files and web addresses through this module.
 
     This reaches ``Runner.load_checkpoint``, ``Runner.resume``, ``init_cfg`` and all else that goes through
@@ -141,13 +141,16 @@ def use_safe_loading(allow_unsafe: bool = False) -> None:
 
     Args:
         allow_unsafe: Whether the user said ``--allow-unsafe-checkpoint``.
+        loaded: What was read already, by the name of the file, on the CPU: it is handed out once, instead of
+            reading the file again.
     """
+    known = dict(loaded or {})
 
     def load_from_local(filename: str, map_location: Any) -> dict[str, Any]:
-        return load_checkpoint(filename, map_location, allow_unsafe)
+        return known.pop(filename, None) or load_checkpoint(filename, map_location, allow_unsafe)
 
     def load_from_http(filename: str, map_location: Any = None) -> dict[str, Any]:
-        return download_checkpoint(filename, map_location, allow_unsafe)
+        return known.pop(filename, None) or download_checkpoint(filename, map_location, allow_unsafe)
 
     CheckpointLoader.register_scheme('', load_from_local, force=True)
     CheckpointLoader.register_scheme(('http://', 'https://'), load_from_http, force=True)

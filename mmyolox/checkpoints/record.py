@@ -28,15 +28,20 @@ KEY = 'mmyolox'
 """Of the record in a checkpoint's ``meta``."""
 FORMAT = 1
 
+GREY_LEVELS = Normalisation()
+"""What YOLOX is trained with: BGR images from 0 to 255."""
 IMAGENET = normalisation(dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], bgr_to_rgb=True))
 """What YOLOX was trained with before Megvii's 0.1.1, and in forks of that time: normalised RGB images."""
+UNIT = normalisation(dict(mean=[0.0] * 3, std=[255.0] * 3, bgr_to_rgb=True))
+"""What some forks train with: RGB images from 0 to 1."""
 
 _STEMS = ('backbone.stem.conv.', 'backbone.stem.0.')
 _EPSILON = 1e-3
-_NORMALISED_WEIGHT = 0.15
-"""The mean size of a stem's weights, norm included, from which on its images must be normalised.
+_PIXELS = ((0.02, GREY_LEVELS), (0.15, None), (0.8, IMAGENET), (float('inf'), UNIT))
+"""What a model was trained on, for stems' weights, norm included, of up to such a mean size.
 
-Trained on grey levels up to 255 it is about 0.005, on normalised ones 0.3 to 0.5; never trained 0.05 to 0.1.
+It is about 0.005 for grey levels up to 255, and larger by as much as the images' numbers are smaller: 0.3 to
+0.5 for normalised ones, 1.3 and more for those from 0 to 1. Weights that were never trained have 0.05 to 0.1.
 """
 
 
@@ -105,7 +110,7 @@ def recorded_values(content: Mapping[str, Any], file: str) -> dict[str, Any]:
 
 
 def read_record(content: Mapping[str, Any], weights: Mapping[str, Tensor], file: str) -> InputRecord:
-    """Reads the record of a checkpoint; without one, the weights tell whether images are normalised.
+    """Reads the record of a checkpoint; without one, the weights tell what is done to the pixels.
 
     Args:
         content: What the file holds.
@@ -118,11 +123,8 @@ def read_record(content: Mapping[str, Any], weights: Mapping[str, Tensor], file:
     meta = content.get('meta')
     stored = meta.get(KEY) if isinstance(meta, dict) else None
     if stored is None:
-        return (
-            InputRecord(normalisation=IMAGENET, is_guess=True)
-            if expects_normalised(weights)
-            else InputRecord()
-        )
+        pixels = trained_pixels(weights)
+        return InputRecord(normalisation=pixels, is_guess=pixels is not None)
     known_format = stored.get('format') if isinstance(stored, dict) else None
     if isinstance(known_format, int) and known_format > FORMAT:
         raise UserError(
@@ -144,11 +146,16 @@ def read_record(content: Mapping[str, Any], weights: Mapping[str, Tensor], file:
         raise UserError(f'checkpoint {file}: meta.{KEY} is no record of mmyolox ({error!r})') from error
 
 
-def expects_normalised(weights: Mapping[str, Tensor]) -> bool:
-    """Whether a trained model takes normalised images of three channels and not grey levels up to 255.
+def trained_pixels(weights: Mapping[str, Tensor]) -> Normalisation | None:
+    """What the size of a trained model's weights tells of the images of three channels that it takes.
+
+    It tells their mean and deviation. It does not tell the order of the colours: that is the usual one.
 
     Args:
         weights: In our layout.
+
+    Returns:
+        What the images are; None if that is not clear.
     """
     for stem in _STEMS:
         parts = [weights.get(f'{stem}{name}') for name in ('conv.weight', 'bn.weight', 'bn.running_var')]
@@ -157,5 +164,6 @@ def expects_normalised(weights: Mapping[str, Tensor]) -> bool:
             continue
         if kernel.shape[1] in (3, 12) and len(kernel) == len(gamma) == len(variance):
             scale = gamma.float() / torch.sqrt(variance.float() + _EPSILON)
-            return bool((kernel.float() * scale[:, None, None, None]).abs().mean() > _NORMALISED_WEIGHT)
-    return False
+            size = float((kernel.float() * scale[:, None, None, None]).abs().mean())
+            return next((pixels for bound, pixels in _PIXELS if size <= bound), None)
+    return None

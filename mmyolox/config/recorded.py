@@ -37,6 +37,11 @@ class Normalisation(NamedTuple):
     std: tuple[float, ...] | None = None
     bgr_to_rgb: bool = False
 
+    def is_near(self, other: 'Normalisation') -> bool:
+        """Whether numbers are of the same size, so that weights, which know no more, may be for both."""
+        one, two = (sum(pixels.std or (1.0,)) / len(pixels.std or (1.0,)) for pixels in (self, other))
+        return one / 2 < two < 2 * one
+
     def __str__(self) -> str:
         """The three as options of a config."""
         values = (None if numbers is None else list(numbers) for numbers in (self.mean, self.std))
@@ -65,7 +70,8 @@ def follow_recorded_input(
     Args:
         cfg: The config with the user's options.
         recorded: ``img_scale`` (w, h), ``normalisation`` and ``guessed_normalisation`` are read, if they are
-            there; the last, which the weights tell, only where the config normalises nothing.
+            there; the last, which the size of the weights tells, only where the config has no mean and std:
+            others than these stay, with a warning.
         options: The names of the user's options.
         plain: The config without them.
 
@@ -80,17 +86,39 @@ def follow_recorded_input(
             cfg.merge_from_dict({path: size})
     own, before = _normalisation(cfg), _normalisation(plain)
     origin = 'which the checkpoint records'
-    if pixels is None and own == Normalisation():
-        pixels, origin = (
-            recorded.get('guessed_normalisation'),
-            "which the checkpoint's weights were trained with",
-        )
+    is_guess = pixels is None
+    if own and is_guess:
+        guess = recorded.get('guessed_normalisation')
+        pixels = None if guess is None or guess.is_near(own) else guess
+        origin = 'which the checkpoint was trained with, as the size of its weights tells'
     if own in (None, pixels) or pixels is None:
         return
     keys = [f'{_PREPROCESSOR}.{name}' for name in pixels._fields]
-    is_chosen = own != before or _names(options, *keys)
+    is_chosen = own != before or _names(options, *keys) or (is_guess and own.mean is not None)
     if _gives_way(_PREPROCESSOR, own, f'{pixels}, {origin}', is_chosen):
         cfg.merge_from_dict(dict(zip(keys, pixels, strict=True)))
+
+
+def follow_start(cfg: Config, pixels: Normalisation | None, options: Collection[str]) -> None:
+    """Has a training do to pixels what the weights that it starts from know, in place.
+
+    A config with a mean, a deviation or an order of its own stays, as does what an option says.
+
+    Args:
+        cfg: The config with the user's options.
+        pixels: What was done in the training of the weights; None if nothing tells.
+        options: The names of the user's options.
+
+    Raises:
+        UserError: The config's mean and std are no numbers.
+    """
+    keys = [f'{_PREPROCESSOR}.{name}' for name in Normalisation._fields]
+    if pixels in (None, Normalisation()) or _normalisation(cfg) != Normalisation() or _names(options, *keys):
+        return
+    cfg.merge_from_dict(dict(zip(keys, pixels, strict=True)))
+    print_log(
+        f'{_PREPROCESSOR}: {pixels} is used, which the weights to start from were trained with', 'current'
+    )
 
 
 def _gives_way(path: str, value: Any, other: str, is_chosen: bool) -> bool:

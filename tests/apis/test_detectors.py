@@ -10,11 +10,14 @@ import torch
 from mmengine.registry import init_default_scope
 
 from mmyolox.apis import TorchDetector, detect, init_detector, open_detector
-from mmyolox.checkpoints.record import InputRecord
+from mmyolox.checkpoints.record import UNIT, InputRecord
 from mmyolox.config import load_config
 from mmyolox.config.recorded import Normalisation
 from mmyolox.datasets import yolox_collate
+from mmyolox.deploy.letterbox import Size
 from mmyolox.errors import UserError
+from mmyolox.export.network import ExportNetwork
+from mmyolox.export.options import ExportOptions
 from mmyolox.registry import DATASETS, MODELS
 from mmyolox.utils import devices
 
@@ -285,6 +288,27 @@ def test_size_and_pixels_are_those_of_the_record(cfg, tmp_path, config):
     assert TorchDetector(model).prepare(image, {})['inputs'].shape == (3, 64, 96)
     model = init_detector(config, weights, 'cpu', dict(img_scale=(160, 160)))
     assert TorchDetector(model).prepare(image, {})['inputs'].shape == (3, 160, 160)
+
+
+def test_weights_for_images_from_0_to_1_find_what_those_for_grey_levels_find(checkpoint, data, tmp_path):
+    content = torch.load(checkpoint, weights_only=True)
+    kernel = content['state_dict']['backbone.stem.conv.conv.weight']
+    content['state_dict']['backbone.stem.conv.bn.weight'].mul_(4)  # as large as in trained networks
+    torch.save(content, tmp_path / 'grey.pth')
+    by_colour = kernel.view(len(kernel), 4, 3, 3, 3)  # four pixels of three colours
+    kernel.copy_(255 * by_colour.flip(2).reshape(kernel.shape))
+    torch.save(content, tmp_path / 'unit.pth')
+    options = dict(OPTIONS, data_root=str(data))
+    grey, unit = (
+        init_detector(CUSTOM, tmp_path / f'{name}.pth', 'cpu', options) for name in ('grey', 'unit')
+    )
+    assert grey.data_preprocessor.normalisation == Normalisation()
+    assert unit.data_preprocessor.normalisation == UNIT
+    for one, same in zip(detect(grey, paths(data)), detect(unit, paths(data)), strict=True):
+        assert_same_detections(one, same)
+    image = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (1, 3, 64, 96)).astype(np.float32))
+    exported = (ExportNetwork(network, ExportOptions(Size(96, 64)))(image) for network in (grey, unit))
+    torch.testing.assert_close(*exported, atol=1e-3, rtol=1e-3)
 
 
 def test_classes_of_the_config_are_taken_by_name(cfg, data, tmp_path, checkpoint):

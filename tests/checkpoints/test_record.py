@@ -8,12 +8,14 @@ from mmengine.registry import init_default_scope
 
 from mmyolox.checkpoints.recognise import PUBLISHED, Architecture
 from mmyolox.checkpoints.record import (
+    GREY_LEVELS,
     IMAGENET,
+    UNIT,
     InputRecord,
-    expects_normalised,
     read_record,
     record_of,
     recorded_values,
+    trained_pixels,
 )
 from mmyolox.config import load_config
 from mmyolox.config.recorded import Normalisation
@@ -81,23 +83,25 @@ def test_weights_tell_the_pixels_that_they_were_trained_on(name):
     norm = stem.replace('conv.weight', 'bn.')
     state[f'{norm}weight'].fill_(1)
     state[f'{norm}running_var'].fill_(1)
-    assert not expects_normalised(state)  # never trained
+    assert trained_pixels(state) is None  # never trained
     size = state[stem].abs().mean()
-    for expected, is_normalised in ((0.005, False), (0.02, False), (0.3, True), (0.5, True)):
-        state[f'{norm}weight'].fill_(4 * expected / size)
+    sizes = ((0.005, GREY_LEVELS), (0.3, IMAGENET), (0.5, IMAGENET), (1.3, UNIT), (2.2, UNIT))
+    for size_of_weights, expected in sizes:
+        state[f'{norm}weight'].fill_(4 * size_of_weights / size)
         state[f'{norm}running_var'].fill_(16 - 1e-3)
-        assert expects_normalised(state) == is_normalised
-    read = read_record({}, state, 'a.pth')
-    assert read == InputRecord(normalisation=IMAGENET, is_guess=True)
+        assert trained_pixels(state) == expected
+    assert read_record({}, state, 'a.pth') == InputRecord(normalisation=UNIT, is_guess=True)
     assert read_record(dict(meta=dict(mmyolox=RECORDS[1].to_meta())), state, 'a.pth') == RECORDS[1]
+    state[stem].fill_(float('nan'))
+    assert trained_pixels(state) is None
 
 
 def test_nothing_is_guessed_of_images_of_other_channels():
     state = our_weights(Architecture('nano', *PUBLISHED['nano'], input_channels=4), 'cpu')
     for tensor in state.values():
         tensor.fill_(1)
-    assert not expects_normalised(state)
-    assert not expects_normalised({})
+    assert trained_pixels(state) is None
+    assert trained_pixels({}) is None
 
 
 def test_what_a_config_takes():
@@ -107,4 +111,4 @@ def test_what_a_config_takes():
     assert recorded_values(dict(state_dict=state, meta=meta), 'a.pth') == expected
     state['backbone.stem.conv.conv.weight'].fill_(1)
     state['backbone.stem.conv.bn.weight'].fill_(1)
-    assert recorded_values(state, 'a.pth') == dict(guessed_normalisation=IMAGENET)
+    assert recorded_values(state, 'a.pth') == dict(guessed_normalisation=UNIT)

@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from mmyolox.config import load_config, recorded as module
-from mmyolox.config.recorded import Normalisation, normalisation
+from mmyolox.config.recorded import Normalisation, follow_start, normalisation
 from mmyolox.errors import UserError
 
 NANO = 'yolox_nano_fast_8xb8-300e_coco'
@@ -88,16 +88,72 @@ def test_pixels_are_normalised_as_the_checkpoint_says_unless_an_option_does(line
     assert 'mean=[1.0,2.0,3.0] std=[4.0,5.0,6.0] bgr_to_rgb=True' in line
 
 
-def test_a_config_that_normalises_knows_better_than_a_guess_but_not_than_a_record(lines, tmp_path):
-    file = tmp_path / 'own.py'
-    given = 'mean=[10, 10, 10], std=[2, 2, 2]'
-    file.write_text(f"_base_ = 'mmyolox::yolox/{NANO}.py'\nmodel = dict(data_preprocessor=dict({given}))\n")
+@pytest.fixture
+def config_with(tmp_path):
+    """Writes a config with such arguments of the preprocessor; returns its path."""
+
+    def write(given: str):
+        file = tmp_path / 'own.py'
+        file.write_text(
+            f"_base_ = 'mmyolox::yolox/{NANO}.py'\nmodel = dict(data_preprocessor=dict({given}))\n"
+        )
+        return file
+
+    return write
+
+
+def test_a_config_that_normalises_knows_better_than_a_guess_but_not_than_a_record(lines, config_with):
+    file = config_with('mean=[10, 10, 10], std=[4, 4, 4]')
     cfg = load_config(file, recorded=dict(guessed_normalisation=PIXELS))
     assert cfg.model.data_preprocessor.mean == [10, 10, 10]
     assert not lines
     cfg = load_config(file, recorded=dict(normalisation=Normalisation()))
     assert cfg.model.data_preprocessor.mean is None
     assert len(lines) == 1
+
+
+@pytest.mark.parametrize('guess', [Normalisation(), Normalisation((0.0,) * 3, (255.0,) * 3, True)])
+def test_a_config_that_normalises_to_other_sizes_than_a_guess_stays_with_a_warning(lines, config_with, guess):
+    cfg = load_config(
+        config_with('mean=[100, 100, 100], std=[60, 60, 60]'), recorded=dict(guessed_normalisation=guess)
+    )
+    assert cfg.model.data_preprocessor.std == [60, 60, 60]
+    ((level, line),) = lines
+    assert level == logging.WARNING
+    assert f'instead of {guess}, which the checkpoint was trained with, as the size of its weights' in line
+
+
+@pytest.mark.parametrize(('guess', 'expected'), [(PIXELS, PIXELS), (Normalisation(), None)])
+def test_a_guess_says_nothing_of_colours_where_nothing_is_normalised(lines, config_with, guess, expected):
+    cfg = load_config(config_with('bgr_to_rgb=True'), recorded=dict(guessed_normalisation=guess))
+    assert normalisation(cfg.model.data_preprocessor) == (expected or Normalisation(bgr_to_rgb=True))
+    assert len(lines) == (expected is not None)
+
+
+@pytest.mark.parametrize(
+    ('given', 'options', 'is_followed'),
+    [
+        ('', {}, True),
+        ('', {'model.norm_eval': True}, True),
+        ('mean=[10, 10, 10], std=[2, 2, 2]', {}, False),
+        ('bgr_to_rgb=True', {}, False),
+        ('', {'model.data_preprocessor.bgr_to_rgb': False}, False),
+        ('', {MEAN: [0, 0, 0], STD: [1, 1, 1]}, False),
+    ],
+)
+def test_a_training_takes_the_pixels_of_its_start_where_nobody_says_others(
+    lines, config_with, given, options, is_followed
+):
+    cfg = load_config(config_with(given), options)
+    before = normalisation(cfg.model.data_preprocessor)
+    follow_start(cfg, Normalisation(), options)
+    follow_start(cfg, None, options)
+    assert normalisation(cfg.model.data_preprocessor) == before
+    assert not lines
+    follow_start(cfg, PIXELS, options)
+    assert normalisation(cfg.model.data_preprocessor) == (PIXELS if is_followed else before)
+    told = f'model.data_preprocessor: {PIXELS} is used, which the weights to start from were trained with'
+    assert lines == [(logging.INFO, told)] * is_followed
 
 
 def test_means_that_are_no_numbers_are_named():

@@ -1,6 +1,7 @@
 """The check of checkpoints in a Runner, with what MMEngine itself saves; atomic checkpoint files."""
 
 import os
+import re
 
 import pytest
 import torch
@@ -15,6 +16,7 @@ from mmyolox.checkpoints.load import load_checkpoint, use_safe_loading
 from mmyolox.checkpoints.record import IMAGENET, InputRecord
 from mmyolox.config.recorded import Normalisation
 from mmyolox.engine import AtomicLocalBackend, CheckpointCheckHook
+from mmyolox.engine.hooks import checkpoint_check
 from mmyolox.errors import UserError
 
 
@@ -121,6 +123,37 @@ def test_other_pixels_are_named_when_a_training_starts(trained, make_runner, tmp
     expected = f'trained on images with {theirs}, but model.data_preprocessor has {own}; to keep theirs: '
     expected += '--cfg-options model.data_preprocessor.mean='
     assert (expected in _log(tmp_path)) == is_named
+
+
+@pytest.mark.parametrize(
+    ('size', 'pixels', 'message'),
+    [
+        ((96, 96), Normalisation(), None),
+        (None, None, None),
+        (
+            (64, 96),
+            Normalisation(),
+            r'validated with img_scale=\(64, 96\), but goes on with .*\(96, 96\); to',
+        ),
+        ((96, 96), IMAGENET, 'trained on images with .*instead of resuming'),
+    ],
+)
+def test_resuming_with_images_of_another_size_is_named_and_with_other_pixels_refused(
+    trained, make_runner, tmp_path, monkeypatch, size, pixels, message
+):
+    monkeypatch.setattr(checkpoint_check, 'record_of', lambda runner: InputRecord(img_scale=(96, 96)))
+    saved = load_checkpoint(trained)
+    saved['meta']['mmyolox'] = InputRecord(img_scale=size, normalisation=pixels).to_meta()
+    torch.save(saved, tmp_path / 'w.pth')
+    model = Tiny()
+    model.data_preprocessor.normalisation = Normalisation()
+    runner = make_runner(model, epochs=2, load_from=str(tmp_path / 'w.pth'), resume=True)
+    if pixels == IMAGENET:
+        with pytest.raises(UserError, match=message):
+            runner.train()
+        return
+    runner.train()
+    assert bool(re.search(message or 'img_scale=', _log(tmp_path))) == bool(message)
 
 
 def test_start_from_weights_of_another_class_count(trained, make_runner, caplog):

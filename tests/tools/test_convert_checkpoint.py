@@ -10,7 +10,7 @@ import torch
 from mmyolox.checkpoints.convert import convert
 from mmyolox.checkpoints.load import load_checkpoint, weights_in
 from mmyolox.checkpoints.recognise import Architecture
-from mmyolox.checkpoints.record import IMAGENET, InputRecord, read_record
+from mmyolox.checkpoints.record import IMAGENET, UNIT, InputRecord, read_record
 from mmyolox.checkpoints.sources.base import known_sources
 from mmyolox.config.recorded import Normalisation
 from mmyolox.errors import UserError
@@ -237,6 +237,23 @@ def test_a_record_stays_and_normalised_images_are_told(run, src, tmp_path, is_re
     assert ('normalised, as the weights tell: mean=[123.675,116.28,103.53]' in out) != is_recorded
     assert ('all tools that load it follow' in out) != is_recorded
     assert ('--legacy' in run(converter, src, tmp_path / 'megvii.pth', '--to', 'megvii')) != is_recorded
+
+
+def test_images_from_0_to_1_are_recorded_and_grey_levels_are_not_guessed_into_a_record(run, src, tmp_path):
+    content = torch.load(src, weights_only=True)
+    stem = 'backbone.backbone.stem.conv.'
+    content['model'][f'{stem}bn.running_var'].fill_(1)
+    for size, expected in ((0.1, None), (20, UNIT)):
+        content['model'][f'{stem}bn.weight'].fill_(size)
+        torch.save(content, src)
+        out = run(converter, src, tmp_path / 'nano.pth')
+        meta = torch.load(tmp_path / 'nano.pth', weights_only=True)['meta']
+        if expected is None:
+            assert 'mmyolox' not in meta
+            continue
+        assert f'normalised, as the weights tell: {UNIT}; recorded' in out
+        assert read_record(dict(meta=meta), {}, 'nano.pth').normalisation == UNIT
+        assert 'prepare them so yourself' in run(converter, src, tmp_path / 'm.pth', '--to', 'megvii')
 
 
 def test_counters_that_are_filled_in_are_told(run, src, tmp_path):

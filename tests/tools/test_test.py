@@ -2,7 +2,9 @@
 
 import pytest
 import torch
+from mmengine.runner import CheckpointLoader
 
+from mmyolox.checkpoints import load
 from mmyolox.checkpoints.recognise import PUBLISHED, Architecture
 from mmyolox.checkpoints.record import IMAGENET, InputRecord
 from mmyolox.config.recorded import Normalisation, normalisation
@@ -11,27 +13,35 @@ from tests.tools.tool_loading import load_tool
 
 tool = load_tool('test.py')
 CUSTOM = 'yolox_nano_fast_1xb8-50e_custom'
+RECORD = InputRecord('mine', (256, 192))
 
 
 @pytest.fixture
 def evaluate(run, monkeypatch, tmp_path):
-    """Runs the tool on weights with a record, up to the Runner; returns that one's config."""
+    """Runs the tool on weights with a record; returns the config of its Runner, which only loads them."""
 
     class Runner:
+        def __init__(self, cfg):
+            self.cfg = cfg
+
         def test(self):
-            pass
+            loaded = CheckpointLoader.load_checkpoint(self.cfg.load_from, 'cpu', logger='silent')
+            assert len(loaded['state_dict']) == 642
 
     def call(record, *options):
         state = our_weights(Architecture('nano', *PUBLISHED['nano'], num_classes=2), 'cpu')
         meta = dict(dataset_meta=dict(classes=('cat', 'dog')))
         if record is None:
-            state['backbone.stem.conv.conv.weight'].fill_(1)
-            state['backbone.stem.conv.bn.weight'].fill_(1)
+            state['backbone.stem.conv.conv.weight'].fill_(0.4)
+            for name in ('weight', 'running_var'):
+                state[f'backbone.stem.conv.bn.{name}'].fill_(1)
         else:
             meta['mmyolox'] = record.to_meta()
         torch.save(dict(state_dict=state, meta=meta), tmp_path / 'w.pth')
         configs = []
-        monkeypatch.setattr('mmyolox.engine.launch.build_runner', lambda cfg: configs.append(cfg) or Runner())
+        monkeypatch.setattr(
+            'mmyolox.engine.launch.build_runner', lambda cfg: configs.append(cfg) or Runner(cfg)
+        )
         run(tool, CUSTOM, tmp_path / 'w.pth', '--work-dir', tmp_path, *options)
         return configs[0]
 
@@ -49,9 +59,17 @@ def test_the_record_says_size_pixels_and_classes(evaluate, more):
 
 
 def test_an_option_goes_before_the_record(evaluate):
-    cfg = evaluate(InputRecord('mine', (256, 192)), '--cfg-options', 'img_scale=(320,320)')
+    cfg = evaluate(RECORD, '--cfg-options', 'img_scale=(320,320)')
     assert tuple(cfg.test_dataloader.dataset.img_scale) == (320, 320)
 
 
 def test_weights_that_expect_normalised_images_get_them(evaluate):
     assert normalisation(evaluate(None).model.data_preprocessor) == IMAGENET
+
+
+def test_the_file_is_read_once(evaluate, monkeypatch):
+    read = []
+    whole = load.load_checkpoint
+    monkeypatch.setattr(load, 'load_checkpoint', lambda path, *more: read.append(path) or whole(path, *more))
+    evaluate(RECORD)
+    assert len(read) == 1

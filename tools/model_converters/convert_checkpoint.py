@@ -24,6 +24,7 @@ from mmyolox.utils.cli import add_unsafe_option, run_tool
 if TYPE_CHECKING:
     from mmyolox.checkpoints.convert import Conversion
     from mmyolox.checkpoints.record import InputRecord
+    from mmyolox.config.recorded import Normalisation
 
 _SUFFIXES = ('.pth', '.pt', '.safetensors')
 
@@ -73,7 +74,8 @@ def main() -> None:
     print(summary(args.src, conversion, others, args.list))
     if record.normalisation and record.normalisation.mean:
         told = 'as the weights tell' if record.is_guess else 'as recorded'
-        print(f'  images               normalised, {told}: {record.normalisation}; {images_note(args.to)}')
+        note = images_note(args.to, record.normalisation)
+        print(f'  images               normalised, {told}: {record.normalisation}; {note}')
     faults = len(conversion.unused) + len(conversion.missing)
     if faults and not args.allow_partial:
         raise UserError(
@@ -125,10 +127,14 @@ def summary(src: Path, conversion: Conversion, others: tuple[str, ...], list_use
     return '\n'.join(lines)
 
 
-def images_note(layout: str) -> str:
+def images_note(layout: str, pixels: Normalisation) -> str:
     """What is to be known of a file whose images must be normalised."""
-    if layout == 'megvii':
+    from mmyolox.checkpoints.record import IMAGENET
+
+    if layout == 'megvii' and pixels == IMAGENET:
         return "Megvii's tools feed such weights with --legacy"
+    if layout == 'megvii':
+        return "Megvii's tools have no such images: prepare them so yourself"
     return 'recorded in the checkpoint; all tools that load it follow'
 
 
@@ -136,7 +142,7 @@ def checkpoint(
     src: Path, conversion: Conversion, recorded: dict[str, Any], record: InputRecord, layout: str
 ) -> dict[str, Any]:
     """The content of the new file: plain types only, so that it loads with ``weights_only=True``."""
-    from mmyolox.checkpoints.record import KEY, InputRecord
+    from mmyolox.checkpoints.record import GREY_LEVELS, KEY, InputRecord
     from mmyolox.checkpoints.sources.megvii import to_megvii
 
     if layout == 'megvii':
@@ -145,7 +151,7 @@ def checkpoint(
     meta = dict(source=src.name, converted_from=conversion.source.title, architecture=architecture)
     if recorded:
         meta['dataset_meta'] = recorded
-    if record != InputRecord():
+    if record != InputRecord() and not (record.is_guess and record.normalisation == GREY_LEVELS):
         meta[KEY] = record.to_meta()
     return dict(state_dict=conversion.state_dict, meta=meta)
 

@@ -12,7 +12,6 @@ from mmyolox.checkpoints.convert import state_dict_of
 from mmyolox.checkpoints.load import recorded_data
 from mmyolox.checkpoints.match import bare_model, match_weights
 from mmyolox.checkpoints.record import KEY, InputRecord, read_record, record_of
-from mmyolox.config.recorded import Normalisation
 from mmyolox.errors import UserError
 from mmyolox.files import atomic_write
 from mmyolox.registry import HOOKS
@@ -27,8 +26,9 @@ class CheckpointCheckHook(Hook):
     - ``load_from`` before training: what does not fit is left out and reported; layers for other classes
       are expected among it; if most of the model gets no value, that is an error;
     - testing: a layer or a class without a value is an error, since random weights would be evaluated;
-    - resuming: everything must be there and fit (weights, EMA weights, optimizer, the order of the classes),
-      or the training would silently be another one than it was.
+    - resuming: everything must be there and fit (weights, EMA weights, optimizer, the order of the classes,
+      what is done to pixels), or the training would silently be another one than it was; another size of
+      images gives a warning.
 
     Rows of class layers belong to the classes of their names, where the checkpoint and the data say these.
 
@@ -59,7 +59,7 @@ class CheckpointCheckHook(Hook):
             raise UserError(f'checkpoint {source} cannot be tested with this config: {summary.describe()}')
         runner.logger.info(f'checkpoint {source}: {summary.describe()}')
         if isinstance(runner._train_loop, BaseLoop):
-            _check_normalisation(runner, read_record(checkpoint, weights, source), source)
+            _check_images(runner, read_record(checkpoint, weights, source), source)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Adds the record of the model's images."""
@@ -73,17 +73,30 @@ def _classes_of_data(runner: Runner) -> tuple[str, ...]:
     return names_of(getattr(loop.dataloader.dataset, 'metainfo', {}))
 
 
-def _check_normalisation(runner: Runner, record: InputRecord, source: str) -> None:
-    """Warns of weights that know images of other colours or grey levels than those of the training."""
+def _check_images(runner: Runner, record: InputRecord, source: str) -> None:
+    """Warns of weights that know images of other colours or grey levels, and to go on with, of another size.
+
+    Raises:
+        UserError: A training would go on with other pixels.
+    """
+    size = record_of(runner).img_scale
+    if runner._resume and None not in (size, record.img_scale) and size != record.img_scale:
+        runner.logger.warning(
+            f'checkpoint {source}: its training validated with img_scale={record.img_scale}, but goes on '
+            f'with img_scale={size}; to keep it: --cfg-options img_scale="{record.img_scale}"'
+        )
     own = getattr(bare_model(runner.model).data_preprocessor, 'normalisation', None)
     theirs = record.normalisation
-    if own in (None, theirs) or theirs is None or (record.is_guess and own != Normalisation()):
+    if own in (None, theirs) or theirs is None or (record.is_guess and theirs.is_near(own)):
         return
     options = ' '.join(f'model.data_preprocessor.{part}' for part in str(theirs).split())
-    runner.logger.warning(
+    message = (
         f'checkpoint {source}: its weights were trained on images with {theirs}, but '
         f'model.data_preprocessor has {own}; to keep theirs: --cfg-options {options}'
     )
+    if runner._resume and not record.is_guess:
+        raise UserError(f'{message}; to change them, start from it (--load-from) instead of resuming')
+    runner.logger.warning(message)
 
 
 def _check_resume(runner: Runner, checkpoint: dict[str, Any], classes: ClassNames, source: str) -> None:
