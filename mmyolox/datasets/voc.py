@@ -153,7 +153,7 @@ class YOLOXVOCDataset(DetectionDataset):
             ``data_prefix`` is ``dict(sub_data_root='VOC2007/')``, the folder that holds the next two; both
             relative to ``data_root``. The key names are those of mmdet's ``VOCDataset`` (3.x).
         img_subdir: The images' folder; ``<name>.jpg``, or another suffix where there is no such file.
-        ann_subdir: The folder of the ``<name>.xml``.
+        ann_subdir: The folder of the ``<name>.xml``. Where these lie beside the images, both are ``''``.
         one_based: Whether to subtract 1 from the coordinates, as mmdet does; see :func:`read_voc_xml`. False
             for files whose boxes count pixels from 0.
         **kwargs: Those of :class:`DetectionDataset`.

@@ -294,3 +294,13 @@ def test_a_split_file_with_suffixes(write):
 def test_difficult_means_what_it_looks_like(tmp_path, text, flag):
     (tmp_path / 'a.xml').write_text(xml_text([('dog', 1, 2, 3, 4, text)]))
     assert read_voc_xml(tmp_path / 'a.xml').difficult.tolist() == [flag]
+
+
+def test_annotations_beside_the_images(write):
+    root = write({'a': [DOG], 'b': [CAT]})
+    for folder in ('JPEGImages', 'Annotations'):
+        for path in (root / 'VOC2007' / folder).iterdir():
+            path.rename(root / 'VOC2007' / path.name)
+    dataset = load(root, img_subdir='', ann_subdir='')
+    assert dataset[0]['img_path'] == str(root / 'VOC2007/a.jpg')
+    assert [dataset[index]['bboxes'].tolist() for index in range(2)] == [[[10, 5, 30, 35]], [[0, 0, 99, 49]]]

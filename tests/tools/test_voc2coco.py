@@ -135,7 +135,7 @@ def test_splits(voc, convert, load, tmp_path, given, expected):
 @pytest.mark.parametrize(
     ('given', 'message'),
     [
-        (['--val', 'test'], 'no test.txt; splits there: train, val; choose with --train and --val'),
+        (['--val', 'test'], 'no split test; splits there: train, val; choose with --train and --val'),
         (['--train', 'val', '--val', 'val', '--splits', 'train'], 'train.json already holds'),
     ],
 )
@@ -238,7 +238,7 @@ def test_images_of_another_set_are_in_the_way(convert, tmp_path, how):
     assert not (tmp_path / 'out' / 'annotations').exists()
 
 
-@pytest.mark.parametrize('part', ['Annotations', 'JPEGImages', 'ImageSets'])
+@pytest.mark.parametrize('part', ['Annotations', 'JPEGImages'])
 def test_not_a_voc_folder(voc, convert, part):
     (voc.root / part).rename(voc.root / 'elsewhere')
     with pytest.raises(UserError, match=f'no folder {part}'):
@@ -310,3 +310,73 @@ def test_images_that_differ_in_their_suffix_only(voc, convert, load):
 def test_classes_given_twice(convert, load):
     convert('--classes', 'dog', 'cat', 'dog')
     assert [category['name'] for category in load('train')['categories']] == ['dog', 'cat']
+
+
+def write_flat(root, *names):
+    """Writes images with XML files beside them: a dog each, the first two pixels wide."""
+    for width, name in enumerate(names, start=2):
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(path), np.zeros((30, 40, 3), np.uint8))
+        path.with_suffix('.xml').write_text(
+            f'<annotation><filename>{path.name}</filename><size><width>40</width><height>30</height></size>'
+            f'{voc_object("dog", (1, 1, 1 + width, 5))}</annotation>'
+        )
+
+
+@pytest.mark.parametrize(
+    ('lists', 'expected'),
+    [
+        ({}, {'train': ['a.jpg', 'b.jpg', 'c.png']}),
+        (
+            {'train.txt': 'a.jpg\nc', 'val.txt': 'b'},
+            {'train': ['a.jpg', 'c.png'], 'val': ['b.jpg']},
+        ),
+        (
+            {'ImageSets/Main/train.txt': 'c', 'ImageSets/Main/val.txt': 'a.jpg'},
+            {'train': ['c.png'], 'val': ['a.jpg']},
+        ),
+        ({'ImageSets/train.txt': 'c'}, {'train': ['c.png']}),
+    ],
+    ids=['no lists', 'lists beside', 'ImageSets', 'no Main'],
+)
+def test_xml_files_beside_images(run, load, tmp_path, lists, expected):
+    write_flat(tmp_path / 'flat', 'a.jpg', 'b.jpg', 'c.png')
+    for name, text in lists.items():
+        path = tmp_path / 'flat' / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    printed = run(voc2coco, tmp_path / 'flat', tmp_path / 'out')
+    assert {path.stem for path in (tmp_path / 'out/annotations').iterdir()} == set(expected)
+    widths = {'a.jpg': 2, 'b.jpg': 3, 'c.png': 4}
+    for split, names in expected.items():
+        assert [image['file_name'] for image in load(split)['images']] == names
+        assert [box[2] for box in boxes(load(split))] == [widths[name] for name in names]
+        assert all((tmp_path / 'out/images' / name).is_file() for name in names)
+    assert ('all images taken for train.json' in printed) == (not lists)
+    assert ('that training needs: 1 (--val)' in printed) == ('val' not in expected)
+
+
+def test_a_folder_a_split(run, load, tmp_path):
+    """The form of Roboflow's exports."""
+    write_flat(tmp_path / 'flat', 'train/a.jpg', 'train/b.jpg', 'valid/a.jpg', 'test/c.jpg', 'spare/d.jpg')
+    (tmp_path / 'flat/README.dataset.txt').write_text('a set of dogs')
+    printed = run(voc2coco, tmp_path / 'flat', tmp_path / 'out')
+    for split, names in dict(
+        train=['train/a.jpg', 'train/b.jpg'], val=['valid/a.jpg'], test=['test/c.jpg']
+    ).items():
+        assert [image['file_name'] for image in load(split)['images']] == names
+    assert 'both in' not in printed
+
+
+def test_folders_of_other_names(run, voc, load, tmp_path):
+    (voc.root / 'Annotations').rename(voc.root / 'annotations')
+    (voc.root / 'JPEGImages').rename(voc.root / 'images')
+    run(voc2coco, voc.root, tmp_path / 'out')
+    assert boxes(load('train')) == [[10, 5, 20, 20]]
+
+
+def test_a_set_with_a_list_for_training_only(voc, convert, load, tmp_path):
+    (voc.root / 'ImageSets/Main/val.txt').unlink()
+    assert 'that training needs: 1 (--val)' in convert()
+    assert [path.stem for path in (tmp_path / 'out/annotations').iterdir()] == ['train']

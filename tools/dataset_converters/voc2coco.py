@@ -6,6 +6,9 @@ takes with nothing set but ``data_root=OUT_DIR``: ``OUT_DIR/annotations/{train,v
 
     python tools/dataset_converters/voc2coco.py VOC2007 data/voc07 --train trainval --val test
 
+XML files may also lie beside their images. A split is a list, or a folder (``train``, ``valid``, ...) in
+which its XML files are; where there is neither, all images become ``train.json``.
+
 Every box or image that is left out is printed with its file. Objects flagged ``difficult`` become
 ``iscrowd``, by default: like in VOC's own evaluation, neither finding nor missing them counts.
 """
@@ -13,6 +16,7 @@ Every box or image that is left out is printed with its file. Objects flagged ``
 import argparse
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,7 +26,59 @@ from dataset_files import place_images, read_image_size, read_lines
 from mmyolox.errors import UserError
 from mmyolox.utils.cli import run_tool
 
+_USUAL_SPLITS = {'train': ('train',), 'val': ('val', 'valid', 'validation')}
 _FURTHER_SPLITS = ('trainval', 'test')
+
+
+@dataclass(frozen=True)
+class VocFiles:
+    """The files of a data set. An image is called by the path of its XML file, without the suffix.
+
+    Attributes:
+        root: The folder of the data set.
+        images: The folder that the files in ``image_files`` are relative to.
+        annotations: The folder of the XML files.
+        xml_files: The XML files by image.
+        image_files: The image files by image.
+        lists: The lists of images, by split.
+        folders: The images of the folders below ``annotations``, by split.
+    """
+
+    root: Path
+    images: Path
+    annotations: Path
+    xml_files: dict[str, Path]
+    image_files: dict[str, str]
+    lists: dict[str, Path]
+    folders: dict[str, list[str]]
+
+    @property
+    def splits(self) -> set[str]:
+        """The names of all splits."""
+        return {*self.lists, *self.folders}
+
+    def image_name(self, line: str) -> str:
+        """The image that a line of a list names, without the suffix that some lists have."""
+        from mmyolox.files import PICTURE_SUFFIXES
+
+        suffix = Path(line).suffix
+        has_suffix = suffix.lower() in PICTURE_SUFFIXES and line not in self.xml_files
+        return line[: -len(suffix)] if has_suffix else line
+
+    def images_of(self, split: str, report: ConversionReport) -> list[str]:
+        """The images of a split; those that its list repeats are noted and dropped."""
+        if split not in self.lists:
+            return self.folders[split]
+        names = [self.image_name(line) for line in read_lines(self.lists[split])]
+        repeated = [name for name, count in Counter(names).items() if count > 1]
+        report.note(f'images listed more than once in {self.lists[split]}', repeated)
+        return list(dict.fromkeys(names))
+
+    def listed_anywhere(self) -> set[str]:
+        """Everything in a split; Pascal VOC's lists of one class have a flag after the image."""
+        lines = [line for path in self.lists.values() for line in read_lines(path)]
+        listed = {*lines, *(line.split(' ')[0] for line in lines)}
+        return {self.image_name(line) for line in listed}.union(*self.folders.values())
 
 
 class Object(NamedTuple):
@@ -34,7 +90,7 @@ class Object(NamedTuple):
 
 
 class Record(NamedTuple):
-    """A usable image: its file relative to ``JPEGImages``, true (width, height), and objects."""
+    """A usable image: its file relative to the images' folder, true (width, height), and objects."""
 
     file_name: str
     size: tuple[int, int]
@@ -43,10 +99,14 @@ class Record(NamedTuple):
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='Converts a Pascal VOC data set to COCO annotation files.')
-    parser.add_argument('voc_root', type=Path, help='folder with Annotations, ImageSets/Main, JPEGImages')
+    parser.add_argument(
+        'voc_root',
+        type=Path,
+        help='folder with Annotations, ImageSets/Main, JPEGImages; or with XML files beside images',
+    )
     parser.add_argument('out_dir', type=Path, help='gets annotations/*.json and images')
-    parser.add_argument('--train', default='train', metavar='SPLIT', help='split that becomes train.json')
-    parser.add_argument('--val', default='val', metavar='SPLIT', help='split that becomes val.json')
+    parser.add_argument('--train', metavar='SPLIT', help='split that becomes train.json (default: train)')
+    parser.add_argument('--val', metavar='SPLIT', help='split that becomes val.json (default: val or valid)')
     parser.add_argument(
         '--splits',
         nargs='*',
@@ -68,59 +128,85 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def choose_splits(folder: Path, train: str, val: str, further: Sequence[str] | None) -> dict[str, str]:
+def find_files(root: Path, report: ConversionReport) -> VocFiles:
+    """Finds the files of a data set; of images that differ in their suffix only one is taken.
+
+    Raises:
+        UserError: It is no Pascal VOC data set.
+    """
+    from mmyolox.files import PICTURE_SUFFIXES, list_images
+
+    parts = {path.name.lower(): path for path in sorted(root.glob('*')) if path.is_dir()}
+    is_flat = parts.keys().isdisjoint({'annotations', 'jpegimages'})
+    annotations = root if is_flat else parts.get('annotations')
+    images = root if is_flat else parts.get('jpegimages', parts.get('images'))
+    inner = sorted(path.parent for path in root.glob('*/Annotations'))
+    xml_paths = list_images(annotations, {'.xml'}) if annotations and not (is_flat and inner) else []
+    for part, is_there in (('Annotations', xml_paths), ('JPEGImages', images)):
+        if not is_there:
+            hint = f'; do you mean {inner[0]}?' if is_flat and inner else ''
+            reason = f'no folder {part}, nor XML files beside images, so this is not a Pascal VOC data set'
+            raise UserError(f'{root}: {reason}{hint}')
+    xml_files = {path.relative_to(annotations).with_suffix('').as_posix(): path for path in xml_paths}
+    names = [path.relative_to(images) for path in list_images(images, PICTURE_SUFFIXES)]
+    image_files = {name.with_suffix('').as_posix(): name.as_posix() for name in reversed(names)}
+    report.note(
+        'images that differ in their suffix only, not taken',
+        sorted({name.as_posix() for name in names} - {*image_files.values()}),
+    )
+    folders: dict[str, list[str]] = {}
+    for name in xml_files:
+        if '/' in name:
+            folders.setdefault(name.split('/')[0], []).append(name)
+    list_folder = next(path for path in (root / 'ImageSets/Main', root / 'ImageSets', root) if path.is_dir())
+    lists = {path.stem: path for path in sorted(list_folder.glob('*.txt'))}
+    if not (lists.keys() | folders.keys()) & {*_USUAL_SPLITS['train']} and list_folder == root:
+        folders['train'] = list(xml_files)
+        report.note('no list or folder of a split, all images taken for train.json', [root])
+    return VocFiles(root, images, annotations, xml_files, image_files, lists, folders)
+
+
+def choose_splits(
+    files: VocFiles, given: dict[str, str | None], further: Sequence[str] | None, report: ConversionReport
+) -> dict[str, str]:
     """Which VOC split becomes which file: ``{'train': 'trainval', 'val': 'test'}``.
 
     Args:
-        folder: The folder ``ImageSets/Main``.
-        train: The split for ``train.json``.
-        val: The split for ``val.json``.
+        files: The files of the data set.
+        given: The user's own splits for ``train.json`` and ``val.json``, or None.
         further: The other splits; None takes those of ``trainval`` and ``test`` that exist and are not used
             yet.
+        report: The report, which gets a line where there is nothing for ``val.json``.
 
     Raises:
-        UserError: A split has no file, or two splits want the same file name.
+        UserError: A split does not exist, or two splits want the same file name.
     """
-    chosen = {'train': train, 'val': val}
+    chosen = {}
+    for name, usual in _USUAL_SPLITS.items():
+        chosen[name] = given[name] or next((split for split in usual if split in files.splits), name)
+    if not given['val'] and chosen['val'] not in files.splits:
+        report.note('no images found for a split that training needs', ['--val'])
+        del chosen['val']
     if further is None:
-        exists = (name for name in _FURTHER_SPLITS if (folder / f'{name}.txt').is_file())
-        further = [name for name in exists if name not in chosen.values()]
+        further = [n for n in _FURTHER_SPLITS if n in files.splits and n not in chosen.values()]
     for name in further:
         if chosen.setdefault(name, name) != name:
             raise UserError(f'--splits {name}: {name}.json already holds the split {chosen[name]!r}')
     for name in chosen.values():
-        if not (folder / f'{name}.txt').is_file():
-            there = ', '.join(path.stem for path in sorted(folder.glob('*.txt'))) or 'none'
-            raise UserError(f'{folder}: no {name}.txt; splits there: {there}; choose with --train and --val')
+        if name not in files.splits:
+            there = ', '.join(sorted(files.splits)) or 'none'
+            raise UserError(
+                f'{files.root}: no split {name}; splits there: {there}; choose with --train and --val'
+            )
     return chosen
 
 
-def image_name(line: str, annotations: Path) -> str:
-    """The image that a line of a split list names, without the suffix that some lists have."""
-    from mmyolox.files import PICTURE_SUFFIXES
-
-    has_suffix = Path(line).suffix.lower() in PICTURE_SUFFIXES and not (annotations / f'{line}.xml').exists()
-    return line[: -len(Path(line).suffix)] if has_suffix else line
-
-
-def read_split(path: Path, report: ConversionReport) -> list[str]:
-    """The image ids of a split file, one a line; repeated ones are noted and dropped."""
-    annotations = path.parents[2] / 'Annotations'
-    ids = [image_name(line, annotations) for line in read_lines(path)]
-    repeated = [name for name, count in Counter(ids).items() if count > 1]
-    report.note(f'images listed more than once in {path}', repeated)
-    return list(dict.fromkeys(ids))
-
-
-def read_record(
-    root: Path, image_id: str, file_name: str | None, one_based: bool, report: ConversionReport
-) -> Record | None:
-    """Reads one listed image.
+def read_record(files: VocFiles, image: str, one_based: bool, report: ConversionReport) -> Record | None:
+    """Reads an image of a split.
 
     Args:
-        root: The folder of the data set.
-        image_id: The name of the XML file.
-        file_name: The image, relative to ``JPEGImages``; None if there is none.
+        files: The files of the data set.
+        image: The name of the image.
         one_based: Whether the coordinates count from 1.
         report: The report, which gets a line for each box that cannot be used.
 
@@ -129,17 +215,16 @@ def read_record(
     """
     from mmyolox.datasets.voc import read_voc_xml
 
-    faults: list[str] = []
-
-    xml = root / 'Annotations' / f'{image_id}.xml'
-    if file_name is None:
-        report.skip(root / 'JPEGImages' / image_id, 'listed image not found')
+    xml = files.xml_files.get(image, files.annotations / f'{image}.xml')
+    if image not in files.image_files:
+        report.skip(files.images / image, 'listed image not found')
         return None
+    faults: list[str] = []
     try:
         voc = read_voc_xml(xml, one_based=one_based, faults=faults)
-        size = read_image_size(root / 'JPEGImages' / file_name)
+        size = read_image_size(files.images / files.image_files[image])
     except UserError as error:
-        report.skipped.append(f'{error}; image {image_id!r} skipped')
+        report.skipped.append(f'{error}; image {image!r} skipped')
         return None
     report.skipped += [f'{fault}; object skipped' for fault in faults]
     if (voc.width, voc.height) != size:
@@ -151,32 +236,7 @@ def read_record(
         box = report.checked_box(bbox, size, f'{xml}: object {index + 1} ({name})')
         if box is not None:
             objects.append(Object(name, box, bool(voc.difficult[index])))
-    return Record(file_name, size, objects)
-
-
-def read_records(
-    root: Path, image_ids: Iterable[str], one_based: bool, report: ConversionReport
-) -> dict[str, Record]:
-    """Reads the listed images, each once; one that cannot be used is in the report, not in the result."""
-    from mmyolox.files import PICTURE_SUFFIXES, list_images
-
-    folder = root / 'JPEGImages'
-    names = [path.relative_to(folder) for path in list_images(folder, PICTURE_SUFFIXES)]
-    files = {name.with_suffix('').as_posix(): name.as_posix() for name in reversed(names)}
-    report.note(
-        'images that differ in their suffix only, not taken',
-        sorted({str(n) for n in names} - {*files.values()}),
-    )
-    report.note('images listed in no split', sorted(set(files) - listed_anywhere(root)))
-    records = {i: read_record(root, i, files.get(i), one_based, report) for i in dict.fromkeys(image_ids)}
-    return {image_id: record for image_id, record in records.items() if record}
-
-
-def listed_anywhere(root: Path) -> set[str]:
-    """Everything that the split files name; Pascal VOC's lists of one class have a flag after the image."""
-    lines = [line for path in (root / 'ImageSets' / 'Main').glob('*.txt') for line in read_lines(path)]
-    listed = {*lines, *(line.split(' ')[0] for line in lines)}
-    return {image_name(line, root / 'Annotations') for line in listed}
+    return Record(files.image_files[image], size, objects)
 
 
 def choose_classes(
@@ -215,53 +275,49 @@ def convert_split(records: Iterable[Record], classes: Sequence[str], difficult: 
     return coco
 
 
-def check_root(root: Path) -> None:
-    """Raises UserError unless the folder has the three parts of a Pascal VOC data set."""
-    for part in ('Annotations', 'JPEGImages', 'ImageSets/Main'):
-        if not (root / part).is_dir():
-            inner = sorted(path.parent for path in root.glob('*/Annotations'))
-            hint = f'; do you mean {inner[0]}?' if inner else ''
-            raise UserError(f'{root}: no folder {part}, so this is not a Pascal VOC data set{hint}')
-
-
-def convert(args: argparse.Namespace, report: ConversionReport) -> tuple[dict[str, CocoFile], list[str]]:
+def convert(
+    args: argparse.Namespace, files: VocFiles, report: ConversionReport
+) -> tuple[dict[str, CocoFile], list[str]]:
     """Reads the data set and builds all its COCO files.
 
     Returns:
-        The files by name (``'train'``), and the images in them, relative to ``JPEGImages``.
+        The COCO files by name (``'train'``), and the images in them, relative to ``files.images``.
 
     Raises:
         UserError: Nothing of the data set can be used, or a split does not exist.
     """
-    root: Path = args.voc_root
-    check_root(root)
-    lists = root / 'ImageSets' / 'Main'
-    chosen = choose_splits(lists, args.train, args.val, args.splits)
-    splits = {name: read_split(lists / f'{split}.txt', report) for name, split in chosen.items()}
-    report.note('images both in train.json and in val.json', sorted({*splits['train']} & {*splits['val']}))
-    records = read_records(root, (i for ids in splits.values() for i in ids), not args.zero_based, report)
+    chosen = choose_splits(files, dict(train=args.train, val=args.val), args.splits, report)
+    splits = {name: files.images_of(split, report) for name, split in chosen.items()}
+    both = {*splits['train']} & {*splits.get('val', ())}
+    report.note('images both in train.json and in val.json', sorted(both))
+    report.note('images listed in no split', sorted(set(files.image_files) - files.listed_anywhere()))
+    listed = dict.fromkeys(image for images in splits.values() for image in images)
+    # An image that cannot be used is in the report, not in the records.
+    found = {image: read_record(files, image, not args.zero_based, report) for image in listed}
+    records = {image: record for image, record in found.items() if record}
     flagged = [name for name, record in records.items() for obj in record.objects if obj.difficult]
     report.note(f'objects flagged difficult (--difficult {args.difficult})', flagged)
     classes = choose_classes(records.values(), args.classes, report)
-    files = {
-        name: convert_split([records[i] for i in ids if i in records], classes, args.difficult)
-        for name, ids in splits.items()
+    coco_files = {
+        name: convert_split([records[i] for i in images if i in records], classes, args.difficult)
+        for name, images in splits.items()
     }
-    if not any(file.annotations for file in files.values()):
+    if not any(file.annotations for file in coco_files.values()):
         detail = f' ({report.skipped[0]})' if report.skipped else ''
-        raise UserError(f'{root}: no usable object in the splits {", ".join(chosen.values())}{detail}')
-    return files, [record.file_name for record in records.values()]
+        raise UserError(f'{files.root}: no usable object in the splits {", ".join(chosen.values())}{detail}')
+    return coco_files, [record.file_name for record in records.values()]
 
 
 def main() -> None:
     args = parse_args()
 
     report = ConversionReport()
-    files, images = convert(args, report)
-    place_images(args.images, args.voc_root / 'JPEGImages', args.out_dir / 'images', images)
-    for split, file in files.items():
+    files = find_files(args.voc_root, report)
+    coco_files, images = convert(args, files, report)
+    place_images(args.images, files.images, args.out_dir / 'images', images)
+    for split, file in coco_files.items():
         file.write(args.out_dir / 'annotations' / f'{split}.json')
-    print(report.summary(files))
+    print(report.summary(coco_files))
 
 
 if __name__ == '__main__':
