@@ -1,20 +1,38 @@
 """Errors that are the user's to mend (their message is all that a tool prints), and what messages share."""
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 from io import TextIOWrapper
 from itertools import islice
 from typing import TextIO
 
+_LONGEST = 2000
+_LINE_BREAKS = re.compile('[\x00-\x1f\x7f-\x9f\u2028\u2029]')
+
 
 class UserError(Exception):
     """A mistake in a config, an option, a file or a data set.
 
-    The message is one line that names the file, key or value at fault and says what to do.
+    The message is one line that names the file, key or value at fault and says what to do. What it repeats of
+    a file may hold anything: see :func:`one_line`.
     """
 
     def __init__(self, message: object = '') -> None:
-        super().__init__(printable(str(message)))
+        super().__init__(one_line(message_of_worker(str(message))))
+
+
+def one_line(text: str) -> str:
+    """A text as one line: what breaks lines or controls a terminal is escaped, a long middle left out."""
+    line = _LINE_BREAKS.sub(lambda found: repr(found[0])[1:-1], printable(text))
+    half = _LONGEST // 2
+    return line if len(line) <= _LONGEST else f'{line[:half]} ... {line[-half:]}'
+
+
+def message_of_worker(text: str) -> str:
+    """The message at the end of a traceback, as which a DataLoader hands on the error of its worker."""
+    is_traceback = text.startswith('Caught ') and 'Original Traceback' in text
+    return text.rstrip().splitlines()[-1].partition(': ')[2] if is_traceback else text
 
 
 def printable(text: str) -> str:

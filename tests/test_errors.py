@@ -1,8 +1,9 @@
 """What messages of errors share."""
 
 import pytest
+from torch._utils import ExceptionWrapper
 
-from mmyolox.errors import did_you_mean, first_few
+from mmyolox.errors import UserError, did_you_mean, first_few
 
 
 @pytest.mark.parametrize(
@@ -36,3 +37,32 @@ def test_suggestions_have_the_prefix():
 
 def test_what_is_not_like_enough_is_no_suggestion():
     assert did_you_mean('steps', ['stops'], cutoff=0.85) == ''
+
+
+def test_a_message_is_one_line_whatever_it_repeats():
+    assert str(UserError("no class 'a\nb\x1b[1m\u2028\x85' in \u732b \udcff")) == (
+        "no class 'a\\nb\\x1b[1m\\u2028\\x85' in \u732b \\udcff"
+    )
+
+
+def test_a_long_message_loses_its_middle():
+    message = str(UserError('option ' + 'x' * 5000 + ' is too long'))
+    assert len(message) < 2100
+    assert message.startswith('option xx')
+    assert message.endswith('xx is too long')
+
+
+class OtherError(UserError):
+    pass
+
+
+@pytest.mark.parametrize('kind', [UserError, OtherError])
+def test_an_error_of_a_data_worker_keeps_its_line(kind):
+    """A DataLoader makes one of the same class of the text of its traceback."""
+    try:
+        raise kind('the image a.png: 4 channels, 3 are needed')
+    except UserError:
+        wrapped = ExceptionWrapper(where='in DataLoader worker process 0')
+    with pytest.raises(kind) as caught:
+        wrapped.reraise()
+    assert str(caught.value) == 'the image a.png: 4 channels, 3 are needed'

@@ -274,8 +274,10 @@ def recorded_data(content: Mapping[str, Any]) -> dict[str, Any]:
     meta = content.get('meta')
     if not isinstance(meta, dict):
         return {}
-    classes = meta.get('CLASSES')
-    return meta.get('dataset_meta') or (dict(classes=tuple(classes)) if classes else {})
+    classes, data = meta.get('CLASSES'), meta.get('dataset_meta')
+    if isinstance(data, dict) and data:
+        return data
+    return dict(classes=tuple(classes)) if classes and isinstance(classes, list | tuple) else {}
 
 
 def _checked(load: Callable[..., Any], name: str, allow_unsafe: bool) -> dict[str, Any]:

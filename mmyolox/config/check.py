@@ -59,6 +59,39 @@ _POPPED = {
 }
 """What MMEngine takes out of a dict before it builds from it, by the key that the dict stands under."""
 
+_DICTS = (
+    'model',
+    'train_dataloader',
+    'val_dataloader',
+    'test_dataloader',
+    'train_cfg',
+    'val_cfg',
+    'test_cfg',
+)
+_DICTS += ('optim_wrapper', 'default_hooks', 'env_cfg', 'log_processor', 'visualizer', 'randomness')
+_DICTS_OR_LISTS = ('param_scheduler', 'val_evaluator', 'test_evaluator')
+"""The top-level names under which the Runner takes a dict; a dict or a list of them."""
+
+
+def check_parts(cfg: Config) -> None:
+    """Checks that the parts of a config are dicts, or lists of dicts, where the Runner takes such.
+
+    Raises:
+        UserError: One is a number, a text or a list.
+    """
+    lists = {key: cfg.get(key) for key in ('custom_hooks', *_DICTS_OR_LISTS)}
+    single = {key: cfg.get(key) for key in _DICTS}
+    single |= {key: value for key, value in lists.items() if not isinstance(value, list | tuple)}
+    if isinstance(lists['custom_hooks'], str | int | float | dict):
+        raise UserError(f'config key custom_hooks={lists["custom_hooks"]!r}: it must be a list of dicts')
+    for key, value in lists.items():
+        single |= {
+            f'{key}.{i}': item for i, item in enumerate(value if isinstance(value, list | tuple) else ())
+        }
+    for path, value in single.items():
+        if isinstance(value, str | int | float | list | tuple):
+            raise UserError(f'config key {path}={value!r}: it must be a dict')
+
 
 def check_config(cfg: Config) -> None:
     """Checks all that can be told from a config alone.

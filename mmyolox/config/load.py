@@ -11,7 +11,7 @@ from mmengine.config import Config
 from mmyolox.errors import UserError, did_you_mean
 from mmyolox.extensions import config_folders
 
-from .check import check_config
+from .check import check_config, check_parts
 from .options import check_names, check_options, merge_options, read_options
 from .recorded import follow_recorded_input
 from .scopes import resolve_scopes
@@ -78,6 +78,7 @@ def load_config(
     if from_data:
         cfg = _evaluate(chain, variables | from_data)
     merge_options(cfg, options | {name: from_data[name] for name in from_data if name in options})
+    check_parts(cfg)
     if recorded:
         follow_recorded_input(cfg, recorded, options, written)
     settle_training(cfg)

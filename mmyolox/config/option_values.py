@@ -2,6 +2,8 @@
 
 from typing import Any
 
+_DEEPEST = 20
+
 
 def parse_option_value(text: str) -> Any:
     """Reads the value of one option by the rules of MMEngine's ``DictAction``, whose import takes its time.
@@ -18,7 +20,7 @@ def parse_option_value(text: str) -> Any:
         An int, float, bool, None, str, or a list or tuple of these.
 
     Raises:
-        ValueError: The brackets do not match.
+        ValueError: The brackets do not match, or are nested too deeply.
     """
     text = text.strip(' \'"')
     parts = _split_at_commas(text)
@@ -49,6 +51,8 @@ def _split_at_commas(text: str) -> list[str]:
     depth = 0
     for char in text:
         depth += (char in '([') - (char in ')]')
+        if depth > _DEEPEST:
+            raise ValueError(f'brackets are nested more than {_DEEPEST} deep')
         if depth < 0:
             break
         if char == ',' and depth == 0:

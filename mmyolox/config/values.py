@@ -115,8 +115,11 @@ def recorded_values(cfg: Config, recorded: dict[str, Any]) -> dict[str, Any]:
 
 def _annotation_path(cfg: dict[str, Any]) -> str | None:
     """The file that the variables ``data_root`` and ``train_ann_file`` name; None without the latter."""
-    file = cfg.get('train_ann_file')
-    return None if file is None else osp.join(cfg.get('data_root') or '', file)
+    file, root = cfg.get('train_ann_file'), cfg.get('data_root') or ''
+    for name, value in (('data_root', root), ('train_ann_file', file)):
+        if not isinstance(value, str | None):
+            raise UserError(f'config key {name}={value!r}: it must be a path')
+    return None if file is None else osp.join(root, file)
 
 
 def _checked(names: tuple[str, ...], source: str) -> tuple[str, ...]:

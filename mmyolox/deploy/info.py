@@ -113,7 +113,7 @@ class ModelInfo:
         """
         try:
             content = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise DeployError(f'model info: not JSON ({error})') from error
         if not isinstance(content, dict):
             raise DeployError('model info: not a JSON object')

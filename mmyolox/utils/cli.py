@@ -55,9 +55,7 @@ def run_tool(main: Callable[[], int | None]) -> None:
     try:
         status = main()
     except UserError as error:
-        # A DataLoader hands a worker's error on as the text of its traceback, which ends with the message.
-        message = str(error).rstrip().rpartition(f'{UserError.__name__}: ')[2]
-        print(f'error: {message}', file=sys.stderr)
+        print(f'error: {error}', file=sys.stderr)
         sys.exit(1)
     except (MemoryError, OSError, RuntimeError) as error:
         reason = str(error).strip().partition('\n')[0] or 'out of memory'

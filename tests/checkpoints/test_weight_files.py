@@ -153,6 +153,7 @@ def test_other_files_are_one_clear_line(tmp_path, content):
         (dict(meta='text'), {}),
         (dict(meta=dict(dataset_meta=dict(classes=('a',), palette=[]))), dict(classes=('a',), palette=[])),
         (dict(meta=dict(dataset_meta=None)), {}),
+        (dict(meta=dict(dataset_meta=['a'], CLASSES=5)), {}),
         (dict(meta=dict(CLASSES=['a', 'b'])), dict(classes=('a', 'b'))),  # MMDetection 2
         (dict(meta=dict(CLASSES=None)), {}),
     ],

@@ -1,5 +1,6 @@
 """Unknown types, keys, options and class counts are named before anything is built."""
 
+import json
 import textwrap
 
 import pytest
@@ -330,3 +331,23 @@ def test_channels_of_the_views_of_a_test_are_checked():
     cfg = load_config('yolox_s_fast_8xb8-300e_coco', {'tta_pipeline.0': GREY})
     with pytest.raises(UserError, match=r'tta_pipeline\.0 loads images of 1'):
         check_channels(cfg, ['tta_pipeline'])
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        ({'model': [1]}, r'config key model=\[1\]: it must be a dict'),
+        ({'train_cfg': 'x'}, "config key train_cfg='x': it must be a dict"),
+        ({'default_hooks': 1}, 'config key default_hooks=1: it must be a dict'),
+        ({'custom_hooks': 1}, 'config key custom_hooks=1: it must be a list of dicts'),
+        ({'custom_hooks': ['x']}, "config key custom_hooks.0='x': it must be a dict"),
+        ({'param_scheduler': 'cosine'}, "config key param_scheduler='cosine': it must be a dict"),
+        ({'data_root': 1}, 'data_root=1'),
+    ],
+)
+def test_parts_are_dicts_or_lists_of_them(tmp_path, options, message):
+    (tmp_path / 'c.json').write_text(
+        json.dumps(load_config('yolox_s_fast_8xb8-300e_coco').to_dict() | options)
+    )
+    with pytest.raises(UserError, match=message):
+        load_config(tmp_path / 'c.json')

@@ -100,6 +100,7 @@ def test_what_is_text_in_the_config_stays_text(path, key, text, value):
         ('model.steps', 'x', "model.steps='x' must be a list"),
         ('model.depth', 'deep', "model.depth='deep' must be a number"),
         ('img_scale', OptionText('(1]),2'), 'img_scale=.*do not match'),
+        ('img_scale', OptionText('[' * 3000 + ']' * 3000), 'img_scale=.*nested more than 20 deep'),
     ],
 )
 def test_an_option_is_of_the_type_of_what_it_replaces(path, key, value, message):

@@ -87,6 +87,14 @@ def test_arrays_that_are_no_images_are_undecodable(tmp_path, array):
         read_image(write(tmp_path / 'a.npy', array))
 
 
+def test_a_numpy_header_that_is_no_python_is_named(tmp_path):
+    path = tmp_path / 'a.npy'
+    write(path, np.zeros((40, 60, 3), np.uint8))
+    path.write_bytes(path.read_bytes().replace(b"'shape': (", b"'shape': \x7f"))
+    with pytest.raises(UndecodableImageError, match=r'a\.npy \(no shape found in its header'):
+        read_image(str(path))
+
+
 @pytest.mark.parametrize('name', ['a.tiff', 'a.npy'])
 def test_deeper_pixels_are_named(tmp_path, name):
     path = write(tmp_path / name, noise((9, 7, 4)).astype(np.uint16))

@@ -99,3 +99,8 @@ def test_text_that_is_no_info(text: str, message: str) -> None:
 def test_a_wrong_value_is_named(name: str, value: object) -> None:
     with pytest.raises(DeployError, match=name):
         ModelInfo.of(SMALL | dict(points=['a', 'b']) | {name: value})
+
+
+def test_brackets_without_end_are_no_info() -> None:
+    with pytest.raises(DeployError, match='model info: not JSON'):
+        ModelInfo.from_json('[' * 100_000)

@@ -136,3 +136,15 @@ def test_writes_a_picture(run, tmp_path, out):
 def test_no_work_dir(run, tmp_path):
     with pytest.raises(UserError, match='absent: has no'):
         run(tool, tmp_path / 'absent')
+
+
+@pytest.mark.parametrize(
+    'line',
+    ['[]', '1', '{"loss": "x", "step": 2}', '{"loss": 1, "step": null}', '{"coco/bbox_mAP": {}, "step": 2}']
+    + ['{"loss": 1}', '[' * 100_000, '{"l\udcff'],
+)
+def test_lines_of_other_content_are_passed_over(tmp_path, line):
+    write(tmp_path, '20250101_000000', train(1, 2.0))
+    with (tmp_path / '20250101_000000/vis_data/scalars.json').open('ab') as file:
+        file.write(line.encode('utf-8', 'surrogateescape'))
+    assert read_curves(tmp_path) == Curves(dict(loss={1: 2.0}))

@@ -355,3 +355,20 @@ def test_files_in_other_encodings(root, convert, load, encoding):
     convert()
     assert load('train')['categories'][0]['name'] == 'Kätzchen'
     assert len(boxes(load('train'))) == 1
+
+
+@pytest.mark.parametrize('name', ['/dev/zero', 'x' * 300, 'a\\0b'])
+def test_a_list_that_cannot_be_read_is_named(root, convert, name):
+    write_text(root / 'data.yaml', f'train: "{name}"\nnames: [cat, dog]\n')
+    (root / 'images/train').rename(root / 'images/other')
+    if name == '/dev/zero':
+        with pytest.raises(UserError, match=r'/dev/zero: .* no regular one'):
+            convert()
+    else:
+        assert 'that the YAML file names and that are not there' in convert()
+
+
+def test_a_listed_name_that_is_too_long_is_skipped(root, convert):
+    write_text(root / 'train.txt', f'{"x" * 300}.jpg\n')
+    write_text(root / 'data.yaml', 'train: train.txt\nnames: [cat, dog]\n')
+    assert f'{"x" * 300}.jpg' in convert()

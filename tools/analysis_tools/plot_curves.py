@@ -57,7 +57,7 @@ def read_curves(work_dir: str | Path) -> Curves:
         )
     curves = Curves()
     for file in files:
-        run = _read_run(file.read_text(encoding='utf-8').splitlines())
+        run = _read_run(file.read_text(encoding='utf-8', errors='replace').splitlines())
         _continue(curves.losses, run.losses)
         _continue(curves.metrics, run.metrics)
     if not (curves.losses or curves.metrics):
@@ -114,14 +114,22 @@ def _read_run(lines: Iterable[str]) -> Curves:
     for line in lines:
         try:
             entry: dict[str, Any] = json.loads(line)
-        except ValueError:  # a killed run leaves its last line unfinished
+            step = entry['step']
+        except (
+            KeyError,
+            RecursionError,
+            TypeError,
+            ValueError,
+        ):  # a killed run leaves its last line unfinished
             continue
         for key, value in entry.items():
             name = key.rpartition('/')[2]
+            if type(step) is not int or type(value) not in (int, float):
+                continue
             if key.startswith('loss'):
-                run.losses.setdefault(key, {})[entry['step']] = value
+                run.losses.setdefault(key, {})[step] = value
             elif _AP.search(name) and 'loss' not in entry and value >= 0:  # -1: no such ground truth
-                run.metrics.setdefault(name, {})[entry['step']] = value
+                run.metrics.setdefault(name, {})[step] = value
     return run
 
 

@@ -10,8 +10,18 @@ from mmyolox.errors import UserError
 
 
 def read_text(path: str | Path) -> str:
-    """A text file in UTF-8, with or without a byte order mark, UTF-16 or UTF-32: what editors write."""
-    content = Path(path).read_bytes()
+    """A text file in UTF-8, with or without a byte order mark, UTF-16 or UTF-32: what editors write.
+
+    Raises:
+        UserError: It cannot be read, or is a pipe or a device, which would never end.
+    """
+    try:
+        if not Path(path).is_file():
+            raise UserError(f'{path}: there is no such file, or it is no regular one')
+        content = Path(path).read_bytes()
+    except (OSError, ValueError) as error:  # the latter: a null byte in the name
+        reason = getattr(error, 'strerror', None) or error
+        raise UserError(f'{path}: cannot be read ({reason})') from None
     return content.decode(json.detect_encoding(content), errors='replace')
 
 

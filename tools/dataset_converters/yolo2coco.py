@@ -130,7 +130,7 @@ def resolve(name: str, folders: Sequence[Path]) -> Path:
     """
     candidates = [folder / form for form in (name, name.removeprefix('../')) for folder in folders]
     for candidate in candidates:
-        if candidate.exists():
+        if os.path.exists(candidate):  # Path.exists raises for a name that is too long
             return Path(os.path.normpath(candidate))
     raise UserError(f'{candidates[0]}: no such folder or list of images; correct the path of the split')
 
@@ -150,7 +150,7 @@ def images_of(source: Path, root: Path, report: ConversionReport) -> list[Path]:
         parts = Path(name).parts
         direct = [root / name, source.parent / name]
         shorter = [root / Path(*parts[start:]) for start in range(1, len(parts))]
-        found = next((path for path in (*direct, *shorter) if path.exists()), direct[1])
+        found = next((path for path in (*direct, *shorter) if os.path.exists(path)), direct[1])
         if found in shorter:
             report.note('listed images found without the first folders of their path', [name])
         images.append(Path(os.path.normpath(found)))
@@ -226,7 +226,7 @@ def add_objects(
     report: ConversionReport,
 ) -> None:
     """Adds the objects of a label file, none if there is no such file; ``labels`` has one a class index."""
-    if not path.is_file():
+    if not os.path.isfile(path):
         return
     width, height = size
     for number, line in enumerate(read_text(path).splitlines(), start=1):
@@ -252,7 +252,7 @@ def note_labels(images: Iterable[Path], report: ConversionReport) -> None:
         UserError: Not one image has a label file.
     """
     paths = {label_path(image) for image in images}
-    missing = [path for path in sorted(paths) if not path.is_file()]
+    missing = [path for path in sorted(paths) if not os.path.isfile(path)]
     if len(missing) == len(paths):
         raise UserError(f'{missing[0]}: no such label file, nor one for any other image; check the folders')
     report.note('images without a label file, taken as background', missing)

@@ -15,7 +15,7 @@ import PIL.Image
 from mmengine.fileio import LocalBackend, get_file_backend
 
 from mmyolox.deploy.letterbox import Size
-from mmyolox.errors import UserError, printable
+from mmyolox.errors import UserError, one_line
 
 READ_FLAGS = {'color': cv2.IMREAD_COLOR, 'grayscale': cv2.IMREAD_GRAYSCALE, 'unchanged': cv2.IMREAD_UNCHANGED}
 """OpenCV's flags by colour type."""
@@ -61,7 +61,7 @@ class UndecodableImageError(Exception):
     """
 
     def __init__(self, path: str, sample_idx: int = -1, reason: str = '') -> None:
-        super().__init__(printable(f'cannot decode the image {path}{reason and f" ({reason})"}'))
+        super().__init__(one_line(f'cannot decode the image {path}{reason and f" ({reason})"}'))
         self.path = path
         self.sample_idx = sample_idx
         self.reason = reason
@@ -124,8 +124,11 @@ def read_npy_header(file: BinaryIO) -> tuple[tuple[int, ...], np.dtype]:
     """The shape and the type of the array in a ``.npy`` file; raises ValueError where it does not tell."""
     file.seek(0)
     npy: Any = np.lib.format  # without types
-    read = npy.read_array_header_1_0 if npy.read_magic(file) == (1, 0) else npy.read_array_header_2_0
-    shape, _, dtype = read(file)
+    try:
+        read = npy.read_array_header_1_0 if npy.read_magic(file) == (1, 0) else npy.read_array_header_2_0
+        shape, _, dtype = read(file)
+    except Exception as error:  # it is Python's text, in which Python's tokenizer can fail too
+        raise ValueError('no shape found in its header') from error
     if len(shape) not in (2, 3):
         raise ValueError(f'shape {shape}; needed is (h, w) or (h, w, channels), uint8')
     return shape, dtype
