@@ -198,12 +198,15 @@ def _argument(cfg: Config, path: str, key: str) -> Any:
 
 
 def walk(value: Any, path: str) -> Iterator[tuple[str, Any]]:
-    """A value and all values in it, with their key paths."""
+    """A value and all values in it, with their key paths.
+
+    A list of texts alone is one value: it may be that of 200,000 classes.
+    """
     yield path, value
     if isinstance(value, dict):
         for key, child in value.items():
             yield from walk(child, f'{path}.{key}')
-    elif isinstance(value, list | tuple):
+    elif isinstance(value, list | tuple) and not all(isinstance(child, str) for child in value):
         for index, child in enumerate(value):
             yield from walk(child, f'{path}.{index}')
 

@@ -1,7 +1,10 @@
 """Loading a config the way a user means it: variables that propagate, values from the data, checks."""
 
 import copy
+import json
 import tempfile
+from collections import UserList
+from dataclasses import dataclass
 from pathlib import Path
 from traceback import extract_tb
 from typing import Any
@@ -20,6 +23,9 @@ from .values import class_values, data_values, recorded_values, value_sources
 from .variables import ConfigFile, read_chain, write_chain
 
 _SUFFIXES = ('.py', '.json', '.yaml', '.yml')
+
+_LAID_OUT = 60_000
+"""How many characters of a config yapf lays out, in some seconds. A run does so five times."""
 
 
 def load_config(
@@ -160,10 +166,38 @@ def _own_configs() -> list[Path]:
     return sorted({file.resolve() for folder in folders for file in folder.rglob('*.py')})
 
 
+@dataclass(frozen=True)
+class _NamesInFile:
+    """Class names as the copies of a config's files assign them.
+
+    MMEngine copies and visits the items of every list and tuple dozens of times, half a minute for 200,000
+    names. A ``UserList`` does what a list does, and is one thing to it.
+    """
+
+    path: Path
+
+    def __repr__(self) -> str:
+        text = f"__import__('pathlib').Path({str(self.path)!r}).read_text(encoding='ascii')"
+        return f"__import__('collections').UserList(__import__('json').loads({text}))"
+
+
+def _with_tuples(value: Any) -> Any:
+    """A value of a config in which class names are tuples again."""
+    if isinstance(value, UserList):
+        return tuple(value)
+    if isinstance(value, dict):
+        return {key: _with_tuples(item) for key, item in value.items()}
+    return type(value)(map(_with_tuples, value)) if isinstance(value, list | tuple) else value
+
+
 def _evaluate(chain: ConfigFile, variables: dict[str, Any]) -> Config:
     """Evaluates a chain with new values for variables."""
     with tempfile.TemporaryDirectory() as folder:
-        top = write_chain(chain, variables, Path(folder) / 'config')
+        values = dict(variables)
+        if isinstance(variables.get('classes'), tuple):
+            values['classes'] = _NamesInFile(Path(folder) / 'classes.json')
+            values['classes'].path.write_text(json.dumps(variables['classes']), encoding='ascii')
+        top = write_chain(chain, values, Path(folder) / 'config')
         try:
             cfg = Config.fromfile(str(top))
         except Exception as error:  # a config runs as code: it can fail in any way
@@ -171,7 +205,11 @@ def _evaluate(chain: ConfigFile, variables: dict[str, Any]) -> Config:
             raise UserError(f'{_place(error, chain, folder)}: {type(error).__name__}: {reason}') from error
     if top == chain.path:  # a `read_base()` config holds imported names that a copy would lose
         return cfg
-    return Config(cfg.to_dict(), filename=str(chain.path), env_variables=cfg.env_variables)
+    plain = _with_tuples(cfg.to_dict())
+    is_short = len(str(plain)) <= _LAID_OUT
+    return Config(
+        plain, filename=str(chain.path), env_variables=cfg.env_variables, format_python_code=is_short
+    )
 
 
 def _root(error: BaseException) -> BaseException:

@@ -1,5 +1,6 @@
 """Variables of a config that are read from the training annotations."""
 
+import cProfile
 import json
 
 import pytest
@@ -111,3 +112,62 @@ def test_a_module_that_does_not_import_says_why(write):
     text = "custom_imports = dict(imports=['no_such_module'])\n"
     with pytest.raises(UserError, match=r"leaf\.py: ImportError: No module named 'no_such_module'"):
         load_config(write(text))
+
+
+CLASSES = """
+data_root = ''
+train_ann_file = 'many.json'
+classes = None
+num_classes = None
+first = classes and classes[:1]
+more = dict(metainfo=dict(classes=classes), first=first, pair=classes and ('none',) + classes[-1:])
+"""
+
+
+@pytest.fixture
+def many(tmp_path):
+    """Loads a config that takes the given classes from a file."""
+
+    def load(names):
+        (tmp_path / 'base.py').write_text(CLASSES)
+        (tmp_path / 'many.py').write_text(
+            "_base_ = './base.py'\nmetainfo = dict(classes=_base_.classes, count=len(_base_.classes or ()))\n"
+        )
+        content = dict(categories=[dict(id=i, name=name) for i, name in enumerate(names)])
+        (tmp_path / 'many.json').write_text(json.dumps(content))
+        return load_config(tmp_path / 'many.py', {'data_root': str(tmp_path)})
+
+    return load
+
+
+def test_names_arrive_as_they_are(many):
+    names = ("it's", 'a "b"', '{{ _base_.classes }}', '{{$HOME:x}}', 'Äß\u4e2d', 'two\nlines', '\0')
+    cfg = many(names)
+    assert cfg.classes == cfg.metainfo.classes == cfg.more.metainfo.classes == names
+    assert (cfg.num_classes, cfg.metainfo.count) == (7, 7)
+    assert cfg.more.first == names[:1]
+    assert cfg.more.pair == ('none', '\0')
+
+
+def test_many_classes_cost_little_each(many):
+    """MMEngine visits every item of a list in every file, several times."""
+
+    def calls(count):
+        profile = cProfile.Profile()
+        profile.enable()
+        many([f'class {number}' for number in range(count)])
+        profile.disable()
+        return sum(entry.callcount for entry in profile.getstats())
+
+    calls(10)
+    assert (calls(3000) - calls(1000)) / 2000 < 150
+
+
+def test_long_configs_are_not_laid_out(many, monkeypatch):
+    names = tuple(f'class {number}' for number in range(5000))
+    short, long = many(names[:3]), many(names)
+    assert short.pretty_text.count('\n') > 10
+    monkeypatch.setattr('yapf.yapflib.yapf_api.FormatCode', None)
+    variables = {}
+    exec(long.pretty_text, variables)
+    assert variables['classes'] == names
