@@ -11,12 +11,14 @@ from torch.utils.data import DataLoader
 from mmyolox.errors import UserError, did_you_mean, first_few
 
 from .arguments import annotated_parameters, check_arguments, check_values
-from .components import TYPE_NAMES, accepted_parameters, find_component
+from .components import TYPE_NAMES, accepted_parameters, find_component, search_registries
+from .elsewhere import hint_of_argument
 from .plain_dicts import OTHERS, hints_at
 
 TOOL_KEYS = frozenset(
     ('custom_imports', 'data_variables', 'model_wrapper_cfg', 'runner_type', 'tta_model', 'tta_pipeline')
     + ('train_pipeline_stage2',)  # YOLOXModeSwitchHook's
+    + ('activation_checkpointing', 'compile', 'efficient_conv_bn_eval', 'find_unused_parameters', 'sync_bn')
 )
 RUNNER_KEYS = TOOL_KEYS | set(inspect.signature(Runner.__init__).parameters) - {'self', 'cfg'}
 """The top-level names of a config that MMEngine or the tools use; all others are variables."""
@@ -109,6 +111,7 @@ def check_config(cfg: Config) -> None:
     scope = cfg.get('default_scope') or 'mmengine'
     if not isinstance(scope, str):
         raise UserError(f'config key default_scope={scope!r}: it must be the name of a package')
+    list(search_registries(scope, (), 'default_scope'))  # whether it can be imported
     used = {key: value for key, value in cfg.items() if key in RUNNER_KEYS}
     check_values(used, '', get_type_hints(Runner.__init__) | (hints_at('') or {}), 'the Runner')
     for key, value in used.items():
@@ -293,6 +296,5 @@ def _check_dict(node: dict[str, Any], path: str, scope: str) -> Any:
 def _check_keys(node: dict[str, Any], path: str, owner: str, accepted: Collection[str]) -> None:
     for key in node:
         if key not in accepted and key not in ('type', '_scope_', '_delete_'):
-            raise UserError(
-                f'config key {path}.{key}: {owner} takes no such parameter{did_you_mean(key, accepted)}'
-            )
+            hint = hint_of_argument(key) or did_you_mean(key, accepted)
+            raise UserError(f'config key {path}.{key}: {owner} takes no such parameter{hint}')

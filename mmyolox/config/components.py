@@ -15,6 +15,8 @@ from mmengine.utils import get_object_from_string
 
 from mmyolox.errors import UserError, did_you_mean
 
+from .elsewhere import hint_of_package, hint_of_type
+
 REGISTRY_NAMES = tuple(name for name, value in vars(mmengine_registry).items() if isinstance(value, Registry))
 
 INSTALL_COMMANDS: dict[str, str] = {}
@@ -74,7 +76,8 @@ def find_component(name: str, scope: str, key: str) -> Callable[..., Any]:
     if component is None:
         known = [one for part in search_registries(package, first, key) for one in part.module_dict]
         prefix = name.removesuffix(bare)
-        raise UserError(f'config key {key}: there is no {name}{did_you_mean(bare, known, prefix)}')
+        hint = hint_of_type(bare) or did_you_mean(bare, known, prefix)
+        raise UserError(f'config key {key}: there is no {name}{hint}')
     return component
 
 
@@ -93,7 +96,8 @@ def search_registries(package: str, names: Iterable[str], key: str) -> Iterator[
     """
     if find_spec(package) is None:
         command = f' ({INSTALL_COMMANDS[package]})' if package in INSTALL_COMMANDS else ''
-        raise UserError(f'config key {key}: the package {package} is not installed{command}')
+        hint = hint_of_package(package)
+        raise UserError(f'config key {key}: the package {package} is not installed{command}{hint}')
     try:
         if find_spec(f'{package}.registry'):
             import_module(f'{package}.registry')
@@ -104,7 +108,8 @@ def search_registries(package: str, names: Iterable[str], key: str) -> Iterator[
                 registry.import_from_location()
                 yield registry
     except (ImportError, AssertionError) as error:  # OpenMMLab's packages assert each other's versions
-        raise UserError(f'config key {key}: {package} cannot be imported: {error}') from error
+        hint = hint_of_package(package)
+        raise UserError(f'config key {key}: {package} cannot be imported: {error}{hint}') from error
 
 
 @cache

@@ -15,6 +15,7 @@ from mmyolox.errors import UserError, did_you_mean
 from mmyolox.extensions import config_folders
 
 from .check import check_config, check_parts
+from .elsewhere import hint_of_package
 from .options import check_names, check_options, merge_options, read_options
 from .recorded import follow_recorded_input
 from .scopes import resolve_scopes
@@ -77,7 +78,7 @@ def load_config(
     if known:
         variables |= known
         cfg = _evaluate(chain, variables)
-    check_names(cfg, read)
+    check_names(cfg, chain, _own_configs(), read)
     check_options(cfg, options, read)
     plain = cfg.to_dict()
     from_data = class_values(plain, chain, options | known) | data_values(plain)
@@ -153,7 +154,8 @@ def find_base(entry: str, child: Path) -> tuple[Path, str | None]:
     try:
         path, scope = Config._get_cfg_path(entry, str(child))
     except (ImportError, AssertionError, ValueError, FileNotFoundError) as error:
-        raise UserError(f'config {child}: base {entry!r} cannot be found: {error}') from error
+        hint = hint_of_package(package)
+        raise UserError(f'config {child}: base {entry!r} cannot be found: {error}{hint}') from error
     return Path(path).resolve(), scope
 
 

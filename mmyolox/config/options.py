@@ -1,7 +1,9 @@
 """Checking that the user's options, and the names in a config, reach something."""
 
 import copy
+from collections.abc import Collection
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
@@ -11,7 +13,10 @@ from mmyolox.utils.cli import OptionText
 
 from .arguments import fits
 from .check import RUNNER_KEYS, TOOL_KEYS, child_of, value_at, walk
+from .elsewhere import hint_of_variable
 from .option_values import parse_option_value
+from .values import DATA_VARIABLES
+from .variables import ConfigFile
 
 _KINDS: dict[Any, str] = {
     bool: 'true or false',
@@ -143,21 +148,41 @@ def check_options(cfg: Config, options: dict[str, Any], read: set[str]) -> None:
     for key in options:
         head, _, rest = key.partition('.')
         if head not in RUNNER_KEYS and head not in cfg:
-            raise UserError(
-                f'config option {key}: there is no {head}{did_you_mean(head, RUNNER_KEYS | set(cfg))}'
-            )
+            hint = hint_of_variable(head) or did_you_mean(head, RUNNER_KEYS | set(cfg))
+            raise UserError(f'config option {key}: there is no {head}{hint}')
         if head not in RUNNER_KEYS:
             _check_effect(cfg, key, options[key], read)
         if rest and head in cfg:
             _check_way(cfg[head], head, rest.split('.'), key, made)
 
 
-def check_names(cfg: Config, read: set[str]) -> None:
-    """Checks that no variable is one of MMEngine's names with a typing error.
+def check_names(cfg: Config, chain: ConfigFile, ours: Collection[Path], read: set[str]) -> None:
+    """Checks that no variable is one of MMEngine's names mistyped, or does nothing over our configs.
+
+    A file that builds on one of ours and assigns a variable means something by it. Names in capitals, and
+    those that begin with an underscore, are left to the user's own code.
+
+    Args:
+        cfg: The evaluated config.
+        chain: Its files.
+        ours: The configs that come with mmyolox.
+        read: The variables that other values are computed from, in these files or from the annotations.
 
     Raises:
         UserError: One is.
     """
+    if any(file.path in ours for file in chain.files()):
+        for file, name in chain.unread(read, RUNNER_KEYS | cfg.get(DATA_VARIABLES, {}).keys()):
+            if file.path in ours or name.startswith('_') or name.isupper():
+                continue
+            is_computed = name in read and name not in file.constants() and name in file.assigned()
+            hint = '; it is computed, and only constants reach the files that are inherited from'
+            if not is_computed:
+                parts = (part for key in RUNNER_KEYS & set(cfg) for part, _ in walk(cfg[key], key))
+                ways = sorted(part for part in parts if part.endswith(f'.{name}'))[:3]
+                hint = hint_of_variable(name) or (f'; change {" and ".join(ways)} instead' if ways else '')
+            hint = hint or did_you_mean(name, RUNNER_KEYS | set(cfg) - {name})
+            raise UserError(f'config {file.path}: nothing reads the variable {name}{hint}')
     for name in sorted(set(cfg) - RUNNER_KEYS - read):
         hint = did_you_mean(name, RUNNER_KEYS - TOOL_KEYS, cutoff=_ALIKE)
         if hint:

@@ -9,7 +9,7 @@ one of the new value, and MMEngine reads the copies.
 
 import ast
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -19,6 +19,8 @@ from mmengine.config import Config
 from mmengine.config.config import BASE_KEY
 
 from mmyolox.errors import UserError
+
+from .elsewhere import hint_of_exp, is_exp
 
 FindBase = Callable[[str, Path], tuple[Path, str | None]]
 
@@ -75,12 +77,46 @@ class ConfigFile:
                 constants |= dict.fromkeys(names, value)
         return constants
 
+    def read_here(self) -> set[str]:
+        """The names that this file reads of itself."""
+        nodes = ast.walk(self.tree)
+        return {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+
+    def read_of_bases(self) -> set[str]:
+        """The names that this file reads of those below: ``_base_.name``, ``'{{_base_.name}}'``."""
+        names = {node.attr for node in ast.walk(self.tree) if isinstance(node, ast.Attribute)}
+        return names.union(re.findall(r'\{\{\s*_base_\.(\w+)', self.text))
+
     def read(self) -> set[str]:
-        """The variables read here and in the files below, by name or as ``_base_.name``."""
-        nodes = list(ast.walk(self.tree))
-        names = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
-        names |= {node.attr for node in nodes if isinstance(node, ast.Attribute)}
-        return names.union(*(base.read() for base, _ in self.bases))
+        """The variables read here and in the files below."""
+        own = self.read_here() | self.read_of_bases()
+        return own.union(*(base.read() for base, _ in self.bases))
+
+    def files(self) -> Iterator['ConfigFile']:
+        """This file and all below."""
+        yield self
+        for base, _ in self.bases:
+            yield from base.files()
+
+    def unread(
+        self, read: Set[str], used: Set[str], above: Set[str] = frozenset()
+    ) -> Iterator[tuple['ConfigFile', str]]:
+        """The variables that files assign without any effect.
+
+        What a file assigns is read in itself or by those that inherit from it; an expression of constants
+        that is no dict also in those that it inherits from.
+
+        Args:
+            read: The variables that are read anywhere in the chain, or for what is read from the data.
+            used: The names that are used without being read, by the Runner for one.
+            above: Those that the files read that inherit from this one.
+        """
+        handed_down = read & self.assigned() & self.constants().keys()
+        names: set[str] = set().union(*map(_bound_names, self.tree.body))
+        for name in sorted(names - self.read_here() - above - handed_down - used - {BASE_KEY}):
+            yield self, name
+        for base, _ in self.bases:
+            yield from base.unread(read, used, above | self.read_of_bases())
 
     def assigns(self, name: str) -> bool:
         """Whether this file or one below binds ``name`` to something else than a dict."""
@@ -107,7 +143,8 @@ def read_chain(path: Path, find_base: FindBase, above: tuple[Path, ...] = ()) ->
         above: The files that led here, to notice one that inherits from itself.
 
     Raises:
-        UserError: A file is absent, is no valid Python, or inherits from itself.
+        UserError: A file is absent, is no valid Python, or inherits from itself,
+            or is an Exp file.
     """
     if path in above:
         raise UserError(f'config {path} inherits from itself')
@@ -115,12 +152,15 @@ def read_chain(path: Path, find_base: FindBase, above: tuple[Path, ...] = ()) ->
         raise UserError(f'config {path} does not exist' + (f' (a base of {above[-1]})' if above else ''))
     text = re.sub(r'\{\{\s*fileDirname\s*\}\}', path.parent.as_posix(), path.read_text(encoding='utf-8'))
     try:
+        tree = ast.parse(text if path.suffix == '.py' else '')
         has_variables = path.suffix == '.py' and not Config._is_lazy_import(str(path))
     except SyntaxError as error:
         raise UserError(f'config {path}, line {error.lineno}: {error.msg}') from error
+    if is_exp(tree):
+        raise UserError(f'config {path} {hint_of_exp(tree)}')
     if not has_variables:
         return ConfigFile(path, text, ast.Module([], []), [])
-    file = ConfigFile(path, text, ast.parse(text), [])
+    file = ConfigFile(path, text, tree, [])
     entries = file.constants().get(BASE_KEY, [])
     for entry in [entries] if isinstance(entries, str) else entries:
         base, scope = find_base(entry, path)

@@ -13,7 +13,7 @@ NANO = "_base_ = 'mmyolox::yolox/yolox_nano_fast_8xb8-300e_coco.py'\n"
 def test_marks_of_the_default_scope_are_dropped(tmp_path):
     """All that takes a dict of the config takes it then: functions, metadata, parts found by name."""
     path = tmp_path / 'c.py'
-    path.write_text(NANO + 'extra = dict(again=_base_.resize, more=[dict(sizes=_base_.env_cfg)])\n')
+    path.write_text(NANO + '_extra = dict(again=_base_.resize, more=[dict(sizes=_base_.env_cfg)])\n')
     marked = [where for where, _ in walk(load_config(path).to_dict(), '') if where.endswith('_scope_')]
     assert marked == []
 

@@ -1,0 +1,131 @@
+"""Names of MMYOLO's and MMDetection's configs, and what does here what they do there."""
+
+import ast
+from typing import Any
+
+VARIABLES = {
+    'batch_augments_interval': 'model.data_preprocessor.batch_augments.0.interval',
+    'center_radius': 'model.train_cfg.assigner.center_radius',
+    'close_mosaic_epochs': 'num_last_epochs',
+    'dataset_type': 'train_dataloader.dataset.type',
+    'deepen_factor': 'model.backbone.deepen_factor and model.neck.deepen_factor',
+    'ema_momentum': 'default_hooks.ema.momentum',
+    'interval': 'val_interval',
+    'loss_bbox_aux_weight': 'model.bbox_head.loss_l1_weight',
+    'loss_bbox_weight': 'model.bbox_head.loss_bbox_weight',
+    'max_keep_ckpts': 'default_hooks.checkpoint.max_keep_ckpts',
+    'metainfo': 'classes, or metainfo of each dataset',
+    'mixup_ratio_range': 'ratio_range of YOLOXMixUp in train_pipeline',
+    'model_test_cfg': 'model.test_cfg',
+    'norm_cfg': 'norm_cfg of model.backbone, model.neck and model.bbox_head.head_module',
+    'num_classes': 'model.bbox_head.head_module.num_classes (or inherit from a ..._custom config)',
+    'classes': 'metainfo=dict(classes=...) of each dataset (or inherit from a ..._custom config)',
+    'num_epochs_stage2': 'num_last_epochs',
+    'persistent_workers': 'train_dataloader.persistent_workers',
+    'random_affine_scaling_ratio_range': 'scaling_ratio_range of RandomAffine in train_pipeline',
+    'save_epoch_intervals': 'val_interval',
+    'scaling_ratio_range': 'scaling_ratio_range of RandomAffine in train_pipeline',
+    'stage2_num_epochs': 'num_last_epochs',
+    'strides': 'model.bbox_head.head_module.featmap_strides',
+    'train_data_prefix': 'train_img_prefix',
+    'train_pipeline_stage1': 'train_pipeline',
+    'val_data_prefix': 'val_img_prefix',
+    'weight_decay': 'optim_wrapper.optimizer.weight_decay',
+    'widen_factor': 'widen_factor of model.backbone, model.neck and model.bbox_head.head_module',
+}
+"""Variables, with the keys or variables of ours."""
+
+TYPES = {
+    'BatchSyncRandomResize': 'YOLOXBatchSyncRandomResize',
+    'ExpMomentumEMA': 'YOLOXEMA',
+    'LetterResize': 'Letterbox',
+    'LoadImageFromFile': 'LoadImage',
+    'YOLOv5CocoDataset': 'YOLOXCocoDataset',
+    'YOLOv5DetDataPreprocessor': 'YOLOXDataPreprocessor',
+    'YOLOv5KeepRatioResize': 'Letterbox',
+    'YOLOv5RandomAffine': 'RandomAffine',
+    'YOLOv5VOCDataset': 'YOLOXVOCDataset',
+    'yolov5_collate': 'yolox_collate',
+}
+"""Types, with ours."""
+
+ARGUMENTS = {
+    'border': '',
+    'by_keypoints': '',
+    'img_scale': 'img_scale of the dataset',
+    'loss_bbox': 'loss_bbox_weight',
+    'loss_bbox_aux': 'loss_l1_weight',
+    'loss_cls': '',
+    'loss_obj': '',
+    'num_classes': 'head_module.num_classes',
+    'pad_val': '',
+    'random_size_range': 'ratio_range',
+    'spp_kernal_sizes': 'spp_kernel_sizes',
+    'use_bbox_aux': 'use_l1',
+    'use_syncbn': 'sync_bn at the top level of the config',
+    'with_bbox': '',
+    'with_keypoints': '',
+}
+"""Keys of components, with ours; empty for those that nothing stands for."""
+
+
+MEGVII_SIZES = {
+    (0.33, 0.25): 'nano',
+    (0.33, 0.375): 'tiny',
+    (0.33, 0.5): 's',
+    (0.67, 0.75): 'm',
+    (1.0, 1.0): 'l',
+    (1.33, 1.25): 'x',
+}
+"""The model of a depth and a width."""
+
+
+def hint_of_variable(name: str) -> str:
+    """The end of a message about a variable that does nothing; empty for one that is not from elsewhere."""
+    return f'; here it is {VARIABLES[name]} (docs/migration.md)' if name in VARIABLES else ''
+
+
+def hint_of_type(name: str) -> str:
+    """The end of a message about a type that does not exist; empty for one that is not from elsewhere."""
+    return f'; here it is {TYPES[name]} (docs/migration.md)' if name in TYPES else ''
+
+
+def hint_of_argument(name: str) -> str:
+    """The end of a message about a key that a component does not take; empty as for the others."""
+    if name not in ARGUMENTS:
+        return ''
+    instead = f'here it is {ARGUMENTS[name]}' if ARGUMENTS[name] else 'nothing is needed instead'
+    return f'; {instead} (docs/migration.md)'
+
+
+def is_exp(tree: ast.Module) -> bool:
+    """Whether a file defines an Exp of Megvii's YOLOX."""
+    names = {node.name for node in tree.body if isinstance(node, ast.ClassDef)}
+    origins = {node.module or '' for node in tree.body if isinstance(node, ast.ImportFrom)}
+    return bool(names) and ('Exp' in names or any(one.startswith('yolox.exp') for one in origins))
+
+
+def hint_of_exp(tree: ast.Module) -> str:
+    """What to do with an Exp file of Megvii's YOLOX.
+
+    Args:
+        tree: Its syntax tree; the numbers that are given to ``self.depth`` and ``self.width`` tell the model.
+    """
+    numbers: dict[str, Any] = {
+        target.attr: node.value.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
+        for target in node.targets
+        if isinstance(target, ast.Attribute)
+    }
+    size = MEGVII_SIZES.get((numbers.get('depth', 1.0), numbers.get('width', 1.0)), 's')
+    return (
+        "is an Exp file of Megvii's YOLOX, no config: write one that begins with "
+        f"_base_ = 'mmyolox::yolox/yolox_{size}_fast_8xb8-300e_coco.py' (for data of your own "
+        'yolox_s_fast_1xb8-50e_custom.py); what its attributes are called here: docs/migration.md'
+    )
+
+
+def hint_of_package(name: str) -> str:
+    """The end of a message about a package that is absent."""
+    return '; what does here what MMYOLO does: docs/migration.md' if name == 'mmyolo' else ''
