@@ -84,7 +84,7 @@ def test_what_would_fail_later_is_named(options, message):
 @pytest.mark.parametrize(
     ('line', 'message'),
     [
-        ('model = 3', 'Runner'),
+        ('model = 3', 'config key model=3: it must be a dict'),
         ("model = dict(test_cfg=dict(score_thr='low'))", "test_cfg.score_thr='low': it takes a number there"),
         ('model = dict(test_cfg=dict(nms=3))', 'test_cfg.nms=3: it takes dict there'),
         ("model = dict(test_cfg=dict(nms=dict(iou_threshold='x')))", "iou_threshold='x': it takes a number"),
@@ -128,7 +128,7 @@ def test_what_would_fail_later_is_named(options, message):
             "optim_wrapper = dict(optimizer=dict(_delete_=True, type='Adam', lr=1e-3))",
             'norm_decay_mult multiplies optim_wrapper.optimizer.weight_decay, which is not there',
         ),
-        ('custom_hooks = 3', 'custom_hooks=3: the Runner takes a list'),
+        ('custom_hooks = 3', 'custom_hooks=3: it must be a list of dicts'),
         ('resume = 3', 'resume=3: the Runner takes true or false there'),
         ('load_from = 3', 'load_from=3: the Runner takes text or None there'),
     ],
