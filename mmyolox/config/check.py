@@ -61,7 +61,7 @@ _POPPED = {
 }
 """What MMEngine takes out of a dict before it builds from it, by the key that the dict stands under."""
 
-_DICTS = (
+_DICTS: tuple[str, ...] = (
     'model',
     'train_dataloader',
     'val_dataloader',

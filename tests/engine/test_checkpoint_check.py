@@ -329,3 +329,30 @@ def test_checkpoint_hook_writes_through_the_atomic_backend(make_runner, tmp_path
     files = {name for name in os.listdir(tmp_path / 'work') if name.endswith('.pth')}
     assert files == {'epoch_3.pth', 'epoch_4.pth', 'best_score_epoch_4.pth'}
     assert (tmp_path / 'work/last_checkpoint').read_text().endswith('epoch_4.pth')
+
+
+@pytest.mark.parametrize(
+    ('changes', 'ignored'),
+    [
+        ({}, []),
+        (dict(optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.2, momentum=0.9))), ['lr=0.2 (it is 0.1)']),
+        (
+            dict(optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.1, momentum=0.5, weight_decay=0.1))),
+            ['weight_decay=0.1 (it is 0)', 'momentum=0.5 (it is 0.9)'],
+        ),
+        (dict(param_scheduler=[dict(type='LinearLR', start_factor=0.1, end=4)]), ['max_epochs=4 (it is 2)']),
+        (dict(batch_size=2), ['iterations of an epoch (batch size, devices, or data)=4 (it is 2)']),
+    ],
+)
+def test_what_resuming_ignores_is_named(trained, make_runner, tmp_path, changes, ignored):
+    runner = make_runner(Tiny(), epochs=2, load_from=trained, resume=True, work_dir=str(tmp_path / 'again'))
+    if 'batch_size' in changes:
+        runner._train_dataloader['batch_size'] = changes['batch_size']
+    else:
+        for name, value in changes.items():
+            setattr(runner, dict(param_scheduler='param_schedulers').get(name, name), value)
+    runner.train()
+    (log,) = (tmp_path / 'again').rglob('*.log')
+    lines = [line for line in log.read_text().splitlines() if 'resuming goes on with what' in line]
+    assert len(lines) == bool(ignored)
+    assert all(text in lines[0] for text in ignored)

@@ -242,3 +242,15 @@ def test_what_goes_by_a_figure_is_found(metric, figure, is_given, by):
         runner.param_schedulers.append(SimpleNamespace(monitor=figure))
     with nullcontext() if is_given else pytest.raises(UserError, match=f'monitor={figure}: the validation'):
         check_figures(runner)
+
+
+def test_a_finished_training_says_so(tmp_path):
+    train(tmp_path, Score())
+    train(tmp_path, Score(), resume=True)
+    logs = [path.read_text() for path in tmp_path.rglob('*.log')]
+    said = [line for log in logs for line in log.splitlines() if 'This training is finished' in line]
+    (line,) = said
+    assert (
+        f'6 of 6 epochs are done. To train on, begin another one from its weights: --load-from {tmp_path}'
+        in line
+    )

@@ -16,6 +16,11 @@ from mmyolox.errors import UserError
 from mmyolox.files import atomic_write
 from mmyolox.registry import HOOKS
 
+_SETTINGS = dict(initial_lr='lr', weight_decay='weight_decay', momentum='momentum')
+"""The settings of an optimizer's groups that a checkpoint holds, with their keys in a config."""
+_LENGTHS = dict(end='max_epochs', warmup_steps='warmup_epochs', last_steps='num_last_epochs')
+"""The same of a schedule's attributes, in steps."""
+
 
 @HOOKS.register_module()
 class CheckpointCheckHook(Hook):
@@ -52,6 +57,13 @@ class CheckpointCheckHook(Hook):
         classes = ClassNames(names_of(recorded_data(checkpoint)), _classes_of_data(runner))
         if runner._resume:
             _check_resume(runner, checkpoint, classes, source)
+            ignored = ignored_settings(runner, checkpoint)
+            if ignored:
+                runner.logger.warning(
+                    f'checkpoint {source}: resuming goes on with what the training began with and ignores '
+                    f'{", ".join(ignored)}; a training with other settings is a new one: --load-from '
+                    f'{source} --work-dir ...'
+                )
         checkpoint['state_dict'], summary = match_weights(runner.model, weights, source, classes)
         if runner._resume and (summary.unexpected or not summary.complete):
             raise UserError(f'checkpoint {source} cannot be resumed with this config: {summary.describe()}')
@@ -123,6 +135,37 @@ def _check_resume(runner: Runner, checkpoint: dict[str, Any], classes: ClassName
         _, summary = match_weights(runner.model, checkpoint['ema_state_dict'], source)
         if not summary.complete:
             raise UserError(f'checkpoint {source} cannot be resumed, its EMA weights: {summary.describe()}')
+
+
+def ignored_settings(runner: Runner, checkpoint: dict[str, Any]) -> list[str]:
+    """What the config of a training that is resumed says otherwise than the checkpoint, which is followed.
+
+    Args:
+        runner: The runner, with optimizer and schedulers as the config says.
+        checkpoint: The checkpoint.
+
+    Returns:
+        The optimizer's settings, the schedule's lengths in epochs, and the length of an epoch, each with both
+        values.
+    """
+    ignored = {}
+    groups = getattr(runner.optim_wrapper, 'param_groups', ())
+    for own, kept in zip(groups, checkpoint['optimizer'].get('param_groups', ()), strict=False):
+        for name, key in _SETTINGS.items():
+            if name in own and name in kept and own[name] != kept[name]:
+                ignored[f'optim_wrapper.optimizer.{key}'] = own[name], kept[name]
+    steps, progress = len(runner.train_dataloader), checkpoint['meta']
+    if progress['epoch'] and progress['iter'] != steps * progress['epoch']:
+        kept_steps = progress['iter'] / progress['epoch']
+        ignored['iterations of an epoch (batch size, devices, or data)'] = steps, kept_steps
+    else:
+        schedulers = runner.param_schedulers if isinstance(runner.param_schedulers, list) else []
+        for one, kept in zip(schedulers, checkpoint['param_schedulers'], strict=False):
+            unit = 1 if one.by_epoch else steps
+            for name, key in _LENGTHS.items():
+                if name in kept and getattr(one, name, kept[name]) != kept[name]:
+                    ignored[key] = getattr(one, name) / unit, kept[name] / unit
+    return [f'{key}={value:g} (it is {kept:g})' for key, (value, kept) in ignored.items()]
 
 
 @register_backend('atomic_local', force=True)

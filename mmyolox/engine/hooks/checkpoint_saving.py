@@ -61,6 +61,11 @@ class ResumableCheckpointHook(CheckpointHook):
             # What is saved says the same as at the end of the epoch.
             runner.message_hub.update_info_dict(dict(epoch=loop.epoch - 1, iter=loop.iter - 1))
             runner.val_loop.run()
+        if loop.epoch >= loop.max_epochs:
+            runner.logger.info(
+                f'This training is finished: {loop.epoch} of {loop.max_epochs} epochs are done. To train on, '
+                f'begin another one from its weights: --load-from {self._path(loop.epoch)} --work-dir ...'
+            )
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, Any]) -> None:
         """Keeps the best checkpoint, and records in the epoch's own that it was validated.
