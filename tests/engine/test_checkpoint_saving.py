@@ -1,5 +1,6 @@
 """A training that was stopped between any two writes ends with the files of one that was not."""
 
+import json
 from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,6 +17,7 @@ from mmyolox.checkpoints.load import latest_checkpoint, load_checkpoint, use_saf
 from mmyolox.engine import AtomicLocalBackend
 from mmyolox.engine.hooks.checkpoint_saving import check_figures
 from mmyolox.errors import UserError
+from mmyolox.evaluation import YOLOXCocoMetric
 from mmyolox.registry import METRICS
 
 SCORES = {1: 0.2, 2: 0.4, 3: 0.3, 4: 0.1, 5: 0.5, 6: 0.4}
@@ -55,7 +57,14 @@ class Score(BaseMetric):
         return dict(score=SCORES[epoch], other=-SCORES[epoch])
 
 
-def train(work_dir: Path, metric: Score, resume: bool = False, interval: int = 1, **checkpoint) -> None:
+def train(
+    work_dir: Path,
+    metric: Score,
+    resume: bool = False,
+    interval: int = 1,
+    val_interval: int = 2,
+    **checkpoint,
+) -> None:
     """Trains 6 epochs, or as far as it comes."""
     torch.manual_seed(0)
     hook = dict(
@@ -71,7 +80,7 @@ def train(work_dir: Path, metric: Score, resume: bool = False, interval: int = 1
         model=Tiny(),
         work_dir=str(work_dir),
         train_dataloader=dict(dataset=list(torch.ones(8, 2)), **data),
-        train_cfg=dict(by_epoch=True, max_epochs=6, val_interval=2, dynamic_intervals=[(4, 1)]),
+        train_cfg=dict(by_epoch=True, max_epochs=6, val_interval=val_interval, dynamic_intervals=[(4, 1)]),
         optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.1, momentum=0.9)),
         param_scheduler=[dict(type='LinearLR', start_factor=0.1, end=6)],
         custom_hooks=[dict(type='EMAHook', ema_type='ExponentialMovingAverage')],
@@ -254,3 +263,59 @@ def test_a_finished_training_says_so(tmp_path):
         f'6 of 6 epochs are done. To train on, begin another one from its weights: --load-from {tmp_path}'
         in line
     )
+
+
+FOUND = {1: (2, 2), 2: (9, 1), 3: (7, 6), 4: (10, 0), 5: (1, 10), 6: (5, 5)}
+"""How many of ten objects of the first and the second class are found, by epoch."""
+
+
+class CocoScore(Score):
+    """COCO's figures of the epoch's detections; one more class, the first, has no objects."""
+
+    def __init__(self, folder: Path, **options):
+        super().__init__()
+        annotations = [
+            dict(id=number, image_id=number, category_id=label, bbox=[0, 0, 40, 40], area=1600, iscrowd=0)
+            for number, label in enumerate([1, 2] * 10, 1)
+        ]
+        content = dict(
+            images=[
+                dict(id=number, file_name=f'{number}.jpg', width=99, height=99) for number in range(1, 21)
+            ],
+            categories=[dict(id=label, name=name) for label, name in enumerate(('ghost', 'a', 'b'))],
+            annotations=annotations,
+        )
+        (folder / 'val.json').write_text(json.dumps(content))
+        self.metric = METRICS.build(
+            dict(type='YOLOXCocoMetric', ann_file=str(folder / 'val.json'), **options)
+        )
+        self.metric.dataset_meta = dict(classes=('ghost', 'a', 'b'))
+
+    def compute_metrics(self, results):
+        found = FOUND[self.runner.epoch]
+        for image in range(1, 21):
+            label = 1 + (image + 1) % 2
+            is_found = (image - 1) // 2 < found[label - 1]
+            box = torch.tensor([[0.0, 0, 40, 40]])[: int(is_found)]
+            predicted = dict(bboxes=box, scores=box[:, 2] / 50, labels=torch.full((len(box),), label))
+            self.metric.process(None, [dict(img_id=image, pred_instances=predicted)])
+        return self.metric.evaluate(20)
+
+
+@pytest.mark.parametrize('save_best', ['auto', 'coco/bbox_mAP'])
+def test_figures_of_classes_change_no_best_checkpoint(tmp_path, save_best):
+    """The first class is never found; each of the others is found best in an epoch of its own."""
+    files = []
+    for classwise in (False, True):
+        folder = tmp_path / str(classwise)
+        folder.mkdir()
+        train(folder, CocoScore(folder, classwise=classwise), save_best=save_best, rule=None, val_interval=1)
+        files.append([path.name for path in folder.glob('best_*')])
+    assert files == [['best_coco_bbox_mAP_epoch_3.pth']] * 2
+
+
+def test_the_figure_of_a_class_may_be_followed(tmp_path):
+    train(
+        tmp_path, CocoScore(tmp_path, classwise=True), save_best='coco/a_precision', rule=None, val_interval=1
+    )
+    assert [path.name for path in tmp_path.glob('best_*')] == ['best_coco_a_precision_epoch_4.pth']
