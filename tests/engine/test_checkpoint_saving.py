@@ -286,9 +286,7 @@ class CocoScore(Score):
             annotations=annotations,
         )
         (folder / 'val.json').write_text(json.dumps(content))
-        self.metric = METRICS.build(
-            dict(type='YOLOXCocoMetric', ann_file=str(folder / 'val.json'), **options)
-        )
+        self.metric = YOLOXCocoMetric(str(folder / 'val.json'), **options)
         self.metric.dataset_meta = dict(classes=('ghost', 'a', 'b'))
 
     def compute_metrics(self, results):
