@@ -37,6 +37,8 @@ _NO_COMPONENTS = frozenset(
     ('metainfo', 'clip_grad', 'nms', 'norm_cfg', 'act_cfg', 'conv_cfg', 'upsample_cfg', 'plugins')
 )
 """Keys whose dicts have a ``type`` that is no registered component, or one with arguments of its own."""
+_LAYERS = ('norm_cfg', 'act_cfg', 'conv_cfg')
+"""Those of them whose ``type`` is one of mmcv's layers."""
 
 OWN_CONSTRUCTOR = 'YOLOXOptimWrapperConstructor'
 """The constructor that takes what MMEngine's does; others may take other keys."""
@@ -247,9 +249,14 @@ def _check(value: Any, path: str, scope: str) -> None:
         if hints is not None:
             check_values(value, path, hints, 'it')
             _check_keys(value, path, 'it', value if OTHERS in hints else hints)
-        if path.rpartition('.')[2] in _NO_COMPONENTS:
-            return
         scope = value.get('_scope_') or scope
+        if not isinstance(scope, str):
+            raise UserError(f'config key {path}._scope_={scope!r}: it must be the name of a package')
+        last = path.rpartition('.')[2]
+        if last in _LAYERS and isinstance(value.get('type'), str):
+            find_component(value['type'], scope, f'{path}.type')
+        if last in _NO_COMPONENTS:
+            return
         component = _check_dict(value, path, scope)
         if component and str(component.__module__).split('.')[0] not in ('mmyolox', 'mmengine', 'mmcv'):
             return
@@ -267,6 +274,8 @@ def _check_dict(node: dict[str, Any], path: str, scope: str) -> Any:
     if path == 'train_cfg':
         default = 'EpochBasedTrainLoop' if node.get('by_epoch', True) else 'IterBasedTrainLoop'
     component_type = node.get('type', default)
+    if component_type is None and 'type' in node:
+        raise UserError(f'config key {path}.type=None: it must be the name of a component')
     if component_type is None:
         if path.startswith(('default_hooks.', 'custom_hooks.')) and path.count('.') == 1:
             raise UserError(f'config key {path}: a hook needs a type; has its name a typing error?')
@@ -280,6 +289,9 @@ def _check_dict(node: dict[str, Any], path: str, scope: str) -> Any:
         if not callable(one):
             raise UserError(f'config key {path}.{key}={one!r}: it must be the name of a component')
     component = named['type']
+    average = annotated_parameters(component).get('ema_type', (Any, None))[1]
+    if isinstance(average, str):
+        named.setdefault('ema_type', find_component(average, scope, f'{path}.ema_type'))
     accepted = accepted_parameters(component)
     if 'ema_type' in named:  # EMAHook hands on what it does not take
         of_average = accepted_parameters(named['ema_type'])

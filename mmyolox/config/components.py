@@ -34,6 +34,7 @@ _REGISTRIES_OF = {
     'model': ('MODELS', 'TASK_UTILS', 'WEIGHT_INITIALIZERS'),
     'tta_model': ('MODELS',),
     'tta_pipeline': ('TRANSFORMS',),
+    'train_pipeline_stage2': ('TRANSFORMS',),
     'train_dataloader': _DATA,
     'val_dataloader': _DATA,
     'test_dataloader': _DATA,
