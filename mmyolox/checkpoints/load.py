@@ -179,7 +179,7 @@ def latest_checkpoint(work_dir: str | Path) -> Path | None:
 
     folder = Path(work_dir)
     note = folder / 'last_checkpoint'
-    noted = Path(note.read_text(encoding='utf-8', errors='replace').strip() if note.is_file() else '')
+    noted = Path(os.fsdecode(note.read_bytes()).strip() if note.is_file() else '')
     noted = here if os.path.isfile(here := folder / noted.name) else noted
     # Unlike Path.is_file, this takes any text that a damaged file may hold.
     files = [*filter(os.path.isfile, {noted, *folder.glob('epoch_*.pth'), *folder.glob('iter_*.pth')})]

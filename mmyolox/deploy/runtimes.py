@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mmyolox.errors import printable
+
 from .archives import check_archive
 from .formats import FORMATS, format_of
 from .info import METADATA_KEY, DeployError, ModelInfo
@@ -78,6 +80,8 @@ def open_runtime(path: str | Path, threads: int | None = None) -> Runtime:
         )
     if not (path.is_dir() if chosen.is_folder else path.is_file()):
         raise DeployError(f'{path}: there is no such file')
+    if printable(str(path)) != str(path):
+        raise DeployError(f'{path}: runtimes take names of files and folders in UTF-8 only; rename it')
     if threads is not None and threads < 1:
         raise DeployError(f'threads={threads}: at least 1 is needed')
     reason = chosen.unrunnable()

@@ -57,7 +57,7 @@ class YOLOXRunner(Runner):
         """
         logger = super().build_logger(*args, **kwargs)
         for theirs in [handler for handler in logger.handlers if type(handler) is logging.FileHandler]:
-            ours = LogFile(theirs.baseFilename, theirs.mode, theirs.encoding)
+            ours = LogFile(theirs.baseFilename, theirs.mode, theirs.encoding, errors='backslashreplace')
             ours.setLevel(theirs.level)
             ours.setFormatter(theirs.formatter)
             theirs.close()

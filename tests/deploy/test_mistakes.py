@@ -1,5 +1,6 @@
 """What users of mmyolox.deploy get wrong is told in one line that says what to do."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -88,3 +89,11 @@ def test_a_file_that_is_no_export(name: str) -> None:
         DeployError, match=rf'{name}: .*; tools/deployment/export\.py makes one of a checkpoint'
     ):
         open_runtime(name)
+
+
+def test_a_name_that_is_no_utf8(tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b'odd\xff')
+    folder.mkdir()
+    path = write_graph(tmp_path / 'm.onnx', dict(output=rows_of(SMALL)), info=SMALL).rename(folder / 'm.onnx')
+    with pytest.raises(DeployError, match=r'odd\\udcff/m\.onnx: .* in UTF-8 only; rename it'):
+        open_runtime(path)

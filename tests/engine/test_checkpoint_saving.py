@@ -1,6 +1,7 @@
 """A training that was stopped between any two writes ends with the files of one that was not."""
 
 import json
+import os
 from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
@@ -317,3 +318,10 @@ def test_the_figure_of_a_class_may_be_followed(tmp_path):
         tmp_path, CocoScore(tmp_path, classwise=True), save_best='coco/a_precision', rule=None, val_interval=1
     )
     assert [path.name for path in tmp_path.glob('best_*')] == ['best_coco_a_precision_epoch_4.pth']
+
+
+def test_a_folder_whose_name_is_no_utf8(straight, tmp_path):
+    folder = Path(os.fsdecode(bytes(tmp_path) + b'/run\xff'))
+    train(folder, Score())
+    assert content(folder) == straight
+    assert latest_checkpoint(folder) == folder / 'epoch_6.pth'

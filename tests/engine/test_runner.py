@@ -26,3 +26,11 @@ def test_a_log_that_cannot_be_written_is_told_once(tmp_path, capfd):
     assert errors.count(f'warning: the log {log} is incomplete: [Errno 27] File too large') == 1
     assert 'Traceback' not in errors
     assert not [handler for handler in runner.logger.handlers if type(handler) is logging.FileHandler]
+
+
+def test_a_line_that_is_no_unicode_is_written_escaped(tmp_path, capfd):
+    runner = YOLOXRunner(model=nn.Identity(), work_dir=str(tmp_path), experiment_name=f'odd-{tmp_path.name}')
+    runner.logger.info('images of \udcff')
+    (log,) = tmp_path.glob('*/*.log')
+    assert 'images of \\udcff' in log.read_text()
+    assert 'incomplete' not in capfd.readouterr().err

@@ -1,9 +1,11 @@
 """Building and writing COCO annotation files, and the report of a conversion."""
 
 import json
+import os
 
 import pytest
 
+from mmyolox.datasets.coco import read_coco
 from tests.tools.tool_loading import load_tool
 
 coco_json = load_tool('dataset_converters/coco_json.py')
@@ -79,3 +81,11 @@ def test_summary(coco):
         'note: boxes that reached outside their image, clipped to it: 2',
         'train.json: 1 images, 2 boxes (cat 0, dog 2)',
     ]
+
+
+def test_a_file_name_that_is_no_utf8_is_found_again(coco, tmp_path):
+    name = os.fsdecode('Käfer-'.encode() + b'\xe4.jpg')
+    coco.add_image(name, 40, 30)
+    coco.write(tmp_path / 'a.json')
+    assert 'Käfer-\\udce4.jpg' in (tmp_path / 'a.json').read_text(encoding='utf-8')
+    assert read_coco(str(tmp_path / 'a.json')).images[1]['file_name'] == name

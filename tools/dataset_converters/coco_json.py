@@ -82,7 +82,8 @@ class CocoFile:
         # Not at the top, as it imports MMEngine: `-h` of a converter answers at once.
         from mmyolox.files import atomic_write
 
-        with atomic_write(path) as part, part.open('w', encoding='utf-8') as file:
+        # A file name that is no UTF-8 becomes an escape of JSON's.
+        with atomic_write(path) as part, part.open('w', encoding='utf-8', errors='backslashreplace') as file:
             json.dump(self.to_dict(), file, ensure_ascii=False, allow_nan=False)
 
 

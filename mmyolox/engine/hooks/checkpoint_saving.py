@@ -1,5 +1,6 @@
 """Checkpoints, and the best of them, that a kill at any moment leaves as an undisturbed training would."""
 
+import os
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -145,7 +146,7 @@ class ResumableCheckpointHook(CheckpointHook):
         if not is_main_process():
             return
         with atomic_write(Path(runner.work_dir, 'last_checkpoint')) as part:
-            part.write_text(self.last_ckpt)
+            part.write_bytes(os.fsencode(self.last_ckpt))  # a folder's name may be no UTF-8
         for path in map(self._path, outdated):
             if self.file_backend.isfile(path):
                 self.file_backend.remove(path)
