@@ -36,6 +36,8 @@ def make_inputs(folder: Path | None, count: int, side: int) -> NDArray[np.uint8]
     """Letterboxed images (B, side, side, 3) BGR: those of a folder, or smooth random ones."""
     import cv2
 
+    from mmyolox.datasets.canvas.images import read_image
+
     paths = (
         sorted(path for path in folder.rglob('*') if path.suffix.lower() in ('.jpg', '.png'))
         if folder
@@ -45,7 +47,7 @@ def make_inputs(folder: Path | None, count: int, side: int) -> NDArray[np.uint8]
     inputs = np.full((count, side, side, 3), 114, np.uint8)
     for number, canvas in enumerate(inputs):
         if folder:
-            pixels = cv2.imread(str(paths[number % len(paths)]))
+            pixels = read_image(str(paths[number % len(paths)]))
         else:
             coarse = rng.integers(0, 256, (24, 32, 3), dtype=np.uint8)
             pixels = cv2.resize(coarse, (640, 480), interpolation=cv2.INTER_CUBIC)

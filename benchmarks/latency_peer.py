@@ -134,11 +134,11 @@ def _torch_boxes(detector: nn.Module, outputs: Any, score_thr: float) -> Any:
 
 def _write_images(canvases: np.ndarray, folder: Path) -> Path:
     """The canvases as files, to calibrate with."""
-    import cv2
+    from mmyolox.apis.drawing import write_image
 
     folder.mkdir()
     for number, canvas in enumerate(canvases):
-        cv2.imwrite(str(folder / f'{number:04}.png'), canvas)
+        write_image(folder / f'{number:04}.png', canvas)
     return folder
 
 

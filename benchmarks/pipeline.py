@@ -71,7 +71,8 @@ def make_images(root: Path, count: int = 80) -> None:
             image[y : y + h, x : x + w] //= 2
             box = dict(bbox=[x, y, w, h], area=w * h, iscrowd=0, category_id=int(rng.integers(1, 81)))
             annotations.append(dict(id=len(annotations) + 1, image_id=image_id, **box))
-        cv2.imwrite(str(root / 'train2017' / f'{image_id:012}.jpg'), image, [cv2.IMWRITE_JPEG_QUALITY, 92])
+        content = cv2.imencode('.jpg', image, [cv2.IMWRITE_JPEG_QUALITY, 92])[1]
+        (root / 'train2017' / f'{image_id:012}.jpg').write_bytes(content.tobytes())
     sizes = dict(width=640, height=480)
     file = dict(
         images=[dict(id=i, file_name=f'{i:012}.jpg', **sizes) for i in range(1, count + 1)],

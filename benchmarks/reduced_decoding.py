@@ -75,11 +75,13 @@ def main() -> None:
     args = parse_args()
     import cv2
 
+    from mmyolox.apis.drawing import write_image
+
     cv2.setNumThreads(0)
     datasets = {shrink: make_dataset(args.config, args.data_root, shrink) for shrink in SHRINKS}
     pictures = compare(datasets, args.samples)
     if args.picture:
-        cv2.imwrite(str(args.picture), np.vstack(pictures))
+        write_image(args.picture, np.vstack(pictures))
         print(f'{args.picture}: full decoding, max_shrink=8, and four times the difference')
 
 
