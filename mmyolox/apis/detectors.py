@@ -367,7 +367,7 @@ def init_detector(
         raise UserError(f'config {config}: these are weights; give the config first, then the checkpoint')
     load = download_checkpoint if source.startswith(('http://', 'https://')) else load_checkpoint
     content = load(source, allow_unsafe=allow_unsafe)
-    weights, recorded = state_dict_of(content, source), recorded_data(content)
+    weights, recorded = state_dict_of(content, source), recorded_data(content, source)
     record = read_record(content, weights, source)
     if config is None:
         try:

@@ -135,6 +135,8 @@ def _misfits(
             misfits[name] = 'the model has no such tensor'
         elif tensor.shape != shapes[name]:
             misfits[name] = f'shape {tuple(tensor.shape)}, the model has {shapes[name]}'
+        elif not tensor.is_floating_point() and not name.endswith(_COUNTER):
+            misfits[name] = f'{tensor.dtype}: quantised, or no weights'
     if source.by_position and misfits:
         name, reason = next(iter(misfits.items()))
         raise UserError(

@@ -42,6 +42,10 @@ holds the raw weights. Without a ``state_dict`` it is the average.
 
 _WRAPPERS = frozenset({'module', '_orig_mod', '_fsdp_wrapped_module', '_checkpoint_wrapped_module'})
 """What PyTorch's wrappers (several devices, compiled, sharded, recomputed) put into names."""
+_MAX_REPEATED = 64 << 20
+"""Bytes of a tensor whose numbers are partly the same ones in memory."""
+_MAX_META = 3_000_000
+"""Entries of a ``meta``, with all that is inside of them."""
 _AVERAGE_COUNTERS = ('steps', 'n_averaged')
 """What the averaged models of MMEngine and PyTorch count beside their weights."""
 
@@ -228,7 +232,7 @@ def weights_in(content: Mapping[str, Any], source: str) -> tuple[dict[str, Tenso
         As :func:`read_weights`, without the names of wrappers (see :func:`without_wrapper`).
 
     Raises:
-        UserError: There is no state dict.
+        UserError: There is no state dict, or it holds something else than dense tensors of finite numbers.
     """
     entry = next((entry for entry in _ENTRIES if isinstance(content.get(entry), dict)), None)
     state_dict = content if entry is None else content[entry]
@@ -242,6 +246,10 @@ def weights_in(content: Mapping[str, Any], source: str) -> tuple[dict[str, Tenso
     }
     if not tensors or not all(isinstance(name, str) for name in tensors):
         raise UserError(f'{source} holds no weights, neither by themselves nor under {", ".join(_ENTRIES)}')
+    for name, tensor in tensors.items():
+        fault = _tensor_fault(tensor)
+        if fault:
+            raise UserError(f'{source}: its tensor {name} {fault}')
     others = [str(name) for name in state_dict if name not in tensors]
     for name in content if entry is not None else ():
         if name == 'ema_state_dict' and entry == 'state_dict':
@@ -251,6 +259,20 @@ def weights_in(content: Mapping[str, Any], source: str) -> tuple[dict[str, Tenso
         elif name != entry:
             others.append(str(name))
     return without_wrapper(tensors), tuple(others)
+
+
+def _tensor_fault(tensor: Tensor) -> str:
+    """Why no layer can have a tensor; empty if one can."""
+    if tensor.layout != torch.strided or tensor.is_nested or tensor.is_quantized or tensor.is_complex():
+        return f'is {tensor.dtype}, {tensor.layout}: needed are dense, real numbers that are not quantised'
+    if tensor.is_meta:
+        return 'has no values: the file holds shapes alone'
+    if tensor.nbytes > max(tensor.untyped_storage().nbytes(), _MAX_REPEATED):
+        return f'of shape {tuple(tensor.shape)} repeats fewer numbers: save its contiguous()'
+    is_empty = not tensor.is_floating_point() or tensor.numel() == 0
+    if not is_empty and not all(map(torch.isfinite, tensor.float().aminmax())):
+        return 'holds numbers that are not finite: the training that wrote it has failed; take an earlier one'
+    return ''
 
 
 def without_wrapper(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -266,18 +288,28 @@ def without_wrapper(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return plain
 
 
-def recorded_data(content: Mapping[str, Any]) -> dict[str, Any]:
+def recorded_data(content: Mapping[str, Any], file: str) -> dict[str, Any]:
     """What a checkpoint of OpenMMLab's says of the data set of its training; empty if it says nothing.
 
     It is the ``dataset_meta``, or for files from before MMEngine the ``classes`` alone.
+
+    Args:
+        content: What the file holds.
+        file: Its name, for messages.
+
+    Raises:
+        UserError: The classes are no names.
     """
     meta = content.get('meta')
     if not isinstance(meta, dict):
         return {}
     classes, data = meta.get('CLASSES'), meta.get('dataset_meta')
-    if isinstance(data, dict) and data:
-        return data
-    return dict(classes=tuple(classes)) if classes and isinstance(classes, list | tuple) else {}
+    if not isinstance(data, dict) or not data:
+        data = dict(classes=tuple(classes)) if classes and isinstance(classes, list | tuple) else {}
+    names = data.get('classes') or ()
+    if not isinstance(names, list | tuple) or not all(isinstance(name, str | int) for name in names):
+        raise UserError(f'checkpoint {file}: the classes in its meta (dataset_meta) are no list of names')
+    return data
 
 
 def _checked(load: Callable[..., Any], name: str, allow_unsafe: bool) -> dict[str, Any]:
@@ -291,14 +323,25 @@ def _checked(load: Callable[..., Any], name: str, allow_unsafe: bool) -> dict[st
         raise _refusal(name, str(error.__context__ or error)) from error
     except Exception as error:  # a damaged or foreign file can fail in any way
         reason = re.split(r'\n|\. ', str(error))[0]
-        raise UserError(
-            f'checkpoint {name} is damaged or no checkpoint ({reason or "empty file"})'
-        ) from error
+        reason = reason or ('empty file' if isinstance(error, EOFError) else type(error).__name__)
+        raise UserError(f'checkpoint {name} is damaged or no checkpoint ({reason})') from error
     if not isinstance(checkpoint, dict):
         raise UserError(f'checkpoint {name} holds a {type(checkpoint).__name__}, not a dict of weights')
     if not allow_unsafe and isinstance(checkpoint.get('meta'), dict):
         checkpoint['meta'].pop('config', None)
+    _check_meta(checkpoint.get('meta'), name)
     return checkpoint
+
+
+def _check_meta(meta: Any, name: str) -> None:
+    """Refuses a ``meta`` that holds itself, or a few lists so many times that to look at it would not end."""
+    pending, count = [meta], 0
+    while pending:
+        item = pending.pop()
+        count += 1
+        if count > _MAX_META:
+            raise UserError(f'checkpoint {name} is damaged or no checkpoint (its meta has no end)')
+        pending += item.values() if isinstance(item, dict) else item if isinstance(item, list | tuple) else ()
 
 
 def _refusal(name: str, reason: str) -> UserError:

@@ -34,7 +34,8 @@ class LoadSummary:
         missing: The names in the model only. BatchNorm's ``num_batches_tracked``, which old files lack, is
             not counted.
         unexpected: The names in the file only.
-        mismatched: The names in both with different shapes, as ``name (file's shape -> model's shape)``.
+        mismatched: The names in both with different shapes, as ``name (file's shape -> model's shape)``, or
+            with whole numbers in the file where the model has none.
         other_classes: The names of the layers that are made for other classes, and are left out.
         classes: What the classes are called in the file and in the model.
         class_layers: The names of the class layers with a row for each of these classes.
@@ -65,7 +66,7 @@ class LoadSummary:
         parts += self._describe_classes()
         for names, what in (
             (self.missing, 'missing in the file'),
-            (self.mismatched, 'of another shape'),
+            (self.mismatched, 'of another shape or type'),
             (self.unexpected, 'unknown to the model'),
         ):
             if names:
@@ -119,6 +120,8 @@ def match_weights(
         if name not in given:
             if not name.endswith('num_batches_tracked'):
                 summary.missing.append(name)
+        elif tensor.is_floating_point() and not given[name].is_floating_point():
+            summary.mismatched.append(f'{name} ({given[name].dtype} -> {tensor.dtype})')
         elif CLASS_LAYERS in name and _same_row(given[name], tensor) and names.fit(given[name], tensor):
             summary.class_layers.append(name)
             is_shared = len(names.new) < len(names.model)

@@ -106,7 +106,7 @@ def recorded_values(content: Mapping[str, Any], file: str) -> dict[str, Any]:
         UserError: As of :func:`.convert.state_dict_of` and :func:`read_record`.
     """
     record = read_record(content, state_dict_of(content, file), file)
-    return recorded_data(content) | record.config_values()
+    return recorded_data(content, file) | record.config_values()
 
 
 def read_record(content: Mapping[str, Any], weights: Mapping[str, Tensor], file: str) -> InputRecord:

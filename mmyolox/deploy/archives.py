@@ -3,11 +3,13 @@
 import os
 from contextlib import suppress
 from pathlib import Path
-from zipfile import ZipFile
+from zipfile import BadZipFile, ZipFile
 
 from .info import DeployError
 
 _CHUNK = 1 << 20
+_MAX_UNPACKED = 256 << 20
+"""Bytes that the records of an archive may have beyond its own size: compressed is only the code in it."""
 
 _faults: dict[tuple[object, ...], str | None] = {}
 """What was found, by the path, time, size and number of a file, so that each is read once."""
@@ -23,7 +25,8 @@ def archive_fault(path: Path) -> str | None:
 
     Returns:
         What is wrong, in a few words that name the record; None if nothing is, or if the archive has no
-        checksums (``torch.serialization.set_crc32_options(False)``).
+        checksums (``torch.serialization.set_crc32_options(False)``). An archive that would unpack to far more
+        than its own size, which PyTorch does not write, is not read at all.
     """
     stat = os.stat(path)
     version = (path.absolute(), stat.st_mtime_ns, stat.st_size, stat.st_ino)
@@ -32,6 +35,10 @@ def archive_fault(path: Path) -> str | None:
     fault: str | None = 'it is cut off, or no zip archive'
     with suppress(Exception):  # the parts of an archive can be wrong in any way
         with ZipFile(path) as archive:
+            unpacked = sum(entry.file_size for entry in archive.infolist())
+            if unpacked > stat.st_size + _MAX_UNPACKED:
+                fault = f'its {stat.st_size:,} bytes would unpack to {unpacked:,}'
+                raise BadZipFile
             has_checksums = any(entry.CRC for entry in archive.infolist())
             for entry in archive.infolist() if has_checksums else ():
                 name = ' '.join(entry.filename.split())  # in one line, also if it is damaged

@@ -150,7 +150,7 @@ def told(monkeypatch) -> list[str]:
 
 
 def test_weights_are_translated_and_that_is_told(told):
-    weights = megvii_weights('nano') | {'head.extra.weight': torch.zeros(1)}
+    weights = megvii_weights('nano', 'cpu') | {'head.extra.weight': torch.zeros(1)}
     ours = state_dict_of(dict(start_epoch=3, model=weights, optimizer={}), 'w.pth')
     expected = convert(weights).state_dict
     assert {name: ours[name] for name in expected} == expected
@@ -161,7 +161,7 @@ def test_weights_are_translated_and_that_is_told(told):
 def test_what_has_no_place_keeps_its_name(told):
     stem = 'backbone.backbone.stem'
     twice = {f'{stem}.dconv.x': torch.zeros(1), f'{stem}.depthwise_conv.x': torch.ones(1)}
-    ours = state_dict_of(megvii_weights('nano') | twice, 'w.pth')
+    ours = state_dict_of(megvii_weights('nano', 'cpu') | twice, 'w.pth')
     assert ours['backbone.stem.depthwise_conv.x'] is twice[f'{stem}.dconv.x']
     assert ours[f'{stem}.depthwise_conv.x'] is twice[f'{stem}.depthwise_conv.x']
 

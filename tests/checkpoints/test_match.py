@@ -105,7 +105,7 @@ def test_differences_are_named():
     assert not summary.complete
     assert summary.describe() == (
         '7 of 9 tensors of the model loaded; 1 missing in the file: neck.b; '
-        '1 of another shape: neck.a (5 -> 2); 2 unknown to the model: extra.x, epoch'
+        '1 of another shape or type: neck.a (5 -> 2); 2 unknown to the model: extra.x, epoch'
     )
 
 

@@ -1,6 +1,8 @@
 """Finding the weights in files of all kinds."""
 
 import pickle
+import tracemalloc
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import numpy as np
 import pytest
@@ -146,6 +148,84 @@ def test_other_files_are_one_clear_line(tmp_path, content):
     assert '\n' not in str(caught.value)
 
 
+@pytest.mark.filterwarnings('ignore:torch.quantize_per_tensor')
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        (lambda tensor: tensor * float('nan'), 'holds numbers that are not finite'),
+        (lambda tensor: tensor.half() * float('inf'), 'holds numbers that are not finite'),
+        (lambda tensor: tensor.to('meta'), 'has no values'),
+        (lambda tensor: tensor.to_sparse(), 'torch.sparse_coo: needed are dense'),
+        (lambda tensor: tensor.to(torch.complex64), 'is torch.complex64'),
+        (lambda tensor: torch.quantize_per_tensor(tensor, 0.1, 0, torch.qint8), 'is torch.qint8'),
+        (lambda tensor: tensor[:1].expand(10**12), 'repeats fewer numbers'),
+    ],
+)
+def test_tensors_that_no_layer_can_have_are_named(tmp_path, change, message):
+    torch.save(dict(state_dict=dict(WEIGHTS, b=change(torch.ones(2)))), tmp_path / 'w.pth')
+    with pytest.raises(UserError, match=rf'w\.pth: its tensor b .*{message}'):
+        read_weights(tmp_path / 'w.pth')
+
+
+@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16, torch.float64, torch.float8_e4m3fn])
+def test_floats_of_all_sizes_are_weights(tmp_path, dtype):
+    torch.save(
+        dict(WEIGHTS, b=torch.zeros(0), n=torch.tensor(3), c=torch.ones(2, dtype=dtype)), tmp_path / 'w.pth'
+    )
+    assert read_weights(tmp_path / 'w.pth')[0]['c'].dtype == dtype
+
+
+def test_an_archive_that_would_fill_the_memory_is_not_unpacked(tmp_path):
+    torch.save(WEIGHTS, tmp_path / 'w.pth')
+    with ZipFile(tmp_path / 'w.pth') as good, ZipFile(tmp_path / 'b.pth', 'w', ZIP_DEFLATED) as bomb:
+        for name in good.namelist():
+            content = good.read(name) if not name.endswith('data/0') else bytes(300 << 20)
+            bomb.writestr(name.replace('w/', 'b/', 1), content)
+    tracemalloc.start()
+    with pytest.raises(UserError, match=r'b\.pth is damaged: its [\d,]+ bytes would unpack to 314,'):
+        read_weights(tmp_path / 'b.pth')
+    assert tracemalloc.get_traced_memory()[1] < 10 << 20
+    tracemalloc.stop()
+
+
+def test_an_archive_that_was_compressed_is_read(tmp_path):
+    torch.save(WEIGHTS, tmp_path / 'w.pth')
+    with ZipFile(tmp_path / 'w.pth') as good, ZipFile(tmp_path / 'c.pth', 'w', ZIP_DEFLATED) as small:
+        for name in good.namelist():
+            small.writestr(name.replace('w/', 'c/', 1), good.read(name))
+    assert torch.equal(read_weights(tmp_path / 'c.pth')[0]['a'], WEIGHTS['a'])
+
+
+def holds_itself():
+    meta: dict[str, object] = {}
+    meta['dataset_meta'] = meta
+    return meta
+
+
+def doubled(value, times=60):
+    for _ in range(times):
+        value = [value, value]
+    return value
+
+
+@pytest.mark.parametrize('meta', [holds_itself(), dict(CLASSES=doubled('a')), dict(mmyolox=doubled(()))])
+def test_meta_without_an_end_is_refused(tmp_path, meta):
+    torch.save(dict(state_dict=WEIGHTS, meta=meta), tmp_path / 'w.pth')
+    with pytest.raises(UserError, match=r'w\.pth is damaged or no checkpoint \(its meta has no end\)'):
+        read_weights(tmp_path / 'w.pth')
+
+
+@pytest.mark.parametrize(
+    'meta',
+    [dict(dataset_meta=dict(classes='cat')), dict(dataset_meta=dict(classes=5)), dict(CLASSES=[['a']])],
+)
+def test_classes_that_are_no_names_are_told(meta):
+    with pytest.raises(
+        UserError, match=r'checkpoint w\.pth: the classes in its meta \(dataset_meta\) are no list'
+    ):
+        recorded_data(dict(meta=meta), 'w.pth')
+
+
 @pytest.mark.parametrize(
     ('content', 'expected'),
     [
@@ -159,7 +239,7 @@ def test_other_files_are_one_clear_line(tmp_path, content):
     ],
 )
 def test_what_is_known_of_the_data(content, expected):
-    assert recorded_data(content) == expected
+    assert recorded_data(content, 'w.pth') == expected
 
 
 def test_an_absent_file(tmp_path):

@@ -68,7 +68,7 @@ def main() -> None:
     try:
         conversion = convert(tensors, args.source)
         record = read_record(old, conversion.state_dict, str(args.src))
-        content = checkpoint(args.src, conversion, recorded_data(old), record, args.to)
+        content = checkpoint(args.src, conversion, recorded_data(old, str(args.src)), record, args.to)
     except UserError as error:
         raise UserError(f'{args.src}: {error}') from error
     print(summary(args.src, conversion, others, args.list))

@@ -54,7 +54,7 @@ class CheckpointCheckHook(Hook):
         """
         source = str(runner._load_from or 'to resume from')
         weights = state_dict_of(checkpoint, source)
-        classes = ClassNames(names_of(recorded_data(checkpoint)), _classes_of_data(runner))
+        classes = ClassNames(names_of(recorded_data(checkpoint, source)), _classes_of_data(runner))
         if runner._resume:
             _check_resume(runner, checkpoint, classes, source)
             ignored = ignored_settings(runner, checkpoint)
