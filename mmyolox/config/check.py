@@ -163,6 +163,14 @@ def check_sizes(cfg: Config) -> None:
                 )
 
 
+def image_steps(cfg: Config, pipelines: Iterable[str] = _PIPELINES) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The steps that load images, with their key paths; the arguments are those of :func:`check_channels`."""
+    for top in pipelines:
+        for path, step in walk(cfg.get(top), top):
+            if isinstance(step, dict) and str(step.get('type')).rpartition('.')[2] == 'LoadImage':
+                yield path, step
+
+
 def check_channels(cfg: Config, pipelines: Iterable[str] = _PIPELINES) -> None:
     """Checks that the pipelines load images of as many channels as the backbone takes.
 
@@ -174,10 +182,8 @@ def check_channels(cfg: Config, pipelines: Iterable[str] = _PIPELINES) -> None:
         UserError: One loads others.
     """
     taken = _argument(cfg, 'model.backbone', 'input_channels')
-    for top in pipelines if taken else ():
-        for path, step in walk(cfg.get(top), top):
-            if not isinstance(step, dict) or str(step.get('type')).rpartition('.')[2] != 'LoadImage':
-                continue
+    if taken:
+        for path, step in image_steps(cfg, pipelines):
             loaded = step.get('channels') or _CHANNELS.get(step.get('color_type', 'color'))
             if loaded not in (None, taken):
                 raise UserError(
