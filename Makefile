@@ -6,13 +6,14 @@ PYTHON ?= python3
 VENV := .venv
 LEGACY := .venv-legacy
 
-.PHONY: help demo demo-pose test lint test-legacy clean
+.PHONY: help demo demo-pose test lint fuzz test-legacy clean
 
 help:
 	@echo 'make demo         train, evaluate and draw predictions on a small generated data set'
 	@echo 'make demo-pose    the same with keypoints'
 	@echo 'make test         lint, types and all tests'
 	@echo 'make lint         format, lint, spelling and types'
+	@echo 'make fuzz         100,000 odd and damaged files and options for all readers: about half an hour'
 	@echo 'make test-legacy  the tests on the original mmengine, mmcv-lite and mmdet'
 	@echo 'make clean        remove the environments, caches and build products'
 	@echo 'Python 3.10 to 3.12 is needed; name one with PYTHON=, if python3 is another.'
@@ -34,6 +35,9 @@ lint: $(VENV)/.ready
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/codespell
 	$(VENV)/bin/mypy
+
+fuzz: $(VENV)/.ready
+	$(VENV)/bin/python -m tests.fuzz
 
 test-legacy: $(LEGACY)/.ready
 	$(LEGACY)/bin/python -m pytest -n logical --dist worksteal

@@ -63,16 +63,10 @@ _POPPED = {
 }
 """What MMEngine takes out of a dict before it builds from it, by the key that the dict stands under."""
 
-_DICTS: tuple[str, ...] = (
-    'model',
-    'train_dataloader',
-    'val_dataloader',
-    'test_dataloader',
-    'train_cfg',
-    'val_cfg',
-    'test_cfg',
+_DICTS = (
+    *('model', 'train_dataloader', 'val_dataloader', 'test_dataloader', 'train_cfg', 'val_cfg', 'test_cfg'),
+    *('optim_wrapper', 'default_hooks', 'env_cfg', 'log_processor', 'visualizer', 'randomness'),
 )
-_DICTS += ('optim_wrapper', 'default_hooks', 'env_cfg', 'log_processor', 'visualizer', 'randomness')
 _DICTS_OR_LISTS = ('param_scheduler', 'val_evaluator', 'test_evaluator')
 """The top-level names under which the Runner takes a dict; a dict or a list of them."""
 
