@@ -2,10 +2,10 @@
 
     python benchmarks/soak.py
 
-Trains 2,000 iterations of a nano with multi-scale on generated pictures (``tools/train.py``, two data workers, a
+Trains 2,000 iterations of a nano with multi-scale on generated pictures (``tools/train.py``, two workers, a
 validation every 25 epochs), then detects 20,000 times in pictures of changing sizes, one a call, with the
-checkpoint in PyTorch and with its export in ONNX Runtime. After a warm-up (the first third) nothing may grow: the
-memory at its highest in the last third may be above that of the second by 32 MiB or 3%, the rest by nothing.
+checkpoint in PyTorch and with its export in ONNX Runtime. After a warm-up (the first third) nothing may grow:
+the most memory of the last third may be above that of the second by 32 MiB or 3%, the rest by nothing.
 Prints the highest of each third, and exits with 1 where something grew. Needs Linux.
 """
 

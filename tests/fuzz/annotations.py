@@ -311,7 +311,10 @@ def read_yolo(case, folder):
         file.write(folder / 'out/annotations' / f'{split}.json')
     (folder / 'out/images').symlink_to(base)
     for split, file in files.items():
-        dataset = open_coco(folder / 'out', f'annotations/{split}.json', test_mode=True)
+        try:
+            dataset = open_coco(folder / 'out', f'annotations/{split}.json', test_mode=True)
+        except UserError as error:
+            raise AssertionError('what was written is refused') from error
         assert sum(len(dataset.get_data_info(i)['labels']) for i in range(len(dataset))) == len(
             file.annotations
         )
@@ -322,6 +325,6 @@ CONVERTER_REPORT = YOLO.ConversionReport
 
 TARGETS = dict(
     coco=Target(st.tuples(json_files(COCO_FILE), COCO_OPTIONS), read_coco_file, 16000),
-    voc=Target(xml_files(), read_voc, 12000),
-    yolo=Target(YOLO_CASES, read_yolo, 10000),
+    voc=Target(xml_files(), read_voc, 10000),
+    yolo=Target(YOLO_CASES, read_yolo, 8000),
 )

@@ -90,14 +90,14 @@ LOG_LINES = st.one_of(
 )
 
 TARGETS = dict(
-    model_info=Target(json_files(json.loads(json.dumps(asdict(INFO)))), read_info, 8000),
+    model_info=Target(json_files(json.loads(json.dumps(asdict(INFO)))), read_info, 6000),
     pictures=Target(
         st.tuples(
             st.sampled_from(sorted(PICTURES)).flatmap(lambda name: damaged(PICTURES[name])),
             st.sampled_from(['color', 'grayscale', 'unchanged']),
         ),
         read_picture,
-        12000,
+        8000,
     ),
-    logs=Target(st.lists(LOG_LINES, min_size=1, max_size=3), read_log, 1500),
+    logs=Target(st.lists(LOG_LINES, min_size=1, max_size=3), read_log, 1000),
 )

@@ -46,7 +46,7 @@ def changed(draw, content, most=3):
         if how == 'drop':
             del node[key]
         elif how == 'replace':
-            node[key] = draw(VALUES)
+            node[key] = copy.deepcopy(draw(VALUES))  # else a later change would change the strategy
         elif isinstance(node, list):
             node.append(copy.deepcopy(node[key]))
         elif how == 'rename':

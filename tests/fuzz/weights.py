@@ -163,9 +163,9 @@ def contents(draw):
 
 
 TARGETS = {
-    name: Target(damaged(content), partial(read, is_checked=name == 'torch'), 5000)
+    name: Target(damaged(content), partial(read, is_checked=name == 'torch'), 4500)
     for name, content in FILES.items()
 } | dict(
-    onnx_graphs=Target(graphs(), read, 6000),
-    checkpoint_content=Target(contents(), read_content, 5000),
+    onnx_graphs=Target(graphs(), read, 4000),
+    checkpoint_content=Target(contents(), read_content, 4000),
 )

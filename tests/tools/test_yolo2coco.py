@@ -1,4 +1,5 @@
 import json
+import os
 
 import cv2
 import numpy as np
@@ -371,4 +372,22 @@ def test_a_list_that_cannot_be_read_is_named(root, convert, name):
 def test_a_listed_name_that_is_too_long_is_skipped(root, convert):
     write_text(root / 'train.txt', f'{"x" * 300}.jpg\n')
     write_text(root / 'data.yaml', 'train: train.txt\nnames: [cat, dog]\n')
-    assert f'{"x" * 300}.jpg' in convert()
+    printed = convert()
+    assert f'{"x" * 300}.jpg' in printed
+    assert 'splits without a usable image, not written: 1 (train)' in printed
+    assert not (root.parent / 'out/annotations/train.json').exists()
+
+
+@pytest.mark.parametrize('name', ['', '\\ud94d'])
+def test_a_class_name_that_cannot_be_written_is_refused(root, convert, name):
+    write_text(root / 'data.yaml', f'names: ["{name}", dog]\n')
+    with pytest.raises(UserError, match='each must be a text that can be written'):
+        convert()
+
+
+def test_a_file_name_that_is_no_unicode_is_written_in_escapes(root, convert, load):
+    name = os.fsdecode(b'\xff.jpg')
+    (root / 'images/train/a.jpg').rename(root / 'images/train' / name)
+    (root / 'labels/train/a.txt').rename(root / 'labels/train' / name.replace('jpg', 'txt'))
+    convert()
+    assert names(load('train')) == [f'train/{name}']

@@ -111,6 +111,13 @@ class ConversionReport:
         if names:
             self.notes.setdefault(what, []).extend(names)
 
+    def without_empty(self, files: Mapping[str, CocoFile]) -> dict[str, CocoFile]:
+        """The files of the splits that have images; the others, which nothing could read, are noted."""
+        self.note(
+            'splits without a usable image, not written', [name for name in files if not files[name].images]
+        )
+        return {name: file for name, file in files.items() if file.images}
+
     def checked_box(self, bbox: Sequence[float], size: tuple[int, int], location: str | Path) -> Box | None:
         """Clips a box to its image.
 

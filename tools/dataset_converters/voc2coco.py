@@ -302,6 +302,7 @@ def convert(
         name: convert_split([records[i] for i in images if i in records], classes, args.difficult)
         for name, images in splits.items()
     }
+    coco_files = report.without_empty(coco_files)
     if not any(file.annotations for file in coco_files.values()):
         detail = f' ({report.skipped[0]})' if report.skipped else ''
         raise UserError(f'{files.root}: no usable object in the splits {", ".join(chosen.values())}{detail}')

@@ -24,7 +24,7 @@ from typing import Any
 from coco_json import CocoFile, ConversionReport
 from dataset_files import place_images, read_image_size, read_lines, read_text
 
-from mmyolox.errors import UserError
+from mmyolox.errors import UserError, printable
 from mmyolox.utils.cli import run_tool
 
 _SPLITS = {'train': ('train',), 'val': ('val', 'valid', 'validation'), 'test': ('test',)}
@@ -82,7 +82,10 @@ def class_names(root: Path, data: dict[str, Any], given: Sequence[str] | None) -
         raise UserError(f'names in the YAML file: a list, or indices from 0 without gaps, not {names}')
     if len(pairs) != data.get('nc', len(pairs)):
         raise UserError(f'the YAML file says nc: {data["nc"]} but names {len(pairs)} classes')
-    return [str(pairs[index]) for index in range(len(pairs))]
+    texts = [str(pairs[index]) for index in range(len(pairs))]
+    if any(not text or printable(text) != text for text in texts):
+        raise UserError(f'names in the YAML file: each must be a text that can be written, not {texts}')
+    return texts
 
 
 def find_splits(
@@ -299,6 +302,7 @@ def convert(args: argparse.Namespace, report: ConversionReport) -> tuple[dict[st
     )
     base = image_base(root, images)
     files = {split: convert_split(paths, base, names, report) for split, paths in splits.items()}
+    files = report.without_empty(files)
     if not any(file.annotations for file in files.values()):
         detail = f' ({report.skipped[0]})' if report.skipped else ''
         raise UserError(f'{root}: no usable object in {len(images)} images{detail}')
