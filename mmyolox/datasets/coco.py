@@ -178,6 +178,8 @@ def _read_json(path: str, backend_args: Mapping[str, Any] | None) -> Entry:
 
     if not path:
         raise UserError('ann_file is not set: it must be the path of a COCO annotation file')
+    if osp.exists(path) and not osp.isfile(path) and not osp.isdir(path):  # a pipe would wait for ever
+        raise UserError(f'annotation file {path} is not a regular file; ann_file must be a JSON file')
     try:
         # From bytes: a byte order mark, UTF-16 and UTF-32 are recognised.
         content = json.loads(get(path, backend_args=backend_args), object_hook=without_outline)

@@ -72,6 +72,8 @@ def read_voc_xml(path: str | Path, *, one_based: bool = True, faults: list[str] 
         UserError: The file is missing, is not XML, or an object lacks its name or a corner, or holds
             something that is no number.
     """
+    if osp.exists(path) and not osp.isfile(path):  # a pipe would wait for ever
+        raise UserError(f'{path}: not a regular file')
     try:
         root = _parse_xml(Path(path).read_bytes())
     except FileNotFoundError:

@@ -1,6 +1,7 @@
 """Reading of COCO files: every fault is one line that names the file, the place and the value."""
 
 import json
+import os
 import time
 
 import pytest
@@ -208,3 +209,9 @@ def test_no_file(tmp_path, path, message):
 def test_class_that_the_file_lacks(read, name, message):
     with pytest.raises(UserError, match=message):
         read(content()).ids_of(['dog', name])
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / 'a.json')
+    with pytest.raises(UserError, match=r'a\.json is not a regular file'):
+        read_coco(str(tmp_path / 'a.json'))

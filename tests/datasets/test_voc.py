@@ -1,5 +1,7 @@
 """Pascal VOC: one annotation file, and the data set, against mmdet's."""
 
+import os
+
 import cv2
 import numpy as np
 import pytest
@@ -304,3 +306,9 @@ def test_annotations_beside_the_images(write):
     dataset = load(root, img_subdir='', ann_subdir='')
     assert dataset[0]['img_path'] == str(root / 'VOC2007/a.jpg')
     assert [dataset[index]['bboxes'].tolist() for index in range(2)] == [[[10, 5, 30, 35]], [[0, 0, 99, 49]]]
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / 'a.xml')
+    with pytest.raises(UserError, match=r'a\.xml: not a regular file'):
+        read_voc_xml(tmp_path / 'a.xml')
