@@ -82,6 +82,8 @@ def read_voc_xml(path: str | Path, *, one_based: bool = True, faults: list[str] 
         raise UserError(f'{path}: cannot be read ({error.strerror})') from None
     except (ElementTree.ParseError, LookupError, ValueError) as error:  # the latter two: an odd encoding
         raise UserError(f'{path}: not a valid XML file ({error})') from None
+    if root.tag != 'annotation' and root.find('object') is None:
+        raise UserError(f'{path}: its root is <{root.tag}>; that of a Pascal VOC file is <annotation>')
     objects: list[tuple[str, list[float], bool]] = []
     for obj in root.findall('object'):
         try:

@@ -312,3 +312,16 @@ def test_a_pipe_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / 'a.xml')
     with pytest.raises(UserError, match=r'a\.xml: not a regular file'):
         read_voc_xml(tmp_path / 'a.xml')
+
+
+@pytest.mark.parametrize(
+    ('text', 'root'),
+    [
+        ('<annotations><image><box/></image></annotations>', '<annotations>'),
+        ('<annotation xmlns="http://a"><object/></annotation>', '<{http://a}annotation>'),
+    ],
+)
+def test_a_file_of_another_format_is_no_image_without_objects(tmp_path, text, root):
+    (tmp_path / 'a.xml').write_text(text)
+    with pytest.raises(UserError, match=f'a.xml: its root is {root};'):
+        read_voc_xml(tmp_path / 'a.xml')
