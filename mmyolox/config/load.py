@@ -16,6 +16,7 @@ from mmyolox.extensions import config_folders
 
 from .check import check_config, check_parts
 from .elsewhere import hint_of_package
+from .mmdet_parts import check_mmdet_parts
 from .options import check_names, check_options, merge_options, read_options
 from .recorded import follow_recorded_input
 from .scopes import resolve_scopes
@@ -89,6 +90,7 @@ def load_config(
     if recorded:
         follow_recorded_input(cfg, recorded, options, written)
     settle_training(cfg)
+    check_mmdet_parts(cfg)
     check_config(cfg)
     check_training(cfg)
     resolve_scopes(cfg)

@@ -1,0 +1,104 @@
+"""Which parts of MMDetection and MMCV work among ours, and what to use instead of the others."""
+
+from mmengine.config import Config
+
+from mmyolox.errors import UserError
+
+from .check import value_at, walk
+from .components import find_component
+
+PIXEL_TRANSFORMS = frozenset(
+    ('AutoContrast', 'Brightness', 'Color', 'ColorTransform', 'Contrast', 'CutOut', 'Equalize', 'Invert')
+    + ('PhotoMetricDistortion', 'Posterize', 'Sharpness', 'Solarize', 'SolarizeAdd', 'YOLOXHSVRandomAug')
+    + ('Normalize', 'RandomApply', 'RandomChoice', 'RandomOrder', 'TestTimeAug')
+)
+"""Steps that move nothing, and those that only run other steps."""
+
+MOVING_TRANSFORMS = frozenset(
+    ('CenterCrop', 'Expand', 'FilterAnnotations', 'FixShapeResize', 'GeomTransform', 'LoadImageFromFile')
+    + ('MinIoURandomCrop', 'Pad', 'RandomCrop', 'RandomFlip', 'RandomResize', 'RandomShift', 'Resize')
+    + ('ResizeShortestEdge', 'Rotate', 'ShearX', 'ShearY', 'TranslateX', 'TranslateY')
+)
+"""Steps that work in training; in a test nothing would tell where they moved the image."""
+
+INSTEAD = {
+    'AutoAugment': 'single steps, such as mmdet.Equalize',
+    'CachedMixUp': 'RecentSamples and YOLOXMixUp',
+    'CachedMosaic': 'RecentSamples and Mosaic',
+    'CopyPaste': 'Mosaic and YOLOXMixUp',
+    'DefaultFormatBundle': 'PackDetInputs',
+    'ImageToTensor': 'PackDetInputs',
+    'LoadAnnotations': 'LoadAnnotations',
+    'LoadImageFromFile': 'LoadImage',
+    'MixUp': 'YOLOXMixUp',
+    'Mosaic': 'Mosaic',
+    'PackDetInputs': 'PackDetInputs',
+    'Pad': 'Letterbox',
+    'RandAugment': 'single steps, such as mmdet.Equalize',
+    'RandomAffine': 'RandomAffine',
+    'RandomCenterCropPad': 'RandomAffine',
+    'RandomErasing': 'mmdet.CutOut',
+    'RandomFlip': 'RandomFlip',
+    'RandomGrayscale': 'YOLOXHSVRandomAug',
+    'Resize': 'Letterbox',
+    'ToTensor': 'PackDetInputs',
+    'Transpose': 'PackDetInputs',
+    'CocoDataset': 'YOLOXCocoDataset',
+    'VOCDataset': 'YOLOXVOCDataset',
+    'MultiImageMixDataset': 'the dataset in it: Mosaic and YOLOXMixUp load their partners themselves',
+    'DetTTAModel': 'YOLOXTTAModel',
+    'YOLOXHead': 'YOLOXHead',
+    'YOLOX': 'YOLODetector',
+}
+"""What does here what a part of MMDetection or MMCV does there that does not work among ours."""
+
+_TRAINING = ('train_dataloader', 'train_pipeline_stage2')
+_TESTING = ('val_dataloader', 'test_dataloader', 'tta_pipeline')
+
+
+def check_mmdet_parts(cfg: Config) -> None:
+    """Checks that our detector is given no part of MMDetection or MMCV that does not work with it.
+
+    Models of others with data sets and pipelines of others are left alone.
+
+    Args:
+        cfg: The config.
+
+    Raises:
+        UserError: There is one, and the message says what to use; or there is no such part.
+    """
+    if package_at(cfg, 'model')[0] != 'mmyolox':
+        return
+    for path in ('tta_model', 'model.bbox_head'):
+        package, name = package_at(cfg, path)
+        if package == 'mmdet':
+            raise UserError(refusal(path, package, name))
+    for top in (*_TRAINING, *_TESTING):
+        for path, _ in walk(cfg.get(top), top):
+            package, name = package_at(cfg, path)
+            if package not in ('mmdet', 'mmcv'):
+                continue
+            works = PIXEL_TRANSFORMS | MOVING_TRANSFORMS if top in _TRAINING else PIXEL_TRANSFORMS
+            if name not in works and (name in INSTEAD or name in MOVING_TRANSFORMS):
+                raise UserError(refusal(path, package, name))
+
+
+def package_at(cfg: Config, path: str) -> tuple[str, str]:
+    """The package and the name of the component that is described at a config key; empty texts for none."""
+    node = value_at(cfg, path)
+    component = node.get('type') if isinstance(node, dict) else None
+    if isinstance(component, str):
+        steps = path.split('.')
+        around = [value_at(cfg, '.'.join(steps[:count])) for count in range(len(steps), 0, -1)]
+        scopes = [one.get('_scope_') for one in around if isinstance(one, dict)]
+        texts = (one for one in [*scopes, cfg.get('default_scope')] if one and isinstance(one, str))
+        scope = next(texts, 'mmengine')
+        component = find_component(component, scope, f'{path}.type')
+    module = str(getattr(component, '__module__', ''))
+    return module.split('.')[0], str(getattr(component, '__name__', ''))
+
+
+def refusal(path: str, package: str, name: str) -> str:
+    """The message about a part that does not work among ours."""
+    instead = f'; use {INSTEAD[name]}' if name in INSTEAD else ': nothing tells where it moved the image'
+    return f'config key {path}.type: {package}.{name} does not work here{instead}'
