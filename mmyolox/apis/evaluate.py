@@ -10,11 +10,12 @@ from mmengine.dataset import Compose
 from mmengine.evaluator import Evaluator
 from mmengine.utils import track_iter_progress
 
+from mmyolox.checkpoints.classes import names_of
 from mmyolox.datasets import DetectionDataset
 from mmyolox.datasets.transforms import LoadAnnotations, LoadImage, PackDetInputs
 from mmyolox.deploy import ModelInfo
 from mmyolox.deploy.letterbox import Image
-from mmyolox.errors import UserError
+from mmyolox.errors import UserError, first_few
 from mmyolox.registry import DATASETS
 
 from .detectors import Detector, Meta, color_type, detect_items
@@ -93,7 +94,17 @@ def evaluate(
 
     Returns:
         The metric's figures, ``coco/bbox_mAP`` and others; the metric also logs its tables.
+
+    Raises:
+        UserError: A class of the data set has another place among those of the detector.
     """
+    own, names = names_of(detector.dataset_meta), names_of(dataset.metainfo)
+    moved = [name for label, name in enumerate(names) if name in own and own.index(name) != label]
+    if moved:
+        raise UserError(
+            f'the model has its classes in another order than the data set ({first_few(own, 5)}; '
+            f'{first_few(names, 5)}): give the config or the annotations with the order of the model'
+        )
 
     def load(index: int) -> tuple[Image, Meta]:
         sample = dataset[index]

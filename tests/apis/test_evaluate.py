@@ -1,6 +1,7 @@
 """The data sets that detectors are evaluated on, and their figures."""
 
 import json
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -77,6 +78,8 @@ def test_metrics_that_compare_with_the_samples_own_annotations(tmp_path, score, 
     class Finder:
         """Finds the same in every image."""
 
+        dataset_meta = dataset.metainfo
+
         def prepare(self, pixels, meta):
             assert pixels.shape == (20, 30, 3)
             return meta
@@ -88,3 +91,10 @@ def test_metrics_that_compare_with_the_samples_own_annotations(tmp_path, score, 
 
     figures = evaluate(Finder(), dataset, cfg.test_evaluator)
     assert figures['pascal_voc/mAP'] == pytest.approx(precision)
+
+
+def test_a_model_whose_classes_are_in_another_order_is_refused():
+    detector = SimpleNamespace(dataset_meta=dict(classes=('cat', 'dog')))
+    dataset = SimpleNamespace(metainfo=dict(classes=['dog', 'cat']))
+    with pytest.raises(UserError, match=r'classes in another order than the data set \(cat, dog; dog, cat\)'):
+        evaluate(detector, dataset, ConfigDict(), 1)
