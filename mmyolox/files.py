@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import socket
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -87,6 +88,22 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
             part.replace(path)
         finally:
             part.unlink(missing_ok=True)
+
+
+def copy_pair(source: Path, target: Path, suffix: str) -> None:
+    """Copies a file together with the one of another suffix beside it: both, or neither.
+
+    Args:
+        source: The file.
+        target: Its copy, which is the last to be there.
+        suffix: The suffix of the other file and its copy.
+
+    Raises:
+        UserError: The system does not take the copies.
+    """
+    with atomic_write(target) as part, atomic_write(target.with_suffix(suffix)) as other:
+        shutil.copyfile(source, part)
+        shutil.copyfile(source.with_suffix(suffix), other)
 
 
 def list_images(folder: str | Path, suffixes: Collection[str] = IMAGE_SUFFIXES) -> list[Path]:

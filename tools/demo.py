@@ -20,6 +20,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from mmyolox.errors import UserError
+from mmyolox.files import atomic_write, list_images
 from mmyolox.utils.cli import run_tool
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -158,7 +159,6 @@ def draw(config: str, checkpoint: Path, images: Path, out_dir: Path, count: int)
     """Draws predictions on all images of a folder, and returns a sheet with the first ``count`` of them."""
     from mmyolox.apis.drawing import contact_sheet, write_image
     from mmyolox.datasets.transforms import read_image
-    from mmyolox.files import list_images
 
     for line in run('tools/image_demo.py', images, config, checkpoint, '--out-dir', out_dir):
         if 'objects in' in line:
@@ -200,7 +200,8 @@ def main() -> None:
     checkpoint = train(args.config, out / 'data', out / 'work', iou_type)
     announce('3/4 Evaluating')
     metrics, table = evaluate(args.config, checkpoint, out / 'data', out / 'test', iou_type)
-    (out / 'ap.txt').write_text(table + '\n')
+    with atomic_write(out / 'ap.txt') as part:
+        part.write_text(table + '\n')
     print(table)
     announce('4/4 Drawing predictions and curves')
     sheet = draw(args.config, checkpoint, out / 'data/images/val', out / 'predictions', args.pictures)

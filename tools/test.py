@@ -43,8 +43,7 @@ def keep_detections(cfg: 'Config', path: str) -> None:
         # The metric appends `.bbox.json` to its prefix.
         cfg.test_evaluator.outfile_prefix = str(Path(path).with_suffix(''))
     elif suffix == '.pkl':
-        dump = dict(type='mmdet.DumpDetResults', out_file_path=path)
-        cfg.test_evaluator = [cfg.test_evaluator, dump]
+        cfg.test_evaluator = [cfg.test_evaluator, dict(type='mmyolox.DetectionsFile', out_file_path=path)]
     else:
         raise UserError(f'--out {path}: the name must end in .json or .pkl')
 

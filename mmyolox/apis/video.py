@@ -95,6 +95,7 @@ class VideoWriter:
         self.path = path
         self.rate = rate
         self._size = Size(0, 0)
+        self._count = 0
         self._writer = cv2.VideoWriter()
 
     def __enter__(self) -> 'VideoWriter':
@@ -103,8 +104,19 @@ class VideoWriter:
     def __exit__(
         self, error_type: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Completes the file, also after an error: what was written can be watched."""
+        """Completes the file, also after an error: what was written can be watched.
+
+        Raises:
+            UserError: There was no error, but the file has not all frames; OpenCV does not say why.
+        """
         self._writer.release()
+        if error is None and self._count:
+            held = max(0, int(_open(self.path).get(cv2.CAP_PROP_FRAME_COUNT)))
+            if held < self._count:
+                raise UserError(
+                    f'{self.path} cannot be written whole: it holds {held} of {self._count} frames; is the '
+                    'disk full?'
+                )
 
     def write(self, frame: Image) -> None:
         """Appends a frame.
@@ -129,3 +141,4 @@ class VideoWriter:
             frame = cv2.resize(frame, self._size)
         right, bottom = (side % 2 for side in self._size)
         self._writer.write(cv2.copyMakeBorder(frame, 0, bottom, 0, right, cv2.BORDER_REPLICATE))
+        self._count += 1

@@ -1,5 +1,5 @@
 """Metrics."""
 
-from .coco_metric import YOLOXCocoMetric
+from .coco_metric import DetectionsFile, YOLOXCocoMetric
 
-__all__ = ['YOLOXCocoMetric']
+__all__ = ['DetectionsFile', 'YOLOXCocoMetric']

@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from mmdet.evaluation.metrics import DumpDetResults
 from mmengine.evaluator import BaseMetric
+from mmengine.fileio import dump
 from mmengine.logging import print_log
 from numpy.typing import NDArray
 
@@ -244,6 +246,28 @@ class YOLOXCocoMetric(BaseMetric):
                         file.write(separator + json.dumps(entry))
                         separator = ', '
             file.write(']')
+
+
+@METRICS.register_module()
+class DetectionsFile(DumpDetResults):
+    """MMDetection's ``DumpDetResults``, whose pickle file is written whole or not at all."""
+
+    def compute_metrics(self, results: list[Any]) -> dict[str, Any]:
+        """Writes the file.
+
+        Args:
+            results: The detections of all images.
+
+        Returns:
+            No figures.
+
+        Raises:
+            UserError: The system does not take the file.
+        """
+        with atomic_write(self.out_file_path) as part:
+            dump(results, part)
+        print_log(f'The detections are in {self.out_file_path}', 'current')
+        return {}
 
 
 def _check_choice(option: str, value: str, choices: list[str]) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from mmyolox.errors import UserError
+from mmyolox.files import copy_pair
 from mmyolox.models import YOLODetector
 
 from .description import describe, write_sidecar
@@ -22,9 +23,8 @@ def write_ncnn(model: YOLODetector, dst: Path, options: ExportOptions) -> None:
 
     info = describe(model, options)
     shape = ','.join(map(str, example(model, options).shape))
-    parts = (dst, dst.with_suffix('.bin'))
     # The converter writes more files, beside the one that it reads.
-    with TemporaryDirectory(dir=dst.parent) as folder:
+    with TemporaryDirectory() as folder:
         traced = Path(folder) / 'model.pt'
         trace(model, options).save(str(traced))
         written = (traced.with_suffix('.param'), traced.with_suffix('.bin'))
@@ -41,6 +41,5 @@ def write_ncnn(model: YOLODetector, dst: Path, options: ExportOptions) -> None:
         )
         if done.returncode or not all(part.is_file() for part in written):
             raise UserError(f'pnnx could not convert the network: {done.stdout.strip().splitlines()[-1:]}')
-        for source, target in zip(written, parts, strict=True):
-            source.replace(target)
+        copy_pair(written[0], dst, '.bin')
     write_sidecar(dst, info)

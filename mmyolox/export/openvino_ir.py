@@ -7,6 +7,7 @@ from tempfile import TemporaryDirectory
 import openvino
 
 from mmyolox.deploy.info import METADATA_KEY
+from mmyolox.files import copy_pair
 from mmyolox.models import YOLODetector
 
 from .description import describe
@@ -31,14 +32,15 @@ def write_openvino(model: YOLODetector, dst: Path, options: ExportOptions) -> No
         if options.precision.name == 'int8':
             graph = quantise_openvino(graph, calibration_batches(model, info, options))
         graph.set_rt_info(info.to_json(), [METADATA_KEY])
-        with TemporaryDirectory(dir=dst.parent) as beside:
-            written = Path(beside) / dst.name
-            try:
-                openvino.save_model(graph, written, compress_to_fp16=options.precision.name == 'fp16')
-            except RuntimeError as error:
-                raise OSError(str(error).strip().splitlines()[-1]) from error
-            for suffix in ('.bin', '.xml'):  # the one that is opened last
-                written.with_suffix(suffix).replace(dst.with_suffix(suffix))
+        written = Path(folder) / dst.name
+        try:
+            openvino.save_model(graph, written, compress_to_fp16=options.precision.name == 'fp16')
+        except RuntimeError as error:  # which does not say what the system said
+            reason = str(error).strip().splitlines()[-1]
+            raise OSError(
+                f'OpenVINO cannot write to {folder} ({reason}); make room, or set TMPDIR'
+            ) from error
+        copy_pair(written, dst, '.bin')
 
 
 def quantise_openvino(graph: openvino.Model, batches: Iterable[Batch]) -> openvino.Model:

@@ -1,6 +1,7 @@
 """mmyolox/apis/video.py: what is read is what was written, whatever the file is like."""
 
 import os
+import resource
 import struct
 import threading
 
@@ -173,6 +174,22 @@ def test_after_an_error_the_file_has_what_was_written(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         fail()
     assert len(list(VideoReader(tmp_path / 'clip.mp4').frames(0))) == 1
+
+
+def test_a_full_disk_is_told(tmp_path):
+    def write():
+        with VideoWriter(tmp_path / 'clip.mp4', 25) as writer:
+            for seed in range(20):
+                writer.write(np.random.default_rng(seed).integers(0, 256, (48, 64, 3), np.uint8))
+
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limit[1]))
+    try:
+        with pytest.raises(UserError, match=r'clip.mp4 cannot be written whole: .* of 20 frames'):
+            write()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    write()
 
 
 def test_a_place_that_cannot_be_written(tmp_path):

@@ -1,5 +1,7 @@
 """tools/test.py: the config that a checkpoint is evaluated with."""
 
+import pickle
+
 import pytest
 import torch
 from mmengine.runner import CheckpointLoader
@@ -8,6 +10,7 @@ from mmyolox.checkpoints import load
 from mmyolox.checkpoints.recognise import PUBLISHED, Architecture
 from mmyolox.checkpoints.record import IMAGENET, InputRecord
 from mmyolox.config.recorded import Normalisation, normalisation
+from mmyolox.registry import METRICS
 from tests.checkpoints.layouts import our_weights
 from tests.tools.tool_loading import load_tool
 
@@ -73,3 +76,16 @@ def test_the_file_is_read_once(evaluate, monkeypatch):
     monkeypatch.setattr(load, 'load_checkpoint', lambda path, *more: read.append(path) or whole(path, *more))
     evaluate(RECORD)
     assert len(read) == 1
+
+
+def test_detections_that_cannot_be_written_leave_the_old_file(evaluate, tmp_path):
+    path = tmp_path / 'found.pkl'
+    cfg = evaluate(InputRecord('mine', (256, 192)), '--out', path)
+    metric = METRICS.build(cfg.test_evaluator[1])
+    metric.compute_metrics([dict(img_id=1)])
+    before = path.read_bytes()
+    assert pickle.loads(before) == [dict(img_id=1)]
+    with pytest.raises(TypeError, match='pickle'):
+        metric.compute_metrics([(number for number in range(3))])
+    assert {file.name for file in tmp_path.iterdir()} == {'found.pkl', 'w.pth'}
+    assert path.read_bytes() == before

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from mmyolox.errors import UserError
+from mmyolox.files import atomic_write
 
 
 def read_text(path: str | Path) -> str:
@@ -82,5 +83,5 @@ def place_images(how: str, source: str | Path, target: str | Path, names: Iterab
             raise UserError(f'{target}: cannot make a link ({error.strerror}); use --images copy') from None
         return
     for name in names:
-        (target / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source / name, target / name)
+        with atomic_write(target / name) as part:
+            shutil.copyfile(source / name, part)
