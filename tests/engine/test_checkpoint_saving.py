@@ -114,6 +114,7 @@ def content(work_dir: Path) -> dict[str, object]:
             else None,
             best={name: Path(info[name]).name for name in info if name.startswith('best_ckpt')},
             scores={name: info[name] for name in info if name.startswith('best_score')},
+            kept=info['keep_ckpt_ids'],
             progress=[(place['epoch'], place['iter']) for place in (saved['meta'], info)],
         )
     return files

@@ -38,7 +38,10 @@ class ResumableCheckpointHook(CheckpointHook):
         Raises:
             UserError: A hook or a scheduler goes by a figure that no validation will give.
         """
-        super().before_train(runner)
+        noted = list(runner.message_hub.runtime_info.get('keep_ckpt_ids', ()))
+        super().before_train(runner)  # which takes what it removes out of this list
+        if noted:
+            runner.message_hub.update_info('keep_ckpt_ids', noted)
         check_figures(runner)
         loop = runner.train_loop
         if not runner._resume or not isinstance(loop, EpochBasedTrainLoop) or loop.epoch == 0:
