@@ -50,8 +50,9 @@ def prepare(cfg: Config, args: argparse.Namespace) -> None:
     is_host = rank == 0 and os.environ.get('TORCHELASTIC_USE_AGENT_STORE') != 'True'
     address = os.environ['MASTER_ADDR'], int(os.environ['MASTER_PORT'])
     store = PrefixStore(f'start {restart}', TCPStore(*address, world_size, is_host))
-    group = dict(timeout=timeout, store=store, rank=rank, world_size=world_size)
-    torch.distributed.init_process_group('gloo', **group)
+    torch.distributed.init_process_group(
+        'gloo', timeout=timeout, store=store, rank=rank, world_size=world_size
+    )
     cfg.model_wrapper_cfg = dict(type='MMDistributedDataParallel', device_ids=None, broadcast_buffers=False)
 
 
