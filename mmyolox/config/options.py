@@ -1,6 +1,7 @@
 """Checking that the user's options, and the names in a config, reach something."""
 
 import copy
+import math
 from collections.abc import Collection
 from itertools import pairwise
 from pathlib import Path
@@ -44,7 +45,7 @@ def read_options(cfg: Config, options: dict[str, Any]) -> dict[str, Any]:
         options: The user's options; those of type :class:`~mmyolox.utils.cli.OptionText` are read.
 
     Raises:
-        UserError: An option is of another type than what it replaces.
+        UserError: An option is of another type than what it replaces, or a number that is not finite.
     """
     values = {}
     for key, value in options.items():
@@ -59,6 +60,11 @@ def read_options(cfg: Config, options: dict[str, Any]) -> dict[str, Any]:
                 raise UserError(f'config option {key}={value}: {error}') from error
         else:
             values[key] = value
+        if any(isinstance(part, float) and not math.isfinite(part) for _, part in walk(values[key], key)):
+            raise UserError(
+                f'config option {key}={value!s}: a number must be finite, since Python files, as which a '
+                'run saves its config, have no name for others'
+            )
         check_kind(cfg, key, values[key])
     return values
 

@@ -43,6 +43,8 @@ def path(tmp_path):
         ({'values.0.a': 3}, r'values.0.a has no effect'),
         ({'hook': None}, r'hook has no effect: .*; change custom_hooks.0 instead'),
         ({'unread': 6}, 'unread has no effect: the variable unread is used by nothing'),
+        ({'epochs': float('inf')}, 'config option epochs=inf: a number must be finite'),
+        ({'own.nested.a': [1, float('nan')]}, r'own.nested.a=\[1, nan\]: a number must be finite'),
         ({'log_processor.windowsize': 3}, 'windowsize: LogProcessor .*did you mean window_size'),
     ],
 )

@@ -48,9 +48,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     import yaml
 
     try:
-        content = yaml.safe_load(path.read_bytes())
-    except FileNotFoundError:
-        raise UserError(f'{path}: file not found') from None
+        content = yaml.safe_load(read_text(path))
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise UserError(f'{path}: not a valid YAML file ({" ".join(str(error).split())})') from None
     if not isinstance(content, dict):
