@@ -21,6 +21,7 @@ default_hooks = dict(
         save_best='auto',
         backend_args=dict(backend='atomic_local'),
     ),
+    statistics=dict(type='SharedStatisticsHook'),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     checkpoint_check=dict(type='CheckpointCheckHook'),
     invalid_loss=dict(type='InvalidLossHook'),

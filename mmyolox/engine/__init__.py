@@ -1,6 +1,6 @@
 """What happens around the training steps."""
 
-from .ema import YOLOXEMA
+from .ema import YOLOXEMA, SharedStatisticsHook
 from .hooks.checkpoint_check import AtomicLocalBackend, CheckpointCheckHook
 from .hooks.checkpoint_saving import ResumableCheckpointHook
 from .hooks.losses import AsyncRuntimeInfoHook, InvalidLossHook
@@ -21,6 +21,7 @@ __all__ = [
     'DetectionPicturesHook',
     'InvalidLossHook',
     'ResumableCheckpointHook',
+    'SharedStatisticsHook',
     'StartUpTimeHook',
     'YOLOXModeSwitchHook',
     'YOLOXOptimWrapperConstructor',

@@ -4,11 +4,14 @@ import math
 from collections.abc import Mapping
 
 import torch
+from mmengine.dist import all_reduce_params
+from mmengine.hooks import EMAHook, Hook
 from mmengine.model import BaseAveragedModel
+from mmengine.runner import Runner
 from torch import Tensor, nn
 
 from mmyolox.errors import UserError
-from mmyolox.registry import MODELS
+from mmyolox.registry import HOOKS, MODELS
 
 
 @MODELS.register_module()
@@ -64,3 +67,22 @@ class YOLOXEMA(BaseAveragedModel):
     def _copy(self, values: Mapping[str, Tensor], names: list[str]) -> None:
         if names:
             torch._foreach_copy_([self.avg_parameters[name] for name in names], [values[n] for n in names])
+
+
+@HOOKS.register_module()
+class SharedStatisticsHook(Hook):
+    """Gives all processes the mean of their batch norms' statistics when an epoch ends.
+
+    Each process has statistics of its own share of the images. The checkpoint holds those of the first one
+    only, so that a validation on several processes would be one of several models, of which none is saved.
+    """
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        """Takes the mean, in the model and in its moving average.
+
+        Args:
+            runner: The runner.
+        """
+        averages = [hook.ema_model.module for hook in runner.hooks if isinstance(hook, EMAHook)]
+        for model in (runner.model, *averages):
+            all_reduce_params(model.buffers(), op='mean')

@@ -1,11 +1,14 @@
 """The moving average, beside MMDetection's."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from mmdet.models.layers.ema import ExpMomentumEMA
-from torch import nn
+from mmengine.hooks import EMAHook
+from torch import distributed, multiprocessing, nn
 
-from mmyolox.engine import YOLOXEMA
+from mmyolox.engine import YOLOXEMA, SharedStatisticsHook
 from mmyolox.errors import UserError
 from mmyolox.registry import MODELS
 
@@ -96,3 +99,31 @@ def test_settings_out_of_range(settings):
 
 def test_registered_by_name():
     assert MODELS.get('YOLOXEMA') is YOLOXEMA
+
+
+def share_statistics(rank, store, results):
+    """One of two processes: statistics of its own, then the hook; keeps what it has in a file."""
+    distributed.init_process_group('gloo', store=distributed.FileStore(store, 2), rank=rank, world_size=2)
+    model = small_model()
+    hook = EMAHook('YOLOXEMA', update_buffers=True)
+    hook.ema_model = YOLOXEMA(model, update_buffers=True)
+    for number, net in enumerate((model, hook.ema_model.module)):
+        net[1].running_mean.fill_(1 + 2 * rank + 10 * number)
+        net[1].num_batches_tracked.fill_(6)
+    SharedStatisticsHook().after_train_epoch(SimpleNamespace(model=model, hooks=[hook]))
+    torch.save((model.state_dict(), hook.ema_model.state_dict()), f'{results}{rank}')
+    distributed.destroy_process_group()
+
+
+def test_processes_share_their_statistics_at_the_end_of_an_epoch(tmp_path):
+    results = tmp_path / 'results'
+    args = str(tmp_path / 'store'), str(results)
+    multiprocessing.start_processes(share_statistics, args, nprocs=2, start_method='fork')
+    first, second = (torch.load(f'{results}{rank}') for rank in (0, 1))
+    for number in (0, 1):
+        assert first[number].keys() == second[number].keys()
+        assert all(torch.equal(first[number][name], second[number][name]) for name in first[number])
+    assert first[0]['1.running_mean'].tolist() == [2] * 4
+    assert first[1]['module.1.running_mean'].tolist() == [12] * 4
+    assert first[0]['1.num_batches_tracked'] == 6
+    assert first[0]['1.num_batches_tracked'].dtype == torch.int64
