@@ -5,7 +5,7 @@ import torch
 from mmengine.config import Config
 
 from mmyolox.engine import launch
-from mmyolox.engine.launch import enable_amp
+from mmyolox.engine.launch import enable_amp, waiting_time
 from mmyolox.errors import UserError
 
 
@@ -69,3 +69,14 @@ def test_this_device_is_asked(monkeypatch):
     monkeypatch.setattr(launch, 'has_bfloat16', lambda device: asked.append(device) or True)
     amp()
     assert asked == [torch.device(launch.get_device())]
+
+
+def test_how_long_processes_wait_for_each_other():
+    assert waiting_time(Config(dict())).total_seconds() == 600
+    assert waiting_time(Config(dict(env_cfg=dict(dist_cfg=dict(timeout=7))))).total_seconds() == 7
+
+
+@pytest.mark.parametrize('value', [0, -1, True, '600', None, float('inf'), float('nan')])
+def test_a_waiting_time_that_is_none(value):
+    with pytest.raises(UserError, match=r'env_cfg\.dist_cfg\.timeout=.*seconds'):
+        waiting_time(Config(dict(env_cfg=dict(dist_cfg=dict(timeout=value)))))
