@@ -93,16 +93,19 @@ def follow_recorded_input(
         origin = 'which the checkpoint was trained with, as the size of its weights tells'
     if own in (None, pixels) or pixels is None:
         return
-    keys = [f'{_PREPROCESSOR}.{name}' for name in pixels._fields]
-    is_chosen = own != before or _names(options, *keys) or (is_guess and own.mean is not None)
-    if _gives_way(_PREPROCESSOR, own, f'{pixels}, {origin}', is_chosen):
-        cfg.merge_from_dict(dict(zip(keys, pixels, strict=True)))
+    chosen = _chosen(own, before or Normalisation(), options)
+    if is_guess and (own.mean is not None or 'mean' in chosen):
+        chosen = own._asdict()  # a guess tells no colours by themselves
+    used = pixels._replace(**chosen)
+    _gives_way(_PREPROCESSOR, own if used == pixels else used, f'{pixels}, {origin}', used != pixels)
+    _set_pixels(cfg, used, chosen)
 
 
 def follow_start(cfg: Config, pixels: Normalisation | None, options: Collection[str]) -> None:
     """Has a training do to pixels what the weights that it starts from know, in place.
 
-    A config with a mean, a deviation or an order of its own stays, as does what an option says.
+    A mean and a deviation of the config's own, or of an option, stay with its colours. Where it says only the
+    latter (``bgr_to_rgb``), they stay, and the rest follows.
 
     Args:
         cfg: The config with the user's options.
@@ -112,13 +115,34 @@ def follow_start(cfg: Config, pixels: Normalisation | None, options: Collection[
     Raises:
         UserError: The config's mean and std are no numbers.
     """
-    keys = [f'{_PREPROCESSOR}.{name}' for name in Normalisation._fields]
-    if pixels in (None, Normalisation()) or _normalisation(cfg) != Normalisation() or _names(options, *keys):
+    own = _normalisation(cfg)
+    if pixels in (None, Normalisation(), own) or own is None:
         return
-    cfg.merge_from_dict(dict(zip(keys, pixels, strict=True)))
+    chosen = _chosen(own, Normalisation(), options)
+    if 'mean' in chosen:
+        return
+    used = pixels._replace(**chosen)
+    _set_pixels(cfg, used, chosen)
     print_log(
-        f'{_PREPROCESSOR}: {pixels} is used, which the weights to start from were trained with', 'current'
+        f'{_PREPROCESSOR}: {used} is used, which the weights to start from were trained with', 'current'
     )
+
+
+def _chosen(own: Normalisation, before: Normalisation, options: Collection[str]) -> dict[str, Any]:
+    """The values that the user says: those that differ from ``before``, and those that an option names."""
+    chosen: dict[str, Any] = {}
+    for names in (('mean', 'std'), ('bgr_to_rgb',)):  # a mean and a deviation belong together
+        values = {name: getattr(own, name) for name in names}
+        is_changed = any(value != getattr(before, name) for name, value in values.items())
+        if is_changed or _names(options, *(f'{_PREPROCESSOR}.{name}' for name in names)):
+            chosen |= values
+    return chosen
+
+
+def _set_pixels(cfg: Config, pixels: Normalisation, kept: Collection[str]) -> None:
+    """Gives the model's preprocessor the values of ``pixels``, but those whose names are to be kept."""
+    others = {name: value for name, value in pixels._asdict().items() if name not in kept}
+    cfg.merge_from_dict({f'{_PREPROCESSOR}.{name}': value for name, value in others.items()})
 
 
 def _gives_way(path: str, value: Any, other: str, is_chosen: bool) -> bool:
@@ -142,17 +166,28 @@ def _sizes(cfg: Config) -> dict[str, tuple[int, ...]]:
     sizes = {path: tuple(value) for path, value in walk(dataset, _DATASET) if path.endswith(f'.{_SIZE}')}
     if sizes or 'type' not in dataset:
         return sizes
-    scope = dataset.get('_scope_') or cfg.get('default_scope') or 'mmengine'
-    accepted = accepted_parameters(find_component(dataset['type'], scope, _DATASET))
-    return {f'{_DATASET}.{_SIZE}': DEFAULT_SIZE} if accepted and _SIZE in accepted else {}
+    return {f'{_DATASET}.{_SIZE}': DEFAULT_SIZE} if _SIZE in _parameters(cfg, dataset, _DATASET) else {}
 
 
 def _normalisation(cfg: Config) -> Normalisation | None:
-    """That of the model; None for a model without a preprocessor."""
+    """That of the model; None for a model without a preprocessor, or with one that takes other arguments."""
     preprocessor = (cfg.get('model') or {}).get('data_preprocessor')
     if not preprocessor:
         return None
+    if 'type' in preprocessor:
+        parameters = _parameters(cfg, preprocessor, _PREPROCESSOR)
+        if not parameters.issuperset(Normalisation._fields):
+            return None
     try:
         return normalisation(preprocessor)
     except (TypeError, ValueError) as error:
         raise UserError(f'config key {_PREPROCESSOR}: mean and std must be lists of numbers') from error
+
+
+def _parameters(cfg: Config, described: Mapping[str, Any], path: str) -> frozenset[str]:
+    """The names that the component takes which stands at a key path; none if it takes any."""
+    component = described['type']
+    if isinstance(component, str):
+        scope = described.get('_scope_') or cfg.get('default_scope') or 'mmengine'
+        component = find_component(component, scope, f'{path}.type')
+    return accepted_parameters(component) or frozenset()

@@ -7,11 +7,13 @@ import pytest
 from mmyolox.config import load_config, recorded as module
 from mmyolox.config.recorded import Normalisation, follow_start, normalisation
 from mmyolox.errors import UserError
+from mmyolox.registry import MODELS
 
 NANO = 'yolox_nano_fast_8xb8-300e_coco'
 SIZE = 'test_dataloader.dataset.img_scale'
 MEAN = 'model.data_preprocessor.mean'
 STD = 'model.data_preprocessor.std'
+COLOURS = 'model.data_preprocessor.bgr_to_rgb'
 PIXELS = Normalisation((1.0, 2.0, 3.0), (4.0, 5.0, 6.0), True)
 
 
@@ -77,7 +79,9 @@ def test_a_data_set_without_a_size_gets_one(lines, tmp_path):
     assert 'img_scale' not in load_config(file, recorded=dict(img_scale=(256, 256))).test_dataloader.dataset
 
 
-@pytest.mark.parametrize(('options', 'is_kept'), [({}, False), ({MEAN: [0, 0, 0], STD: [1, 1, 1]}, True)])
+@pytest.mark.parametrize(
+    ('options', 'is_kept'), [({}, False), ({MEAN: [0, 0, 0], STD: [1, 1, 1], COLOURS: False}, True)]
+)
 @pytest.mark.parametrize('key', ['normalisation', 'guessed_normalisation'])
 def test_pixels_are_normalised_as_the_checkpoint_says_unless_an_option_does(lines, options, is_kept, key):
     cfg = load_config(NANO, options, {key: PIXELS})
@@ -136,8 +140,6 @@ def test_a_guess_says_nothing_of_colours_where_nothing_is_normalised(lines, conf
         ('', {}, True),
         ('', {'model.norm_eval': True}, True),
         ('mean=[10, 10, 10], std=[2, 2, 2]', {}, False),
-        ('bgr_to_rgb=True', {}, False),
-        ('', {'model.data_preprocessor.bgr_to_rgb': False}, False),
         ('', {MEAN: [0, 0, 0], STD: [1, 1, 1]}, False),
     ],
 )
@@ -154,6 +156,48 @@ def test_a_training_takes_the_pixels_of_its_start_where_nobody_says_others(
     assert normalisation(cfg.model.data_preprocessor) == (PIXELS if is_followed else before)
     told = f'model.data_preprocessor: {PIXELS} is used, which the weights to start from were trained with'
     assert lines == [(logging.INFO, told)] * is_followed
+
+
+@pytest.mark.parametrize('is_rgb', [False, True])
+@pytest.mark.parametrize('key', ['normalisation', 'guessed_normalisation'])
+def test_an_option_for_the_colours_alone_holds_these_alone(lines, key, is_rgb):
+    cfg = load_config(NANO, {COLOURS: is_rgb}, {key: PIXELS})
+    assert normalisation(cfg.model.data_preprocessor) == PIXELS._replace(bgr_to_rgb=is_rgb)
+    ((level, line),) = lines
+    assert level == (logging.INFO if is_rgb else logging.WARNING)
+    assert f'{PIXELS}, which the checkpoint' in line
+
+
+@pytest.mark.parametrize(('key', 'is_rgb'), [('normalisation', True), ('guessed_normalisation', False)])
+def test_an_option_for_mean_and_deviation_leaves_the_colours_to_a_record_not_to_a_guess(lines, key, is_rgb):
+    cfg = load_config(NANO, {MEAN: [99, 99, 99], STD: [88, 88, 88]}, {key: PIXELS})
+    assert normalisation(cfg.model.data_preprocessor) == Normalisation((99.0,) * 3, (88.0,) * 3, is_rgb)
+    assert [level for level, _ in lines] == [logging.WARNING]
+
+
+@pytest.mark.parametrize(
+    ('given', 'options', 'is_rgb'),
+    [('bgr_to_rgb=True', {}, True), ('', {COLOURS: True}, True), ('', {COLOURS: False}, False)],
+)
+def test_a_training_with_colours_of_its_own_takes_mean_and_deviation_of_its_start(
+    lines, config_with, given, options, is_rgb
+):
+    cfg = load_config(config_with(given), options)
+    follow_start(cfg, PIXELS, options)
+    expected = PIXELS._replace(bgr_to_rgb=is_rgb)
+    assert normalisation(cfg.model.data_preprocessor) == expected
+    told = f'model.data_preprocessor: {expected} is used, which the weights to start from were trained with'
+    assert lines == [(logging.INFO, told)]
+
+
+@pytest.mark.parametrize('key', ['normalisation', 'guessed_normalisation'])
+def test_a_preprocessor_without_mean_and_deviation_is_left_alone(lines, config_with, key):
+    file = config_with("_delete_=True, type='mmengine.BaseDataPreprocessor'")
+    cfg = load_config(file, recorded={key: PIXELS})
+    follow_start(cfg, PIXELS, ())
+    assert set(cfg.model.data_preprocessor) == {'type'}
+    assert MODELS.build(cfg.model.data_preprocessor)
+    assert not lines
 
 
 def test_means_that_are_no_numbers_are_named():
