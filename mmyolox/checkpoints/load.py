@@ -42,12 +42,15 @@ holds the raw weights. Without a ``state_dict`` it is the average.
 
 _WRAPPERS = frozenset({'module', '_orig_mod', '_fsdp_wrapped_module', '_checkpoint_wrapped_module'})
 """What PyTorch's wrappers (several devices, compiled, sharded, recomputed) put into names."""
+_OWNERS = ('model.', 'ema_model.')
+"""What stands before all names where an object saved itself that has the network, or its moving average, by
+that name: Lightning's modules, ema_pytorch."""
 _MAX_REPEATED = 64 << 20
 """Bytes of a tensor whose numbers are partly the same ones in memory."""
 _MAX_META = 3_000_000
 """Entries of a ``meta``, with all that is inside of them."""
-_AVERAGE_COUNTERS = ('steps', 'n_averaged')
-"""What the averaged models of MMEngine and PyTorch count beside their weights."""
+_AVERAGE_COUNTERS = ('steps', 'n_averaged', 'initted', 'step')
+"""What the averaged models of MMEngine, PyTorch and ema_pytorch count beside their weights."""
 
 _ZIP_START = b'PK\x03\x04'
 _HISTORY_STATISTICS = ('min', 'max', 'mean', 'current')
@@ -278,13 +281,19 @@ def _tensor_fault(tensor: Tensor) -> str:
 def without_wrapper(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Drops what PyTorch's wrappers put into names: ``module.``, ``_orig_mod.`` and their like, anywhere.
 
-    A name that would then be there twice stays as it is, to be reported as unused.
+    So is a ``model.`` or ``ema_model.`` before all names, if a backbone follows. A name that would then be
+    there twice stays as it is, to be reported as unused.
     """
     plain: dict[str, Tensor] = {}
     for name, tensor in tensors.items():
         short = '.'.join(part for part in name.split('.') if part not in _WRAPPERS)
         is_free = short == name or (short not in tensors and short not in plain)
         plain[short if is_free else name] = tensor
+    for owner in _OWNERS:
+        if f'{owner}backbone' in {name[: len(owner) + 8] for name in plain} and all(
+            name.startswith(owner) for name in plain
+        ):
+            return {name.removeprefix(owner): tensor for name, tensor in plain.items()}
     return plain
 
 

@@ -93,8 +93,9 @@ def weights():
         lambda weights: {f'module._orig_mod.{name}': tensor for name, tensor in weights.items()},
         lambda weights: dict(state_dict=weights, meta={}),
         lambda weights: dict(model=to_megvii(weights), start_epoch=3),
+        lambda weights: dict(state_dict={f'model.{name}': tensor for name, tensor in weights.items()}),
     ],
-    ids=['bare', 'wrapped', 'ours', 'megvii'],
+    ids=['bare', 'wrapped', 'ours', 'megvii', 'lightning'],
 )
 def test_a_detector_without_a_config(weights, tmp_path, image, told, content):
     path = tmp_path / 'w.pth'

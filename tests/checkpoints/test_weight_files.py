@@ -91,6 +91,23 @@ def test_names_of_wrappers_are_dropped(tmp_path, name, plain):
     assert list(read_weights(tmp_path / 'w.pth')[0]) == [plain]
 
 
+@pytest.mark.parametrize('owner', ['model.', 'ema_model.', 'module.model.', 'model._orig_mod.'])
+def test_the_name_of_the_owner_before_all_names_is_dropped(tmp_path, owner):
+    names = ('backbone.stem.weight', 'head.model.weight')
+    counters = dict(initted=torch.tensor(True), step=torch.tensor(7)) if owner == 'ema_model.' else {}
+    tensors = {f'{owner}{name}': WEIGHTS['a'] for name in names}
+    torch.save(dict(state_dict=tensors | counters), tmp_path / 'w.pth')
+    assert tuple(read_weights(tmp_path / 'w.pth')[0]) == names
+
+
+@pytest.mark.parametrize(
+    'names', [('model.backbone.a', 'loss.b'), ('model.a', 'model.b'), ('model.model.a',)]
+)
+def test_other_names_stay(tmp_path, names):
+    torch.save(dict(state_dict=dict.fromkeys(names, WEIGHTS['a'])), tmp_path / 'w.pth')
+    assert tuple(read_weights(tmp_path / 'w.pth')[0]) == names
+
+
 def test_a_name_that_would_be_there_twice_stays(tmp_path):
     names = ['module.a', 'a', '_orig_mod.b', 'module.b']
     torch.save(dict.fromkeys(names, WEIGHTS['a']), tmp_path / 'w.pth')
