@@ -57,9 +57,10 @@ _TESTING = ('val_dataloader', 'test_dataloader', 'tta_pipeline')
 
 
 def check_mmdet_parts(cfg: Config) -> None:
-    """Checks that our detector is given no part of MMDetection or MMCV that does not work with it.
+    """Checks that a detector is given no part that does not work with it.
 
-    Models of others with data sets and pipelines of others are left alone.
+    Ours does not work with some of MMDetection's and MMCV's parts, a model of MMDetection with none of our
+    data sets and transforms. Models of others are left alone.
 
     Args:
         cfg: The config.
@@ -67,7 +68,10 @@ def check_mmdet_parts(cfg: Config) -> None:
     Raises:
         UserError: There is one, and the message says what to use; or there is no such part.
     """
-    if package_at(cfg, 'model')[0] != 'mmyolox':
+    package, name = package_at(cfg, 'model')
+    if package == 'mmdet':
+        _check_their_data(cfg, name)
+    if package != 'mmyolox':
         return
     for path in ('tta_model', 'model.bbox_head'):
         package, name = package_at(cfg, path)
@@ -81,6 +85,18 @@ def check_mmdet_parts(cfg: Config) -> None:
             works = PIXEL_TRANSFORMS | MOVING_TRANSFORMS if top in _TRAINING else PIXEL_TRANSFORMS
             if name not in works and (name in INSTEAD or name in MOVING_TRANSFORMS):
                 raise UserError(refusal(path, package, name))
+
+
+def _check_their_data(cfg: Config, model: str) -> None:
+    loaders = [f'{split}_dataloader.dataset' for split in ('train', 'val', 'test')]
+    for top in loaders:
+        for path, _ in walk(value_at(cfg, top), top):
+            package, name = package_at(cfg, path)
+            if package == 'mmyolox':
+                raise UserError(
+                    f'config key {path}.type: {name} does not work with mmdet.{model} (model.type); use '
+                    "YOLODetector, or MMDetection's data sets and transforms"
+                )
 
 
 def package_at(cfg: Config, path: str) -> tuple[str, str]:

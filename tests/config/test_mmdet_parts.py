@@ -16,20 +16,22 @@ from tests.datasets.small_sets import open_coco, write_coco
 S = 'yolox_s_fast_8xb8-300e_coco'
 LOAD = [dict(type='LoadImage'), dict(type='LoadAnnotations')]
 REST = [dict(type='Letterbox'), dict(type='FilterAnnotations', keep_empty=True), dict(type='PackDetInputs')]
-RUNNERS = ('RandomApply', 'RandomChoice', 'RandomOrder', 'TestTimeAug')
 ARGUMENTS = {
     'mmcv.CenterCrop': dict(crop_size=32),
     'mmdet.CutOut': dict(n_holes=2, cutout_shape=(8, 8)),
     'mmdet.FixShapeResize': dict(width=64, height=32),
     'mmcv.Normalize': dict(mean=[0, 0, 0], std=[1, 1, 1]),
     'mmdet.Pad': dict(size=(96, 96)),
+    'mmcv.RandomApply': dict(transforms=[dict(type='mmdet.RandomFlip', prob=1.0)], prob=1.0),
+    'mmcv.RandomChoice': dict(transforms=[[dict(type='mmdet.Invert')], [dict(type='mmdet.Rotate')]]),
+    'mmdet.RandomOrder': dict(transforms=[dict(type='mmdet.Invert'), dict(type='mmdet.Rotate')]),
     'mmdet.RandomCrop': dict(crop_size=(32, 32), allow_negative_crop=True),
     'mmdet.RandomFlip': dict(prob=1.0),
     'mmcv.RandomResize': dict(scale=(64, 64), ratio_range=(0.5, 1.5), resize_type='mmcv.Resize'),
     'mmdet.Resize': dict(scale=(64, 64), keep_ratio=True),
     'mmdet.ResizeShortestEdge': dict(scale=32),
 }
-MMCV = ('CenterCrop', 'Normalize', 'RandomResize', 'LoadImageFromFile')
+MMCV = ('CenterCrop', 'Normalize', 'RandomApply', 'RandomChoice', 'RandomResize')
 
 
 def full(name: str) -> str:
@@ -37,7 +39,7 @@ def full(name: str) -> str:
 
 
 @pytest.mark.parametrize(
-    'name', sorted((PIXEL_TRANSFORMS | MOVING_TRANSFORMS) - {*RUNNERS, 'LoadImageFromFile'})
+    'name', sorted((PIXEL_TRANSFORMS | MOVING_TRANSFORMS) - {'TestTimeAug', 'LoadImageFromFile'})
 )
 def test_a_transform_that_works_trains(tmp_path, name):
     init_default_scope('mmyolox')
@@ -52,6 +54,29 @@ def test_a_transform_that_works_trains(tmp_path, name):
         batch = yolox_collate([dataset[index] for index in range(6)])
         assert batch['inputs'].shape == (6, 3, 32, 64)
         assert batch['data_samples']['bboxes'].dtype.is_floating_point
+
+
+def test_images_that_mmcv_loads_are_ours(tmp_path):
+    init_default_scope('mmyolox')
+    write_coco(tmp_path, 4)
+    theirs = [dict(type='mmcv.LoadImageFromFile'), LOAD[1]]
+    for between in ([], [dict(type='Mosaic', pre_transform=theirs, prob=1.0), dict(type='RandomAffine')]):
+        dataset = open_coco(tmp_path, [*theirs, *between, *REST])
+        batch = yolox_collate([dataset[index] for index in range(4)])
+        assert batch['inputs'].shape == (4, 3, 32, 64)
+    plain, ours = open_coco(tmp_path, [*theirs, *REST]), open_coco(tmp_path, [*LOAD, *REST])
+    for index in range(4):
+        np.testing.assert_array_equal(plain[index]['inputs'], ours[index]['inputs'])
+
+
+def test_views_of_an_image_by_mmcv(tmp_path):
+    init_default_scope('mmyolox')
+    write_coco(tmp_path, 1)
+    views = [[dict(type='Letterbox'), dict(type='Letterbox', ratio=0.75)], [dict(type='PackDetInputs')]]
+    pipeline = [LOAD[0], dict(type='mmcv.TestTimeAug', transforms=views)]
+    item = open_coco(tmp_path, pipeline, test_mode=True)[0]
+    assert [view.shape for view in item['inputs']] == [(3, 32, 64), (3, 24, 48)]
+    load_config(S, {'tta_pipeline.1': dict(pipeline[1], _delete_=True)})
 
 
 def test_a_moved_box_is_where_its_pixels_are(tmp_path):
@@ -92,16 +117,50 @@ def test_a_test_pipeline_must_tell_where_it_moves_the_image(name, where):
 
 
 @pytest.mark.parametrize(
-    ('options', 'message'),
+    ('key', 'given', 'used'),
     [
-        ({'tta_model.type': 'mmdet.DetTTAModel'}, 'tta_model.type: mmdet.DetTTAModel .*use YOLOXTTAModel'),
-        ({'model.bbox_head.type': 'mmdet.YOLOXHead'}, 'model.bbox_head.*'),
-        ({'train_dataloader.dataset.type': 'mmdet.CocoDataset'}, 'CocoDataset|img_scale'),
+        ('tta_model', 'mmdet.DetTTAModel', 'YOLOXTTAModel'),
+        ('model.bbox_head', 'mmdet.YOLOXHead', 'YOLOXHead'),
+        ('train_dataloader.dataset', 'mmdet.CocoDataset', 'YOLOXCocoDataset'),
+        ('test_dataloader.dataset', 'mmdet.CocoDataset', 'YOLOXCocoDataset'),
+        ('val_dataloader.dataset', 'mmdet.VOCDataset', 'YOLOXVOCDataset'),
+        (
+            'train_dataloader.dataset',
+            'mmdet.MultiImageMixDataset',
+            'the dataset in it: Mosaic and YOLOXMixUp load their partners themselves',
+        ),
+        ('train_dataloader.dataset.pipeline.2', 'mmcv.RandomGrayscale', 'YOLOXHSVRandomAug'),
+        ('val_dataloader.dataset.pipeline.0', 'mmcv.LoadImageFromFile', 'LoadImage'),
     ],
 )
-def test_other_parts_that_do_not_work_are_refused(options, message):
-    with pytest.raises(UserError, match=message):
-        load_config(S, options)
+def test_other_parts_that_do_not_work_are_refused(key, given, used):
+    message = f'config key {key}.type: {given} does not work here; use {used}'
+    with pytest.raises(UserError, match=f'^{re.escape(message)}$'):
+        load_config(S, {key: dict(type=given, _delete_=True)})
+
+
+FCOS = dict(type='mmdet.FCOS', _delete_=True)
+
+
+def test_a_model_of_theirs_with_our_data_is_refused():
+    message = (
+        'config key train_dataloader.dataset.type: YOLOXCocoDataset does not work with mmdet.FCOS '
+        "(model.type); use YOLODetector, or MMDetection's data sets and transforms"
+    )
+    with pytest.raises(UserError, match=f'^{re.escape(message)}$'):
+        load_config(S, dict(model=FCOS))
+
+
+def test_a_model_of_theirs_with_our_transforms_is_refused(tmp_path):
+    file = tmp_path / 'own.py'
+    file.write_text(
+        "default_scope = 'mmdet'\nmodel = dict(type='FCOS')\ntest_dataloader = dict(dataset=dict("
+        "type='CocoDataset', pipeline=[dict(type='mmyolox.LoadImage')]))\n"
+    )
+    with pytest.raises(UserError, match=r'pipeline\.0\.type: LoadImage does not work with mmdet\.FCOS'):
+        load_config(file)
+    file.write_text(file.read_text().replace('mmyolox.LoadImage', 'LoadImageFromFile'))
+    assert load_config(file).model.type == 'FCOS'
 
 
 def test_the_page_names_what_was_tried():
