@@ -290,9 +290,8 @@ def without_wrapper(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         is_free = short == name or (short not in tensors and short not in plain)
         plain[short if is_free else name] = tensor
     for owner in _OWNERS:
-        if f'{owner}backbone' in {name[: len(owner) + 8] for name in plain} and all(
-            name.startswith(owner) for name in plain
-        ):
+        has_backbone = any(name.startswith(f'{owner}backbone.') for name in plain)
+        if has_backbone and all(name.startswith(owner) for name in plain):
             return {name.removeprefix(owner): tensor for name, tensor in plain.items()}
     return plain
 
