@@ -50,21 +50,21 @@ def main() -> None:
     cfg = load_config(args.config, args.cfg_options)
     require(cfg, 'model', 'train_dataloader')
     prepare(cfg, args)
-    is_restart = os.environ.get('TORCHELASTIC_RESTART_COUNT', '0') != '0'  # by torchrun --max-restarts
-    set_start(cfg, args.load_from, 'auto' if is_restart else args.resume)
-    source = cfg.get('load_from')
-    if source:  # one that cannot be read is told before the pages that a Runner logs
-        content = CheckpointLoader.load_checkpoint(source, map_location='cpu', logger='silent')
-        if not cfg.resume:
-            record = read_record(content, state_dict_of(content, source), source)
-            follow_start(cfg, record.normalisation, args.cfg_options or {})
-            use_safe_loading(args.allow_unsafe_checkpoint, {source: content})
-        del content
-    if args.amp:
-        enable_amp(cfg)
-    if args.auto_scale_lr:
-        cfg.auto_scale_lr.enable = True
     with writing(cfg.work_dir), claim(cfg.work_dir) if is_first_process(args.launcher) else nullcontext():
+        is_restart = os.environ.get('TORCHELASTIC_RESTART_COUNT', '0') != '0'  # by torchrun --max-restarts
+        set_start(cfg, args.load_from, 'auto' if is_restart else args.resume)
+        source = cfg.get('load_from')
+        if source:  # one that cannot be read is told before the pages that a Runner logs
+            content = CheckpointLoader.load_checkpoint(source, map_location='cpu', logger='silent')
+            if not cfg.resume:
+                record = read_record(content, state_dict_of(content, source), source)
+                follow_start(cfg, record.normalisation, args.cfg_options or {})
+                use_safe_loading(args.allow_unsafe_checkpoint, {source: content})
+            del content
+        if args.amp:
+            enable_amp(cfg)
+        if args.auto_scale_lr:
+            cfg.auto_scale_lr.enable = True
         build_runner(cfg).train()
 
 

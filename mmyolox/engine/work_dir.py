@@ -1,7 +1,9 @@
 """The folder of a training: of one training at a time, and of no other one after it."""
 
+import errno
 import os
 import socket
+import sys
 from pathlib import Path
 from typing import IO
 
@@ -20,13 +22,14 @@ def claim(folder: str | Path) -> IO[str]:
     """Locks the folder of a training for this process, and removes half-written files of one that was killed.
 
     The lock is one of the operating system's on the file ``.lock``: it ends with the process, however that
-    ends, and data workers do not inherit it.
+    ends, and data workers do not inherit it. Where the file system has no locks (some network folders), a
+    warning on stderr says that nothing guards the folder.
 
     Args:
         folder: The work dir; it is made if absent.
 
     Returns:
-        The lock's file. The folder is locked until it is closed.
+        The lock's file. The folder is locked until it is closed, where it can be.
 
     Raises:
         UserError: Another process trains in the folder.
@@ -37,14 +40,20 @@ def claim(folder: str | Path) -> IO[str]:
     try:
         if fcntl is not None:
             fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        lock.seek(0)
-        owner = lock.read().strip()
-        lock.close()
-        raise UserError(
-            f'work dir {folder}: another training ({owner}) runs in it; wait for it, or name another folder '
-            'by --work-dir'
-        ) from None
+    except OSError as error:
+        if error.errno in (errno.EACCES, errno.EAGAIN):
+            lock.seek(0)
+            owner = lock.read().strip() or 'it began just now'
+            lock.close()
+            raise UserError(
+                f'work dir {folder}: another training ({owner}) runs in it; wait for it, or name another '
+                'folder by --work-dir'
+            ) from None
+        print(
+            f'warning: work dir {folder} cannot be locked ({error.strerror}); start no second training in it',
+            file=sys.stderr,
+        )
+        return lock  # half-written files may be those of another training
     lock.truncate(0)
     lock.write(f'process {os.getpid()} on {socket.gethostname()}')
     lock.flush()

@@ -34,16 +34,21 @@ _SHORTAGES = {
         'the memory does not suffice; lower the batch size (train_batch_size_per_gpu) or img_scale, or train '
         'with --amp'
     ),
+    r'gloo/.*\.cc:\d+\]|connectFullMesh failed|failed to recv, got|server shutdown|wait timeout after': (
+        'another process of this training has ended or does not answer; look for its error, above or in its '
+        'own log, then go on by --resume'
+    ),
 }
-"""What PyTorch says of a shortage, and what to do."""
+"""What PyTorch says of a shortage, or of a process that is gone, and what to do."""
 
 
 def run_tool(main: Callable[[], int | None]) -> None:
     """Runs a tool's ``main`` and exits with its status; never returns.
 
     A :class:`UserError`, a shortage of memory, or a package that mmyolox needs and is absent, is printed as
-    one line ``error: ...`` on stderr and gives status 1; Ctrl-C gives status 130. Other exceptions, our own
-    faults, keep their traceback.
+    one line ``error: ...`` on stderr and gives status 1; so is that another process of a training is gone.
+    Ctrl-C gives status 130. Other exceptions, our own faults, keep their traceback. SIGTERM ends the process
+    at once, as is Python's default: a handler would wait for what hangs in a call to another process.
 
     Args:
         main: What parses the arguments and does the work; returns an exit status, or None for success.

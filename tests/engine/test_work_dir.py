@@ -1,5 +1,6 @@
 """A work dir belongs to one training."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -44,6 +45,44 @@ def test_a_second_training_is_refused_until_the_first_is_killed(owner, tmp_path)
     owner.kill()
     owner.wait()
     claim(tmp_path / 'run').close()
+
+
+@pytest.mark.parametrize('number', [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks_is_no_other_training(tmp_path, monkeypatch, capsys, number):
+    (tmp_path / '.epoch_3-0a.part.pth').touch()  # perhaps of a training that runs
+
+    def lockf(*args):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr('fcntl.lockf', lockf)
+    claim(tmp_path).close()
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f'warning: work dir {tmp_path} cannot be locked ({os.strerror(number)})')
+    assert {path.name for path in tmp_path.iterdir()} == {'.epoch_3-0a.part.pth', '.lock'}
+
+
+START = """
+import sys
+from mmyolox.engine.work_dir import claim
+print('ready', flush=True)
+sys.stdin.readline()
+lock = claim(sys.argv[1])
+print('goes on', flush=True)
+sys.stdin.read()
+"""
+
+
+def test_of_starts_at_the_same_moment_one_goes_on(tmp_path):
+    command = [sys.executable, '-c', START, str(tmp_path / 'run')]
+    pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    starts = [subprocess.Popen(command, **pipes) for _ in range(3)]
+    assert [process.stdout.readline() for process in starts] == ['ready\n'] * 3
+    for process in starts:
+        process.stdin.write('go\n')
+        process.stdin.flush()
+    assert sorted(process.stdout.readline() for process in starts) == ['', '', 'goes on\n']
+    errors = [process.communicate()[1] for process in starts]
+    assert sum('another training (' in error for error in errors) == 2
 
 
 def test_half_written_files_of_a_killed_training_go(tmp_path):

@@ -5,6 +5,7 @@ leaves the server's loop, so that it ends as a script does that the interpreter 
 its traceback and what happens at the exit are Python's own.
 """
 
+import contextlib
 import functools
 import gc
 import json
@@ -42,17 +43,18 @@ def run_forked(command: list[str], python_path: str, folder: Path) -> subprocess
 
 def serve() -> None:
     """Imports what a training does, at once or on the way, and serves."""
-    import faster_coco_eval  # noqa: F401
-    import matplotlib.backends.backend_agg  # noqa: F401
-    import recorder  # noqa: F401  also for the layout of configs
-    import torch._dynamo  # noqa: F401
+    with contextlib.redirect_stdout(sys.stderr):  # what a package prints is no exit status
+        import faster_coco_eval  # noqa: F401
+        import matplotlib.backends.backend_agg  # noqa: F401
+        import recorder  # noqa: F401  also for the layout of configs
+        import torch._dynamo  # noqa: F401
 
-    import mmyolox.apis
-    import mmyolox.checkpoints.load
-    import mmyolox.datasets
-    import mmyolox.engine.launch
-    import mmyolox.evaluation
-    import mmyolox.models  # noqa: F401
+        import mmyolox.apis
+        import mmyolox.checkpoints.load
+        import mmyolox.datasets
+        import mmyolox.engine.launch
+        import mmyolox.evaluation
+        import mmyolox.models  # noqa: F401
 
     gc.freeze()  # else the first collection of a fork copies all memory
     for line in sys.stdin:
@@ -67,6 +69,7 @@ def serve() -> None:
 def run(command: list[str], outputs: list[str]) -> None:
     """Becomes the script, in a fork."""
     signal.alarm(TIMEOUT)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     for number, path in enumerate(outputs, start=1):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), number)

@@ -20,13 +20,15 @@ class Recorder(Hook):
     """Appends one JSON line an iteration to ``<work_dir>/record_rank<R>.jsonl``.
 
     Args:
-        kill_at: iteration (from 0) after which the process gets SIGKILL.
+        kill_at: iteration (from 0) after which the process gets a signal.
+        by: the signal's name.
         kill_at_validation: epoch (from 1) in whose validation the process gets SIGKILL.
         poison_at: iteration before which a weight becomes NaN.
     """
 
-    def __init__(self, kill_at=None, kill_at_validation=None, poison_at=None):
+    def __init__(self, kill_at=None, by='SIGKILL', kill_at_validation=None, poison_at=None):
         self.kill_at = kill_at
+        self.signal = signal.Signals[by]
         self.kill_at_validation = kill_at_validation
         self.poison_at = poison_at
 
@@ -55,4 +57,4 @@ class Recorder(Hook):
         # Processes that torchrun starts anew get the same options.
         is_restart = os.environ.get('TORCHELASTIC_RESTART_COUNT', '0') != '0'
         if runner.iter == self.kill_at and get_rank() == 0 and not is_restart:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), self.signal)

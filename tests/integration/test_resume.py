@@ -29,6 +29,21 @@ def test_killed_and_resumed_run_ends_with_the_same_bits(config, straight, tmp_pa
     assert after[12:] == before[10:]
 
 
+@pytest.mark.parametrize(
+    ('name', 'status', 'message'), [('SIGINT', 130, 'error: interrupted'), ('SIGTERM', -15, '')]
+)
+def test_a_run_that_is_told_to_stop_does_so_and_goes_on(config, straight, tmp_path, name, status, message):
+    args = ['train.py', config, '--work-dir', tmp_path / 'run']
+    stop = ['default_hooks.recorder.kill_at=13', f'default_hooks.recorder.by={name}']
+    stopped = run_tool(*args, '--cfg-options', *stop)
+    assert stopped.returncode == status
+    assert 'Traceback' not in stopped.stderr
+    assert ''.join(line for line in stopped.stderr.splitlines() if 'error' in line) == message
+    succeed(run_tool(*args, '--resume'))
+    expected, actual = load(straight / 'epoch_4.pth'), load(tmp_path / 'run/epoch_4.pth')
+    assert largest_difference(expected['ema_state_dict'], actual['ema_state_dict']) == 0
+
+
 def test_a_validation_that_was_killed_is_done_when_resumed(config, tmp_path):
     best = ['val_interval=2', 'default_hooks.checkpoint.save_best=auto']
     folders = [tmp_path / 'undisturbed', tmp_path / 'killed']

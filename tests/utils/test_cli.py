@@ -55,6 +55,33 @@ def test_a_shortage_is_one_line_with_advice(error, advice):
     assert '\n' not in caught.value.code
 
 
+@pytest.mark.parametrize(
+    'reason',
+    [
+        '[/x/gloo/gloo/transport/tcp/pair.cc:537] Read error [::1]:9899: Connection reset by peer',
+        '[/x/third_party/gloo/gloo/transport/tcp/pair.cc:553] Connection closed by peer [127.0.0.1]:42',
+        '[/x/gloo/transport/tcp/unbound_buffer.cc:78] Timed out waiting 8000ms for recv operation',
+        'Gloo connectFullMesh failed with [/x/gloo/transport/tcp/pair.cc:144] no error',
+        'failed to recv, got 0 bytes',
+        'Connection was likely closed. Did the remote server shutdown or crash?',
+        'wait timeout after 600000ms, keys: /start 0/0//cpu//0/0',
+    ],
+)
+def test_another_process_that_is_gone_is_one_line(reason):
+    with pytest.raises(SystemExit) as caught:
+        run_tool(lambda: _raise(RuntimeError(f'{reason}\nmore lines')))
+    assert caught.value.code.startswith('error: another process of this training has ended')
+    assert caught.value.code.endswith(f'({reason})')
+
+
+@pytest.mark.parametrize(
+    'error', [BrokenPipeError(32, 'Broken pipe'), ConnectionResetError(104, 'Connection reset')]
+)
+def test_other_connections_are_not_those_of_a_training(error):
+    with pytest.raises(type(error)):
+        run_tool(lambda: _raise(error))
+
+
 def test_run_tool_leaves_our_own_faults_their_traceback():
     with pytest.raises(ZeroDivisionError):
         run_tool(lambda: 1 // 0)
