@@ -1,8 +1,10 @@
 """Average precision as COCO defines it, over any data set in COCO's format."""
 
 import json
+import logging
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,8 +15,8 @@ from mmengine.fileio import dump
 from mmengine.logging import print_log
 from numpy.typing import NDArray
 
-from mmyolox.datasets.coco import read_coco
-from mmyolox.errors import UserError, did_you_mean
+from mmyolox.datasets.coco import CocoAnnotations, read_coco
+from mmyolox.errors import UserError, did_you_mean, first_few
 from mmyolox.files import atomic_write
 from mmyolox.registry import METRICS
 
@@ -97,7 +99,8 @@ class YOLOXCocoMetric(BaseMetric):
             _check_choice('metric_items', item, known)
         _check_choice('backend', backend, list(BACKENDS))
         self.library = BACKENDS[backend]()
-        self._file = read_coco(ann_file, backend_args=backend_args, need_annotations=not format_only)
+        file = read_coco(ann_file, backend_args=backend_args, need_annotations=not format_only)
+        self._file = _without_infinite_boxes(file)
         # In the order of their ids, which is how pycocotools breaks ties between scores.
         ids = sorted((image['id'] for image in self._file.images), key=lambda key: (str(type(key)), key))
         self._image_numbers = {image_id: number for number, image_id in enumerate(ids)}
@@ -268,6 +271,26 @@ class DetectionsFile(DumpDetResults):
             dump(results, part)
         print_log(f'The detections are in {self.out_file_path}', 'current')
         return {}
+
+
+def _without_infinite_boxes(file: CocoAnnotations) -> CocoAnnotations:
+    """Leaves out boxes that are not finite, as a training does, and warns of those that nothing can be found by.
+
+    pycocotools counts both kinds as objects that were not found. Boxes without area stay, for equal figures.
+    """
+    boxes = np.array([one['bbox'] for one in file.annotations], np.float64).reshape(-1, 4)
+    is_finite = np.isfinite(boxes).all(1)
+    is_flat = is_finite & (boxes[:, 2:] <= 0).any(1)
+    for mask, what in (
+        (~is_finite, 'not finite (left out)'),
+        (is_flat, 'without area, which count as objects that nothing finds'),
+    ):
+        if mask.any():
+            ids = first_few(file.annotations[index]['id'] for index in np.flatnonzero(mask))
+            line = f'{file.path}: the evaluation has {int(mask.sum())} boxes {what}: annotation ids {ids}'
+            print_log(line, 'current', logging.WARNING)
+    kept = [one for one, keep in zip(file.annotations, is_finite, strict=True) if keep]
+    return replace(file, annotations=kept)
 
 
 def _check_choice(option: str, value: str, choices: list[str]) -> None:

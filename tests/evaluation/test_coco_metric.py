@@ -206,6 +206,30 @@ def test_area_and_iscrowd_may_be_absent(write):
     assert evaluate(write(content), NAMES, samples)[1] == wanted
 
 
+@pytest.mark.parametrize('bad', [math.nan, math.inf])
+def test_boxes_that_nothing_finds_are_told_and_those_of_no_numbers_left_out(write, monkeypatch, bad):
+    told = []
+    monkeypatch.setattr(
+        'mmyolox.evaluation.coco_metric.print_log', lambda line, *_: line.startswith('/') and told.append(line)
+    )
+    content = ground_truth()
+    samples = detections(content, NAMES)
+    path = write(content)
+    _, expected = evaluate(path, NAMES, samples)
+    assert not told
+    other = dict(content['annotations'][0], id=900, bbox=[bad, 3, 4, 5])
+    write(content | dict(annotations=[*content['annotations'], other]))
+    assert evaluate(path, NAMES, samples)[1] == expected
+    assert told == [f'{path}: the evaluation has 1 boxes not finite (left out): annotation ids 900']
+    told.clear()
+    flat = content | dict(annotations=[*content['annotations'], dict(other, bbox=[1, 1, 0, 5], area=0)])
+    write(flat)
+    _, figures = exact_figures(path, NAMES, samples, proposal_nums=(100, 1, 10))
+    np.testing.assert_allclose(figures, reference(flat, NAMES, samples).stats, rtol=0, atol=1e-6)
+    (line,) = told
+    assert line.endswith('1 boxes without area, which count as objects that nothing finds: annotation ids 900')
+
+
 def test_nothing_detected_is_an_ap_of_zero(write):
     content = ground_truth()
     samples = [sample(image['id'], [], [], []) for image in content['images']]
