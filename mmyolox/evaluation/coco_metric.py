@@ -274,7 +274,7 @@ class DetectionsFile(DumpDetResults):
 
 
 def _without_infinite_boxes(file: CocoAnnotations) -> CocoAnnotations:
-    """Leaves out boxes that are not finite, as a training does, and warns of those that nothing can be found by.
+    """Leaves out boxes that are not finite, as a training does, and warns of what nothing can find.
 
     pycocotools counts both kinds as objects that were not found. Boxes without area stay, for equal figures.
     """

@@ -210,7 +210,8 @@ def test_area_and_iscrowd_may_be_absent(write):
 def test_boxes_that_nothing_finds_are_told_and_those_of_no_numbers_left_out(write, monkeypatch, bad):
     told = []
     monkeypatch.setattr(
-        'mmyolox.evaluation.coco_metric.print_log', lambda line, *_: line.startswith('/') and told.append(line)
+        'mmyolox.evaluation.coco_metric.print_log',
+        lambda line, *_: line.startswith('/') and told.append(line),
     )
     content = ground_truth()
     samples = detections(content, NAMES)
@@ -227,7 +228,9 @@ def test_boxes_that_nothing_finds_are_told_and_those_of_no_numbers_left_out(writ
     _, figures = exact_figures(path, NAMES, samples, proposal_nums=(100, 1, 10))
     np.testing.assert_allclose(figures, reference(flat, NAMES, samples).stats, rtol=0, atol=1e-6)
     (line,) = told
-    assert line.endswith('1 boxes without area, which count as objects that nothing finds: annotation ids 900')
+    assert line.endswith(
+        '1 boxes without area, which count as objects that nothing finds: annotation ids 900'
+    )
 
 
 def test_nothing_detected_is_an_ap_of_zero(write):
