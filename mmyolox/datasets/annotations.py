@@ -233,7 +233,7 @@ def check_files_exist(ann_file: str, what: str, folder: str, paths: Sequence[str
         path
         for parent, inside in by_folder.items()
         for path in inside
-        if os.path.basename(path) not in listed[parent] and not os.path.exists(path)
+        if os.path.basename(path) not in listed[parent] and not os.path.isfile(path)
     ]
     if absent:
         names = first_few(os.path.relpath(path, folder or '.') for path in absent)
@@ -241,10 +241,10 @@ def check_files_exist(ann_file: str, what: str, folder: str, paths: Sequence[str
 
 
 def list_folder(folder: str) -> set[str]:
-    """The names in a folder; none if it does not exist."""
+    """The names in a folder that are no folders; none if it does not exist."""
     try:
         with os.scandir(folder or '.') as entries:
-            return {entry.name for entry in entries}
+            return {entry.name for entry in entries if not entry.is_dir()}
     except (FileNotFoundError, NotADirectoryError, ValueError):  # the last: a null byte in the name
         return set()
 

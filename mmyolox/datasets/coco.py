@@ -165,8 +165,24 @@ def _checked_list(path: str, content: Entry, key: str) -> list[Entry]:
             )
     _check_unique(path, f'{key} with the same id', [entry['id'] for entry in entries])
     if key == 'categories':
+        entries = _without_namesake_above(entries, content.get('annotations'))
         _check_unique(path, 'categories with the same name', [entry['name'] for entry in entries])
     return entries
+
+
+def _without_namesake_above(categories: list[Entry], annotations: object) -> list[Entry]:
+    """Leaves out a category without annotation that stands above a category of the same name.
+
+    Roboflow writes one, the name of the project, also where a class is called like the project.
+    """
+    below = {c['name'] for c in categories if c.get('supercategory') == c['name']}
+    entries = annotations if isinstance(annotations, list) else []
+    annotated = {repr(entry.get('category_id')) for entry in entries if isinstance(entry, dict)}
+    return [
+        c
+        for c in categories
+        if c['name'] not in below or c.get('supercategory') == c['name'] or repr(c['id']) in annotated
+    ]
 
 
 def _read_json(path: str, backend_args: Mapping[str, Any] | None) -> Entry:

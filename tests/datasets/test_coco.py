@@ -182,6 +182,17 @@ def test_classes_that_are_given_win(make, monkeypatch):
     assert any(line.endswith(': pets, cat') for line in lines)
 
 
+@pytest.mark.parametrize('name', ['.', '..', 'x.jpg', './x.jpg'])
+def test_a_folder_is_no_image(make, tmp_path, name):
+    make(small_file())
+    (tmp_path / 'images/x.jpg').mkdir()
+    content = small_file()
+    content['images'][0]['file_name'] = name
+    message = f'1 of {len(content["images"])} images are not in '
+    with pytest.raises(UserError, match=message):
+        make(content)
+
+
 @pytest.mark.parametrize('spoil', ['a box', 'nobody below', 'no annotation'])
 def test_other_categories_stay(make, spoil):
     content = project_file()

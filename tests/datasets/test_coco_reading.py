@@ -48,6 +48,32 @@ def test_sound_file(read, tmp_path):
     )
 
 
+def twins(annotated=7):
+    """Roboflow's file of a project that is called like one of its classes."""
+    file = content()
+    file['categories'] = [
+        dict(id=0, name='dog', supercategory='none'),
+        *(category | dict(supercategory='dog') for category in file['categories']),
+    ]
+    file['annotations'][0]['category_id'] = annotated
+    return file
+
+
+@pytest.mark.parametrize('with_annotations', [True, False])
+def test_a_namesake_above_a_class_is_no_class(read, tmp_path, with_annotations):
+    file = twins()
+    if not with_annotations:
+        del file['annotations']
+    read_file = read(file, need_annotations=with_annotations)
+    assert read_file.category_ids == {'dog': 7, 'cat': 3, 'bird': 90}
+    assert read_class_names(str(tmp_path / 'ann.json')) == ('dog', 'cat', 'bird')
+
+
+def test_a_namesake_with_a_box_is_a_fault(read):
+    with pytest.raises(UserError, match='categories with the same name: dog'):
+        read(twins(annotated=0))
+
+
 @pytest.mark.parametrize('encoding', ['utf-8-sig', 'utf-16', 'utf-16-le', 'utf-16-be', 'utf-32'])
 def test_encodings_of_unicode_are_no_fault(read, tmp_path, encoding):
     file = content()
@@ -129,6 +155,7 @@ def change(*path, value=...):
             change('images', 1, 'file_name'),
             r"1 of 2 images have no valid 'file_name' \(a text\): no. 1 \(id b\): None",
         ),
+        (change('images', 0, 'file_name', value=''), r"'file_name' \(a text\): no. 0 \(id 10\): ''"),
         (change('images', 0, 'width'), "1 of 2 images have no valid 'width'.*id 10"),
         (change('images', 0, 'height', value=0), "1 of 2 images have no valid 'height'.*: 0"),
         (change('annotations', 0, 'bbox'), "1 of 2 annotations have no valid 'bbox'"),
