@@ -289,8 +289,7 @@ def _without_infinite_boxes(file: CocoAnnotations) -> CocoAnnotations:
             ids = first_few(file.annotations[index]['id'] for index in np.flatnonzero(mask))
             line = f'{file.path}: the evaluation has {int(mask.sum())} boxes {what}: annotation ids {ids}'
             print_log(line, 'current', logging.WARNING)
-    kept = [one for one, keep in zip(file.annotations, is_finite, strict=True) if keep]
-    return replace(file, annotations=kept)
+    return replace(file, annotations=[file.annotations[index] for index in np.flatnonzero(is_finite)])
 
 
 def _check_choice(option: str, value: str, choices: list[str]) -> None:

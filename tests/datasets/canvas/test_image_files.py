@@ -178,6 +178,37 @@ def test_headers_of_any_mode(file_format, mode):
     assert read_header(io.BytesIO(saved(file_format, image))).size == (45, 31)
 
 
+@pytest.mark.parametrize(
+    ('image', 'file_format', 'expected', 'tolerance'),
+    [
+        (PICTURE.convert('CMYK'), 'JPEG', PICTURE, 2),
+        (PICTURE.convert('RGBA'), 'PNG', PICTURE, 0),
+        (PICTURE.convert('RGBA').quantize(64), 'PNG', PICTURE, 4),
+        (
+            Image.fromarray(np.asarray(PICTURE.convert('L')).astype(np.uint16) * 257),
+            'PNG',
+            PICTURE.convert('L').convert('RGB'),
+            0,
+        ),
+    ],
+    ids=['CMYK', 'alpha', 'palette with alpha', '16 bits'],
+)
+def test_any_mode_is_read_as_blue_green_red(tmp_path, image, file_format, expected, tolerance):
+    options = dict(quality=95) if file_format == 'JPEG' else {}
+    (tmp_path / 'a').write_bytes(saved(file_format, image, **options))
+    pixels = read_image(str(tmp_path / 'a'))
+    assert pixels.dtype == np.uint8
+    assert np.abs(pixels.astype(int) - np.asarray(expected)[..., ::-1]).mean() <= tolerance
+
+
+@pytest.mark.parametrize('file_format', ['JPEG', 'PNG', 'WEBP'])
+def test_an_image_that_breaks_off_is_named(tmp_path, file_format):
+    content = saved(file_format)
+    (tmp_path / 'a').write_bytes(content[: len(content) // 2])
+    with pytest.raises(UndecodableImageError, match='cannot decode the image'):
+        read_image(str(tmp_path / 'a'))
+
+
 def test_a_jpeg_with_a_large_profile():
     tags = Image.Exif()
     tags[0x0112] = 6
