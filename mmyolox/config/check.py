@@ -1,6 +1,7 @@
 """Checking a config before anything is built from it: unknown types, unknown keys, class counts."""
 
 import inspect
+import re
 from collections.abc import Collection, Iterable, Iterator
 from typing import Any, get_type_hints
 
@@ -51,6 +52,12 @@ _DEFAULT_TYPES = {
     'log_processor': 'LogProcessor',
 }
 """The types that the Runner assumes for dicts without one, beside that of ``train_cfg``."""
+_TYPED = re.compile(
+    r'model(\.(backbone|neck|bbox_head|bbox_head\.head_module|data_preprocessor))?|visualizer(\.vis_backends\.\d+)?'
+    r'|\w+_dataloader\.(dataset|sampler|batch_sampler)|.*\.pipeline\.\d+|train_pipeline_stage2\.\d+'
+    r'|optim_wrapper\.optimizer|param_scheduler\.\d+|(default|custom)_hooks\.\w+'
+)
+"""The keys of the dicts that must have a ``type``."""
 
 _POPPED = {
     'optim_wrapper': ('optimizer', 'paramwise_cfg', 'constructor'),
@@ -277,8 +284,8 @@ def _check_dict(node: dict[str, Any], path: str, scope: str) -> Any:
     if component_type is None and 'type' in node:
         raise UserError(f'config key {path}.type=None: it must be the name of a component')
     if component_type is None:
-        if path.startswith(('default_hooks.', 'custom_hooks.')) and path.count('.') == 1:
-            raise UserError(f'config key {path}: a hook needs a type; has its name a typing error?')
+        if _TYPED.fullmatch(path):
+            raise UserError(f'config key {path}: it needs a type; has a name in it a typing error?')
         return None
     named = {
         key: find_component(name, scope, f'{path}.{key}') if isinstance(name, str) else name

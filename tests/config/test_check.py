@@ -11,7 +11,7 @@ from mmengine.model import BaseModule
 from torch import nn
 
 from mmyolox.config import load_config
-from mmyolox.config.check import check_channels, check_config
+from mmyolox.config.check import check_channels, check_config, check_sizes
 from mmyolox.config.components import accepted_parameters
 from mmyolox.errors import UserError
 from mmyolox.registry import DATASETS, HOOKS, MODELS
@@ -179,7 +179,17 @@ HEAD = 'model.bbox_head.head_module'
         ('optim_wrapper.optimizer.momentun', 1, 'momentun: SGD .*did you mean momentum'),
         ('param_scheduler.0.Tmax', 3, r'param_scheduler.0.Tmax: CosineAnnealingLR .*did you mean T_max'),
         ('default_hooks.ours.interva', 3, 'interva: CheckedHook .*did you mean interval'),
-        ('default_hooks.our', dict(interval=3), 'default_hooks.our: a hook needs a type'),
+        ('default_hooks.our', dict(interval=3), 'default_hooks.our: it needs a type'),
+        ('custom_hooks', [dict(priority=3)], r'custom_hooks\.0: it needs a type'),
+        ('model', dict(_delete_=True, num_classes=3), 'model: it needs a type'),
+        ('model.backbone', dict(_delete_=True, deepen_factor=1), r'model\.backbone: it needs a type'),
+        ('model.bbox_head', dict(_delete_=True, head_module=dict()), r'model\.bbox_head: it needs a type'),
+        ('train_dataloader.dataset', dict(_delete_=True, ann_file='a'), r'\.dataset: it needs a type'),
+        ('val_dataloader.sampler', dict(_delete_=True, shuffle=True), r'\.sampler: it needs a type'),
+        ('train_dataloader.dataset.pipeline', [dict(prob=1)], r'dataset\.pipeline\.0: it needs a type'),
+        ('optim_wrapper.optimizer', dict(_delete_=True, lr=1), r'optim_wrapper\.optimizer: it needs a type'),
+        ('param_scheduler', [dict(begin=0)], r'param_scheduler\.0: it needs a type'),
+        ('visualizer', dict(_delete_=True, name='v'), 'visualizer: it needs a type'),
         ('custom_hooks.0.interva', 3, r'custom_hooks.0.interva: CheckedHook'),
         ('visualizer.vis_backend', [], 'visualizer.vis_backend: Visualizer .*did you mean vis_backends'),
     ],
@@ -271,12 +281,12 @@ def test_sizes_are_multiples_of_the_largest_stride(sides, strides, is_right):
         )
     )
     if is_right:
-        check_config(config)
+        check_sizes(config)
         return
     with pytest.raises(
         UserError, match=r'val_dataloader\.dataset\.dataset\.img_scale=.*featmap_strides=\(8, 16'
     ):
-        check_config(config)
+        check_sizes(config)
 
 
 GREY, ANY = dict(color_type='grayscale'), dict(color_type='unchanged')
