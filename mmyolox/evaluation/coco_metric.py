@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from mmdet.evaluation.metrics import DumpDetResults
-from mmengine.evaluator import BaseMetric
+from mmengine.evaluator import BaseMetric, DumpResults
 from mmengine.fileio import dump
 from mmengine.logging import print_log
 from numpy.typing import NDArray
@@ -252,8 +251,22 @@ class YOLOXCocoMetric(BaseMetric):
 
 
 @METRICS.register_module()
-class DetectionsFile(DumpDetResults):
-    """MMDetection's ``DumpDetResults``, whose pickle file is written whole or not at all."""
+class DetectionsFile(DumpResults):
+    """MMEngine's ``DumpResults``, whose pickle file is written whole or not at all.
+
+    Like MMDetection's ``DumpDetResults`` it leaves out the ground truth.
+    """
+
+    def process(self, data_batch: Any, data_samples: Sequence[dict[str, Any]]) -> None:
+        """Keeps the detections in a batch of images.
+
+        Args:
+            data_batch: The batch, which is not used.
+            data_samples: The samples.
+        """
+        truth = ('gt_instances', 'ignored_instances')
+        found = [{key: value for key, value in one.items() if key not in truth} for one in data_samples]
+        super().process(data_batch, found)
 
     def compute_metrics(self, results: list[Any]) -> dict[str, Any]:
         """Writes the file.

@@ -85,6 +85,8 @@ def test_detections_that_cannot_be_written_leave_the_old_file(evaluate, tmp_path
     metric.compute_metrics([dict(img_id=1)])
     before = path.read_bytes()
     assert pickle.loads(before) == [dict(img_id=1)]
+    metric.process(None, [dict(img_id=2, pred_instances=dict(scores=torch.ones(1)), gt_instances=dict())])
+    assert metric.results == [dict(img_id=2, pred_instances=dict(scores=torch.ones(1)))]
     with pytest.raises(TypeError, match='pickle'):
         metric.compute_metrics([(number for number in range(3))])
     assert {file.name for file in tmp_path.iterdir()} == {'found.pkl', 'w.pth'}

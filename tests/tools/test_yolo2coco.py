@@ -183,6 +183,7 @@ def test_names_from_the_command_line_win(root, convert, load):
         ('names: {1: dog}\n', 'indices from 0 without gaps'),
         ('names: dog\n', 'indices from 0 without gaps'),
         ('names: [cat\n', 'not a valid YAML file'),
+        ('a: &a [x, x]\nb: &b [*a, *a]\nnames: [*b, *b]\n', r'data.yaml: aliases .* are not read'),
         ('- cat\n', 'must hold keys'),
     ],
 )

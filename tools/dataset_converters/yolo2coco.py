@@ -44,11 +44,14 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """Reads ``data.yaml``; raises UserError unless it holds a mapping."""
+    """Reads ``data.yaml``; raises UserError unless it is a mapping, without aliases: few stand for much."""
     import yaml
 
+    text = read_text(path)
     try:
-        content = yaml.safe_load(read_text(path))
+        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):
+            raise UserError(f'{path}: aliases (*name) are not read; write out what they stand for')
+        content = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise UserError(f'{path}: not a valid YAML file ({" ".join(str(error).split())})') from None
     if not isinstance(content, dict):
