@@ -71,6 +71,7 @@ def main() -> None:
     from mmyolox.checkpoints.load import use_safe_loading
     from mmyolox.checkpoints.record import recorded_values
     from mmyolox.config import load_config, require
+    from mmyolox.config.check import check_channels
     from mmyolox.engine.launch import build_runner, prepare
     from mmyolox.files import writing
 
@@ -78,6 +79,7 @@ def main() -> None:
     content = CheckpointLoader.load_checkpoint(args.checkpoint, 'cpu', logger='silent')
     cfg = load_config(args.config, args.cfg_options, recorded_values(content, args.checkpoint))
     require(cfg, 'model', 'test_dataloader', 'test_evaluator')
+    check_channels(cfg, ['test_dataloader'])
     prepare(cfg, args)
     use_safe_loading(args.allow_unsafe_checkpoint, {args.checkpoint: content})  # the Runner reads it no more
     cfg.load_from = args.checkpoint

@@ -42,6 +42,7 @@ def main() -> None:
     from mmyolox.checkpoints.load import use_safe_loading
     from mmyolox.checkpoints.record import read_record
     from mmyolox.config import load_config, require
+    from mmyolox.config.check import check_channels
     from mmyolox.config.recorded import follow_start
     from mmyolox.engine.launch import build_runner, enable_amp, is_first_process, prepare
     from mmyolox.engine.work_dir import claim, set_start
@@ -49,6 +50,7 @@ def main() -> None:
 
     cfg = load_config(args.config, args.cfg_options)
     require(cfg, 'model', 'train_dataloader')
+    check_channels(cfg)
     prepare(cfg, args)
     with writing(cfg.work_dir), claim(cfg.work_dir) if is_first_process(args.launcher) else nullcontext():
         is_restart = os.environ.get('TORCHELASTIC_RESTART_COUNT', '0') != '0'  # by torchrun --max-restarts

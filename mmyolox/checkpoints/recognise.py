@@ -9,8 +9,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mmyolox.config import load_config
-from mmyolox.config.check import image_steps
 from mmyolox.errors import UserError
 from mmyolox.extensions import load_extensions
 from mmyolox.models.networks.blocks import LEAKY_RELU, scale_channels, scale_depth
@@ -252,12 +250,11 @@ def config_for(
     if architecture.num_classes != family.num_classes:
         options['model.bbox_head.head_module.num_classes'] = architecture.num_classes
     if architecture.input_channels != 3:
-        color_type = 'grayscale' if architecture.input_channels == 1 else 'unchanged'
-        loading = dict(image_steps(load_config(name, dict(options))))
-        options |= {f'{path}.color_type': color_type for path in loading}
         options['model.backbone.input_channels'] = architecture.input_channels
     if architecture.spp_zero_padding:
         options['model.backbone.spp_zero_padding'] = True
+    if architecture.input_channels == 1:
+        options['test_dataloader.dataset.pipeline.0.color_type'] = 'grayscale'
     return name, options
 
 

@@ -109,7 +109,7 @@ def check_config(cfg: Config) -> None:
         cfg: The config, complete.
 
     Raises:
-        UserError: A type or a key is unknown, or numbers of classes or channels, or sizes, disagree.
+        UserError: A type or a key is unknown, or numbers of classes, or sizes and strides, disagree.
     """
     scope = cfg.get('default_scope') or 'mmengine'
     if not isinstance(scope, str):
@@ -121,7 +121,6 @@ def check_config(cfg: Config) -> None:
         _check(value, key, scope)
     check_classes(cfg)
     check_sizes(cfg)
-    check_channels(cfg)
 
 
 def check_classes(cfg: Config) -> None:
@@ -164,27 +163,21 @@ def check_sizes(cfg: Config) -> None:
                 )
 
 
-def image_steps(cfg: Config, pipelines: Iterable[str] = _PIPELINES) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The steps that load images, with their key paths; the arguments are those of :func:`check_channels`."""
-    for top in pipelines:
-        for path, step in walk(cfg.get(top), top):
-            if isinstance(step, dict) and str(step.get('type')).rpartition('.')[2] == 'LoadImage':
-                yield path, step
-
-
 def check_channels(cfg: Config, pipelines: Iterable[str] = _PIPELINES) -> None:
     """Checks that the pipelines load images of as many channels as the backbone takes.
 
     Args:
         cfg: The config.
-        pipelines: The top-level names under which they stand; by default of those that are used for sure.
+        pipelines: The top-level names under which they stand; by default of those of a training.
 
     Raises:
         UserError: One loads others.
     """
     taken = _argument(cfg, 'model.backbone', 'input_channels')
-    if taken:
-        for path, step in image_steps(cfg, pipelines):
+    for top in pipelines if taken else ():
+        for path, step in walk(cfg.get(top), top):
+            if not isinstance(step, dict) or str(step.get('type')).rpartition('.')[2] != 'LoadImage':
+                continue
             loaded = step.get('channels') or _CHANNELS.get(step.get('color_type', 'color'))
             if loaded not in (None, taken):
                 raise UserError(
@@ -195,18 +188,24 @@ def check_channels(cfg: Config, pipelines: Iterable[str] = _PIPELINES) -> None:
 
 def _argument(cfg: Config, path: str, key: str) -> Any:
     """An argument of the component at a config key, given or by default; None where that cannot be told."""
-    steps = path.split('.')
-    nodes = [value_at(cfg, '.'.join(steps[:count])) for count in range(len(steps), 0, -1)]
-    if not all(isinstance(node, dict) for node in nodes):
+    node = value_at(cfg, path)
+    if not isinstance(node, dict):
         return None
-    given, component = nodes[0].get(key), nodes[0].get('type')
-    if given is not None:
-        return given
+    if node.get(key) is not None:
+        return node[key]
+    component = node.get('type')
     if isinstance(component, str):
-        scope = next(filter(None, (node.get('_scope_') for node in [*nodes, cfg])), cfg.get('default_scope'))
-        component = find_component(component, scope or 'mmengine', f'{path}.type')
+        component = find_component(component, scope_at(cfg, path), f'{path}.type')
     default = annotated_parameters(component).get(key, (Any, None))[1] if component else None
     return None if default is inspect.Parameter.empty else default
+
+
+def scope_at(cfg: Config, path: str) -> str:
+    """The package whose registries are searched for a ``type`` without a prefix at a dotted key."""
+    steps = path.split('.')
+    nodes = [value_at(cfg, '.'.join(steps[:count])) for count in range(len(steps), 0, -1)]
+    scopes = [node.get('_scope_') for node in [*nodes, cfg] if isinstance(node, dict | Config)]
+    return next(filter(None, scopes), cfg.get('default_scope')) or 'mmengine'
 
 
 def walk(value: Any, path: str) -> Iterator[tuple[str, Any]]:

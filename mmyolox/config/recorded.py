@@ -13,7 +13,7 @@ from mmengine.logging import print_log
 
 from mmyolox.errors import UserError
 
-from .check import walk
+from .check import scope_at, walk
 from .components import accepted_parameters, find_component
 
 _PREPROCESSOR = 'model.data_preprocessor'
@@ -188,6 +188,5 @@ def _parameters(cfg: Config, described: Mapping[str, Any], path: str) -> frozens
     """The names that the component takes which stands at a key path; none if it takes any."""
     component = described['type']
     if isinstance(component, str):
-        scope = described.get('_scope_') or cfg.get('default_scope') or 'mmengine'
-        component = find_component(component, scope, f'{path}.type')
+        component = find_component(component, scope_at(cfg, path), f'{path}.type')
     return accepted_parameters(component) or frozenset()

@@ -12,7 +12,6 @@ from mmengine.registry import init_default_scope
 from mmyolox.apis import TorchDetector, detect, init_detector, open_detector
 from mmyolox.checkpoints.record import UNIT, InputRecord
 from mmyolox.config import load_config
-from mmyolox.config.check import image_steps
 from mmyolox.config.recorded import Normalisation
 from mmyolox.datasets import yolox_collate
 from mmyolox.deploy.letterbox import Size
@@ -202,10 +201,7 @@ def test_arrays_that_are_no_images(model, image):
 
 
 def model_of_channels(channels, data, folder):
-    color_type = {1: 'grayscale', 4: 'unchanged'}[channels]
-    loading = [path for path, _ in image_steps(load_config(CUSTOM, {'data_root': str(data)}))]
-    options = OPTIONS | {f'{path}.color_type': color_type for path in loading}
-    options |= {'model.backbone.input_channels': channels, 'data_root': str(data)}
+    options = OPTIONS | {'model.backbone.input_channels': channels, 'data_root': str(data)}
     weights = save_random_weights(folder / 'w.pth', load_config(CUSTOM, options))
     return init_detector(CUSTOM, weights, 'cpu', options)
 

@@ -46,7 +46,7 @@ max_epochs = 50
 img_scale = (64, 64)
 is_deep = True
 steps = [dict(a=1)]
-model = dict(name='x', depth=1, steps=steps)
+own = dict(name='x', depth=1, steps=steps)
 used = [data_root, base_lr, max_epochs, img_scale, is_deep]
 """
 
@@ -68,9 +68,9 @@ def path(tmp_path):
         ('data_root', '"/my photos"', '/my photos'),
         ('data_root', 'None', None),
         ('data_root', '[a,b]', '[a,b]'),
-        ('model.name', '1e5', '1e5'),
-        ('model.depth', '2', 2),
-        ('model.new', '2024_05', 202405),
+        ('own.name', '1e5', '1e5'),
+        ('own.depth', '2', 2),
+        ('own.new', '2024_05', 202405),
         ('base_lr', '1', 1),
         ('max_epochs', '2.5', 2.5),
         ('img_scale', '64,96', [64, 96]),
@@ -97,8 +97,8 @@ def test_what_is_text_in_the_config_stays_text(path, key, text, value):
         ('is_deep', OptionText('[1'), r"is_deep=\[1: the brackets in '\[1' do not match"),
         ('data_root', 1, 'data_root=1 must be text'),
         ('steps', [dict(a=1), 2], 'steps=.* must be a list of dicts'),
-        ('model.steps', 'x', "model.steps='x' must be a list"),
-        ('model.depth', 'deep', "model.depth='deep' must be a number"),
+        ('own.steps', 'x', "own.steps='x' must be a list"),
+        ('own.depth', 'deep', "own.depth='deep' must be a number"),
         ('img_scale', OptionText('(1]),2'), 'img_scale=.*do not match'),
         ('img_scale', OptionText('[' * 3000 + ']' * 3000), 'img_scale=.*nested more than 20 deep'),
     ],

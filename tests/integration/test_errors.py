@@ -27,6 +27,7 @@ def error_line(result) -> str:
         (['model.backbone.deepen_facto=0.3'], ['deepen_facto', 'deepen_factor']),
         (['trian_dataloader.batch_size=4'], ['trian_dataloader', 'train_dataloader']),
         (['img_scale=(60,64)'], ['img_scale', '60']),
+        (['model.backbone.input_channels=4'], ['pipeline', 'input_channels']),
     ],
 )
 def test_config_mistakes(config, tmp_path, options, words):
