@@ -201,11 +201,15 @@ def _argument(cfg: Config, path: str, key: str) -> Any:
 
 
 def scope_at(cfg: Config, path: str) -> str:
-    """The package whose registries are searched for a ``type`` without a prefix at a dotted key."""
+    """The package whose registries are searched for a ``type`` without a prefix at a dotted key.
+
+    A scope that is no text is passed over here: :func:`check_config` names it.
+    """
     steps = path.split('.')
     nodes = [value_at(cfg, '.'.join(steps[:count])) for count in range(len(steps), 0, -1)]
     scopes = [node.get('_scope_') for node in [*nodes, cfg] if isinstance(node, dict | Config)]
-    return next(filter(None, scopes), cfg.get('default_scope')) or 'mmengine'
+    texts = (one for one in [*scopes, cfg.get('default_scope')] if one and isinstance(one, str))
+    return next(texts, 'mmengine')
 
 
 def walk(value: Any, path: str) -> Iterator[tuple[str, Any]]:

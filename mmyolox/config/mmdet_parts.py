@@ -4,7 +4,7 @@ from mmengine.config import Config
 
 from mmyolox.errors import UserError
 
-from .check import value_at, walk
+from .check import scope_at, value_at, walk
 from .components import find_component
 
 PIXEL_TRANSFORMS = frozenset(
@@ -104,12 +104,7 @@ def package_at(cfg: Config, path: str) -> tuple[str, str]:
     node = value_at(cfg, path)
     component = node.get('type') if isinstance(node, dict) else None
     if isinstance(component, str):
-        steps = path.split('.')
-        around = [value_at(cfg, '.'.join(steps[:count])) for count in range(len(steps), 0, -1)]
-        scopes = [one.get('_scope_') for one in around if isinstance(one, dict)]
-        texts = (one for one in [*scopes, cfg.get('default_scope')] if one and isinstance(one, str))
-        scope = next(texts, 'mmengine')
-        component = find_component(component, scope, f'{path}.type')
+        component = find_component(component, scope_at(cfg, path), f'{path}.type')
     module = str(getattr(component, '__module__', ''))
     return module.split('.')[0], str(getattr(component, '__name__', ''))
 
