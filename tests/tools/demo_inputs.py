@@ -13,17 +13,20 @@ CONFIG = Path(__file__).parents[2] / 'configs/yolox/yolox_nano_fast_1xb8-50e_cus
 OPTIONS = ('--device', 'cpu', '--score-thr', 0.2, '--cfg-options', 'img_scale=(64,64)', 'classes=cat,dog')
 
 
-def write_checkpoint(path):
-    """Random weights that find many objects."""
-    cfg = load_config(CONFIG, dict(img_scale=(64, 64), classes=('cat', 'dog')))
+def random_weights(cfg):
+    """The weights of a config's model, random ones that find many objects."""
     init_default_scope('mmyolox')
     torch.manual_seed(0)
     model = MODELS.build(cfg.model)
     for name, value in model.named_parameters():
         if 'multi_level_conv' in name:
             torch.nn.init.normal_(value, std=0.3)
-    meta = dict(dataset_meta=dict(classes=('cat', 'dog')))
-    torch.save(dict(state_dict=model.state_dict(), meta=meta), path)
+    return model.state_dict()
+
+
+def write_checkpoint(path):
+    weights = random_weights(load_config(CONFIG, dict(img_scale=(64, 64), classes=('cat', 'dog'))))
+    torch.save(dict(state_dict=weights, meta=dict(dataset_meta=dict(classes=('cat', 'dog')))), path)
     return path
 
 

@@ -6,13 +6,12 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from mmengine.registry import init_default_scope
 
 from mmyolox.apis import detect, init_detector
 from mmyolox.checkpoints.record import InputRecord
 from mmyolox.config import load_config
 from mmyolox.deploy import ExportedModel
-from mmyolox.registry import MODELS
+from tests.tools.demo_inputs import random_weights
 from tests.tools.tool_loading import load_tool
 
 CONFIG = 'yolox_nano_fast_1xb8-50e_custom'
@@ -25,15 +24,9 @@ def checkpoint(tmp_path_factory):
     """Random weights that find objects everywhere, with the record of a training at 256."""
     cfg = load_config(CONFIG, dict(classes=CLASSES))
     assert tuple(cfg.test_dataloader.dataset.img_scale) == (416, 416)
-    init_default_scope('mmyolox')
-    torch.manual_seed(0)
-    model = MODELS.build(cfg.model)
-    for name, value in model.named_parameters():
-        if 'multi_level_conv' in name:
-            torch.nn.init.normal_(value, std=0.3)
     meta = dict(dataset_meta=dict(classes=CLASSES), mmyolox=InputRecord('mine', SIZE).to_meta())
     path = tmp_path_factory.mktemp('weights') / 'w.pth'
-    torch.save(dict(state_dict=model.state_dict(), meta=meta), path)
+    torch.save(dict(state_dict=random_weights(cfg), meta=meta), path)
     return path
 
 
