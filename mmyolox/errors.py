@@ -63,6 +63,14 @@ def did_you_mean(word: str, known: Iterable[str], prefix: str = '', cutoff: floa
     return f'; did you mean {" or ".join(prefix + by_lower_case[name] for name in close)}?' if close else ''
 
 
+def alike(names: Iterable[str]) -> list[str]:
+    """The names that only upper and lower case, blanks or underscores tell apart: ``["'Cat', 'cat '"]``."""
+    groups: dict[str, list[str]] = {}
+    for name in dict.fromkeys(names):
+        groups.setdefault(' '.join(name.casefold().replace('_', ' ').split()), []).append(name)
+    return [', '.join(map(repr, group)) for group in groups.values() if len(group) > 1]
+
+
 def first_few(names: Iterable[object], shown: int = 3) -> str:
     """The first names, comma-separated, and ``...`` where there are more."""
     texts = [str(name) for name in islice(names, shown + 1)]

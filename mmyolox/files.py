@@ -107,8 +107,16 @@ def copy_pair(source: Path, target: Path, suffix: str) -> None:
 
 
 def list_images(folder: str | Path, suffixes: Collection[str] = IMAGE_SUFFIXES) -> list[Path]:
-    """All image files under a folder, subfolders included, sorted by path."""
-    return sorted(path for path in Path(folder).rglob('*') if path.suffix.lower() in suffixes)
+    """All image files under a folder, subfolders and links to folders included, sorted by path."""
+    found, seen = [], set()
+    for parent, folders, names in os.walk(folder, followlinks=True):
+        # A link to a folder above would lead here again, without end.
+        if (place := os.path.realpath(parent)) in seen:
+            folders.clear()
+            continue
+        seen.add(place)
+        found += [path for name in names if (path := Path(parent, name)).suffix.lower() in suffixes]
+    return sorted(found)
 
 
 def some_images(folder: Path, count: int) -> list[Path]:

@@ -3,7 +3,7 @@
 import pytest
 from torch._utils import ExceptionWrapper
 
-from mmyolox.errors import UserError, did_you_mean, first_few
+from mmyolox.errors import UserError, alike, did_you_mean, first_few
 
 
 @pytest.mark.parametrize(
@@ -12,6 +12,12 @@ from mmyolox.errors import UserError, did_you_mean, first_few
 )
 def test_first_few(names, text):
     assert first_few(names) == text
+
+
+def test_names_that_are_alike():
+    names = ['traffic light', 'Cat', 'traffic_light ', 'dog', 'cat', 'dog']
+    assert alike(names) == ["'traffic light', 'traffic_light '", "'Cat', 'cat'"]
+    assert alike(['a', 'b']) == []
 
 
 def test_first_few_takes_no_more_than_it_needs():

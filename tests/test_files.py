@@ -146,3 +146,12 @@ def test_arrays_are_images_but_no_pictures(tmp_path):
         (tmp_path / name).touch()
     assert [path.name for path in list_images(tmp_path)] == names[:2]
     assert [path.name for path in list_images(tmp_path, PICTURE_SUFFIXES)] == names[1:2]
+
+
+def test_images_in_linked_folders_are_listed_once(tmp_path):
+    (tmp_path / 'set').mkdir()
+    (tmp_path / 'elsewhere').mkdir()
+    (tmp_path / 'elsewhere/a.jpg').touch()
+    (tmp_path / 'elsewhere/above').symlink_to(tmp_path / 'set')
+    (tmp_path / 'set/part').symlink_to(tmp_path / 'elsewhere')
+    assert list_images(tmp_path / 'set') == [tmp_path / 'set/part/a.jpg']

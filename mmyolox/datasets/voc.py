@@ -126,6 +126,9 @@ def _read_object(element: ElementTree.Element, path: str | Path) -> tuple[str, l
     name = (element.findtext('name') or '').strip()
     if not name:
         raise UserError(f'{path}: an <object> has no <name>')
+    if (count := len(element.findall('bndbox'))) != 1:
+        parts = first_few(dict.fromkeys(f'<{part.tag}>' for part in element), 8)
+        raise UserError(f'{path}: an <object> ({name}) has {count} <bndbox>, 1 is needed; it has {parts}')
     box = [_number(element, f'bndbox/{corner}', path) for corner in _CORNERS]
     text = (element.findtext('difficult') or '').strip()
     try:

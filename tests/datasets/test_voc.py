@@ -84,7 +84,7 @@ def test_xml_of_an_empty_image_without_size(tmp_path):
         ('<?xml version="1.0" encoding="none"?><annotation/>', 'not a valid XML file'),
         (xml_text([('', 1, 1, 5, 5, 0)]), 'an <object> has no <name>'),
         (xml_text([('dog', 1, 1, 'x', 5, 0)]), "<bndbox/xmax> of <object> holds 'x', a number is needed"),
-        ('<annotation><object><name>dog</name></object></annotation>', "<bndbox/xmin> of <object> holds ''"),
+        ('<annotation><object><name>dog</name></object></annotation>', 'has 0 <bndbox>'),
         (xml_text([], size=('inf', 3)), '<size/width> holds inf'),
         (xml_text([], size=('wide', 3)), "<size/width> of <annotation> holds 'wide'"),
     ],

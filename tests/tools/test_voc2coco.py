@@ -179,7 +179,7 @@ def test_missing_and_broken_files_are_named_and_the_rest_converted(voc, convert,
 
 
 def test_what_the_user_should_know(voc, convert):
-    voc.add('a', voc_object('dog', (0, 6, 31, 26)), size=(0, 0))
+    voc.add('a', voc_object('dog', (0, 6, 31, 26)), size=(30, 40))
     voc.add('spare')
     voc.split('train', 'a', 'b', 'a')
     printed = convert()
@@ -272,6 +272,11 @@ def test_a_system_without_links(convert, monkeypatch):
     [
         ('<object><name></name></object>', 'an <object> has no <name>'),
         ('<object><name>dog</name><bndbox><xmin>1</xmin></bndbox></object>', '<bndbox/ymin>'),
+        (
+            '<object><name>dog</name><robndbox><cx>9</cx></robndbox></object>',
+            'an <object> (dog) has 0 <bndbox>, 1 is needed; it has <name>, <robndbox>',
+        ),
+        ('<object><name>dog</name><bndbox/><bndbox/></object>', 'an <object> (dog) has 2 <bndbox>'),
         (voc_object('dog', (1, 2, 'x', 4)), "holds 'x', a number is needed"),
         (voc_object('dog', (1, 2, 3, 4), 'perhaps'), "holds 'perhaps', 0 or 1 is needed"),
     ],
@@ -380,3 +385,14 @@ def test_a_set_with_a_list_for_training_only(voc, convert, load, tmp_path):
     (voc.root / 'ImageSets/Main/val.txt').unlink()
     assert 'that training needs: 1 (--val)' in convert()
     assert [path.stem for path in (tmp_path / 'out/annotations').iterdir()] == ['train']
+
+
+def test_classes_that_are_alike_are_noted(voc, convert):
+    voc.add('a', voc_object('Traffic_Light', (11, 6, 31, 26)), voc_object('traffic light', (2, 3, 14, 15)))
+    expected = "only case, blanks or underscores tell apart: 1 ('Traffic_Light', 'traffic light')"
+    assert expected in convert()
+
+
+def test_a_file_that_does_not_tell_the_size_is_not_noted(voc, convert):
+    voc.add('a', voc_object('dog', (11, 6, 31, 26)), size=('', ''))
+    assert '<size>' not in convert()

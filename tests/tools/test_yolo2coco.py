@@ -162,6 +162,7 @@ def test_sizes_are_those_that_opencv_decodes(root, convert, load, suffix, orient
         'names: [cat, dog]\nnc: 2\n',
         'names: {1: dog, 0: cat}\n',
         'names:\n  0: cat\n  1: dog\n',
+        'names: {"0": cat, "1": dog}\nnc: "2"\nkpt_shape: null\ntest: ~\n',
     ],
 )
 def test_names_from_the_yaml_file(root, convert, load, text):
@@ -169,6 +170,12 @@ def test_names_from_the_yaml_file(root, convert, load, text):
     write_text(root / 'data.yaml', text)
     convert()
     assert [category['name'] for category in load('val')['categories']] == ['cat', 'dog']
+
+
+def test_names_are_the_texts_of_the_yaml_file(root, convert, load):
+    write_text(root / 'data.yaml', 'names: [no, 1.10]\n')
+    convert()
+    assert [category['name'] for category in load('val')['categories']] == ['no', '1.10']
 
 
 def test_names_from_the_command_line_win(root, convert, load):
@@ -185,6 +192,8 @@ def test_names_from_the_command_line_win(root, convert, load):
         ('names: [cat\n', 'not a valid YAML file'),
         ('a: &a [x, x]\nb: &b [*a, *a]\nnames: [*b, *b]\n', r'data.yaml: aliases .* are not read'),
         ('- cat\n', 'must hold keys'),
+        ('names: {0: cat, 1: dog, 1: bird}\n', 'data.yaml: keys that stand there twice: 1'),
+        ('names: [cat, [dog]]\n', 'each must be a text'),
     ],
 )
 def test_faulty_yaml_file(root, convert, text, message):
@@ -391,4 +400,63 @@ def test_a_file_name_that_is_no_unicode_is_written_in_escapes(root, convert, loa
     (root / 'images/train/a.jpg').rename(root / 'images/train' / name)
     (root / 'labels/train/a.txt').rename(root / 'labels/train' / name.replace('jpg', 'txt'))
     convert()
+    assert names(load('train')) == [f'train/{name}']
+
+
+@pytest.mark.parametrize('content', [b'cat\n\ndog\n', '车\n船\n'.encode('gbk'), b''])
+def test_a_file_of_names_that_cannot_be_told(root, convert, content):
+    (root / 'classes.txt').write_bytes(content)
+    with pytest.raises(UserError, match=r'classes.txt: each must be a text that can be written, in UTF-8'):
+        convert()
+
+
+def test_names_that_are_alike_are_noted(root, convert):
+    write_text(root / 'classes.txt', 'Cat\ncat\n')
+    assert "only case, blanks or underscores tell apart: 1 ('Cat', 'cat')" in convert()
+
+
+def test_lines_taken_for_polygons_are_noted(root, convert):
+    write_text(root / 'labels/train/a.txt', '0 .5 .5 .2 .2 .5 .5 1 .55 .5 1\n')
+    assert 'the points of a polygon, of which the box was taken: 1 ' in convert()
+
+
+def test_a_label_file_of_two_images_is_noted(root, convert):
+    write_image(root / 'images/train/a.png')
+    assert 'label files of several images: 1 ' in convert()
+
+
+def test_a_label_file_in_upper_case_is_noted(root, convert):
+    (root / 'labels/train/a.txt').rename(root / 'labels/train/a.TXT')
+    assert 'belong to no image of a split: 1 ' in convert()
+
+
+def test_links_to_folders_are_followed(root, convert, load, tmp_path):
+    write_image(tmp_path / 'elsewhere/c.jpg')
+    (root / 'images/train/part').symlink_to(tmp_path / 'elsewhere')
+    convert()
+    assert names(load('train')) == ['train/a.jpg', 'train/part/c.jpg']
+
+
+def test_images_without_splits_are_for_training(run, load, tmp_path):
+    root = tmp_path / 'flat'
+    write_image(root / 'images/a photo.jpg')
+    write_text(root / 'labels/a photo.txt', LABEL)
+    write_text(root / 'classes.txt', 'cat\ndog\n')
+    assert 'all images taken for train.json: 1 ' in run(yolo2coco, root, tmp_path / 'out')
+    assert names(load('train')) == ['a photo.jpg']
+    assert len(boxes(load('train'))) == 1
+
+
+@pytest.mark.parametrize('line', ['images\\train\\a.jpg', 'C:\\set\\images\\train\\a.jpg'])
+def test_lists_written_on_windows(root, convert, load, line):
+    write_text(root / 'list.txt', line)
+    convert('--train', 'list.txt')
+    assert names(load('train')) == ['train/a.jpg']
+
+
+def test_a_listed_name_that_is_no_unicode(root, convert, load):
+    name = os.fsdecode(b'\xff.jpg')
+    (root / 'images/train/a.jpg').rename(root / 'images/train' / name)
+    (root / 'list.txt').write_bytes(b'images/train/\xff.jpg')
+    convert('--train', 'list.txt')
     assert names(load('train')) == [f'train/{name}']

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mmyolox.errors import first_few
+from mmyolox.errors import first_few, printable
 
 Box = tuple[float, float, float, float]
 
@@ -157,4 +157,4 @@ class ConversionReport:
         for name, file in files.items():
             counts = ', '.join(f'{key} {count}' for key, count in file.class_counts().items())
             lines.append(f'{name}.json: {len(file.images)} images, {len(file.annotations)} boxes ({counts})')
-        return '\n'.join(lines)
+        return printable('\n'.join(lines))

@@ -13,6 +13,8 @@ from mmyolox.files import atomic_write
 def read_text(path: str | Path) -> str:
     """A text file in UTF-8, with or without a byte order mark, UTF-16 or UTF-32: what editors write.
 
+    Bytes that are no UTF-8 become lone surrogates, as in the names of files, so that a list finds its files.
+
     Raises:
         UserError: It cannot be read, or is a pipe or a device, which would never end.
     """
@@ -20,10 +22,10 @@ def read_text(path: str | Path) -> str:
         if not Path(path).is_file():
             raise UserError(f'{path}: there is no such file, or it is no regular one')
         content = Path(path).read_bytes()
-    except (OSError, ValueError) as error:  # the latter: a null byte in the name
+        return content.decode(json.detect_encoding(content), errors='surrogateescape')
+    except (OSError, ValueError) as error:  # the latter: a null byte in the name, half a character of UTF-16
         reason = getattr(error, 'strerror', None) or error
         raise UserError(f'{path}: cannot be read ({reason})') from None
-    return content.decode(json.detect_encoding(content), errors='replace')
 
 
 def read_lines(path: str | Path) -> list[str]:

@@ -23,7 +23,7 @@ from typing import NamedTuple
 from coco_json import Box, CocoFile, ConversionReport
 from dataset_files import place_images, read_image_size, read_lines
 
-from mmyolox.errors import UserError
+from mmyolox.errors import UserError, alike
 from mmyolox.utils.cli import run_tool
 
 _USUAL_SPLITS = {'train': ('train',), 'val': ('val', 'valid', 'validation')}
@@ -227,7 +227,7 @@ def read_record(files: VocFiles, image: str, one_based: bool, report: Conversion
         report.skipped.append(f'{error}; image {image!r} skipped')
         return None
     report.skipped += [f'{fault}; object skipped' for fault in faults]
-    if (voc.width, voc.height) != size:
+    if voc.width and voc.height and (voc.width, voc.height) != size:
         report.note('files with a <size> that is not that of the image, which was taken', [xml.name])
     if one_based and (voc.bboxes[:, :2] < 0).any():
         report.note('files with boxes that start at 0: give --zero-based if this data counts so', [xml.name])
@@ -249,6 +249,9 @@ def choose_classes(
     counts = Counter(obj.name for record in records for obj in record.objects)
     classes = list(dict.fromkeys(wanted or sorted(counts)))
     left_out = sorted(set(counts) - set(classes))
+    report.note(
+        'classes that only case, blanks or underscores tell apart', alike(sorted({*classes, *counts}))
+    )
     report.note('classes of --classes that the data lacks', sorted(set(classes) - set(counts)))
     report.note(
         'classes left out, not in --classes', [f'{name}: {counts[name]} objects' for name in left_out]

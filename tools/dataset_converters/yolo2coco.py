@@ -3,7 +3,8 @@
 Takes the usual layouts: ``images/train`` + ``labels/train``, ``train/images`` + ``train/labels``, or lists
 of images (``train.txt``), with class names from ``data.yaml``, ``classes.txt`` or ``--classes``. Writes what
 the custom-data config takes with nothing set but ``data_root=OUT_DIR``:
-``OUT_DIR/annotations/{train,val,test}.json`` and ``OUT_DIR/images``. For example:
+``OUT_DIR/annotations/{train,val,test}.json`` and ``OUT_DIR/images``. Where there is no split, all of
+``images`` becomes ``train.json``. For example:
 
     python tools/dataset_converters/yolo2coco.py data/my_yolo_set data/my_set
 
@@ -18,16 +19,20 @@ import argparse
 import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from coco_json import CocoFile, ConversionReport
 from dataset_files import place_images, read_image_size, read_lines, read_text
 
-from mmyolox.errors import UserError, printable
+from mmyolox.errors import UserError, alike, first_few, printable
 from mmyolox.utils.cli import run_tool
 
 _SPLITS = {'train': ('train',), 'val': ('val', 'valid', 'validation'), 'test': ('test',)}
+_NOTHING = ('', '~', 'null')
+"""What YAML writes for no value."""
+_BOX_VALUES = 5
+"""How many values the line of a box has: the class index, and the box."""
 _CLASS_FILES = ('classes.txt', 'labels/classes.txt', 'obj.names')
 
 
@@ -44,19 +49,32 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """Reads ``data.yaml``; raises UserError unless it is a mapping, without aliases: few stand for much."""
+    """Reads ``data.yaml``, all values as the texts that stand there: of YAML's types ``no`` would be False.
+
+    Keys without a value are left out.
+
+    Raises:
+        UserError: It is no mapping, has a key twice, or aliases: few of these stand for much.
+    """
     import yaml
+
+    class TextLoader(yaml.BaseLoader):
+        def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+            keys = Counter(str(key.value) for key, _ in node.value)
+            if repeated := [key for key, count in keys.items() if count > 1]:
+                raise UserError(f'{path}: keys that stand there twice: {first_few(repeated)}')
+            return super().construct_mapping(node, deep)
 
     text = read_text(path)
     try:
         if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):
             raise UserError(f'{path}: aliases (*name) are not read; write out what they stand for')
-        content = yaml.safe_load(text)
+        content = yaml.load(text, TextLoader)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise UserError(f'{path}: not a valid YAML file ({" ".join(str(error).split())})') from None
     if not isinstance(content, dict):
         raise UserError(f'{path}: must hold keys such as `train`, `val` and `names`')
-    return content
+    return {key: value for key, value in content.items() if value not in _NOTHING}
 
 
 def class_names(root: Path, data: dict[str, Any], given: Sequence[str] | None) -> list[str]:
@@ -68,25 +86,27 @@ def class_names(root: Path, data: dict[str, Any], given: Sequence[str] | None) -
         given: The user's own list, which wins.
 
     Raises:
-        UserError: No names anywhere, indices with gaps, or a count that contradicts ``nc``.
+        UserError: No names anywhere, indices with gaps, a count that contradicts ``nc``, or a name that is
+            empty or no Unicode.
     """
-    if given:
-        return list(given)
-    names = data.get('names')
+    source, names = '--classes', given or data.get('names')
     if names is None:
         files = [root / name for name in _CLASS_FILES if (root / name).is_file()]
         if not files:
             raise UserError(f'{root}: no class names in a data.yaml or classes.txt; give them with --classes')
-        return read_lines(files[0])
-    pairs = dict(enumerate(names)) if isinstance(names, list) else names
-    if not isinstance(pairs, dict) or set(pairs) != set(range(len(pairs))):
-        raise UserError(f'names in the YAML file: a list, or indices from 0 without gaps, not {names}')
-    if len(pairs) != data.get('nc', len(pairs)):
-        raise UserError(f'the YAML file says nc: {data["nc"]} but names {len(pairs)} classes')
-    texts = [str(pairs[index]) for index in range(len(pairs))]
-    if any(not text or printable(text) != text for text in texts):
-        raise UserError(f'names in the YAML file: each must be a text that can be written, not {texts}')
-    return texts
+        # An empty line between names would move the indices of those behind it.
+        source, names = str(files[0]), [line.strip() for line in read_text(files[0]).rstrip().splitlines()]
+    elif not given:
+        source = 'the YAML file'
+        if isinstance(names, dict) and names.keys() == {str(index) for index in range(len(names))}:
+            names = [names[str(index)] for index in range(len(names))]
+        if not isinstance(names, list):
+            raise UserError(f'names in the YAML file: a list, or indices from 0 without gaps, not {names}')
+        if str(len(names)) != data.get('nc', str(len(names))):
+            raise UserError(f'the YAML file says nc: {data["nc"]} but names {len(names)} classes')
+    if not names or not all(isinstance(name, str) and '' != name == printable(name) for name in names):
+        raise UserError(f'names in {source}: each must be a text that can be written, in UTF-8, not {names}')
+    return list(names)
 
 
 def find_splits(
@@ -122,6 +142,9 @@ def find_splits(
             sources = [path for path in layouts if path.exists()][:1]
         images = (image for path in sources for image in images_of(path, root, report))
         splits[split] = list(dict.fromkeys(images))
+    if not any(splits.values()) and (root / 'images').is_dir():
+        splits['train'] = images_of(root / 'images', root, report)
+        report.note('no list or folder of a split, all images taken for train.json', [root / 'images'])
     if not any(splits.values()):
         raise UserError(f'{root}: no images found; name their folders or lists with --train and --val')
     return {split: images for split, images in splits.items() if images}
@@ -151,11 +174,11 @@ def images_of(source: Path, root: Path, report: ConversionReport) -> list[Path]:
         return list_images(source, PICTURE_SUFFIXES)  # other tools keep decoded images beside them, as .npy
     images = []
     for name in read_lines(source):
-        parts = Path(name).parts
-        direct = [root / name, source.parent / name]
+        parts = PureWindowsPath(name).parts  # split at / and \\
+        direct = [root / name, source.parent / name, root / Path(*parts)]
         shorter = [root / Path(*parts[start:]) for start in range(1, len(parts))]
         found = next((path for path in (*direct, *shorter) if os.path.exists(path)), direct[1])
-        if found in shorter:
+        if found not in direct:
             report.note('listed images found without the first folders of their path', [name])
         images.append(Path(os.path.normpath(found)))
     return images
@@ -181,7 +204,7 @@ def parse_line(line: str, num_classes: int) -> tuple[int, list[float]]:
     """
     fields = line.split()
     is_polygon = len(fields) >= 7 and len(fields) % 2 == 1
-    if len(fields) != 5 and not is_polygon:
+    if len(fields) != _BOX_VALUES and not is_polygon:
         raise ValueError(f'{len(fields)} values where `class cx cy w h` or a polygon is needed')
     try:
         index, *box = (float(field) for field in fields)
@@ -242,6 +265,8 @@ def add_objects(
         except ValueError as error:
             report.skip(location, str(error))
             continue
+        if len(line.split()) > _BOX_VALUES:
+            report.note('lines taken for the points of a polygon, of which the box was taken', [location])
         corners = (cx - w / 2) * width, (cy - h / 2) * height, (cx + w / 2) * width, (cy + h / 2) * height
         # Half a thousandth of a pixel: what decimal labels of a box at the border are off.
         box = report.checked_box([round(corner, 3) for corner in corners], size, location)
@@ -255,13 +280,17 @@ def note_labels(images: Iterable[Path], report: ConversionReport) -> None:
     Raises:
         UserError: Not one image has a label file.
     """
-    paths = {label_path(image) for image in images}
+    counts = Counter(label_path(image) for image in dict.fromkeys(images))
+    report.note('label files of several images', [path for path, count in counts.items() if count > 1])
+    paths = set(counts)
     missing = [path for path in sorted(paths) if not os.path.isfile(path)]
     if len(missing) == len(paths):
         raise UserError(f'{missing[0]}: no such label file, nor one for any other image; check the folders')
     report.note('images without a label file, taken as background', missing)
     folders = {path.parent for path in paths if 'labels' in path.parts}
-    there = {path for folder in folders for path in folder.glob('*.txt') if path.name != 'classes.txt'}
+    there = {
+        path for folder in folders for path in folder.glob('*.[tT][xX][tT]') if path.name != 'classes.txt'
+    }
     report.note('label files that belong to no image of a split', sorted(there - paths))
 
 
@@ -292,6 +321,7 @@ def convert(args: argparse.Namespace, report: ConversionReport) -> tuple[dict[st
     names = class_names(root, data, args.classes)
     repeated = [name for name, count in Counter(names).items() if count > 1]
     report.note('class names that stand for several indices, taken as one class', repeated)
+    report.note('class names that only case, blanks or underscores tell apart', alike(names))
     splits = find_splits(root, data, {split: getattr(args, split) for split in _SPLITS}, report)
     images = [image for split in splits.values() for image in split]
     note_labels(images, report)
