@@ -1,6 +1,7 @@
 """What reading any annotation file needs: cleaning of boxes, class names, filtering, and a report of it."""
 
 import logging
+import math
 import os
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
@@ -70,6 +71,7 @@ class AnnotationReport:
         degenerate: The boxes dropped for having no area (annotation ids in COCO, image names in VOC).
         outside: The boxes dropped for lying outside their image.
         clipped: The boxes cut to their image.
+        turned: The boxes that are turned in the file, for which the upright ones around them were taken.
         other_classes: The boxes left out because their class is not configured, by class.
     """
 
@@ -79,6 +81,7 @@ class AnnotationReport:
     degenerate: Finding = field(default_factory=Finding)
     outside: Finding = field(default_factory=Finding)
     clipped: Finding = field(default_factory=Finding)
+    turned: Finding = field(default_factory=Finding)
     other_classes: Counter[str] = field(default_factory=Counter)
 
     def record(self, check: BoxCheck, names: Sequence[object]) -> NDArray[np.bool_]:
@@ -101,6 +104,7 @@ class AnnotationReport:
                 ('without area (dropped)', self.degenerate),
                 ('outside the image (dropped)', self.outside),
                 ('over the image border (clipped)', self.clipped),
+                ('turned by an attribute `rotation` (the upright box around them taken)', self.turned),
             )
             if finding.count
         ]
@@ -131,6 +135,18 @@ def check_boxes(bboxes: NDArray[np.floating], sizes_wh: NDArray[np.floating]) ->
     outside = ~degenerate & (_shortest_side(cut) < MIN_SIDE)
     overhang = ((bboxes < -ROUNDING) | (bboxes > limits + ROUNDING)).any(1)
     return BoxCheck(cut, degenerate, outside, overhang & ~degenerate & ~outside)
+
+
+def box_around(bbox: Sequence[float], degrees: float) -> tuple[float, float, float, float]:
+    """The smallest upright box, xyxy, around one turned about its centre; a box without area stays as it is."""
+    x1, y1, x2, y2 = bbox
+    if not (degrees and x2 > x1 and y2 > y1):
+        return x1, y1, x2, y2
+    cos, sin = (abs(function(math.radians(degrees))) for function in (math.cos, math.sin))
+    half_width = ((x2 - x1) * cos + (y2 - y1) * sin) / 2
+    half_height = ((x2 - x1) * sin + (y2 - y1) * cos) / 2
+    x, y = (x1 + x2) / 2, (y1 + y2) / 2
+    return x - half_width, y - half_height, x + half_width, y + half_height
 
 
 def _shortest_side(bboxes: NDArray[np.floating]) -> NDArray[np.floating]:
@@ -190,6 +206,19 @@ def read_flag(value: object) -> bool:
     if text not in _FLAGS:
         raise ValueError(f'{value!r} is no flag')
     return _FLAGS[text]
+
+
+def read_rotation(value: object) -> float:
+    """Reads the attribute ``rotation`` of CVAT: the box is turned about its centre, and its corners are not.
+
+    Returns:
+        Degrees, clockwise. 0 for what is no angle, since others may have an attribute of this name.
+    """
+    try:
+        degrees = float(str(value))
+    except ValueError:
+        return 0.0
+    return degrees if abs(degrees) <= 360 else 0.0
 
 
 def configured_classes(metainfo: Mapping[str, Any]) -> tuple[str, ...] | None:

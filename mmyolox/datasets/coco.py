@@ -6,7 +6,7 @@ import os.path as osp
 import reprlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,10 +15,18 @@ from mmengine.logging import print_log
 from numpy.typing import NDArray
 
 from mmyolox.deploy.letterbox import Size
-from mmyolox.errors import UserError, did_you_mean, first_few, printable
+from mmyolox.errors import UserError, alike, did_you_mean, first_few, printable
 from mmyolox.registry import DATASETS
 
-from .annotations import AnnotationReport, check_boxes, check_files_exist, configured_classes, read_flag
+from .annotations import (
+    AnnotationReport,
+    box_around,
+    check_boxes,
+    check_files_exist,
+    configured_classes,
+    read_flag,
+    read_rotation,
+)
 from .base import DetectionDataset
 from .image_sizes import check_image_sizes
 
@@ -35,12 +43,18 @@ class CocoAnnotations:
         annotations: The entries of the boxes, each with ``id``, ``image_id``, ``category_id`` and ``bbox``,
             xywh in pixels of the image. ``segmentation`` is left out.
         categories: The entries of the classes, each with ``id`` and ``name``.
+        namesakes_above: The categories that only stand above one of their name, see
+            :func:`_namesakes_above`; they are not in ``categories``.
+        turned: The ids of the annotations with CVAT's attribute ``rotation``: their ``bbox`` is the upright
+            box around the turned one of the file.
     """
 
     path: str
     images: list[Entry]
     annotations: list[Entry]
     categories: list[Entry]
+    namesakes_above: list[Entry] = field(default_factory=list)
+    turned: set[int | str] = field(default_factory=set)
 
     @property
     def category_ids(self) -> dict[str, int]:
@@ -94,12 +108,20 @@ def read_coco(
     content = _read_json(path, backend_args)
     if not need_annotations:
         content.setdefault('annotations', [])
-    file = CocoAnnotations(path, **{key: _checked_list(path, content, key) for key in _FIELDS})
+    images, annotations, categories = (_checked_list(path, content, key) for key in _FIELDS)
+    file = CocoAnnotations(path, images, annotations, categories, _namesakes_above(content))
     _check_references(file, 'image_id', file.images)
     _check_references(file, 'category_id', file.categories)
     for annotation in file.annotations:
         for flag in ('iscrowd', 'ignore'):
             annotation[flag] = read_flag(annotation.get(flag))
+        attributes = annotation.get('attributes')
+        rotation = read_rotation(attributes.get('rotation')) if isinstance(attributes, dict) else 0
+        if rotation:
+            x, y, width, height = annotation['bbox']
+            x1, y1, x2, y2 = box_around((x, y, x + width, y + height), rotation)
+            annotation['bbox'] = [x1, y1, x2 - x1, y2 - y1]
+            file.turned.add(annotation['id'])
     return file
 
 
@@ -165,23 +187,25 @@ def _checked_list(path: str, content: Entry, key: str) -> list[Entry]:
             )
     _check_unique(path, f'{key} with the same id', [entry['id'] for entry in entries])
     if key == 'categories':
-        entries = _without_namesake_above(entries, content.get('annotations'))
+        above = {category['id'] for category in _namesakes_above(content)}
+        entries = [category for category in entries if category['id'] not in above]
         _check_unique(path, 'categories with the same name', [entry['name'] for entry in entries])
     return entries
 
 
-def _without_namesake_above(categories: list[Entry], annotations: object) -> list[Entry]:
-    """Leaves out a category without annotation that stands above a category of the same name.
+def _namesakes_above(content: Entry) -> list[Entry]:
+    """The categories without an annotation that stand above a category of the same name.
 
     Roboflow writes one, the name of the project, also where a class is called like the project.
     """
+    categories, annotations = content['categories'], content.get('annotations')
     below = {c['name'] for c in categories if c.get('supercategory') == c['name']}
     entries = annotations if isinstance(annotations, list) else []
     annotated = {repr(entry.get('category_id')) for entry in entries if isinstance(entry, dict)}
     return [
         c
         for c in categories
-        if c['name'] not in below or c.get('supercategory') == c['name'] or repr(c['id']) in annotated
+        if c['name'] in below and c.get('supercategory') != c['name'] and repr(c['id']) not in annotated
     ]
 
 
@@ -327,10 +351,15 @@ class YOLOXCocoDataset(DetectionDataset):
         if not self.backend_args:
             check_image_sizes(file.path, data_list)
         classes_and_others = {*self.metainfo['classes'], *file.class_names}
-        left_out = [name for name in file.category_ids if name not in classes_and_others]
-        if left_out and not self.test_mode:
-            line = 'categories without a box that are the supercategory of others, no classes (left out)'
-            print_log(f'{file.path}: {line}: {first_few(left_out)}', 'current', logging.WARNING)
+        above = [c for c in file.categories if c['name'] not in classes_and_others] + file.namesakes_above
+        left_out = [f'{category["name"]} (id {category["id"]})' for category in above]
+        findings = {
+            'categories without a box that are the supercategory of others, no classes (left out)': left_out,
+            'categories that only case, blanks or underscores tell apart': alike(file.category_ids),
+        }
+        for line, names in findings.items():
+            if names and not self.test_mode:
+                print_log(f'{file.path}: {line}: {first_few(names)}', 'current', logging.WARNING)
         self.report.log()
         return data_list
 
@@ -356,6 +385,7 @@ class YOLOXCocoDataset(DetectionDataset):
             bboxes[:, 2:] += bboxes[:, :2]
         check = check_boxes(bboxes, file.image_sizes(annotations))
         keep = self.report.record(check, [a['id'] for a in annotations])
+        self.report.turned.note([a['id'] for a in annotations if a['id'] in file.turned])
         by_image: defaultdict[int | str, list[int]] = defaultdict(list)
         for index in np.flatnonzero(keep).tolist():
             by_image[annotations[index]['image_id']].append(index)

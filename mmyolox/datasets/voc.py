@@ -7,7 +7,7 @@ import xml.etree.ElementTree as ElementTree
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from mmengine.fileio import get_local_path, get_text
@@ -20,11 +20,13 @@ from mmyolox.registry import DATASETS
 
 from .annotations import (
     AnnotationReport,
+    box_around,
     check_files_exist,
     configured_classes,
     image_entry,
     list_folder,
     read_flag,
+    read_rotation,
 )
 from .base import DetectionDataset
 from .canvas.images import UndecodableImageError, read_image
@@ -46,6 +48,8 @@ class VocImage:
         names: The M class names, in the file's order.
         bboxes: (M, 4) float32 xyxy in pixels of the image, as written: degenerate boxes are kept.
         difficult: (M,) bool, the objects flagged ``difficult``.
+        turned: The number of objects with CVAT's attribute ``rotation``, for whose turned box the upright
+            one around it is in ``bboxes``.
     """
 
     filename: str
@@ -54,6 +58,7 @@ class VocImage:
     names: tuple[str, ...]
     bboxes: NDArray[np.float32]
     difficult: NDArray[np.bool_]
+    turned: int
 
 
 def read_voc_xml(path: str | Path, *, one_based: bool = True, faults: list[str] | None = None) -> VocImage:
@@ -84,7 +89,7 @@ def read_voc_xml(path: str | Path, *, one_based: bool = True, faults: list[str] 
         raise UserError(f'{path}: not a valid XML file ({error})') from None
     if root.tag != 'annotation' and root.find('object') is None:
         raise UserError(f'{path}: its root is <{root.tag}>; that of a Pascal VOC file is <annotation>')
-    objects: list[tuple[str, list[float], bool]] = []
+    objects: list[_Object] = []
     for obj in root.findall('object'):
         try:
             objects.append(_read_object(obj, path))
@@ -92,14 +97,14 @@ def read_voc_xml(path: str | Path, *, one_based: bool = True, faults: list[str] 
             if faults is None:
                 raise
             faults.append(str(error))
-    boxes = [box for _, box, _ in objects]
     return VocImage(
         filename=(root.findtext('filename') or '').strip(),
         width=_pixels(root, 'size/width', path),
         height=_pixels(root, 'size/height', path),
-        names=tuple(name for name, _, _ in objects),
-        bboxes=np.array(boxes, np.float32).reshape(-1, 4) - np.float32(one_based),
-        difficult=np.array([difficult for *_, difficult in objects], np.bool_),
+        names=tuple(obj.name for obj in objects),
+        bboxes=np.array([obj.box for obj in objects], np.float32).reshape(-1, 4) - np.float32(one_based),
+        difficult=np.array([obj.difficult for obj in objects], np.bool_),
+        turned=sum(obj.rotation != 0 for obj in objects),
     )
 
 
@@ -121,8 +126,17 @@ def _parse_xml(content: bytes) -> ElementTree.Element:
         return ElementTree.fromstring(content[declaration.end() :].decode(declaration[1].decode()))
 
 
-def _read_object(element: ElementTree.Element, path: str | Path) -> tuple[str, list[float], bool]:
-    """The class, the corners and the ``difficult`` of an object; raises UserError where one is at fault."""
+class _Object(NamedTuple):
+    """An object: its box is xyxy in pixels, the upright one where it is turned by ``rotation`` degrees."""
+
+    name: str
+    box: tuple[float, float, float, float]
+    difficult: bool
+    rotation: float
+
+
+def _read_object(element: ElementTree.Element, path: str | Path) -> _Object:
+    """Reads an object; raises UserError where it lacks something or holds something else."""
     name = (element.findtext('name') or '').strip()
     if not name:
         raise UserError(f'{path}: an <object> has no <name>')
@@ -130,9 +144,15 @@ def _read_object(element: ElementTree.Element, path: str | Path) -> tuple[str, l
         parts = first_few(dict.fromkeys(f'<{part.tag}>' for part in element), 8)
         raise UserError(f'{path}: an <object> ({name}) has {count} <bndbox>, 1 is needed; it has {parts}')
     box = [_number(element, f'bndbox/{corner}', path) for corner in _CORNERS]
+    rotations = [
+        read_rotation(attribute.findtext('value'))
+        for attribute in element.findall('attributes/attribute')
+        if attribute.findtext('name') == 'rotation'
+    ]
+    rotation = rotations[0] if rotations else 0.0
     text = (element.findtext('difficult') or '').strip()
     try:
-        return name, box, read_flag(text or None)
+        return _Object(name, box_around(box, rotation), read_flag(text or None), rotation)
     except ValueError:
         raise UserError(f'{path}: <difficult> of <object> holds {text!r}, 0 or 1 is needed') from None
 
@@ -253,6 +273,7 @@ class YOLOXVOCDataset(DetectionDataset):
     def _entry(self, name: str, img_path: str, xml_path: str) -> dict[str, Any]:
         with get_local_path(xml_path, backend_args=self.backend_args) as path:
             voc = read_voc_xml(path, one_based=self.one_based)
+        self.report.turned.note([name] * voc.turned)
         size = Size(voc.width, voc.height)
         if min(size) <= 0:
             try:

@@ -170,8 +170,31 @@ def test_a_category_that_only_stands_above_others_is_no_class(make, monkeypatch)
     assert dataset.metainfo['classes'] == ('dog', 'cat', 'bird', 'fish')
     assert dataset.metainfo['cat_ids'] == [7, 3, 90, 91]
     assert dataset.get_data_info(0)['labels'].tolist() == [0, 1]
-    assert sum('supercategory of others' in line and line.endswith(': pets') for line in lines) == 1
+    assert sum('supercategory of others' in line and line.endswith(': pets (id 0)') for line in lines) == 1
     assert sum('3 classes have no box' in line and line.endswith(': cat, bird, fish') for line in lines) == 1
+
+
+def test_what_is_told_of_categories(make, monkeypatch):
+    lines = log_lines(monkeypatch, 'coco')
+    content = project_file()
+    content['categories'][0]['name'] = content['categories'][1]['name']  # dog, the project and the class
+    for category in content['categories'][1:]:
+        category['supercategory'] = 'dog'
+    content['categories'][-1]['name'] = 'Bird '
+    dataset = make(content)
+    assert dataset.metainfo['classes'] == ('dog', 'cat', 'bird', 'Bird ')
+    assert sum('supercategory of others' in line and line.endswith(': dog (id 0)') for line in lines) == 1
+    assert (
+        sum('only case, blanks or underscores' in line and "'bird', 'Bird '" in line for line in lines) == 1
+    )
+
+
+def test_turned_boxes_are_told(make):
+    content = small_file()
+    content['annotations'][0]['attributes'] = dict(rotation=30)
+    report = make(content).report
+    assert (report.turned.count, report.turned.examples) == (1, [str(content['annotations'][0]['id'])])
+    assert '1 turned by an attribute `rotation`' in report.losses()
 
 
 def test_classes_that_are_given_win(make, monkeypatch):

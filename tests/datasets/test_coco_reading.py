@@ -66,12 +66,34 @@ def test_a_namesake_above_a_class_is_no_class(read, tmp_path, with_annotations):
         del file['annotations']
     read_file = read(file, need_annotations=with_annotations)
     assert read_file.category_ids == {'dog': 7, 'cat': 3, 'bird': 90}
+    assert [category['id'] for category in read_file.namesakes_above] == [0]
     assert read_class_names(str(tmp_path / 'ann.json')) == ('dog', 'cat', 'bird')
 
 
 def test_a_namesake_with_a_box_is_a_fault(read):
     with pytest.raises(UserError, match='categories with the same name: dog'):
         read(twins(annotated=0))
+
+
+@pytest.mark.parametrize(
+    ('attributes', 'bbox'),
+    [
+        (dict(rotation=90.0), [5, 10, 30, 20]),
+        (dict(rotation=-180), [10, 5, 20, 30]),
+        (dict(rotation=45), [20 - 25 / 2**0.5, 20 - 25 / 2**0.5, 50 / 2**0.5, 50 / 2**0.5]),
+        (dict(rotation=0.0), None),
+        (dict(rotation='left'), None),
+        (dict(rotation=10**400), None),
+        (['rotation'], None),
+        (None, None),
+    ],
+)
+def test_the_box_around_a_turned_one_is_taken(read, attributes, bbox):
+    file = content()
+    file['annotations'][0]['attributes'] = attributes
+    read_file = read(file)
+    assert read_file.annotations[0]['bbox'] == pytest.approx(bbox or [10, 5, 20, 30])
+    assert read_file.turned == ({0} if bbox else set())
 
 
 @pytest.mark.parametrize('encoding', ['utf-8-sig', 'utf-16', 'utf-16-le', 'utf-16-be', 'utf-32'])

@@ -68,6 +68,15 @@ def test_xml(tmp_path, one_based, first):
     assert (voc.bboxes.dtype, voc.difficult.dtype) == (np.float32, np.bool_)
 
 
+@pytest.mark.parametrize(('rotation', 'turned'), [('90.0', True), ('0.0', False), ('left', False)])
+def test_the_box_around_a_turned_one_is_taken(write, rotation, turned):
+    attribute = f'<attribute><name>rotation</name><value>{rotation}</value></attribute>'
+    text = xml_text([DOG, CAT]).replace('</object>', f'<attributes>{attribute}</attributes></object>', 1)
+    dataset = load(write(dict(a=text)), metainfo=dict(classes=['dog', 'cat']))
+    assert dataset.get_data_info(0)['bboxes'][0].tolist() == ([5, 10, 35, 30] if turned else [10, 5, 30, 35])
+    assert dataset.report.turned.examples == ['a'] * turned
+
+
 def test_xml_of_an_empty_image_without_size(tmp_path):
     (tmp_path / 'a.xml').write_text('<annotation/>')
     voc = read_voc_xml(tmp_path / 'a.xml')

@@ -396,3 +396,13 @@ def test_classes_that_are_alike_are_noted(voc, convert):
 def test_a_file_that_does_not_tell_the_size_is_not_noted(voc, convert):
     voc.add('a', voc_object('dog', (11, 6, 31, 26)), size=('', ''))
     assert '<size>' not in convert()
+
+
+def test_turned_boxes_are_noted(voc, convert, load):
+    attribute = '<attribute><name>rotation</name><value>90.0</value></attribute>'
+    text = voc_object('dog', (11, 6, 31, 26)).replace(
+        '</object>', f'<attributes>{attribute}</attributes></object>'
+    )
+    voc.add('a', text.replace('<xmax>31', '<xmax>21'))
+    assert 'boxes turned by `rotation`, the upright box around them was taken: 1 (a.xml)' in convert()
+    assert boxes(load('train')) == [[5, 10, 20, 10]]

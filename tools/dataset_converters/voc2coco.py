@@ -229,6 +229,10 @@ def read_record(files: VocFiles, image: str, one_based: bool, report: Conversion
     report.skipped += [f'{fault}; object skipped' for fault in faults]
     if voc.width and voc.height and (voc.width, voc.height) != size:
         report.note('files with a <size> that is not that of the image, which was taken', [xml.name])
+    if voc.turned:
+        report.note(
+            'files with boxes turned by `rotation`, the upright box around them was taken', [xml.name]
+        )
     if one_based and (voc.bboxes[:, :2] < 0).any():
         report.note('files with boxes that start at 0: give --zero-based if this data counts so', [xml.name])
     objects = []
