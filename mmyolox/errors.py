@@ -32,7 +32,10 @@ def one_line(text: str) -> str:
 def message_of_worker(text: str) -> str:
     """The message at the end of a traceback, as which a DataLoader hands on the error of its worker."""
     is_traceback = text.startswith('Caught ') and 'Original Traceback' in text
-    return text.rstrip().splitlines()[-1].partition(': ')[2] if is_traceback else text
+    if not is_traceback:
+        return text
+    last = text.rstrip().splitlines()[-1]
+    return last.partition(': ')[2] or last
 
 
 def printable(text: str) -> str:

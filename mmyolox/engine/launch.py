@@ -33,27 +33,76 @@ def prepare(cfg: Config, args: argparse.Namespace) -> None:
     because MMEngine's own set-up asks for a CUDA device.
 
     Raises:
-        UserError: The launcher needs a device that is not there, or a process is to wait for no time.
+        UserError: The launcher needs a device that is not there, or did not start this process, or a process
+            is to wait for no time.
     """
     use_safe_loading(args.allow_unsafe_checkpoint)
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     cfg.launcher = args.launcher
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or str(Path('work_dirs', Path(cfg.filename).stem))
     timeout = waiting_time(cfg)
-    if args.launcher == 'none' or get_device() != 'cpu':
+    if args.launcher == 'none':
+        if 'TORCHELASTIC_RUN_ID' in os.environ and os.environ['WORLD_SIZE'] != '1':
+            raise UserError(
+                f'torchrun started {os.environ["WORLD_SIZE"]} processes, which would each do all the work: '
+                'add --launcher pytorch'
+            )
         return
-    if args.launcher != 'pytorch':
+    if args.launcher != 'pytorch' and get_device() == 'cpu':
         raise UserError(f'--launcher {args.launcher} needs an accelerator; on the CPU use --launcher pytorch')
+    check_launcher(args.launcher)
+    if get_device() != 'cpu':
+        return
     # Restarted processes find the store of the first start, with the addresses of the dead in it.
     restart = os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')
     rank, world_size = int(os.environ['RANK']), int(os.environ['WORLD_SIZE'])
     is_host = rank == 0 and os.environ.get('TORCHELASTIC_USE_AGENT_STORE') != 'True'
     address = os.environ['MASTER_ADDR'], int(os.environ['MASTER_PORT'])
-    store = PrefixStore(f'start {restart}', TCPStore(*address, world_size, is_host))
+    store = PrefixStore(f'start {restart}', TCPStore(*address, world_size, is_host, timeout))
     torch.distributed.init_process_group(
         'gloo', timeout=timeout, store=store, rank=rank, world_size=world_size
     )
     cfg.model_wrapper_cfg = dict(type='MMDistributedDataParallel', device_ids=None, broadcast_buffers=False)
+
+
+_VARIABLES = dict(
+    pytorch=('RANK', 'WORLD_SIZE', 'MASTER_PORT', 'MASTER_ADDR'),
+    slurm=('SLURM_PROCID', 'SLURM_NTASKS', 'SLURM_NODELIST'),
+    mpi=('OMPI_COMM_WORLD_RANK', 'OMPI_COMM_WORLD_SIZE', 'OMPI_COMM_WORLD_LOCAL_RANK', 'MASTER_ADDR'),
+)
+"""What a launcher tells a process, as MMEngine reads it: first its number and that of all processes."""
+_STARTERS = dict(
+    pytorch='torchrun or tools/dist_train.sh', slurm='srun or tools/slurm_train.sh', mpi='mpirun'
+)
+
+
+def check_launcher(launcher: str) -> None:
+    """Checks what a launcher says to this process in the environment.
+
+    Args:
+        launcher: ``pytorch``, ``slurm`` or ``mpi``.
+
+    Raises:
+        UserError: A variable is absent or wrong.
+    """
+    for name in _VARIABLES[launcher]:
+        value = os.environ.get(name)
+        if not value:
+            raise UserError(
+                f'--launcher {launcher}: {name} is not set in the environment; start the processes by '
+                f'{_STARTERS[launcher]}, or leave --launcher out for one process'
+            )
+        is_text = name in ('MASTER_ADDR', 'SLURM_NODELIST')
+        if not is_text and not (value.isdecimal() and int(value) < 65536):
+            raise UserError(
+                f'--launcher {launcher}: {name}={value} in the environment is no number below 65536'
+            )
+    rank, size = _VARIABLES[launcher][:2]
+    if int(os.environ[rank]) >= int(os.environ[size]):
+        raise UserError(
+            f'--launcher {launcher}: {rank}={os.environ[rank]} in the environment must be below '
+            f'{size}={os.environ[size]}'
+        )
 
 
 def waiting_time(cfg: Config) -> timedelta:
@@ -100,8 +149,7 @@ def is_first_process(launcher: str) -> bool:
     Args:
         launcher: ``none``, ``pytorch``, ``slurm`` or ``mpi``.
     """
-    rank = dict(pytorch='RANK', slurm='SLURM_PROCID', mpi='OMPI_COMM_WORLD_RANK').get(launcher)
-    return rank is None or os.environ.get(rank, '0') == '0'
+    return launcher == 'none' or os.environ.get(_VARIABLES[launcher][0], '0') == '0'
 
 
 def build_runner(cfg: Config) -> Runner:

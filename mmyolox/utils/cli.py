@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from mmyolox.compat import PACKAGES, describe_missing
-from mmyolox.errors import UserError, take_any_text
+from mmyolox.errors import UserError, message_of_worker, take_any_text
 
 STARTED = time.monotonic()
 """When this module was imported: the start of a tool, in seconds of ``time.monotonic``."""
@@ -30,16 +30,33 @@ _SHORTAGES = {
         'a data worker was stopped, most often for want of memory; lower train_dataloader.num_workers or the '
         'batch size (train_batch_size_per_gpu)'
     ),
-    r"out of memory|can't allocate memory|not enough memory": (
+    r"MemoryError|Unable to allocate|Insufficient memory|can't allocate memory|not enough memory": (
+        'the memory of the machine does not suffice; lower train_dataloader.num_workers, the batch size '
+        '(train_batch_size_per_gpu) or img_scale'
+    ),
+    r'out of memory': (
         'the memory does not suffice; lower the batch size (train_batch_size_per_gpu) or img_scale, or train '
         'with --amp'
     ),
+    r'EADDRINUSE|address already in use': (
+        'the port of this training is taken, perhaps by another one; choose one (--master-port of '
+        'torchrun, PORT of the scripts, MASTER_PORT)'
+    ),
+    r'client socket has|Ping failed': (
+        'the first process of this training is not found; look whether it runs, and whether MASTER_ADDR and '
+        'MASTER_PORT are its address'
+    ),
+    r'waiting for clients': (
+        'other processes of this training did not come; start as many as WORLD_SIZE says, with the same '
+        'MASTER_ADDR and MASTER_PORT'
+    ),
+    r'invalid device ordinal': 'there are more processes than GPUs on this machine; start fewer',
     r'gloo/.*\.cc:\d+\]|connectFullMesh failed|failed to recv, got|server shutdown|wait timeout after': (
         'another process of this training has ended or does not answer; look for its error, above or in its '
         'own log, then go on by --resume'
     ),
 }
-"""What PyTorch says of a shortage, or of a process that is gone, and what to do."""
+"""What the libraries say of a shortage, or of a process that is gone, and what to do."""
 
 
 def run_tool(main: Callable[[], int | None]) -> None:
@@ -62,12 +79,6 @@ def run_tool(main: Callable[[], int | None]) -> None:
     except UserError as error:
         print(f'error: {error}', file=sys.stderr)
         sys.exit(1)
-    except (MemoryError, OSError, RuntimeError) as error:
-        reason = str(error).strip().partition('\n')[0] or 'out of memory'
-        for pattern, advice in _SHORTAGES.items():
-            if re.search(pattern, reason):
-                sys.exit(f'error: {advice} ({reason})')
-        raise
     except ModuleNotFoundError as error:
         if error.name not in PACKAGES:
             raise
@@ -75,6 +86,12 @@ def run_tool(main: Callable[[], int | None]) -> None:
     except KeyboardInterrupt:
         print('error: interrupted', file=sys.stderr)
         sys.exit(INTERRUPTED)
+    except Exception as error:  # OpenCV's is no RuntimeError
+        reason = message_of_worker(str(error)).strip().partition('\n')[0] or type(error).__name__
+        for pattern, advice in _SHORTAGES.items():
+            if re.search(pattern, reason):
+                sys.exit(f'error: {advice} ({reason})')
+        raise
     sys.exit(status)
 
 

@@ -1,11 +1,13 @@
 """What --amp turns on, by device and config."""
 
+import argparse
+
 import pytest
 import torch
 from mmengine.config import Config
 
 from mmyolox.engine import launch
-from mmyolox.engine.launch import enable_amp, waiting_time
+from mmyolox.engine.launch import check_launcher, enable_amp, prepare, waiting_time
 from mmyolox.errors import UserError
 
 
@@ -80,3 +82,69 @@ def test_how_long_processes_wait_for_each_other():
 def test_a_waiting_time_that_is_none(value):
     with pytest.raises(UserError, match=r'env_cfg\.dist_cfg\.timeout=.*seconds'):
         waiting_time(Config(dict(env_cfg=dict(dist_cfg=dict(timeout=value)))))
+
+
+LAUNCHED = dict(
+    pytorch=dict(RANK='1', WORLD_SIZE='2', MASTER_ADDR='127.0.0.1', MASTER_PORT='29500'),
+    slurm=dict(SLURM_PROCID='1', SLURM_NTASKS='2', SLURM_NODELIST='node[1-2]'),
+    mpi=dict(
+        OMPI_COMM_WORLD_RANK='1',
+        OMPI_COMM_WORLD_SIZE='2',
+        OMPI_COMM_WORLD_LOCAL_RANK='1',
+        MASTER_ADDR='127.0.0.1',
+    ),
+)
+
+
+@pytest.fixture
+def launched(monkeypatch):
+    """The environment of a process of a launcher, with some variables set otherwise; None for absent ones."""
+
+    def set_environment(launcher, **changed):
+        for name, value in (LAUNCHED[launcher] | changed).items():
+            monkeypatch.setenv(name, value) if value is not None else monkeypatch.delenv(name, False)
+
+    return set_environment
+
+
+@pytest.mark.parametrize('launcher', LAUNCHED)
+def test_what_each_launcher_says_is_needed(launched, launcher):
+    launched(launcher)
+    check_launcher(launcher)
+    for name in LAUNCHED[launcher]:
+        launched(launcher, **{name: None})
+        with pytest.raises(UserError, match=f'--launcher {launcher}: {name} is not set'):
+            check_launcher(launcher)
+
+
+@pytest.mark.parametrize(
+    ('name', 'value'),
+    [('RANK', '2'), ('RANK', '-1'), ('WORLD_SIZE', 'two'), ('MASTER_PORT', '70000'), ('MASTER_PORT', 'abc')],
+)
+def test_what_a_launcher_says_wrongly_is_named(launched, name, value):
+    launched('pytorch', **{name: value})
+    with pytest.raises(UserError, match=f'{name}={value}'):
+        check_launcher('pytorch')
+
+
+def _prepare(launcher):
+    args = dict(launcher=launcher, work_dir='run', local_rank=0, allow_unsafe_checkpoint=False)
+    prepare(Config(dict(env_cfg=dict(dist_cfg=dict(timeout=1)))), argparse.Namespace(**args))
+
+
+def test_a_first_process_waits_for_the_others_as_long_as_the_config_says(launched, device, monkeypatch):
+    device('cpu', False)
+    monkeypatch.setenv('LOCAL_RANK', '0')
+    launched('pytorch', RANK='0', MASTER_PORT='0')
+    with pytest.raises(RuntimeError, match='waiting for clients'):
+        _prepare('pytorch')
+
+
+def test_processes_that_torchrun_starts_work_together(launched, monkeypatch):
+    monkeypatch.setenv('LOCAL_RANK', '0')
+    monkeypatch.setenv('TORCHELASTIC_RUN_ID', 'none')
+    launched('pytorch')
+    with pytest.raises(UserError, match=r'2 processes.*--launcher pytorch'):
+        _prepare('none')
+    launched('pytorch', WORLD_SIZE='1')
+    _prepare('none')

@@ -6,10 +6,15 @@ import platform
 import subprocess
 import sys
 
+import cv2
 import pytest
 
 from mmyolox.errors import UserError
 from mmyolox.utils.cli import add_cfg_options, keep_freed_memory, run_tool
+
+WORKER = (
+    'Caught Error in DataLoader worker process 0.\nOriginal Traceback (most recent call last):\n  ...\n{}\n'
+)
 
 
 def _raise(error: BaseException) -> None:
@@ -39,8 +44,18 @@ def test_run_tool_exits_with_status_and_one_line(main, status, message, capsys):
         (RuntimeError('DataLoader worker (pid(s) 7, 8) exited unexpectedly'), 'num_workers'),
         (OSError(12, 'Cannot allocate memory'), 'num_workers'),
         (RuntimeError('CUDA out of memory. Tried to allocate 2 GiB.\nmore lines'), '--amp'),
-        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"), '--amp'),
-        (MemoryError(), '--amp'),
+        (
+            RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
+            'num_workers',
+        ),
+        (MemoryError(), 'num_workers'),
+        (MemoryError('Unable to allocate 4.00 GiB for an array with shape (9,)'), 'num_workers'),
+        (
+            cv2.error('OpenCV(4.9) alloc.cpp:73: error: (-4:Insufficient memory) Failed to allocate'),
+            'num_workers',
+        ),
+        (MemoryError(WORKER.format('MemoryError')), 'num_workers'),
+        (RuntimeError(WORKER.format('OSError: [Errno 12] Cannot allocate memory')), 'num_workers'),
     ],
 )
 def test_a_shortage_is_one_line_with_advice(error, advice):
@@ -53,6 +68,24 @@ def test_a_shortage_is_one_line_with_advice(error, advice):
     assert advice in caught.value.code
     assert 'batch size' in caught.value.code
     assert '\n' not in caught.value.code
+
+
+@pytest.mark.parametrize(
+    ('reason', 'advice'),
+    [
+        ('The server socket has failed to listen. name: EADDRINUSE, message: address already in use', 'port'),
+        ('The client socket has timed out after 6000ms while trying to connect to (a, 2).', 'MASTER_ADDR'),
+        ('Ping failed, invalid value returned from server. Expected: 7201, Got: 13', 'MASTER_ADDR'),
+        ('Timed out after 7 seconds waiting for clients. 1/2 clients joined.', 'WORLD_SIZE'),
+        ('CUDA error: invalid device ordinal', 'GPUs'),
+    ],
+)
+def test_processes_that_do_not_meet_are_one_line_with_advice(reason, advice):
+    with pytest.raises(SystemExit) as caught:
+        run_tool(lambda: _raise(RuntimeError(f'{reason}\nmore lines')))
+    assert caught.value.code.startswith('error: ')
+    assert advice in caught.value.code
+    assert caught.value.code.endswith(f'({reason})')
 
 
 @pytest.mark.parametrize(
@@ -82,9 +115,10 @@ def test_other_connections_are_not_those_of_a_training(error):
         run_tool(lambda: _raise(error))
 
 
-def test_run_tool_leaves_our_own_faults_their_traceback():
-    with pytest.raises(ZeroDivisionError):
-        run_tool(lambda: 1 // 0)
+@pytest.mark.parametrize('error', [ZeroDivisionError('by zero'), RuntimeError(), ValueError('no number')])
+def test_run_tool_leaves_our_own_faults_their_traceback(error):
+    with pytest.raises(type(error)):
+        run_tool(lambda: _raise(error))
 
 
 def _parse(*arguments: str) -> dict | None:
