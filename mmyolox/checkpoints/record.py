@@ -6,7 +6,7 @@ The record is plain data under ``meta['mmyolox']``: ``format``, ``recipe`` (the 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import torch
 from mmengine.runner import Runner
 from torch import Tensor
 
-from mmyolox.config.recorded import Normalisation, normalisation
+from mmyolox.config.recorded import Normalisation, network_settings, normalisation
 from mmyolox.datasets.base import detection_datasets
 from mmyolox.errors import UserError
 from mmyolox.models import YOLODetector
@@ -47,7 +47,7 @@ It is about 0.005 for grey levels up to 255, and larger by as much as the images
 
 @dataclass(frozen=True)
 class InputRecord:
-    """What is known of the images that the model of a checkpoint takes.
+    """What is known of the images that the model of a checkpoint takes, and of its network.
 
     Attributes:
         recipe: The name of the config that it was trained with; empty if that is not recorded.
@@ -55,6 +55,8 @@ class InputRecord:
         channels: Of the images; None if not recorded.
         normalisation: Of pixels; None if nothing tells.
         is_guess: Whether the weights tell the normalisation, and not a record.
+        network: What weights do not tell of the network, as of
+            :func:`~mmyolox.config.recorded.network_settings`; empty if that is not recorded.
     """
 
     recipe: str = ''
@@ -62,6 +64,7 @@ class InputRecord:
     channels: int | None = None
     normalisation: Normalisation | None = None
     is_guess: bool = False
+    network: Mapping[str, Any] = field(default_factory=dict)
 
     def to_meta(self) -> dict[str, Any]:
         """What is written under ``meta['mmyolox']``."""
@@ -70,12 +73,15 @@ class InputRecord:
             recipe=self.recipe,
             img_scale=self.img_scale,
             channels=self.channels,
+            network=dict(self.network),
             **(self.normalisation._asdict() if self.normalisation else {}),
         )
 
     def config_values(self) -> dict[str, Any]:
         """What :func:`mmyolox.config.load_config` takes of it, beside what is recorded of the data."""
         values: dict[str, Any] = {} if self.img_scale is None else dict(img_scale=self.img_scale)
+        if self.network:
+            values['network'] = self.network
         if self.normalisation is not None:
             values['guessed_normalisation' if self.is_guess else 'normalisation'] = self.normalisation
         return values
@@ -92,6 +98,7 @@ def record_of(runner: Runner) -> InputRecord:
         next(((dataset.img_scale.width, dataset.img_scale.height) for dataset in datasets), None),
         model.input_channels if isinstance(model, YOLODetector) else None,
         preprocessor.normalisation if isinstance(preprocessor, YOLOXDataPreprocessor) else None,
+        network=network_settings(runner.cfg),
     )
 
 
@@ -141,6 +148,7 @@ def read_record(content: Mapping[str, Any], weights: Mapping[str, Tensor], file:
             size,
             None if stored['channels'] is None else int(stored['channels']),
             normalisation(stored) if 'bgr_to_rgb' in stored else None,
+            network=dict(stored.get('network') or {}),
         )
     except (KeyError, OverflowError, TypeError, ValueError) as error:
         raise UserError(f'checkpoint {file}: meta.{KEY} is no record of mmyolox ({error!r})') from error

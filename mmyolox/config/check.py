@@ -152,7 +152,7 @@ def check_sizes(cfg: Config) -> None:
     Raises:
         UserError: A side is none.
     """
-    strides = _argument(cfg, 'model.bbox_head.head_module', 'featmap_strides') or ()
+    strides = argument(cfg, 'model.bbox_head.head_module', 'featmap_strides') or ()
     for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader') if strides else ():
         for path, sides in walk(cfg.get(loader), loader):
             is_scale = path.endswith('.dataset.img_scale') and isinstance(sides, list | tuple)
@@ -173,7 +173,7 @@ def check_channels(cfg: Config, pipelines: Iterable[str] = _PIPELINES) -> None:
     Raises:
         UserError: One loads others.
     """
-    taken = _argument(cfg, 'model.backbone', 'input_channels')
+    taken = argument(cfg, 'model.backbone', 'input_channels')
     for top in pipelines if taken else ():
         for path, step in walk(cfg.get(top), top):
             if not isinstance(step, dict) or str(step.get('type')).rpartition('.')[2] != 'LoadImage':
@@ -186,7 +186,7 @@ def check_channels(cfg: Config, pipelines: Iterable[str] = _PIPELINES) -> None:
                 )
 
 
-def _argument(cfg: Config, path: str, key: str) -> Any:
+def argument(cfg: Config, path: str, key: str) -> Any:
     """An argument of the component at a config key, given or by default; None where that cannot be told."""
     node = value_at(cfg, path)
     if not isinstance(node, dict):
@@ -263,8 +263,12 @@ def _check(value: Any, path: str, scope: str) -> None:
         if not isinstance(scope, str):
             raise UserError(f'config key {path}._scope_={scope!r}: it must be the name of a package')
         last = path.rpartition('.')[2]
-        if last in _LAYERS and isinstance(value.get('type'), str):
-            find_component(value['type'], scope, f'{path}.type')
+        if last in _LAYERS:
+            if 'type' not in value:
+                raise UserError(f'config key {path}={dict(value)} names no layer: give its type as well')
+            layer = value['type']
+            layer = find_component(layer, scope, f'{path}.type') if isinstance(layer, str) else layer
+            check_arguments(value, path, layer)
         if last in _NO_COMPONENTS:
             return
         component = _check_dict(value, path, scope)

@@ -18,7 +18,7 @@ from .check import check_config, check_parts
 from .elsewhere import hint_of_package
 from .mmdet_parts import check_mmdet_parts
 from .options import check_names, check_options, merge_options, read_options
-from .recorded import follow_recorded_input
+from .recorded import follow_recorded_input, follow_recorded_network
 from .scopes import resolve_scopes
 from .training import check_training, settle_training
 from .values import class_values, data_values, recorded_values, value_sources
@@ -58,8 +58,9 @@ def load_config(
         cfg_options: The keys and values that change the config; dotted keys (``train_dataloader.batch_size``,
             ``custom_hooks.0.momentum``) reach into dicts and lists.
         recorded: What a checkpoint says. Of the data, by the variables' names (its ``dataset_meta``): that is
-            taken where a variable would be read from the annotations. Of the images that its model takes: see
-            :func:`.recorded.follow_recorded_input`.
+            taken where a variable would be read from the annotations. Of the images that its model takes, and
+            of its ``network``: see :func:`.recorded.follow_recorded_input` and
+            :func:`.recorded.follow_recorded_network`.
 
     Returns:
         The config; its ``filename`` is that of the original file.
@@ -88,6 +89,7 @@ def load_config(
     merge_options(cfg, options | {name: from_data[name] for name in from_data if name in options})
     check_parts(cfg)
     if recorded:
+        follow_recorded_network(cfg, recorded.get('network', {}), options, written)
         follow_recorded_input(cfg, recorded, options, written)
     settle_training(cfg)
     check_mmdet_parts(cfg)

@@ -1,4 +1,4 @@
-"""What a checkpoint records of its images, beside what a config says of them.
+"""What a checkpoint records of its images and its network, beside what a config says of them.
 
 A checkpoint is right about itself: what a config file says gives way, which is told. What the user says by an
 option stays, with a warning.
@@ -6,6 +6,7 @@ option stays, with a warning.
 
 import logging
 from collections.abc import Collection, Mapping
+from itertools import product
 from typing import Any, NamedTuple
 
 from mmengine.config import Config
@@ -13,7 +14,7 @@ from mmengine.logging import print_log
 
 from mmyolox.errors import UserError
 
-from .check import scope_at, walk
+from .check import argument, scope_at, value_at, walk
 from .components import accepted_parameters, find_component
 
 _PREPROCESSOR = 'model.data_preprocessor'
@@ -22,6 +23,11 @@ DEFAULT_SIZE = (640, 640)
 """Of a data set that is given none."""
 _SIZE = 'img_scale'
 """The key of a data set, and the variable of our configs, that says the size."""
+_PARTS = ('model.backbone', 'model.neck', 'model.bbox_head.head_module')
+_UNTOLD = ('act_cfg', 'norm_cfg', 'spp_kernel_sizes')
+"""What a part of a model takes, and no shape or value of its weights tells; of norms it is the epsilon."""
+_EPSILON = 1e-5
+"""Of a norm that is given none, as of mmcv."""
 
 
 class Normalisation(NamedTuple):
@@ -126,6 +132,69 @@ def follow_start(cfg: Config, pixels: Normalisation | None, options: Collection[
     print_log(
         f'{_PREPROCESSOR}: {used} is used, which the weights to start from were trained with', 'current'
     )
+
+
+def network_settings(cfg: Config) -> dict[str, Any]:
+    """What a config says of its network that weights do not tell.
+
+    Two networks that differ in these alone have the same tensors, and other outputs.
+
+    Args:
+        cfg: The config of a model.
+
+    Returns:
+        A dict: key path -> activation (its dict), pooling windows (a list) or the epsilon of the norms, for
+        each part of the model that takes such.
+    """
+    settings: dict[str, Any] = {}
+    for path, name in product(_PARTS, _UNTOLD):
+        value = argument(cfg, path, name)
+        if isinstance(value, list | tuple):
+            settings[f'{path}.{name}'] = list(value)
+        elif isinstance(value, dict) and name == 'norm_cfg':
+            settings[f'{path}.{name}.eps'] = value.get('eps', _EPSILON)
+        elif isinstance(value, dict):
+            layer = value.get('type')
+            kind = layer.rpartition('.')[2] if isinstance(layer, str) else getattr(layer, '__name__', '')
+            told = {key: item for key, item in value.items() if key not in ('inplace', '_scope_')}
+            settings[f'{path}.{name}'] = told | dict(type=kind)
+    return settings
+
+
+def other_settings(recorded: Mapping[str, Any], cfg: Config) -> dict[str, tuple[Any, Any]]:
+    """What :func:`network_settings` says of a config's network, where a recorded one has something else.
+
+    Args:
+        recorded: The settings of the other network; it may lack some, which then count as equal.
+        cfg: The config.
+
+    Returns:
+        A dict: key path -> what is recorded, what the config says.
+    """
+    own = network_settings(cfg) if recorded else {}
+    pairs = {path: (recorded.get(path, value), value) for path, value in own.items()}
+    return {path: (theirs, value) for path, (theirs, value) in pairs.items() if theirs != value}
+
+
+def follow_recorded_network(
+    cfg: Config, recorded: Mapping[str, Any], options: Collection[str], plain: Config
+) -> None:
+    """Brings a config's network to the recorded settings of another one with the same tensors, in place.
+
+    Args:
+        cfg: The config with the user's options.
+        recorded: The settings, as of :func:`network_settings`.
+        options: The names of the user's options.
+        plain: The config without them.
+    """
+    others = other_settings(recorded, cfg)
+    before = network_settings(plain) if others else {}
+    for path, (theirs, own) in others.items():
+        is_chosen = own != before.get(path) or _names(options, path)
+        if _gives_way(path, own, f'{theirs}, which the checkpoint records', is_chosen):
+            part, _, name = path.removesuffix('.eps').rpartition('.')
+            given = argument(cfg, part, name)
+            value_at(cfg, part)[name] = {**given, 'eps': theirs} if path.endswith('.eps') else theirs
 
 
 def _chosen(own: Normalisation, before: Normalisation, options: Collection[str]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 from mmyolox.checkpoints.recognise import PUBLISHED, Architecture
@@ -27,7 +28,7 @@ from tests.checkpoints.layouts import our_weights
 NANO = Architecture('nano', *PUBLISHED['nano'])
 RECORDS = [
     InputRecord(),
-    InputRecord('mine', (256, 192), 3, Normalisation()),
+    InputRecord('mine', (256, 192), 3, Normalisation(), network={'model.neck.act_cfg': dict(type='ReLU')}),
     InputRecord('mine', (256, 192), 4, Normalisation((1.0,) * 4, (2.0,) * 4, True)),
 ]
 
@@ -44,6 +45,7 @@ def test_what_is_written_is_read_by_the_safe_way(tmp_path, record):
         (dict(format=2), 'its record has format 2, but this version of mmyolox knows 1: install'),
         (dict(format=1), 'meta.mmyolox is no record of mmyolox'),
         (RECORDS[1].to_meta() | dict(img_scale=5), 'meta.mmyolox is no record of mmyolox'),
+        (RECORDS[1].to_meta() | dict(network=5), 'meta.mmyolox is no record of mmyolox'),
         (RECORDS[1].to_meta() | dict(mean=['x']), 'meta.mmyolox is no record of mmyolox'),
         ('text', 'meta.mmyolox is no record of mmyolox'),
         ([1], 'meta.mmyolox is no record of mmyolox'),
@@ -55,8 +57,10 @@ def test_records_that_cannot_be_read_are_named(stored, message):
 
 
 @pytest.mark.parametrize('val_size', [None, (128, 96)])
-def test_the_record_of_a_training(val_size):
-    cfg = load_config('yolox_nano_fast_8xb8-300e_coco', {'model.data_preprocessor.bgr_to_rgb': True})
+def test_the_record_of_a_training(tmp_path, val_size):
+    options = {'model.data_preprocessor.bgr_to_rgb': True, 'model.neck.act_cfg': dict(type='ReLU')}
+    cfg = load_config('yolox_nano_fast_8xb8-300e_coco', options)
+    (tmp_path / 'my_recipe.py').touch()
     init_default_scope('mmyolox')
 
     def loader(size):
@@ -65,13 +69,17 @@ def test_the_record_of_a_training(val_size):
 
     runner = SimpleNamespace(
         model=MODELS.build(cfg.model),
-        cfg=SimpleNamespace(filename='configs/my_recipe.py'),
+        cfg=Config(cfg.to_dict(), filename=tmp_path / 'my_recipe.py'),
         train_dataloader=loader((256, 256)),
         val_loop=val_size and object(),
         val_dataloader=val_size and loader(val_size),
     )
-    expected = InputRecord('my_recipe', val_size or (256, 256), 3, Normalisation(bgr_to_rgb=True))
-    assert record_of(runner) == expected
+    record = record_of(runner)
+    pixels = Normalisation(bgr_to_rgb=True)
+    expected = InputRecord('my_recipe', val_size or (256, 256), 3, pixels, network=record.network)
+    assert record == expected
+    assert record.network['model.neck.act_cfg'] == dict(type='ReLU')
+    assert record.network['model.backbone.norm_cfg.eps'] == 0.001
 
 
 @pytest.mark.parametrize('name', ['nano', 's', 'darknet53'])
@@ -108,6 +116,7 @@ def test_what_a_config_takes():
     state = our_weights(NANO, 'cpu')
     meta = dict(dataset_meta=dict(classes=('a',)), mmyolox=RECORDS[1].to_meta())
     expected = dict(classes=('a',), img_scale=(256, 192), normalisation=Normalisation())
+    expected['network'] = RECORDS[1].network
     assert recorded_values(dict(state_dict=state, meta=meta), 'a.pth') == expected
     state['backbone.stem.conv.conv.weight'].fill_(1)
     state['backbone.stem.conv.bn.weight'].fill_(1)

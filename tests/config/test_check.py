@@ -223,6 +223,20 @@ def test_what_cannot_be_judged_is_left_alone(key, value):
     check_config(cfg)
 
 
+@pytest.mark.parametrize(
+    ('layer', 'message'),
+    [
+        (dict(eps=0.1), r"norm_cfg=\{'eps': 0.1\} names no layer: give its type as well"),
+        (dict(type='BN', eps='x'), "norm_cfg.eps='x': BatchNorm2d takes a number"),
+    ],
+)
+def test_layers_that_cannot_be_built_are_named(layer, message):
+    cfg = _config()
+    cfg.model.bbox_head.norm_cfg = layer
+    with pytest.raises(UserError, match=f'config key model.bbox_head.{message}'):
+        check_config(cfg)
+
+
 def test_types_are_searched_in_the_scope_of_their_dict():
     cfg = _config()
     cfg.default_scope = 'mmengine'

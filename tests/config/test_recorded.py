@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from mmyolox.config import load_config, recorded as module
-from mmyolox.config.recorded import Normalisation, follow_start, normalisation
+from mmyolox.config.recorded import Normalisation, follow_start, network_settings, normalisation
 from mmyolox.errors import UserError
 from mmyolox.registry import MODELS
 
@@ -62,6 +62,45 @@ def test_nothing_is_told_of_what_agrees(lines, options):
     load_config(NANO, options, dict(classes=('a',), normalisation=Normalisation()))
     load_config(NANO, dict(img_scale=(256, 256)), dict(img_scale=(256, 256)))
     assert not lines
+
+
+NETWORK = {
+    'model.backbone.act_cfg': dict(type='LeakyReLU', negative_slope=0.2),
+    'model.backbone.spp_kernel_sizes': [3, 5],
+    'model.neck.norm_cfg.eps': 0.1,
+}
+
+
+def test_the_network_is_the_recorded_one_where_weights_do_not_tell(lines):
+    cfg = load_config(NANO, recorded=dict(network=NETWORK))
+    assert network_settings(cfg) == network_settings(load_config(NANO)) | NETWORK
+    assert cfg.model.neck.norm_cfg == dict(type='BN', momentum=0.03, eps=0.1)
+    assert [level for level, _ in lines] == [logging.INFO] * 3
+    assert "model.backbone.act_cfg: {'type': 'SiLU'} of the config gives way to" in lines[0][1]
+
+
+def test_an_option_of_the_network_stays(lines):
+    chosen = {'model.backbone.act_cfg': dict(type='SiLU', inplace=True)}
+    cfg = load_config(NANO, chosen, dict(network={key: NETWORK[key] for key in chosen}))
+    assert network_settings(cfg) == network_settings(load_config(NANO))
+    assert [level for level, _ in lines] == [logging.WARNING]
+
+
+@pytest.mark.parametrize('name', [NANO, 'yolox_darknet53_fast_8xb8-300e_coco'])
+def test_nothing_is_told_of_the_same_network(lines, name):
+    network = network_settings(load_config(name))
+    assert network_settings(load_config(name, recorded=dict(network=network))) == network
+    assert not lines
+
+
+def test_a_recorded_network_that_cannot_be_is_named():
+    for key, value, message in (
+        ('model.neck.norm_cfg.eps', 'x', 'model.neck.norm_cfg.eps.* BatchNorm2d takes a number'),
+        ('model.neck.act_cfg', dict(type='Rlu'), 'there is no Rlu'),
+        ('model.neck.act_cfg', 'ReLU', 'takes dict there'),
+    ):
+        with pytest.raises(UserError, match=message):
+            load_config(NANO, recorded=dict(network={key: value}))
 
 
 def test_other_options_of_the_data_set_do_not_hold_the_size(lines):

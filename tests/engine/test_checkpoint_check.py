@@ -156,6 +156,30 @@ def test_resuming_with_images_of_another_size_is_named_and_with_other_pixels_ref
     assert bool(re.search(message or 'img_scale=', _log(tmp_path))) == bool(message)
 
 
+NETWORK = {'model.neck.act_cfg': dict(type='SiLU')}
+
+
+@pytest.mark.parametrize('resume', [False, True])
+@pytest.mark.parametrize('recorded', [{}, NETWORK, {'model.neck.act_cfg': dict(type='ReLU')}])
+def test_another_network_is_named_when_a_training_starts_and_not_resumed(
+    trained, make_runner, tmp_path, recorded, resume
+):
+    saved = load_checkpoint(trained)
+    saved['meta']['mmyolox'] = InputRecord(network=recorded).to_meta()
+    torch.save(saved, tmp_path / 'w.pth')
+    runner = make_runner(Tiny(), epochs=2 if resume else 0, load_from=str(tmp_path / 'w.pth'), resume=resume)
+    runner.cfg.merge_from_dict(
+        dict(default_scope='mmyolox', model=dict(neck=dict(act_cfg=dict(type='SiLU'))))
+    )
+    expected = "weights are of another network than the config: model.neck.act_cfg={'type': 'SiLU'} (it was"
+    if resume and recorded not in ({}, NETWORK):
+        with pytest.raises(UserError, match=re.escape(expected)):
+            runner.train()
+        return
+    runner.train()
+    assert (expected in _log(tmp_path)) == (recorded not in ({}, NETWORK))
+
+
 def test_start_from_weights_of_another_class_count(trained, make_runner, caplog):
     runner = make_runner(Tiny(classes=5), epochs=0, load_from=trained)
     own = runner.model.multi_level_conv_cls.weight.detach().clone()

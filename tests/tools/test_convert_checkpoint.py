@@ -239,6 +239,17 @@ def test_a_record_stays_and_normalised_images_are_told(run, src, tmp_path, is_re
     assert ('--legacy' in run(converter, src, tmp_path / 'megvii.pth', '--to', 'megvii')) != is_recorded
 
 
+def test_a_network_that_megvii_has_not_stays_here(run, src, tmp_path):
+    record = InputRecord(network={'model.neck.act_cfg': dict(type='ReLU')})
+    content = torch.load(src, weights_only=True)
+    torch.save(content | dict(meta=dict(mmyolox=record.to_meta())), src)
+    run(converter, src, tmp_path / 'nano.safetensors')
+    written = load_checkpoint(tmp_path / 'nano.safetensors')
+    assert read_record(written, {}, 'nano').network == record.network
+    with pytest.raises(UserError, match=r"Megvii's YOLOX has no such network: model\.neck\.act_cfg=.*ReLU"):
+        run(converter, src, tmp_path / 'm.pth', '--to', 'megvii')
+
+
 def test_images_from_0_to_1_are_recorded_and_grey_levels_are_not_guessed_into_a_record(run, src, tmp_path):
     content = torch.load(src, weights_only=True)
     stem = 'backbone.backbone.stem.conv.'

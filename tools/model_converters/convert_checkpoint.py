@@ -142,10 +142,18 @@ def checkpoint(
     src: Path, conversion: Conversion, recorded: dict[str, Any], record: InputRecord, layout: str
 ) -> dict[str, Any]:
     """The content of the new file: plain types only, so that it loads with ``weights_only=True``."""
+    from mmyolox.checkpoints.recognise import config_for
     from mmyolox.checkpoints.record import GREY_LEVELS, KEY, InputRecord
     from mmyolox.checkpoints.sources.megvii import to_megvii
+    from mmyolox.config import load_config
+    from mmyolox.config.recorded import other_settings
 
     if layout == 'megvii':
+        published, _ = config_for(conversion.architecture)
+        others = other_settings(record.network, load_config(published))
+        if others:
+            told = first_few(f'{path}={theirs}, not {value}' for path, (theirs, value) in others.items())
+            raise UserError(f"Megvii's YOLOX has no such network: {told}")
         return dict(model=to_megvii(conversion.state_dict))
     architecture = asdict(conversion.architecture)
     meta = dict(source=src.name, converted_from=conversion.source.title, architecture=architecture)

@@ -12,7 +12,8 @@ from mmyolox.checkpoints.convert import state_dict_of
 from mmyolox.checkpoints.load import recorded_data
 from mmyolox.checkpoints.match import bare_model, match_weights
 from mmyolox.checkpoints.record import KEY, InputRecord, read_record, record_of
-from mmyolox.errors import UserError
+from mmyolox.config.recorded import other_settings
+from mmyolox.errors import UserError, first_few
 from mmyolox.files import atomic_write
 from mmyolox.registry import HOOKS
 
@@ -37,8 +38,9 @@ class CheckpointCheckHook(Hook):
 
     Rows of class layers belong to the classes of their names, where the checkpoint and the data say these.
 
-    Training on weights whose images were normalised in another way gives a warning. What the model's images
-    are is recorded in the checkpoints that are saved (see :mod:`mmyolox.checkpoints.record`).
+    Training on weights whose images were normalised in another way, or whose network had other activations,
+    epsilons of norms or pooling windows, gives a warning. What the model's images and its network are is
+    recorded in the checkpoints that are saved (see :mod:`mmyolox.checkpoints.record`).
 
     It completes the state dict from the model, so that MMEngine has nothing to warn about and the EMA model
     gets the same weights as the model. Its priority puts it before :class:`mmengine.hooks.EMAHook`.
@@ -71,10 +73,10 @@ class CheckpointCheckHook(Hook):
             raise UserError(f'checkpoint {source} cannot be tested with this config: {summary.describe()}')
         runner.logger.info(f'checkpoint {source}: {summary.describe()}')
         if isinstance(runner._train_loop, BaseLoop):
-            _check_images(runner, read_record(checkpoint, weights, source), source)
+            _check_record(runner, read_record(checkpoint, weights, source), source)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
-        """Adds the record of the model's images."""
+        """Adds the record of the model's images and network."""
         checkpoint['meta'][KEY] = record_of(runner).to_meta()
 
 
@@ -85,11 +87,11 @@ def _classes_of_data(runner: Runner) -> tuple[str, ...]:
     return names_of(getattr(loop.dataloader.dataset, 'metainfo', {}))
 
 
-def _check_images(runner: Runner, record: InputRecord, source: str) -> None:
-    """Warns of weights that know images of other colours or grey levels, and to go on with, of another size.
+def _check_record(runner: Runner, record: InputRecord, source: str) -> None:
+    """Warns of weights that know another network, other colours or grey levels, or at resuming another size.
 
     Raises:
-        UserError: A training would go on with other pixels.
+        UserError: A training would go on with another network or other pixels.
     """
     size = record_of(runner).img_scale
     if runner._resume and None not in (size, record.img_scale) and size != record.img_scale:
@@ -97,6 +99,13 @@ def _check_images(runner: Runner, record: InputRecord, source: str) -> None:
             f'checkpoint {source}: its training validated with img_scale={record.img_scale}, but goes on '
             f'with img_scale={size}; to keep it: --cfg-options img_scale="{record.img_scale}"'
         )
+    settings = other_settings(record.network, runner.cfg)
+    if settings:
+        told = first_few(f'{path}={value} (it was {kept})' for path, (kept, value) in settings.items())
+        message = f'checkpoint {source}: its weights are of another network than the config: {told}'
+        if runner._resume:
+            raise UserError(f'{message}; to change it, start from it (--load-from) instead of resuming')
+        runner.logger.warning(message)
     own = getattr(bare_model(runner.model).data_preprocessor, 'normalisation', None)
     theirs = record.normalisation
     if own in (None, theirs) or theirs is None or (record.is_guess and theirs.is_near(own)):
