@@ -138,7 +138,7 @@ def check_boxes(bboxes: NDArray[np.floating], sizes_wh: NDArray[np.floating]) ->
 
 
 def box_around(bbox: Sequence[float], degrees: float) -> tuple[float, float, float, float]:
-    """The smallest upright box, xyxy, around one turned about its centre; a box without area stays as it is."""
+    """The smallest upright box, xyxy, around one turned about its centre; one without area stays as it is."""
     x1, y1, x2, y2 = bbox
     if not (degrees and x2 > x1 and y2 > y1):
         return x1, y1, x2, y2
