@@ -115,7 +115,9 @@ def list_images(folder: str | Path, suffixes: Collection[str] = IMAGE_SUFFIXES) 
             folders.clear()
             continue
         seen.add(place)
-        found += [path for name in names if (path := Path(parent, name)).suffix.lower() in suffixes]
+        # A folder called photo.jpg is among them, so that it is named as no image.
+        paths = (Path(parent, name) for name in (*names, *folders))
+        found += [path for path in paths if path.suffix.lower() in suffixes]
     return sorted(found)
 
 

@@ -20,7 +20,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from mmyolox.errors import UserError
-from mmyolox.files import atomic_write, list_images
+from mmyolox.files import atomic_write, list_images, writing
 from mmyolox.utils.cli import run_tool
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -115,8 +115,9 @@ def clear(out: Path) -> None:
         raise UserError(f'--out {out}: what this folder holds is not from a demo; name another, or remove it')
     for folder in ('data', 'work', 'test', 'predictions'):
         shutil.rmtree(out / folder, ignore_errors=True)
-    out.mkdir(parents=True, exist_ok=True)
-    mark.touch()
+    with writing(out):
+        out.mkdir(parents=True, exist_ok=True)
+        mark.touch()
 
 
 def make_data(folder: Path, images: int) -> None:

@@ -299,7 +299,8 @@ def without_wrapper(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def recorded_data(content: Mapping[str, Any], file: str) -> dict[str, Any]:
     """What a checkpoint of OpenMMLab's says of the data set of its training; empty if it says nothing.
 
-    It is the ``dataset_meta``, or for files from before MMEngine the ``classes`` alone.
+    It is the ``dataset_meta``, or for files from before MMEngine the ``classes`` alone. Candidates of
+    MMDetection 3.0 wrote ``CLASSES`` into the former.
 
     Args:
         content: What the file holds.
@@ -311,9 +312,11 @@ def recorded_data(content: Mapping[str, Any], file: str) -> dict[str, Any]:
     meta = content.get('meta')
     if not isinstance(meta, dict):
         return {}
-    classes, data = meta.get('CLASSES'), meta.get('dataset_meta')
-    if not isinstance(data, dict) or not data:
-        data = dict(classes=tuple(classes)) if classes and isinstance(classes, list | tuple) else {}
+    recorded = meta.get('dataset_meta')
+    data = dict(recorded) if isinstance(recorded, dict) else {}
+    classes = data.pop('CLASSES', meta.get('CLASSES'))
+    if classes and isinstance(classes, list | tuple):
+        data.setdefault('classes', tuple(classes))
     names = data.get('classes') or ()
     if not isinstance(names, list | tuple) or not all(isinstance(name, str | int) for name in names):
         raise UserError(f'checkpoint {file}: the classes in its meta (dataset_meta) are no list of names')

@@ -53,11 +53,15 @@ _DEFAULT_TYPES = {
 }
 """The types that the Runner assumes for dicts without one, beside that of ``train_cfg``."""
 _TYPED = re.compile(
-    r'model(\.(backbone|neck|bbox_head|bbox_head\.head_module|data_preprocessor))?|visualizer(\.vis_backends\.\d+)?'
-    r'|\w+_dataloader\.(dataset|sampler|batch_sampler)|.*\.pipeline\.\d+|train_pipeline_stage2\.\d+'
-    r'|optim_wrapper\.optimizer|param_scheduler\.\d+|(default|custom)_hooks\.\w+'
+    r'model(\.(backbone|neck|bbox_head|bbox_head\.head_module|data_preprocessor|train_cfg\.assigner))?'
+    r'|model\..*\.(loss_\w+|batch_augments\.\d+)|visualizer(\.vis_backends\.\d+)?'
+    r'|\w+_dataloader\.(dataset|sampler|batch_sampler|collate_fn|worker_init_fn)|.*\.pipeline\.\d+'
+    r'|train_pipeline_stage2\.\d+|(val|test)_evaluator(\.\d+)?'
+    r'|optim_wrapper\.optimizer|param_scheduler(\.\d+)?|(default|custom)_hooks\.\w+'
 )
 """The keys of the dicts that must have a ``type``."""
+
+_NEEDS_TYPE = 'it needs a type; has a name in it a typing error?'
 
 _POPPED = {
     'optim_wrapper': ('optimizer', 'paramwise_cfg', 'constructor'),
@@ -264,11 +268,7 @@ def _check(value: Any, path: str, scope: str) -> None:
             raise UserError(f'config key {path}._scope_={scope!r}: it must be the name of a package')
         last = path.rpartition('.')[2]
         if last in _LAYERS:
-            if 'type' not in value:
-                raise UserError(f'config key {path}={dict(value)} names no layer: give its type as well')
-            layer = value['type']
-            layer = find_component(layer, scope, f'{path}.type') if isinstance(layer, str) else layer
-            check_arguments(value, path, layer)
+            _check_layer(value, path, scope)
         if last in _NO_COMPONENTS:
             return
         component = _check_dict(value, path, scope)
@@ -292,7 +292,7 @@ def _check_dict(node: dict[str, Any], path: str, scope: str) -> Any:
         raise UserError(f'config key {path}.type=None: it must be the name of a component')
     if component_type is None:
         if _TYPED.fullmatch(path):
-            raise UserError(f'config key {path}: it needs a type; has a name in it a typing error?')
+            raise UserError(f'config key {path}: {_NEEDS_TYPE}')
         return None
     named = {
         key: find_component(name, scope, f'{path}.{key}') if isinstance(name, str) else name
@@ -317,6 +317,16 @@ def _check_dict(node: dict[str, Any], path: str, scope: str) -> Any:
         popped = [*_POPPED.get(path.split('.')[0], ()), *_POPPED.get(path.split('.')[-1], ())]
         _check_keys(node, path, getattr(component, '__name__', str(component_type)), [*accepted, *popped])
     return component
+
+
+def _check_layer(node: dict[str, Any], path: str, scope: str) -> None:
+    """Checks the dict of one of mmcv's layers; not its keys, of which mmcv itself takes some."""
+    layer = node.get('type')
+    if layer is None:
+        raise UserError(f'config key {path}: {_NEEDS_TYPE}')
+    if isinstance(layer, str):
+        layer = find_component(layer, scope, f'{path}.type')
+    check_arguments(node, path, layer)
 
 
 def _check_keys(node: dict[str, Any], path: str, owner: str, accepted: Collection[str]) -> None:

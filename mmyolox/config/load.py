@@ -207,8 +207,8 @@ def _evaluate(chain: ConfigFile, variables: dict[str, Any]) -> Config:
         try:
             cfg = Config.fromfile(str(top))
         except Exception as error:  # a config runs as code: it can fail in any way
-            reason = str(_root(error)).split('\n')[0]
-            raise UserError(f'{_place(error, chain, folder)}: {type(error).__name__}: {reason}') from error
+            reason = f'{type(error).__name__}: {_root(error)}{_hint(error)}'.split('\n')[0]
+            raise UserError(f'{_place(error, chain, folder)}: {reason}') from error
     if top == chain.path:  # a `read_base()` config holds imported names that a copy would lose
         return cfg
     plain = _with_tuples(cfg.to_dict())
@@ -225,6 +225,13 @@ def _root(error: BaseException) -> BaseException:
         cause = cause or error.__context__
         return error if cause is None else _root(cause)
     return cause or error
+
+
+def _hint(error: Exception) -> str:
+    """The end of a message about a name that is not in a dict, as ``_base_`` is one: the nearest names."""
+    if isinstance(error, AttributeError) and isinstance(error.obj, dict):
+        return did_you_mean(str(error.name), map(str, error.obj))
+    return ''
 
 
 def _place(error: Exception, chain: ConfigFile, folder: str) -> str:

@@ -165,7 +165,8 @@ def check_options(cfg: Config, options: dict[str, Any], read: set[str]) -> None:
 def check_names(cfg: Config, chain: ConfigFile, ours: Collection[Path], read: set[str]) -> None:
     """Checks that no variable is one of MMEngine's names mistyped, or does nothing over our configs.
 
-    A file that builds on one of ours and assigns a variable means something by it. Names in capitals, and
+    A file that builds on one of ours and assigns a variable means something by it, as does one that changes a
+    variable of its base (``_base_.max_epochs = 5``). Names in capitals, and
     those that begin with an underscore, are left to the user's own code.
 
     Args:
@@ -189,6 +190,12 @@ def check_names(cfg: Config, chain: ConfigFile, ours: Collection[Path], read: se
                 hint = hint_of_variable(name) or (f'; change {" and ".join(ways)} instead' if ways else '')
             hint = hint or did_you_mean(name, RUNNER_KEYS | set(cfg) - {name})
             raise UserError(f'config {file.path}: nothing reads the variable {name}{hint}')
+    for file in chain.files():
+        for name in sorted(file.only_changed_in_bases() - RUNNER_KEYS):
+            raise UserError(
+                f'config {file.path}: to change _base_.{name} has no effect, since what depends on it has '
+                f'its value already; assign a new one: {name} = ...'
+            )
     for name in sorted(set(cfg) - RUNNER_KEYS - read):
         hint = did_you_mean(name, RUNNER_KEYS - TOOL_KEYS, cutoff=_ALIKE)
         if hint:

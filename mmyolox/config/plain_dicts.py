@@ -27,11 +27,12 @@ _HINTS: dict[str, dict[str, Any]] = {
     'optim_wrapper.clip_grad': dict(
         type=Literal['norm', 'value'],
         max_norm=float,
-        norm_type=float | str,
+        norm_type=float | Literal['inf'],
         error_if_nonfinite=bool,
         clip_value=float,
         foreach=bool | None,
     ),
+    'model.train_cfg': {'assigner': dict, OTHERS: Any},
     'model.test_cfg': {
         **dict(score_thr=float, multi_label=bool, nms_pre=int, nms=dict, max_per_img=int),
         OTHERS: Any,

@@ -7,6 +7,7 @@ option stays, with a warning.
 import logging
 from collections.abc import Collection, Mapping
 from itertools import product
+from math import isfinite
 from typing import Any, NamedTuple
 
 from mmengine.config import Config
@@ -58,12 +59,14 @@ def normalisation(preprocessor: Mapping[str, Any]) -> Normalisation:
     """That of a preprocessor's config; means of 0 with deviations of 1 are none.
 
     Raises:
-        TypeError, ValueError: It holds something else than numbers.
+        TypeError, ValueError: It holds something else than numbers, or a deviation that none can be.
     """
     mean, std = (
         None if preprocessor.get(name) is None else tuple(map(float, preprocessor[name]))
         for name in ('mean', 'std')
     )
+    if not all(isfinite(value) and value > 0 for value in std or ()):
+        raise ValueError(f'std={list(std or ())}: numbers above 0 are needed')
     is_none = not any(mean or ()) and all(value == 1 for value in std or ())
     return Normalisation(*(None, None) if is_none else (mean, std), bool(preprocessor.get('bgr_to_rgb')))
 
@@ -250,7 +253,9 @@ def _normalisation(cfg: Config) -> Normalisation | None:
     try:
         return normalisation(preprocessor)
     except (TypeError, ValueError) as error:
-        raise UserError(f'config key {_PREPROCESSOR}: mean and std must be lists of numbers') from error
+        raise UserError(
+            f'config key {_PREPROCESSOR}: mean and std must be lists of numbers, std above 0'
+        ) from error
 
 
 def _parameters(cfg: Config, described: Mapping[str, Any], path: str) -> frozenset[str]:

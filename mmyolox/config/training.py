@@ -1,15 +1,18 @@
 """What would stop or spoil a training after it has begun: lengths, loaders, hooks."""
 
+import inspect
 import math
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
 from mmengine.config import Config
+from torch.nn.utils import clip_grad_norm_, clip_grad_value_
 
 from mmyolox.errors import UserError
 
 from .check import RUNNER_KEYS, value_at, walk
 from .components import find_component
+from .mmdet_parts import package_at
 
 
 class _Range(NamedTuple):
@@ -45,14 +48,30 @@ _RANGES = {
     '*_dataloader.batch_size': _COUNT,
     '*_dataloader.num_workers': _Range(0),
     '*.img_scale': _COUNT,
+    '*_dataloader.prefetch_factor': _COUNT,
+    '*_dataloader.num_batch_per_epoch': _COUNT,
+    '*_dataloader.timeout': _Range(0),
+    '*.max_refetch': _Range(0),
+    '*.max_undecodable_ratio': _SHARE,
+    '*.filter_cfg.min_size': _Range(0),
+    'param_scheduler*.begin': _Range(0),
+    'param_scheduler*.eta_min_ratio': _SHARE,
     '*.warmup_epochs': _Range(0),
     '*.num_last_epochs': _Range(0),
     'log_processor.window_size': _COUNT,
     'optim_wrapper.optimizer.lr': _POSITIVE,
     'optim_wrapper.optimizer.weight_decay': _Range(0),
+    'optim_wrapper.optimizer.momentum': _SHARE,
+    'optim_wrapper.optimizer.eps': _Range(0),
+    'optim_wrapper.clip_grad.max_norm': _POSITIVE,
+    'optim_wrapper.clip_grad.clip_value': _POSITIVE,
     'optim_wrapper.accumulative_counts': _COUNT,
     'auto_scale_lr.base_batch_size': _COUNT,
     'randomness.seed': _Range(0, 2**32 - 1),
+    'default_hooks.runtime_info.max_history': _COUNT,
+    '*_hooks.*.patience': _COUNT,
+    '*_hooks.*.begin_*': _Range(0),
+    '*_hooks.*.save_begin': _Range(0),
     'default_hooks.checkpoint.interval': _Range(1, other=-1),
     '*_hooks.*.max_keep_ckpts': _Range(1, other=-1),
     '*_hooks.*.interval': _COUNT,
@@ -61,6 +80,10 @@ _RANGES = {
     'model.*.widen_factor': _POSITIVE,
     'model.*.deepen_factor': _POSITIVE,
     'model.*.stacked_convs': _COUNT,
+    'model.*.num_classes': _COUNT,
+    'model.*.*_channels': _COUNT,
+    'model.*.candidate_topk': _COUNT,
+    'model.data_preprocessor.std': _POSITIVE,
     'model.*.interval': _COUNT,
     'model.*_weight': _Range(0),
     'model.*.center_radius': _POSITIVE,
@@ -84,7 +107,7 @@ _HOOKS_OF_MMENGINE = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_
 def settle_training(cfg: Config) -> None:
     """Brings into line, in place, what follows from other values but does not do so in MMEngine.
 
-    A loader without workers has none that persist or prefetch; a hook that is None is none.
+    A loader without workers has none that persist, prefetch or are waited for; a hook that is None is none.
 
     Args:
         cfg: The config, complete.
@@ -92,7 +115,8 @@ def settle_training(cfg: Config) -> None:
     for key in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
         loader = cfg.get(key)
         if isinstance(loader, dict) and loader.get('num_workers') == 0:
-            loader.pop('prefetch_factor', None)
+            for name in ('prefetch_factor', 'multiprocessing_context', 'timeout'):
+                loader.pop(name, None)
             if loader.get('persistent_workers'):
                 loader['persistent_workers'] = False
     hooks = cfg.get('default_hooks')
@@ -130,6 +154,29 @@ def check_training(cfg: Config) -> None:
                 f'config key train_cfg: IterBasedTrainLoop has no epochs, which {uses[0]}='
                 f'{value_at(cfg, uses[0])} counts; train with EpochBasedTrainLoop and max_epochs'
             )
+    begin, end = loop.get('val_begin', 1), loop.get('max_epochs', math.inf)
+    if begin > end:
+        raise UserError(
+            f'config key train_cfg.val_begin={begin}: a training of {end} epochs would never be validated; '
+            'to want none, set val_dataloader, val_cfg and val_evaluator to None'
+        )
+    if (
+        cfg.get('val_dataloader')
+        and package_at(cfg, 'model')[0] == 'mmyolox'
+        and not cfg.model.get('test_cfg')
+    ):
+        raise UserError('config key model.test_cfg=None: the validation needs its thresholds')
+    check_updates(cfg)
+    check_schedules(cfg)
+    check_hooks(cfg)
+
+
+def check_updates(cfg: Config) -> None:
+    """Checks how the weights are updated: the multipliers of settings, and how gradients are clipped.
+
+    Raises:
+        UserError: A setting that is multiplied is not there, or PyTorch's function does not clip so.
+    """
     wrapper = cfg.get('optim_wrapper') or {}
     multiplied = [
         key for key, _ in walk(wrapper.get('paramwise_cfg'), 'paramwise_cfg') if 'decay_mult' in key
@@ -139,7 +186,43 @@ def check_training(cfg: Config) -> None:
             f'config key optim_wrapper.{multiplied[0]} multiplies optim_wrapper.optimizer.weight_decay, '
             'which is not there: set it (0 for none)'
         )
-    check_hooks(cfg)
+    clipping = dict(wrapper.get('clip_grad') or {})
+    clip = clip_grad_value_ if clipping.pop('type', 'norm') == 'value' else clip_grad_norm_
+    try:
+        inspect.signature(clip).bind([], **clipping) if wrapper.get('clip_grad') else None
+    except TypeError as error:
+        raise UserError(
+            f'config key optim_wrapper.clip_grad={dict(wrapper["clip_grad"])}: {clip.__name__}: {error}'
+        ) from error
+
+
+def check_schedules(cfg: Config) -> None:
+    """Checks that each schedule has its place in the training.
+
+    Raises:
+        UserError: One would never begin or come to its end, or begins where it cannot.
+    """
+    length = (cfg.get('train_cfg') or {}).get('max_epochs', math.inf)
+    given = cfg.get('param_scheduler') or []
+    schedules = (
+        [('param_scheduler', given)]
+        if isinstance(given, dict)
+        else [(f'param_scheduler.{index}', one) for index, one in enumerate(given)]
+    )
+    for path, one in schedules:
+        by_epoch, begin, end = one.get('by_epoch', True), one.get('begin') or 0, one.get('end')
+        if one.get('convert_to_iter_based') and not by_epoch:
+            raise UserError(f'config key {path}.convert_to_iter_based=True: it needs by_epoch=True')
+        last = end if end is not None else length if by_epoch else math.inf
+        if begin >= min(last, length if by_epoch else math.inf):
+            raise UserError(f'config key {path}.begin={begin}: it must be below end and train_cfg.max_epochs')
+        if begin and package_at(cfg, path) == ('mmyolox', 'YOLOXLR'):
+            raise UserError(f'config key {path}.begin={begin}: YOLOXLR is a schedule of the whole training')
+        if one.get('warmup_epochs', 0) > last:
+            raise UserError(
+                f'config key {path}.warmup_epochs={one["warmup_epochs"]}: the training ends before, after '
+                f'{last} epochs'
+            )
 
 
 def check_numbers(cfg: Config) -> None:

@@ -10,6 +10,7 @@ one of the new value, and MMEngine reads the copies.
 import ast
 import re
 from collections.abc import Callable, Iterator, Set
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -73,8 +74,9 @@ class ConfigFile:
             if not isinstance(node, ast.Assign) or not all(isinstance(to, ast.Name) for to in node.targets):
                 continue
             if _is_constant(node.value):
-                value = eval(compile(ast.Expression(node.value), str(self.path), 'eval'), {})
-                constants |= dict.fromkeys(names, value)
+                with suppress(ArithmeticError, TypeError, ValueError):  # named when the file is evaluated
+                    value = eval(compile(ast.Expression(node.value), str(self.path), 'eval'), {})
+                    constants |= dict.fromkeys(names, value)
         return constants
 
     def read_here(self) -> set[str]:
@@ -86,6 +88,20 @@ class ConfigFile:
         """The names that this file reads of those below: ``_base_.name``, ``'{{_base_.name}}'``."""
         names = {node.attr for node in ast.walk(self.tree) if isinstance(node, ast.Attribute)}
         return names.union(re.findall(r'\{\{\s*_base_\.(\w+)', self.text))
+
+    def only_changed_in_bases(self) -> set[str]:
+        """The variables of the files below that this one changes (``_base_.name = 3``) and reads nowhere."""
+        changed = {
+            id(node): node.attr
+            for statement in self.tree.body
+            for part in _changed_parts(statement)
+            for node in ast.walk(part)
+            if _is_of_base(node)
+        }
+        read = {node.attr for node in ast.walk(self.tree) if _is_of_base(node) and id(node) not in changed}
+        return {
+            name for name in set(changed.values()) - read if any(one.binds(name) for one, _ in self.bases)
+        }
 
     def read(self) -> set[str]:
         """The variables read here and in the files below."""
@@ -244,6 +260,22 @@ def _is_constant(node: ast.AST) -> bool:
     if _is_dict_call(node):
         return all(map(_is_constant, node.keywords)) and not node.args
     return isinstance(node, _CONSTANT_NODES) and all(map(_is_constant, ast.iter_child_nodes(node)))
+
+
+def _is_of_base(node: ast.AST) -> TypeGuard[ast.Attribute]:
+    """Whether an expression is ``_base_.name``."""
+    return isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == BASE_KEY
+
+
+def _changed_parts(node: ast.stmt) -> list[ast.expr]:
+    """What a statement assigns to, or calls a method of."""
+    if isinstance(node, ast.Assign | ast.Delete):
+        return node.targets
+    if isinstance(node, ast.AugAssign | ast.AnnAssign):
+        return [node.target]
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+        return [node.value.func]
+    return []
 
 
 def _bound_names(node: ast.AST) -> set[str]:

@@ -237,8 +237,14 @@ class SeededSampler(DefaultSampler):
 
 def detection_datasets(dataset: Any) -> Iterator[DetectionDataset]:
     """The data sets of ours inside a wrapper (``ConcatDataset``, ``ClassBalancedDataset``, ...)."""
+    dataset = whole_dataset(dataset)
     if isinstance(dataset, DetectionDataset):
         yield dataset
     for inner in [*getattr(dataset, 'datasets', []), getattr(dataset, 'dataset', None)]:
         if inner is not None:
             yield from detection_datasets(inner)
+
+
+def whole_dataset(dataset: Any) -> Any:
+    """The data set of which a loader has the first samples, as MMEngine's ``num_batch_per_epoch`` cuts it."""
+    return getattr(dataset, '_dataset', dataset)

@@ -113,8 +113,8 @@ class AutocastOptimWrapper(OptimWrapper):
     def __init__(self, dtype: str = 'bfloat16', **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.dtype = getattr(torch, dtype, None)
-        if not isinstance(self.dtype, torch.dtype):
-            raise UserError(f'optim_wrapper.dtype={dtype} is no number format; use bfloat16')
+        if self.dtype not in (torch.bfloat16, torch.float16):
+            raise UserError(f'optim_wrapper.dtype={dtype}: autocast takes bfloat16 or float16')
 
     @contextmanager
     def optim_context(self, model: nn.Module) -> Iterator[None]:

@@ -54,6 +54,10 @@ class YOLOXHead(BaseModule):
         self.loss_bbox_weight = loss_bbox_weight
         self.loss_l1_weight = loss_l1_weight
         self.use_l1 = use_l1
+        if train_cfg and set(train_cfg) != {'assigner'}:
+            raise UserError(
+                f'model.train_cfg must have the key assigner alone; it has {sorted(map(str, train_cfg))}'
+            )
         self.assigner: Any = TASK_UTILS.build(train_cfg['assigner']) if train_cfg else None
         self.test_cfg: Any = None if test_cfg is None else _check_test_cfg(test_cfg)
 

@@ -47,6 +47,8 @@ def test_what_is_written_is_read_by_the_safe_way(tmp_path, record):
         (RECORDS[1].to_meta() | dict(img_scale=5), 'meta.mmyolox is no record of mmyolox'),
         (RECORDS[1].to_meta() | dict(network=5), 'meta.mmyolox is no record of mmyolox'),
         (RECORDS[1].to_meta() | dict(mean=['x']), 'meta.mmyolox is no record of mmyolox'),
+        (RECORDS[2].to_meta() | dict(std=[1, 0, 1]), 'no record of mmyolox .*std=.*above 0'),
+        (RECORDS[2].to_meta() | dict(std=[float('nan')] * 3), 'no record of mmyolox'),
         ('text', 'meta.mmyolox is no record of mmyolox'),
         ([1], 'meta.mmyolox is no record of mmyolox'),
     ],

@@ -253,6 +253,10 @@ def test_classes_that_are_no_names_are_told(meta):
         (dict(meta=dict(dataset_meta=['a'], CLASSES=5)), {}),
         (dict(meta=dict(CLASSES=['a', 'b'])), dict(classes=('a', 'b'))),  # MMDetection 2
         (dict(meta=dict(CLASSES=None)), {}),
+        (
+            dict(meta=dict(dataset_meta=dict(CLASSES=('a',)))),
+            dict(classes=('a',)),
+        ),  # MMDetection 3.0's candidates
     ],
 )
 def test_what_is_known_of_the_data(content, expected):

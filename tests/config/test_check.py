@@ -181,6 +181,10 @@ HEAD = 'model.bbox_head.head_module'
         ('default_hooks.ours.interva', 3, 'interva: CheckedHook .*did you mean interval'),
         ('default_hooks.our', dict(interval=3), 'default_hooks.our: it needs a type'),
         ('custom_hooks', [dict(priority=3)], r'custom_hooks\.0: it needs a type'),
+        ('val_evaluator', dict(_delete_=True, classwise=True), 'val_evaluator: it needs a type'),
+        ('val_evaluator', [dict(classwise=True)], r'val_evaluator\.0: it needs a type'),
+        ('model.train_cfg.assigner', dict(_delete_=True, candidate_topk=9), r'assigner: it needs a type'),
+        ('train_dataloader.collate_fn', dict(_delete_=True, a=1), r'collate_fn: it needs a type'),
         ('model', dict(_delete_=True, num_classes=3), 'model: it needs a type'),
         ('model.backbone', dict(_delete_=True, deepen_factor=1), r'model\.backbone: it needs a type'),
         ('model.bbox_head', dict(_delete_=True, head_module=dict()), r'model\.bbox_head: it needs a type'),
@@ -226,7 +230,7 @@ def test_what_cannot_be_judged_is_left_alone(key, value):
 @pytest.mark.parametrize(
     ('layer', 'message'),
     [
-        (dict(eps=0.1), r"norm_cfg=\{'eps': 0.1\} names no layer: give its type as well"),
+        (dict(eps=0.1), 'norm_cfg: it needs a type'),
         (dict(type='BN', eps='x'), "norm_cfg.eps='x': BatchNorm2d takes a number"),
     ],
 )

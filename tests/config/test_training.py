@@ -74,6 +74,20 @@ NANO = 'yolox_nano_fast_8xb8-300e_coco'
         ({'randomness.seed': -1}, 'randomness.seed=-1: it must be at least 0'),
         ({'auto_scale_lr.base_batch_size': 0}, 'base_batch_size=0: it must be at least 1'),
         ({'model.test_cfg.score_thr': 'low'}, "model.test_cfg.score_thr='low' must be a number"),
+        ({'train_dataloader.prefetch_factor': 0}, 'prefetch_factor=0: it must be at least 1'),
+        ({'train_dataloader.num_batch_per_epoch': 0}, 'num_batch_per_epoch=0: it must be at least 1'),
+        ({'train_dataloader.timeout': -1}, 'train_dataloader.timeout=-1: it must be at least 0'),
+        ({'param_scheduler.begin': -2}, 'param_scheduler.begin=-2: it must be at least 0'),
+        ({'param_scheduler.begin': 3}, 'begin=3: YOLOXLR is a schedule of the whole training'),
+        ({'param_scheduler.begin': 300}, 'begin=300: it must be below end and train_cfg.max_epochs'),
+        ({'param_scheduler.warmup_epochs': 400}, 'warmup_epochs=400: the training ends before, after 300'),
+        ({'optim_wrapper.optimizer.momentum': 2}, 'momentum=2: it must be at least 0 and at most 1'),
+        ({'model.train_cfg.assigner.candidate_topk': 0}, 'candidate_topk=0: it must be at least 1'),
+        ({'train_cfg.val_begin': 301}, 'val_begin=301: a training of 300 epochs would never be validated'),
+        ({'model.test_cfg': None}, 'model.test_cfg=None: the validation needs its thresholds'),
+        ({'optim_wrapper.clip_grad': dict(max_norm=0)}, 'max_norm=0: it must be above 0'),
+        ({'optim_wrapper.clip_grad': dict(norm_type=2)}, "clip_grad_norm_: missing .*'max_norm'"),
+        ({'optim_wrapper.clip_grad': dict(type='value', max_norm=3)}, 'clip_grad_value_: '),
     ],
 )
 def test_what_would_fail_later_is_named(options, message):
@@ -129,6 +143,21 @@ def test_what_would_fail_later_is_named(options, message):
             'norm_decay_mult multiplies optim_wrapper.optimizer.weight_decay, which is not there',
         ),
         ('custom_hooks = 3', 'custom_hooks=3: it must be a list of dicts'),
+        ("optim_wrapper = dict(clip_grad=dict(max_norm=3, norm_type='x'))", "norm_type='x': it takes"),
+        (
+            'model = dict(data_preprocessor=dict(batch_augments=[dict(interval=10)]))',
+            'batch_augments.0: it needs a type',
+        ),
+        ('model = dict(train_cfg=dict(assigner=3))', 'train_cfg.assigner=3: it takes dict'),
+        ('param_scheduler = dict(_delete_=True, by_epoch=True)', 'param_scheduler: it needs a type'),
+        (
+            "param_scheduler = [dict(type='LinearLR', by_epoch=False, convert_to_iter_based=True)]",
+            'param_scheduler.0.convert_to_iter_based=True: it needs by_epoch=True',
+        ),
+        (
+            "param_scheduler = [dict(type='LinearLR', begin=5, end=5)]",
+            'param_scheduler.0.begin=5: it must be below end',
+        ),
         ('resume = 3', 'resume=3: the Runner takes true or false there'),
         ('load_from = 3', 'load_from=3: the Runner takes text or None there'),
     ],
@@ -141,10 +170,10 @@ def test_values_of_another_type_in_a_file_are_named(tmp_path, line, message):
 
 
 def test_a_loader_without_workers_has_none_that_persist():
-    keys = {'num_workers': 0, 'persistent_workers': True, 'prefetch_factor': 4}
+    keys = {'num_workers': 0, 'persistent_workers': True, 'prefetch_factor': 4, 'timeout': 9}
     cfg = load_config(NANO, {f'train_dataloader.{key}': value for key, value in keys.items()})
     assert cfg.train_dataloader.persistent_workers is False
-    assert 'prefetch_factor' not in cfg.train_dataloader
+    assert not {'prefetch_factor', 'timeout'} & set(cfg.train_dataloader)
     assert cfg.val_dataloader.persistent_workers is True
 
 
@@ -228,4 +257,20 @@ def test_a_loop_of_iterations_is_refused_by_name(tmp_path):
     with pytest.raises(
         UserError, match=r'IterBasedTrainLoop has no epochs, which default_hooks\.mode_switch'
     ):
+        load_config(path)
+
+
+@pytest.mark.parametrize(
+    ('line', 'message'),
+    [
+        ('_base_.max_epochs = 5', 'to change _base_.max_epochs has no effect.*: max_epochs = ...'),
+        ('_base_.train_pipeline.append(dict())', 'to change _base_.train_pipeline has no effect'),
+        ('train_dataloader = _base_.train_dataloder', 'has no attribute.*did you mean train_dataloader'),
+        ("rate = 3 + 'a'", r'\(c\.py, line 2\): TypeError: unsupported operand'),
+    ],
+)
+def test_what_a_file_does_with_its_base_in_vain_is_named(tmp_path, line, message):
+    path = tmp_path / 'c.py'
+    path.write_text(f"_base_ = 'mmyolox::yolox/{NANO}.py'\n{line}\n")
+    with pytest.raises(UserError, match=message):
         load_config(path)

@@ -171,6 +171,7 @@ def test_autocast_trains_float32_weights_with_bfloat16_convolutions():
     assert not torch.is_autocast_enabled('cpu')
 
 
-def test_autocast_to_no_number_format():
-    with pytest.raises(UserError, match=r'optim_wrapper\.dtype=bf17'):
-        build(small_model(), SGD, type='AutocastOptimWrapper', dtype='bf17')
+@pytest.mark.parametrize('dtype', ['bf17', 'int8'])
+def test_autocast_to_what_it_cannot(dtype):
+    with pytest.raises(UserError, match=rf'optim_wrapper\.dtype={dtype}: autocast takes bfloat16'):
+        build(small_model(), SGD, type='AutocastOptimWrapper', dtype=dtype)

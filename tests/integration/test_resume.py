@@ -76,3 +76,9 @@ def test_mode_switch_and_schedule_follow_the_epoch(straight):
 
 def test_run_shorter_than_the_last_epochs_is_all_second_phase(one_epoch):
     assert all(line['use_l1'] for line in read_record(one_epoch))
+
+
+def test_epochs_of_a_part_of_the_batches_pass_the_mode_switch(config, tmp_path):
+    cut = 'train_dataloader.num_batch_per_epoch=2'
+    succeed(run_tool('train.py', config, '--work-dir', tmp_path / 'run', '--cfg-options', cut))
+    assert load(tmp_path / 'run/epoch_4.pth')['meta']['iter'] == 8

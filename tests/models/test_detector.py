@@ -159,6 +159,11 @@ def test_frozen_stages_are_frozen_once_and_stay_so():
     assert {name for name, p in model.backbone.named_parameters() if not p.requires_grad} == frozen
 
 
+def test_keys_of_train_cfg_that_nothing_reads_are_refused():
+    with pytest.raises(UserError, match=r"train_cfg must have the key assigner alone; it has \['asigner'\]"):
+        small_detector(train_cfg=dict(asigner=TRAIN_CFG['assigner']))
+
+
 def test_a_model_without_train_cfg_predicts():
     assert len(small_detector(train_cfg=None).eval().test_step(batch([]))) == 1
 

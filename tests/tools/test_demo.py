@@ -175,6 +175,12 @@ def test_a_folder_of_the_user_is_left_alone(steps, run, tmp_path):
     assert (tmp_path / 'mine/data').exists()
 
 
+def test_a_folder_that_cannot_be_made_is_named(steps, run, tmp_path):
+    (tmp_path / 'file').touch()
+    with pytest.raises(UserError, match='file/demo cannot be written: Not a directory; name another folder'):
+        run(demo, '--out', 'file/demo')
+
+
 def test_results_are_in_the_current_folder(script, run, tmp_path, monkeypatch):
     script('print("made")')
     (tmp_path / 'elsewhere').mkdir()

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmyolox.errors import UserError
+from mmyolox.files import writing
 from mmyolox.utils.cli import add_cfg_options, run_tool
 
 if TYPE_CHECKING:
@@ -104,7 +105,8 @@ def main() -> None:
     for inner in detection_datasets(dataset):
         inner.set_draw_key(args.seed, 0)
     visualizer = build_visualizer(cfg, dataset.metainfo)
-    args.out_dir.mkdir(parents=True, exist_ok=True)
+    with writing(args.out_dir):
+        args.out_dir.mkdir(parents=True, exist_ok=True)
     pictures = []
     for position, (stem, picture) in enumerate(drawn_samples(dataset, visualizer, args.number, args.seed)):
         write_image(args.out_dir / f'{position:04d}_{stem}.jpg', picture)

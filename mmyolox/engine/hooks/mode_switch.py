@@ -8,7 +8,7 @@ from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
-from mmyolox.datasets.base import checked_channels, detection_datasets
+from mmyolox.datasets.base import checked_channels, detection_datasets, whole_dataset
 from mmyolox.engine.schedules import YOLOXLR
 from mmyolox.errors import UserError
 from mmyolox.registry import HOOKS
@@ -67,8 +67,5 @@ class YOLOXModeSwitchHook(Hook):
         for dataset in detection_datasets(loader.dataset):
             dataset.pipeline = Compose(self.new_train_pipeline)
         # A new loader around the same data set: persistent workers hold copies with the old pipeline.
-        cfg = copy.deepcopy(runner.cfg.train_dataloader)
-        cfg.pop('num_batch_per_epoch', None)
-        runner.train_loop.dataloader = runner.build_dataloader(
-            {**cfg, 'dataset': loader.dataset}, seed=runner.seed
-        )
+        cfg = {**copy.deepcopy(runner.cfg.train_dataloader), 'dataset': whole_dataset(loader.dataset)}
+        runner.train_loop.dataloader = runner.build_dataloader(cfg, seed=runner.seed)

@@ -11,6 +11,7 @@ from mmengine.runner import Runner
 
 from mmyolox.datasets.transforms import UndecodableImageError, read_image
 from mmyolox.deploy.draw import as_bgr, picture_path
+from mmyolox.files import writing
 from mmyolox.registry import HOOKS
 
 
@@ -45,7 +46,8 @@ class DetectionPicturesHook(Hook):
         outputs: Sequence[DetDataSample] | None = None,
     ) -> None:
         """Draws the images of a batch."""
-        self.out_dir.mkdir(parents=True, exist_ok=True)
+        with writing(self.out_dir):
+            self.out_dir.mkdir(parents=True, exist_ok=True)
         for sample in outputs or ():
             try:
                 image = as_bgr(read_image(sample.img_path, backend_args=self.backend_args))

@@ -202,6 +202,7 @@ def test_a_config_may_give_the_skeleton(data, tmp_path):
     [
         ({'model.bbox_head.loss_pose.forms': 'coco'}, 'OksLoss takes no such parameter; did you mean form'),
         ({'model.bbox_head.type': 'YOLOXPosHead'}, 'there is no YOLOXPosHead; did you mean YOLOXPoseHead'),
+        ({'model.bbox_head.loss_pose': dict(_delete_=True, form='coco')}, 'loss_pose: it needs a type'),
         ({'skeleton.sigmas': [1]}, 'has no effect: the variable skeleton is copied before it is changed'),
     ],
 )
