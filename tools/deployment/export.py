@@ -68,7 +68,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('--list', action=ListFormats, nargs=0, help='show what can be had on this machine')
     parser.add_argument(
-        '--out', type=Path, help="the file; default: the checkpoint's name with the format's suffix"
+        '--out',
+        type=Path,
+        help="the file; default: in the current folder, the checkpoint's name with the format's suffix",
     )
     _add_graph_options(parser)
     _add_threshold_options(parser)
