@@ -5,7 +5,7 @@ import os
 import shutil
 import socket
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -23,6 +23,8 @@ _REASONS = {
     errno.EPERM: 'name another folder, or change its rights',
     errno.EIO: 'look at the disk',
     errno.ENOTDIR: 'name another folder',
+    errno.ENOENT: 'name another folder',
+    errno.ELOOP: 'name another folder',
     errno.EEXIST: 'name another folder',
     errno.EISDIR: 'name a file',
     errno.ENAMETOOLONG: 'choose a shorter name',
@@ -68,12 +70,12 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
         The file to write instead; it has the same suffix, and exists already.
 
     Raises:
-        UserError: The system does not take the file.
+        UserError: The system does not take the file, or it is no regular one.
     """
     path = Path(path)
-    prefix = f'.{path.stem}-{socket.gethostname()}-'
-    part = path.with_name(f'{prefix}{os.getpid()}-{uuid4().hex[:8]}.part{path.suffix}')
     with writing(path):
+        _check_is_file(path)
+        prefix, part = _part_prefix(path), _part_of(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         for name in os.listdir(path.parent):
             writer, _, end = name.removeprefix(prefix).partition('-')
@@ -88,6 +90,61 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
             part.replace(path)
         finally:
             part.unlink(missing_ok=True)
+
+
+def check_folder(folder: str | Path) -> None:
+    """Checks that files can be written to a folder, before the work that they are to hold.
+
+    Args:
+        folder: The folder. If it is absent it could be made, but is not.
+
+    Raises:
+        UserError: The system does not take files there.
+    """
+    with writing(folder):
+        _try_part(Path(folder, 'any'))
+
+
+def check_target(path: str | Path) -> None:
+    """Checks that a file can be written, as :func:`check_folder` does; what it holds stays.
+
+    Raises:
+        UserError: It is no regular file, or the system does not take files in its folder.
+    """
+    path = Path(path)
+    with writing(path):
+        _check_is_file(path)
+        _try_part(path)
+
+
+def _check_is_file(path: Path) -> None:
+    """Raises a ``UserError`` for a folder, a pipe or a device, which no file may replace."""
+    if path.exists() and not path.is_file():
+        raise UserError(f'{path} cannot be written: it is a folder, a pipe or a device; name a file')
+
+
+def _try_part(path: Path) -> None:
+    """Makes the folder of a file and a part file, and removes what was made; raises OSError if that fails."""
+    # Rights and mounts alone do not tell: /proc takes no folder of anyone.
+    made = [one for one in path.parents if not one.exists()]
+    part = _part_of(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.touch()
+        part.unlink()
+    finally:
+        for one in made:
+            with suppress(OSError):
+                one.rmdir()
+
+
+def _part_prefix(path: Path) -> str:
+    return f'.{path.stem}-{socket.gethostname()}-'
+
+
+def _part_of(path: Path) -> Path:
+    """The file that a write of ``path`` by this process fills first."""
+    return path.with_name(f'{_part_prefix(path)}{os.getpid()}-{uuid4().hex[:8]}.part{path.suffix}')
 
 
 def copy_pair(source: Path, target: Path, suffix: str) -> None:

@@ -12,7 +12,7 @@ from mmengine.fileio import get_file_backend
 
 from mmyolox.engine import AtomicLocalBackend
 from mmyolox.errors import UserError
-from mmyolox.files import PICTURE_SUFFIXES, atomic_write, list_images, writing
+from mmyolox.files import PICTURE_SUFFIXES, atomic_write, check_folder, check_target, list_images, writing
 
 
 def test_file_appears_whole_with_the_usual_rights(tmp_path):
@@ -105,6 +105,25 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
 
     with pytest.raises(UserError, match=r'file/sub/a\.txt cannot be written: .*; name another folder'):
         write()
+
+
+@pytest.mark.parametrize('check', [check_folder, check_target])
+def test_what_cannot_be_written_is_named_before(tmp_path, check):
+    (tmp_path / 'file').touch()
+    check(tmp_path / 'new/deep/a.json')
+    assert os.listdir(tmp_path) == ['file']
+    for path in (tmp_path / 'file/a.json', Path('/dev/null/a.json'), Path('/proc/a.json')):
+        with pytest.raises(UserError, match=f'^{path} cannot be written: .*; name another folder'):
+            check(path)
+    with pytest.raises(UserError, match='choose a shorter name'):
+        check(tmp_path / ('a' * 260))
+
+
+@pytest.mark.parametrize('path', ['.', '/dev/null'])
+def test_no_file_replaces_a_folder_or_a_device(path):
+    for write in (check_target, lambda path: atomic_write(path).__enter__()):
+        with pytest.raises(UserError, match=f'^{path} cannot be written: it is a folder, a pipe or a device'):
+            write(path)
 
 
 @pytest.mark.parametrize(

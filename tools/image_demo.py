@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmyolox.errors import UserError
+from mmyolox.files import check_folder
 from mmyolox.utils.cli import add_cfg_options, add_unsafe_option, run_tool
 
 if TYPE_CHECKING:
@@ -268,6 +269,7 @@ def main() -> None:
         raise UserError(f'--score-thr {args.score_thr}: a number from 0 to 1 is needed')
     if args.workers < 0:
         raise UserError(f'--workers {args.workers}: 0 or more are needed')
+    check_folder(args.out_dir)
     is_video = args.input.suffix.lower() in VIDEO_SUFFIXES and not args.input.is_dir()
     source = VideoFile(args) if is_video else ImageFiles(args)
     from mmyolox.apis import open_detector

@@ -24,6 +24,21 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def check_outputs(args: argparse.Namespace) -> None:
+    """Raises a ``UserError`` if ``--out`` or ``--show-dir`` cannot be written, before anything is read."""
+    from mmyolox.engine.launch import is_first_process
+    from mmyolox.files import check_folder, check_target
+
+    if args.out and Path(args.out).suffix not in ('.json', '.pkl'):
+        raise UserError(f'--out {args.out}: the name must end in .json or .pkl')
+    if not is_first_process(args.launcher):
+        return
+    if args.out:
+        check_target(args.out)
+    if args.show_dir:
+        check_folder(args.show_dir)
+
+
 def use_tta(cfg: 'Config') -> None:
     """Puts the model and the data into test-time augmentation, in place."""
     from mmyolox.config import require
@@ -38,14 +53,11 @@ def use_tta(cfg: 'Config') -> None:
 
 def keep_detections(cfg: 'Config', path: str) -> None:
     """Makes the evaluation also write the detections to ``path``, in place."""
-    suffix = Path(path).suffix
-    if suffix == '.json':
+    if Path(path).suffix == '.json':
         # The metric appends `.bbox.json` to its prefix.
         cfg.test_evaluator.outfile_prefix = str(Path(path).with_suffix(''))
-    elif suffix == '.pkl':
-        cfg.test_evaluator = [cfg.test_evaluator, dict(type='mmyolox.DetectionsFile', out_file_path=path)]
     else:
-        raise UserError(f'--out {path}: the name must end in .json or .pkl')
+        cfg.test_evaluator = [cfg.test_evaluator, dict(type='mmyolox.DetectionsFile', out_file_path=path)]
 
 
 def draw_detections(cfg: 'Config', folder: str) -> None:
@@ -66,6 +78,7 @@ def draw_detections(cfg: 'Config', folder: str) -> None:
 def main() -> None:
     """Reads the config, checks it, evaluates."""
     args = parse_args()
+    check_outputs(args)
     from mmengine.runner import CheckpointLoader
 
     from mmyolox.checkpoints.load import use_safe_loading

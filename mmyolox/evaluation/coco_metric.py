@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from mmengine.dist import is_main_process
 from mmengine.evaluator import BaseMetric, DumpResults
 from mmengine.fileio import dump
 from mmengine.logging import print_log
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from mmyolox.datasets.coco import CocoAnnotations, read_coco
 from mmyolox.errors import UserError, did_you_mean, first_few
-from mmyolox.files import atomic_write
+from mmyolox.files import atomic_write, check_target
 from mmyolox.registry import METRICS
 
 from .coco_curves import BACKENDS, IOU_THRESHOLDS, Comparison, Curves, Detections, Entry, coco_curves
@@ -61,7 +62,7 @@ class YOLOXCocoMetric(BaseMetric):
 
     Raises:
         UserError: The file is missing or at fault, or lacks one of the data set's classes; an option is
-            wrong.
+            wrong; the results cannot be written.
     """
 
     default_prefix = 'coco'
@@ -97,6 +98,9 @@ class YOLOXCocoMetric(BaseMetric):
         for item in self.metric_items:
             _check_choice('metric_items', item, known)
         _check_choice('backend', backend, list(BACKENDS))
+        if outfile_prefix is not None and is_main_process():
+            for comparison in self.comparisons:
+                check_target(self._outfile(comparison))
         self.library = BACKENDS[backend]()
         file = read_coco(ann_file, backend_args=backend_args, need_annotations=not format_only)
         self._file = _without_infinite_boxes(file)
@@ -227,10 +231,12 @@ class YOLOXCocoMetric(BaseMetric):
                 objects[label].append(entry | comparison.object_fields(annotation, label))
         return objects
 
+    def _outfile(self, comparison: Comparison) -> str:
+        return f'{self.outfile_prefix}.{comparison.iou_type}.json'
+
     def _write(self, results: Sequence[ImageDetections], comparison: Comparison) -> None:
         """Writes COCO's result format, entry by entry."""
-        path = f'{self.outfile_prefix}.{comparison.iou_type}.json'
-        with atomic_write(path) as part, part.open('w', encoding='utf-8') as file:
+        with atomic_write(self._outfile(comparison)) as part, part.open('w', encoding='utf-8') as file:
             file.write('[')
             separator = ''
             for image_id, packed in results:
@@ -255,7 +261,19 @@ class DetectionsFile(DumpResults):
     """MMEngine's ``DumpResults``, whose pickle file is written whole or not at all.
 
     Like MMDetection's ``DumpDetResults`` it leaves out the ground truth.
+
+    Args:
+        out_file_path: The file.
+        **kwargs: Those of MMEngine's.
+
+    Raises:
+        UserError: The file cannot be written.
     """
+
+    def __init__(self, out_file_path: str, **kwargs: Any) -> None:
+        super().__init__(out_file_path, **kwargs)
+        if is_main_process():
+            check_target(out_file_path)
 
     def process(self, data_batch: Any, data_samples: Sequence[dict[str, Any]]) -> None:
         """Keeps the detections in a batch of images.

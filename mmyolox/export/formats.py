@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import platform
 import shutil
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 from mmyolox.deploy.formats import FORMATS, Format, format_of
 from mmyolox.errors import UserError, did_you_mean
 from mmyolox.extensions import load_extensions
+from mmyolox.files import check_target
 
 from .options import ExportOptions, calibration_files
 
@@ -113,9 +113,7 @@ def target_path(format: Format, dst: Path) -> Path:
     for folder in (dst, path):
         if folder.is_dir():
             raise UserError(f'{folder}: this is a folder; name a file, or remove it')
-    existing = next(parent for parent in path.absolute().parents if parent.exists())
-    if not existing.is_dir() or not os.access(existing, os.W_OK):
-        raise UserError(f'{path}: the folder {existing} cannot be written to')
+    check_target(path)
     return path
 
 

@@ -309,6 +309,7 @@ def test_nothing_detected_is_written_as_an_empty_list(write, tmp_path):
         (dict(metric_items=['AR@300'], proposal_nums=(1, 10, 100)), "metric_items: there is no 'AR@300'"),
         (dict(backend='faster-coco-eval'), "backend: there is no 'faster-coco-eval'; did you mean"),
         (dict(format_only=True), 'format_only=True needs outfile_prefix'),
+        (dict(outfile_prefix='/dev/null/out'), 'out.bbox.json cannot be written: .*; name another folder'),
     ],
 )
 def test_wrong_option(write, options, message):

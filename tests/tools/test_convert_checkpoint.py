@@ -165,8 +165,9 @@ def test_a_failed_write_leaves_the_old_file(run, src, tmp_path, monkeypatch):
 
 
 def test_an_impossible_destination_is_named(run, src):
-    with pytest.raises(UserError, match='cannot be written'):
-        run(converter, src, src / 'nano.pth')
+    for one in (src, 'absent.pth'):  # before it is read
+        with pytest.raises(UserError, match='cannot be written'):
+            run(converter, one, src / 'nano.pth')
 
 
 def test_a_folder_as_destination(run, src, tmp_path):

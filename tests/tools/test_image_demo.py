@@ -78,6 +78,11 @@ def test_mistakes(tmp_path, source, out_dir, message):
         image_demo.find_images(tmp_path / source, tmp_path / out_dir)
 
 
+def test_a_folder_that_cannot_be_made_is_named_before_anything_is_read(run):
+    with pytest.raises(UserError, match=r'out cannot be written: .*; name another folder'):
+        run(image_demo, 'absent.jpg', 'absent.pth', '--out-dir', '/dev/null/out')
+
+
 @pytest.fixture(scope='module')
 def checkpoint(tmp_path_factory):
     return write_checkpoint(tmp_path_factory.mktemp('weights') / 'w.pth')

@@ -52,6 +52,5 @@ def test_images_of_any_number_of_channels_are_drawn(tmp_path, channels):
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / 'file').touch()
-    hook = HOOKS.build(dict(type='DetectionPicturesHook', out_dir=str(tmp_path / 'file/out')))
     with pytest.raises(UserError, match='file/out cannot be written: Not a directory; name another folder'):
-        hook.after_test_iter(SimpleNamespace(), 0, {}, [])
+        HOOKS.build(dict(type='DetectionPicturesHook', out_dir=str(tmp_path / 'file/out')))

@@ -10,6 +10,7 @@ from mmyolox.checkpoints import load
 from mmyolox.checkpoints.recognise import PUBLISHED, Architecture
 from mmyolox.checkpoints.record import IMAGENET, InputRecord
 from mmyolox.config.recorded import Normalisation, normalisation
+from mmyolox.errors import UserError
 from mmyolox.registry import METRICS
 from tests.checkpoints.layouts import our_weights
 from tests.tools.tool_loading import load_tool
@@ -76,6 +77,19 @@ def test_the_file_is_read_once(evaluate, monkeypatch):
     monkeypatch.setattr(load, 'load_checkpoint', lambda path, *more: read.append(path) or whole(path, *more))
     evaluate(RECORD)
     assert len(read) == 1
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (('--out', '/dev/null/found.pkl'), 'found.pkl cannot be written: .*; name another folder'),
+        (('--out', 'found.txt'), 'found.txt: the name must end in .json or .pkl'),
+        (('--show-dir', '/dev/null/pictures'), 'pictures cannot be written: .*; name another folder'),
+    ],
+)
+def test_outputs_are_checked_before_anything_is_read(run, options, message):
+    with pytest.raises(UserError, match=message):
+        run(tool, 'absent.py', 'absent.pth', *options)
 
 
 def test_detections_that_cannot_be_written_leave_the_old_file(evaluate, tmp_path):

@@ -245,6 +245,11 @@ def test_not_a_voc_folder(voc, convert, part):
         convert()
 
 
+def test_a_folder_that_cannot_be_made_is_named_before_anything_is_read(run):
+    with pytest.raises(UserError, match=r'out cannot be written: .*; name another folder'):
+        run(voc2coco, 'absent', '/dev/null/out')
+
+
 def test_the_folder_above_is_recognised(run, voc, tmp_path):
     with pytest.raises(UserError, match=f'do you mean {voc.root}'):
         run(voc2coco, tmp_path, tmp_path / 'out')

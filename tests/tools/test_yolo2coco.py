@@ -286,6 +286,11 @@ def test_no_images(root, convert):
         convert()
 
 
+def test_a_folder_that_cannot_be_made_is_named_before_anything_is_read(run):
+    with pytest.raises(UserError, match=r'out cannot be written: .*; name another folder'):
+        run(yolo2coco, 'absent', '/dev/null/out')
+
+
 def test_not_a_folder(run, tmp_path):
     with pytest.raises(UserError, match='no such folder'):
         run(yolo2coco, tmp_path / 'nowhere', tmp_path / 'out')

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmyolox.errors import UserError
-from mmyolox.files import atomic_write
+from mmyolox.files import atomic_write, check_target
 from mmyolox.utils.cli import add_cfg_options, run_tool
 
 if TYPE_CHECKING:
@@ -68,8 +68,8 @@ def check_args(args: argparse.Namespace) -> None:
     ):
         if number < least:
             raise UserError(f'--{name} {number}: at least {least} is needed')
-    if args.out and not args.out.absolute().parent.is_dir():
-        raise UserError(f'--out {args.out}: there is no folder {args.out.parent}')
+    if args.out:
+        check_target(args.out)
 
 
 def find_images(folder: Path) -> list[Path]:

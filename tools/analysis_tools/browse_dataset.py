@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmyolox.errors import UserError
-from mmyolox.files import writing
+from mmyolox.files import check_folder
 from mmyolox.utils.cli import add_cfg_options, run_tool
 
 if TYPE_CHECKING:
@@ -99,14 +99,13 @@ def main() -> None:
 
     if args.number < 1:
         raise UserError(f'--number {args.number}: at least one sample is needed')
+    check_folder(args.out_dir)
     cfg = load_config(args.config, args.cfg_options)
     init_default_scope(cfg.get('default_scope', 'mmyolox'))
     dataset = DATASETS.build(dataset_config(cfg, args.split, args.stage))
     for inner in detection_datasets(dataset):
         inner.set_draw_key(args.seed, 0)
     visualizer = build_visualizer(cfg, dataset.metainfo)
-    with writing(args.out_dir):
-        args.out_dir.mkdir(parents=True, exist_ok=True)
     pictures = []
     for position, (stem, picture) in enumerate(drawn_samples(dataset, visualizer, args.number, args.seed)):
         write_image(args.out_dir / f'{position:04d}_{stem}.jpg', picture)

@@ -24,6 +24,7 @@ from coco_json import Box, CocoFile, ConversionReport
 from dataset_files import place_images, read_image_size, read_lines
 
 from mmyolox.errors import UserError, alike
+from mmyolox.files import check_folder
 from mmyolox.utils.cli import run_tool
 
 _USUAL_SPLITS = {'train': ('train',), 'val': ('val', 'valid', 'validation')}
@@ -318,7 +319,7 @@ def convert(
 
 def main() -> None:
     args = parse_args()
-
+    check_folder(args.out_dir)
     report = ConversionReport()
     files = find_files(args.voc_root, report)
     coco_files, images = convert(args, files, report)

@@ -26,6 +26,7 @@ from coco_json import CocoFile, ConversionReport
 from dataset_files import place_images, read_image_size, read_lines, read_text
 
 from mmyolox.errors import UserError, alike, first_few, printable
+from mmyolox.files import check_folder
 from mmyolox.utils.cli import run_tool
 
 _SPLITS = {'train': ('train',), 'val': ('val', 'valid', 'validation'), 'test': ('test',)}
@@ -342,7 +343,7 @@ def convert(args: argparse.Namespace, report: ConversionReport) -> tuple[dict[st
 
 def main() -> None:
     args = parse_args()
-
+    check_folder(args.out_dir)
     report = ConversionReport()
     files, base = convert(args, report)
     names = [image['file_name'] for file in files.values() for image in file.images]

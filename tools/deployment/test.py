@@ -58,7 +58,10 @@ def main() -> None:
     from mmyolox.apis import ExportedDetector
     from mmyolox.apis.evaluate import evaluate, image_dataset
     from mmyolox.deploy import ExportedModel
+    from mmyolox.files import check_target
 
+    if args.out:
+        check_target(f'{args.out}.bbox.json')
     model = ExportedModel(args.exported, args.threads, batch_size=args.batch_size)
     init_default_scope('mmyolox')
     data, metric = evaluation_data(args, model.info)

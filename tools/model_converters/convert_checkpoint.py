@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmyolox.errors import UserError, first_few
+from mmyolox.files import check_target
 from mmyolox.utils.cli import add_unsafe_option, run_tool
 
 if TYPE_CHECKING:
@@ -97,6 +98,7 @@ def check_destination(src: Path, dst: Path) -> None:
         )
     if dst.exists() and src.exists() and dst.samefile(src):
         raise UserError(f'{dst} is the file to convert itself; choose another name for the result')
+    check_target(dst)
 
 
 def summary(src: Path, conversion: Conversion, others: tuple[str, ...], list_used: bool) -> str:

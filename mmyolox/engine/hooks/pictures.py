@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from mmdet.structures import DetDataSample
+from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from mmyolox.datasets.transforms import UndecodableImageError, read_image
 from mmyolox.deploy.draw import as_bgr, picture_path
-from mmyolox.files import writing
+from mmyolox.files import check_folder, writing
 from mmyolox.registry import HOOKS
 
 
@@ -29,6 +30,9 @@ class DetectionPicturesHook(Hook):
         score_thr: The lowest score that is drawn.
         backend_args: The arguments of the images' file backend, as for
             :func:`~mmyolox.datasets.transforms.read_image`.
+
+    Raises:
+        UserError: The folder cannot be made, or takes no files.
     """
 
     def __init__(
@@ -37,6 +41,8 @@ class DetectionPicturesHook(Hook):
         self.out_dir = Path(out_dir)
         self.score_thr = score_thr
         self.backend_args = backend_args
+        if is_main_process():
+            check_folder(self.out_dir)
 
     def after_test_iter(
         self,
