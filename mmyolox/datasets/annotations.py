@@ -265,8 +265,13 @@ def check_files_exist(ann_file: str, what: str, folder: str, paths: Sequence[str
         if os.path.basename(path) not in listed[parent] and not os.path.isfile(path)
     ]
     if absent:
-        names = first_few(os.path.relpath(path, folder or '.') for path in absent)
-        raise UserError(f'{ann_file}: {len(absent)} of {len(paths)} {what} are not in {folder}: {names}')
+        inside = [os.path.relpath(path, folder or '.') for path in absent]
+        above = os.path.dirname(os.path.abspath(folder))
+        is_above = len(absent) == len(paths) and os.path.isfile(os.path.join(above, inside[0]))
+        hint = f'; they are in {above}: correct data_prefix' if is_above else ''
+        raise UserError(
+            f'{ann_file}: {len(absent)} of {len(paths)} {what} are not in {folder}: {first_few(inside)}{hint}'
+        )
 
 
 def list_folder(folder: str) -> set[str]:
@@ -291,7 +296,8 @@ def filter_entries(
         report: The report of the file that the entries come from.
 
     Raises:
-        UserError: A key is unknown, no image is left, no box survived the clean-up, or all are crowds.
+        UserError: A key is unknown, no image is left, no box survived the clean-up, or all are crowds or
+            fractions of the image.
     """
     known = ('filter_empty_gt', 'min_size')
     for key in sorted(set(filter_cfg or {}) - set(known)):
@@ -304,6 +310,11 @@ def filter_entries(
         raise UserError(
             f'{report.path}: all {report.boxes} boxes are crowds, ignored or difficult (iscrowd, ignore, '
             'difficult), so that there is no object to train on'
+        )
+    if report.boxes and all((entry['bboxes'] <= 1).all() for entry in entries):
+        raise UserError(
+            f'{report.path}: all {report.boxes} boxes lie in the first pixel of their image, as fractions of '
+            "the image's size would; boxes are in pixels: multiply them by width and height"
         )
     # A file of background images only, beside others, is no mistake: it has no losses.
     if not report.boxes and (losses := report.losses()):

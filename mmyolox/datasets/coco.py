@@ -185,6 +185,10 @@ def _checked_list(path: str, content: Entry, key: str) -> list[Entry]:
             raise UserError(
                 f'{path}: {len(wrong)} of {len(entries)} {key} have no valid {name!r} ({wanted}): {named}'
             )
+    for name in {'id', 'image_id', 'category_id'} & _FIELDS[key].keys():
+        for entry in entries:
+            if type(entry[name]) is float:
+                entry[name] = int(entry[name])
     _check_unique(path, f'{key} with the same id', [entry['id'] for entry in entries])
     if key == 'categories':
         above = {category['id'] for category in _namesakes_above(content)}
@@ -243,12 +247,17 @@ def _read_json(path: str, backend_args: Mapping[str, Any] | None) -> Entry:
     return content
 
 
+def _is_number_id(value: Any) -> bool:
+    # Tables write 7.0 for 7 in a column that has gaps elsewhere; pycocotools takes both for the same.
+    return _is_whole(value) or (type(value) is float and value.is_integer() and abs(value) < 2**53)
+
+
 def _is_whole(value: Any) -> bool:
     return type(value) is int and abs(value) < 2**63
 
 
 def _is_id(value: object) -> bool:
-    return isinstance(value, str) or _is_whole(value)
+    return isinstance(value, str) or _is_number_id(value)
 
 
 def _is_side(value: Any) -> bool:
@@ -283,14 +292,14 @@ _FIELDS: dict[str, dict[str, tuple[Callable[[Any], bool], str]]] = {
     'annotations': dict(
         id=(_is_id, 'a whole number or a text'),
         image_id=(_is_id, 'a whole number or a text'),
-        category_id=(_is_whole, 'a whole number'),
+        category_id=(_is_number_id, 'a whole number'),
         bbox=(_is_box, '[x, y, width, height]'),
         iscrowd=(_is_flag, '0 or 1'),
         ignore=(_is_flag, '0 or 1'),
         area=(_is_area, 'a number of square pixels'),
     ),
     'categories': dict(
-        id=(_is_whole, 'a whole number'),
+        id=(_is_number_id, 'a whole number'),
         name=(lambda value: isinstance(value, str) and '' != value == printable(value), 'a text'),
     ),
 }
@@ -344,7 +353,7 @@ class YOLOXCocoDataset(DetectionDataset):
         file = read_coco(self.ann_file, backend_args=self.backend_args, need_annotations=not self.test_mode)
         self.set_classes(file, classes or file.class_names)
         self.report = AnnotationReport(file.path, images=len(file.images))
-        paths = [osp.join(self._image_folder, image['file_name']) for image in file.images]
+        paths = [self._image_path(image['file_name']) for image in file.images]
         if not self.backend_args:
             check_files_exist(file.path, 'images', self._image_folder, paths)
         data_list = self._entries(file, paths)
@@ -356,12 +365,23 @@ class YOLOXCocoDataset(DetectionDataset):
         findings = {
             'categories without a box that are the supercategory of others, no classes (left out)': left_out,
             'categories that only case, blanks or underscores tell apart': alike(file.category_ids),
+            'images of several entries, each of which lacks the boxes of the others': [
+                osp.relpath(path, self._image_folder)
+                for path, count in Counter(map(osp.normpath, paths)).items()
+                if count > 1
+            ],
         }
         for line, names in findings.items():
             if names and not self.test_mode:
                 print_log(f'{file.path}: {line}: {first_few(names)}', 'current', logging.WARNING)
         self.report.log()
         return data_list
+
+    def _image_path(self, file_name: str) -> str:
+        path = osp.join(self._image_folder, file_name)
+        if '\\' in file_name and not self.backend_args and not osp.exists(path):
+            path = osp.join(self._image_folder, file_name.replace('\\', '/'))  # written on Windows
+        return path
 
     @property
     def _image_folder(self) -> str:

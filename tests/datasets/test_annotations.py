@@ -137,7 +137,8 @@ def test_absent_folder(tmp_path):
 
 
 def entry(size=(100, 100), crowd=(False,)):
-    return dict(width=size[0], height=size[1], is_crowd=np.array(crowd, bool))
+    bboxes = np.full((len(crowd), 4), (0, 0, 9, 9), np.float32)
+    return dict(width=size[0], height=size[1], bboxes=bboxes, is_crowd=np.array(crowd, bool))
 
 
 ENTRIES = [entry(), entry(crowd=()), entry(crowd=(True,)), entry(crowd=(True, False)), entry((31, 100))]

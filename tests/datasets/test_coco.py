@@ -189,6 +189,14 @@ def test_what_is_told_of_categories(make, monkeypatch):
     )
 
 
+def test_images_of_several_entries_are_told(make, monkeypatch):
+    lines = log_lines(monkeypatch, 'coco')
+    content = small_file()
+    content['images'].append(dict(content['images'][0], id=11, file_name='./a.jpg'))
+    assert len(make(content)) == 3
+    assert sum('images of several entries' in line and line.endswith(': a.jpg') for line in lines) == 1
+
+
 def test_turned_boxes_are_told(make):
     content = small_file()
     content['annotations'][0]['attributes'] = dict(rotation=30)
@@ -305,6 +313,27 @@ def test_absent_images_are_counted_and_named(make, tmp_path):
     assert len(load(tmp_path, backend_args=dict(backend='local'))) == 20
 
 
+def test_names_that_begin_with_the_image_folder(make, tmp_path):
+    content = random_file(0)
+    make(content)
+    for image in content['images']:
+        image['file_name'] = f'images/{image["file_name"]}'
+    (tmp_path / 'ann.json').write_text(json.dumps(content))
+    with pytest.raises(UserError, match=f'20 of 20 images.*; they are in {tmp_path}: correct data_prefix$'):
+        load(tmp_path)
+    assert len(load(tmp_path, data_prefix=dict(img=''))) == 20
+
+
+def test_names_written_on_windows(make, tmp_path):
+    content = small_file()
+    make(content)
+    content['images'][1]['file_name'] = 'sub\\b.jpg'
+    (tmp_path / 'ann.json').write_text(json.dumps(content))
+    assert load(tmp_path).get_data_info(1)['img_path'] == f'{tmp_path}/images/sub/b.jpg'
+    (tmp_path / 'images/sub\\b.jpg').touch()
+    assert load(tmp_path).get_data_info(1)['img_path'] == f'{tmp_path}/images/sub\\b.jpg'
+
+
 @pytest.mark.parametrize(
     ('prefix', 'message'),
     [
@@ -339,6 +368,17 @@ def test_without_data_prefix_images_are_in_the_data_root(tmp_path):
 def test_configured_class_that_the_file_lacks(make, classes, message):
     with pytest.raises(UserError, match=message):
         make(small_file(), metainfo=dict(classes=classes))
+
+
+def test_fractions_of_the_image_are_no_pixels(make):
+    content = small_file()
+    content['annotations'][0]['bbox'] = [0.1, 0.1, 0.2, 0.6]
+    content['annotations'][1]['bbox'] = [0, 0, 1, 1]
+    with pytest.raises(UserError, match='all 2 boxes lie in the first pixel of their image'):
+        make(content)
+    assert len(make(content, test_mode=True)) == 2
+    content['annotations'][1]['bbox'] = [0, 0, 1, 1.1]
+    assert len(make(content)) == 2
 
 
 def test_nothing_left_to_train_on(make):

@@ -119,6 +119,19 @@ def test_flags_mean_what_they_look_like(read, key, value, flag):
     assert read(file).annotations[1][key] is flag
 
 
+def test_ids_of_tables_are_whole_numbers(read):
+    file = content()
+    file['images'][0]['id'] = 10.0
+    file['annotations'][0].update(id=0.0, image_id=10.0, category_id=7.0)
+    file['annotations'][1]['category_id'] = 3.0
+    file['categories'][0]['id'] = 7.0
+    read_file = read(file)
+    ids = [read_file.images[0]['id'], read_file.category_ids['dog']]
+    ids += [read_file.annotations[0][key] for key in ('id', 'image_id', 'category_id')]
+    assert ids == [10, 7, 0, 10, 7]
+    assert {type(value) for value in ids} == {int}
+
+
 def test_200_000_classes_take_seconds(read, tmp_path):
     file = content() | dict(categories=[dict(id=i, name=f'class {i}') for i in range(200_000)])
     start = time.monotonic()
@@ -204,6 +217,10 @@ def change(*path, value=...):
         (change('annotations', 0, 'bbox', value=[1, 2, 3, True]), "'bbox'.*id 0"),
         (change('annotations', 0, 'id', value=10**400), "no valid 'id'"),
         (change('annotations', 0, 'category_id', value=True), "no valid 'category_id'"),
+        *(
+            (change('images', 0, 'id', value=value), "images have no valid 'id'")
+            for value in (0.5, float('nan'), float('inf'), 1e300, True, None, [])
+        ),
     ],
 )
 def test_file_at_fault(read, tmp_path, apply, message):
