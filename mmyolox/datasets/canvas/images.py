@@ -5,7 +5,7 @@ import math
 import os
 import stat
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO, NamedTuple, Protocol
 
@@ -113,7 +113,7 @@ def read_header(file: BinaryIO) -> ImageHeader:
     file.seek(0)
     try:
         image = PIL.Image.open(file)
-        return ImageHeader(Size(*image.size), image.getexif().get(_ORIENTATION_TAG, 1))
+        return ImageHeader(Size(*image.size), _orientation(image.getexif()))
     except PIL.Image.DecompressionBombError as error:
         raise ValueError(str(error)) from error
     except Exception as error:  # whatever a plugin of Pillow makes of a broken file
@@ -213,9 +213,9 @@ def _tiff_tags(file: BinaryIO) -> dict[int, int]:
     return tags
 
 
-def _orientation(tags: dict[int, int]) -> int:
+def _orientation(tags: Mapping[int, Any]) -> int:
     value = tags.get(_ORIENTATION_TAG, 1)
-    return value if 1 <= value <= 8 else 1
+    return value if value in range(1, 9) else 1
 
 
 def read_image(
@@ -319,7 +319,8 @@ def check_pixels(path: str, size: Size) -> None:
 def decode_image(path: str, content: bytes, flags: int, channels: int | None = None) -> np.ndarray:
     """Decodes a file's content by OpenCV's ``flags``; see :func:`read_image`."""
     try:
-        check_pixels(path, read_header(io.BytesIO(content)).size)
+        header = read_header(io.BytesIO(content))
+        check_pixels(path, header.size)
         if content.startswith(_START_OF_NPY):
             shape, dtype = read_npy_header(io.BytesIO(content))
             # Memory is taken only if the file holds as much.
@@ -327,7 +328,7 @@ def decode_image(path: str, content: bytes, flags: int, channels: int | None = N
                 raise ValueError(f'it breaks off: {len(content)} bytes for shape {shape}, {dtype}')
             pixels: np.ndarray | None = np.load(io.BytesIO(content), allow_pickle=False)
         else:
-            pixels = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
+            pixels = _decode_upright(content, flags, header.orientation)
     except (ValueError, EOFError) as error:
         raise UndecodableImageError(path, reason=' '.join(str(error).split())) from error
     except (cv2.error, MemoryError) as error:
@@ -342,6 +343,19 @@ def decode_image(path: str, content: bytes, flags: int, channels: int | None = N
     if channels not in (None, pixels.shape[2]):
         raise UserError(f'the image {path} has {pixels.shape[2]} channel(s), {channels} are needed')
     return pixels
+
+
+def _decode_upright(content: bytes, flags: int, orientation: int) -> np.ndarray | None:
+    """Decodes by OpenCV's ``flags``, and turns WebP files upright, as OpenCV does others."""
+    is_left = content[8:12] == b'WEBP' and not flags & cv2.IMREAD_IGNORE_ORIENTATION
+    flags |= cv2.IMREAD_IGNORE_ORIENTATION if is_left else 0
+    pixels: np.ndarray | None = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
+    if pixels is None or not is_left:
+        return pixels
+    if orientation in _TRANSPOSED:
+        pixels = pixels.swapaxes(0, 1)
+    turns = (orientation - 1) % 4  # of EXIF 2.3: none, mirrored, by half a turn, upside down
+    return pixels[:: -1 if turns in (2, 3) else 1, :: -1 if turns in (1, 2) else 1]
 
 
 class ImageSource(Protocol):

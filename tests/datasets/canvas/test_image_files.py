@@ -8,7 +8,7 @@ import zlib
 import cv2
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from mmyolox.datasets.canvas import images
 from mmyolox.datasets.canvas.images import (
@@ -199,6 +199,17 @@ def test_any_mode_is_read_as_blue_green_red(tmp_path, image, file_format, expect
     pixels = read_image(str(tmp_path / 'a'))
     assert pixels.dtype == np.uint8
     assert np.abs(pixels.astype(int) - np.asarray(expected)[..., ::-1]).mean() <= tolerance
+
+
+@pytest.mark.parametrize('orientation', range(1, 9))
+@pytest.mark.parametrize('file_format', ['PNG', 'WEBP', 'TIFF'])
+def test_images_are_turned_upright(tmp_path, file_format, orientation):
+    tags = Image.Exif()
+    tags[0x0112] = orientation
+    options = dict(lossless=True) if file_format == 'WEBP' else {}
+    (tmp_path / 'a').write_bytes(saved(file_format, exif=tags, **options))
+    expected = np.asarray(ImageOps.exif_transpose(Image.open(tmp_path / 'a')))
+    np.testing.assert_array_equal(read_image(str(tmp_path / 'a'))[..., ::-1], expected)
 
 
 @pytest.mark.parametrize('file_format', ['JPEG', 'PNG', 'WEBP'])
