@@ -21,9 +21,9 @@ from mmengine.logging import print_log
 from mmengine.registry import init_default_scope
 from torch import nn
 
-from mmyolox.checkpoints.classes import ClassNames, names_of, of_classes
+from mmyolox.checkpoints.classes import ClassNames, names_of, of_classes, recorded_data
 from mmyolox.checkpoints.convert import state_dict_of
-from mmyolox.checkpoints.load import download_checkpoint, load_checkpoint, recorded_data
+from mmyolox.checkpoints.load import download_checkpoint, load_checkpoint
 from mmyolox.checkpoints.match import match_weights
 from mmyolox.checkpoints.recognise import config_for, recognise
 from mmyolox.checkpoints.record import read_record
@@ -41,7 +41,7 @@ from mmyolox.datasets.transforms import (
 from mmyolox.deploy import ExportedModel
 from mmyolox.deploy.formats import format_of
 from mmyolox.deploy.letterbox import Image, Size
-from mmyolox.errors import UserError
+from mmyolox.errors import UserError, first_few
 from mmyolox.extensions import load_extensions
 from mmyolox.models import YOLODetector
 from mmyolox.models.detector import pack_prediction
@@ -367,8 +367,8 @@ def init_detector(
         raise UserError(f'config {config}: these are weights; give the config first, then the checkpoint')
     load = download_checkpoint if source.startswith(('http://', 'https://')) else load_checkpoint
     content = load(source, allow_unsafe=allow_unsafe)
-    weights, recorded = state_dict_of(content, source), recorded_data(content, source)
-    record = read_record(content, weights, source)
+    weights = state_dict_of(content, source)
+    recorded, record = recorded_data(content, weights, source), read_record(content, weights, source)
     if config is None:
         try:
             architecture = recognise(weights)
@@ -388,10 +388,11 @@ def init_detector(
     if not summary.complete:
         raise UserError(f'checkpoint {source} cannot be used with {config}: {summary.describe()}')
     model.load_state_dict(matched)
+    print_log(f'checkpoint {source}: {summary.describe()}', 'current', summary.level)
     if summary.class_layers and classes.file != classes.model:
-        print_log(f'checkpoint {source}: {summary.describe()}', 'current')
         recorded = of_classes(recorded, classes.model)
-    model.cfg, model.dataset_meta = cfg, _dataset_meta(dataset, recorded, model.bbox_head.num_classes)
+    model.cfg = cfg
+    model.dataset_meta = _dataset_meta(dataset, recorded, model.bbox_head.num_classes, source)
     model.input_record = record
     device = device or get_device()
     try:
@@ -402,22 +403,31 @@ def init_detector(
     return model
 
 
-def _dataset_meta(dataset: BaseDataset, recorded: dict[str, Any], num_classes: int) -> dict[str, Any]:
-    """What is known of the data that a model was trained on."""
+def _dataset_meta(
+    dataset: BaseDataset, recorded: dict[str, Any], num_classes: int, source: str
+) -> dict[str, Any]:
+    """What is known of the data that a model was trained on; names that are assumed are told."""
 
-    def known_names() -> Iterator[Sequence[str]]:
-        """What the classes may be called, the surest first."""
-        yield recorded.get('classes') or ()
-        yield dataset.metainfo.get('classes') or ()
+    def assumed_names() -> Iterator[tuple[str, Sequence[str]]]:
+        """What the classes may be called by the words of others, the surest first, and whose they are."""
         if dataset.ann_file.endswith('.json') and osp.isfile(dataset.ann_file):
-            yield read_class_names(dataset.ann_file)
+            yield f'those of {dataset.ann_file}', read_class_names(dataset.ann_file)
         # The import takes over a second, and is seldom needed.
         from mmdet.datasets import CocoDataset
 
-        yield CocoDataset.METAINFO['classes']  # mmdet's get_classes has underscores, which no annotation has
+        # mmdet's get_classes has underscores, which no annotation has
+        yield 'those of COCO', CocoDataset.METAINFO['classes']
+        yield 'numbers', [f'class {label}' for label in range(num_classes)]
 
-    numbers = [f'class {label}' for label in range(num_classes)]
-    names = next((names for names in known_names() if len(names) == num_classes), numbers)
+    said = (recorded.get('classes') or (), dataset.metainfo.get('classes') or ())
+    names = next((names for names in said if len(names) == num_classes), None)
+    if names is None:
+        origin, names = next(pair for pair in assumed_names() if len(pair[1]) == num_classes)
+        print_log(
+            f'checkpoint {source}: neither it nor the config names its {num_classes} classes; {origin} are '
+            f'assumed ({first_few(names, 5)})',
+            'current',
+        )
     return dict(dataset.metainfo | recorded, classes=tuple(names))
 
 

@@ -52,6 +52,8 @@ _MAX_META = 3_000_000
 _AVERAGE_COUNTERS = ('steps', 'n_averaged', 'initted', 'step')
 """What the averaged models of MMEngine, PyTorch and ema_pytorch count beside their weights."""
 
+_VARIANCES = ('running_var', 'moving_variance')
+"""The ends of the names of a norm's variances: PyTorch's, and MindSpore's."""
 _ZIP_START = b'PK\x03\x04'
 _HISTORY_STATISTICS = ('min', 'max', 'mean', 'current')
 _NUMBER_TYPES = re.compile(r'[?biufc]\d*')
@@ -250,7 +252,7 @@ def weights_in(content: Mapping[str, Any], source: str) -> tuple[dict[str, Tenso
     if not tensors or not all(isinstance(name, str) for name in tensors):
         raise UserError(f'{source} holds no weights, neither by themselves nor under {", ".join(_ENTRIES)}')
     for name, tensor in tensors.items():
-        fault = _tensor_fault(tensor)
+        fault = _tensor_fault(name, tensor)
         if fault:
             raise UserError(f'{source}: its tensor {name} {fault}')
     others = [str(name) for name in state_dict if name not in tensors]
@@ -264,8 +266,8 @@ def weights_in(content: Mapping[str, Any], source: str) -> tuple[dict[str, Tenso
     return without_wrapper(tensors), tuple(others)
 
 
-def _tensor_fault(tensor: Tensor) -> str:
-    """Why no layer can have a tensor; empty if one can."""
+def _tensor_fault(name: str, tensor: Tensor) -> str:
+    """Why no layer can have a tensor of such a name; empty if one can."""
     if tensor.layout != torch.strided or tensor.is_nested or tensor.is_quantized or tensor.is_complex():
         return f'is {tensor.dtype}, {tensor.layout}: needed are dense, real numbers that are not quantised'
     if tensor.is_meta:
@@ -273,8 +275,11 @@ def _tensor_fault(tensor: Tensor) -> str:
     if tensor.nbytes > max(tensor.untyped_storage().nbytes(), _MAX_REPEATED):
         return f'of shape {tuple(tensor.shape)} repeats fewer numbers: save its contiguous()'
     is_empty = not tensor.is_floating_point() or tensor.numel() == 0
-    if not is_empty and not all(map(torch.isfinite, tensor.float().aminmax())):
+    least, most = (torch.zeros(()),) * 2 if is_empty else tensor.float().aminmax()
+    if not (torch.isfinite(least) and torch.isfinite(most)):
         return 'holds numbers that are not finite: the training that wrote it has failed; take an earlier one'
+    if least < 0 and name.endswith(_VARIANCES):
+        return 'holds variances below 0, which none can be: the file is damaged; take another copy'
     return ''
 
 
@@ -294,33 +299,6 @@ def without_wrapper(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         if has_backbone and all(name.startswith(owner) for name in plain):
             return {name.removeprefix(owner): tensor for name, tensor in plain.items()}
     return plain
-
-
-def recorded_data(content: Mapping[str, Any], file: str) -> dict[str, Any]:
-    """What a checkpoint of OpenMMLab's says of the data set of its training; empty if it says nothing.
-
-    It is the ``dataset_meta``, or for files from before MMEngine the ``classes`` alone. Candidates of
-    MMDetection 3.0 wrote ``CLASSES`` into the former.
-
-    Args:
-        content: What the file holds.
-        file: Its name, for messages.
-
-    Raises:
-        UserError: The classes are no names.
-    """
-    meta = content.get('meta')
-    if not isinstance(meta, dict):
-        return {}
-    recorded = meta.get('dataset_meta')
-    data = dict(recorded) if isinstance(recorded, dict) else {}
-    classes = data.pop('CLASSES', meta.get('CLASSES'))
-    if classes and isinstance(classes, list | tuple):
-        data.setdefault('classes', tuple(classes))
-    names = data.get('classes') or ()
-    if not isinstance(names, list | tuple) or not all(isinstance(name, str | int) for name in names):
-        raise UserError(f'checkpoint {file}: the classes in its meta (dataset_meta) are no list of names')
-    return data
 
 
 def _checked(load: Callable[..., Any], name: str, allow_unsafe: bool) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Fitting weights to a model, and saying in a line what was used and what was not."""
 
+import logging
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -10,13 +11,10 @@ from torch import Tensor, nn
 
 from mmyolox.errors import UserError, first_few
 
-from .classes import ClassNames
+from .classes import CLASS_LAYERS, ClassNames
 from .load import without_wrapper
 from .recognise import recognise
 from .sources.openmmlab import is_ours
-
-CLASS_LAYERS = 'multi_level_conv_cls'
-"""The part of a name that says that the size of the layer is the number of classes."""
 
 MOST = 0.5
 """A load that leaves more than this share of a model's tensors without a value is taken for a mistake."""
@@ -59,6 +57,12 @@ class LoadSummary:
         is_new = bool(self.class_layers and self.classes.new)
         return not (self.missing or self.mismatched or self.other_classes or is_new)
 
+    @property
+    def level(self) -> int:
+        """How loud :meth:`describe` should be, of :mod:`logging`: a warning where tensors do not match."""
+        is_partial = self.missing or self.mismatched or self.unexpected
+        return logging.WARNING if is_partial else logging.INFO
+
     def describe(self) -> str:
         """A line with the counts, and where the names are that did not match."""
         total = len(self.used) + len(self.missing) + len(self.mismatched) + len(self.other_classes)
@@ -87,7 +91,9 @@ class LoadSummary:
             news = f'{len(names.new)} of {len(names.model)} classes are new, ' if names.new else ''
             return [f'class layers taken by name ({news}{names.describe()})']
         is_unknown = names.model and not self.class_layers and any(CLASS_LAYERS in name for name in self.used)
-        return ['class layers taken by position: the file does not name its classes'] if is_unknown else []
+        position = 'class layers taken by position: the file does not name its classes'
+        assumed = first_few(names.model, 5)
+        return [f'{position}, those of the model are assumed ({assumed})'] if is_unknown else []
 
 
 def match_weights(

@@ -7,6 +7,7 @@ The record is plain data under ``meta['mmyolox']``: ``format``, ``recipe`` (the 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,16 @@ import torch
 from mmengine.runner import Runner
 from torch import Tensor
 
+from mmyolox.config.check import walk
 from mmyolox.config.recorded import Normalisation, network_settings, normalisation
 from mmyolox.datasets.base import detection_datasets
+from mmyolox.deploy.letterbox import MAX_PIXELS
 from mmyolox.errors import UserError
 from mmyolox.models import YOLODetector
 from mmyolox.models.preprocessor import YOLOXDataPreprocessor
 
+from .classes import recorded_data
 from .convert import state_dict_of
-from .load import recorded_data
 from .match import bare_model
 
 KEY = 'mmyolox'
@@ -110,10 +113,11 @@ def recorded_values(content: Mapping[str, Any], file: str) -> dict[str, Any]:
         file: Its name, for messages.
 
     Raises:
-        UserError: As of :func:`.convert.state_dict_of` and :func:`read_record`.
+        UserError: As of :func:`.convert.state_dict_of`, :func:`.classes.recorded_data` and
+            :func:`read_record`.
     """
-    record = read_record(content, state_dict_of(content, file), file)
-    return recorded_data(content, file) | record.config_values()
+    weights = state_dict_of(content, file)
+    return recorded_data(content, weights, file) | read_record(content, weights, file).config_values()
 
 
 def read_record(content: Mapping[str, Any], weights: Mapping[str, Tensor], file: str) -> InputRecord:
@@ -143,12 +147,18 @@ def read_record(content: Mapping[str, Any], weights: Mapping[str, Tensor], file:
         if stored['img_scale'] is not None:
             width, height = map(int, stored['img_scale'])
             size = width, height
+            if min(size) < 1 or width * height > MAX_PIXELS:
+                raise ValueError(f'img_scale={size}: needed are sides from 1, at most {MAX_PIXELS} pixels')
+        network = dict(stored.get('network') or {})
+        for path, value in walk(network, 'network'):
+            if isinstance(value, int | float) and not isfinite(value):
+                raise ValueError(f'{path}={value}: a finite number is needed')
         return InputRecord(
             str(stored['recipe']),
             size,
             None if stored['channels'] is None else int(stored['channels']),
             normalisation(stored) if 'bgr_to_rgb' in stored else None,
-            network=dict(stored.get('network') or {}),
+            network=network,
         )
     except (KeyError, OverflowError, TypeError, ValueError) as error:
         raise UserError(f'checkpoint {file}: meta.{KEY} is no record of mmyolox ({error!r})') from error

@@ -3,12 +3,14 @@
 import inspect
 import re
 from collections.abc import Collection, Iterable, Iterator
+from math import prod
 from typing import Any, get_type_hints
 
 from mmengine.config import Config
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
+from mmyolox.deploy.letterbox import MAX_PIXELS
 from mmyolox.errors import UserError, did_you_mean, first_few
 
 from .arguments import annotated_parameters, check_arguments, check_values
@@ -154,13 +156,18 @@ def check_sizes(cfg: Config) -> None:
     """Checks that the sides of the data sets' ``img_scale`` are multiples of the model's largest stride.
 
     Raises:
-        UserError: A side is none.
+        UserError: A side is none, or the size has more pixels than any input.
     """
     strides = argument(cfg, 'model.bbox_head.head_module', 'featmap_strides') or ()
-    for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader') if strides else ():
+    for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
         for path, sides in walk(cfg.get(loader), loader):
             is_scale = path.endswith('.dataset.img_scale') and isinstance(sides, list | tuple)
-            if is_scale and any(side % max(strides) for side in sides):
+            if is_scale and prod(sides) > MAX_PIXELS:
+                raise UserError(
+                    f'config key {path}={tuple(sides)}: that is (width, height) of the input, which may have '
+                    f'{MAX_PIXELS} pixels at most'
+                )
+            if is_scale and strides and any(side % max(strides) for side in sides):
                 raise UserError(
                     f'config key {path}={tuple(sides)}: both sides must be multiples of the '
                     f'largest stride of model.bbox_head.head_module.featmap_strides={tuple(strides)}'

@@ -67,6 +67,8 @@ def normalisation(preprocessor: Mapping[str, Any]) -> Normalisation:
     )
     if not all(isfinite(value) and value > 0 for value in std or ()):
         raise ValueError(f'std={list(std or ())}: numbers above 0 are needed')
+    if not all(map(isfinite, mean or ())):
+        raise ValueError(f'mean={list(mean or ())}: finite numbers are needed')
     is_none = not any(mean or ()) and all(value == 1 for value in std or ())
     return Normalisation(*(None, None) if is_none else (mean, std), bool(preprocessor.get('bgr_to_rgb')))
 

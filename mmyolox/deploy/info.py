@@ -10,7 +10,7 @@ from typing import Any
 from mmyolox.errors import UserError
 from mmyolox.version import __version__
 
-from .letterbox import Size
+from .letterbox import MAX_PIXELS, Size
 
 METADATA_KEY = 'mmyolox'
 """The key of the JSON text in an ONNX file's ``metadata_props`` and in OpenVINO's ``rt_info``."""
@@ -162,7 +162,10 @@ def _is_share(value: Any) -> bool:
 
 _CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = dict(
     classes=(lambda x: _are_names(x) and bool(x), 'a tuple of at least one name'),
-    input_size=(lambda x: _are_whole(x, 1, 2), 'a tuple (height, width) in pixels'),
+    input_size=(
+        lambda x: _are_whole(x, 1, 2) and x[0] * x[1] <= MAX_PIXELS,
+        f'a tuple (height, width), of at most {MAX_PIXELS} pixels',
+    ),
     strides=(lambda x: _are_whole(x, 1) and bool(x), 'whole numbers'),
     form=(lambda x: x in FORMS, ' or '.join(FORMS)),
     colour=(lambda x: x in COLOURS, ' or '.join(COLOURS)),

@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 
 Image = NDArray[np.uint8]
 
+MAX_PIXELS = 1 << 27
+"""The most that the input of a network may have, such as 11585 x 11585: more is a mistake, and no memory."""
+
 _UNIT = 2048
 """What OpenCV's fixed-point weights sum up to."""
 _BLOCK_ROWS = 16

@@ -372,17 +372,25 @@ def test_names_where_none_are_recorded(data, cfg, tmp_path, options, expected):
         (dict(dataset_meta=dict(classes=('too', 'few'))), 'person', 'toothbrush'),
     ],
 )
-def test_80_classes_without_names_are_those_of_coco(tmp_path, meta, first, last):
+def test_80_classes_without_names_are_those_of_coco_and_told(tmp_path, meta, first, last, warnings):
     weights = save_random_weights(tmp_path / 'w.pth', load_config(COCO), **meta)
     names = init_detector(COCO, weights, 'cpu').dataset_meta['classes']
     assert (len(names), names[0], names[79]) == (80, first, last)
+    assumed = (
+        f'checkpoint {weights}: neither it nor the config names its 80 classes; those of COCO are assumed '
+        '(person, bicycle, car, motorcycle, airplane, ...)'
+    )
+    assert (assumed in warnings) == (first == 'person')
 
 
-def test_bare_weights(cfg, data, tmp_path):
+def test_bare_weights_and_what_the_model_lacks_are_told(cfg, data, tmp_path, warnings):
     path = save_random_weights(tmp_path / 'w.pth', cfg)
-    torch.save(torch.load(path)['state_dict'], path)
+    torch.save(torch.load(path)['state_dict'] | {'neck.more': torch.ones(1)}, path)
     model = init_detector(CUSTOM, path, 'cpu', OPTIONS | dict(data_root=str(data)))
     assert model.dataset_meta['classes'] == NAMES
+    (line,) = [line for line in warnings if 'tensors of the model loaded' in line]
+    assert 'the file does not name its classes, those of the model are assumed (cat, dog, owl)' in line
+    assert line.endswith('1 unknown to the model: neck.more')
 
 
 def test_part_of_a_model_is_refused(checkpoint, data, tmp_path):

@@ -1,5 +1,7 @@
 """What a load reports, leaves out and refuses."""
 
+import logging
+
 import pytest
 import torch
 from mmengine.model import BaseModel, BaseTTAModel
@@ -37,6 +39,7 @@ def test_everything_is_loaded_and_said():
     assert all(torch.equal(model.state_dict()[name], tensor) for name, tensor in source.state_dict().items())
     assert summary.complete
     assert summary.describe() == '10 of 10 tensors of the model loaded'
+    assert summary.level == logging.INFO
 
 
 def test_class_layers_of_another_count_are_left_out_and_said():
@@ -64,7 +67,7 @@ COCO = ('person', 'cat', 'dog', 'owl')
         (('cat', 'dog'), ('fox', 'owl'), (None, None), '2 class layers left out (no class in common; '),
         (COCO, ('fox', 'elk'), (None, None), '2 class layers left out (no class in common; '),
         (('cat', 'dog'), ('Cat', 'dog '), (None, None), '2 class layers left out (no class in common; '),
-        ((), ('fox', 'owl'), (0, 1), 'taken by position: the file does not name its classes'),
+        ((), ('fox', 'owl'), (0, 1), 'not name its classes, those of the model are assumed (fox, owl)'),
         (('cat', 'dog'), (), (0, 1), None),
     ],
 )  # fmt: skip
@@ -103,6 +106,7 @@ def test_differences_are_named():
     assert summary.mismatched == ['neck.a (5 -> 2)']
     assert summary.unexpected == ['extra.x', 'epoch']
     assert not summary.complete
+    assert summary.level == logging.WARNING
     assert summary.describe() == (
         '7 of 9 tensors of the model loaded; 1 missing in the file: neck.b; '
         '1 of another shape or type: neck.a (5 -> 2); 2 unknown to the model: extra.x, epoch'

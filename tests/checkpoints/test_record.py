@@ -25,6 +25,7 @@ from mmyolox.errors import UserError
 from mmyolox.registry import MODELS
 from tests.checkpoints.layouts import our_weights
 
+NAMES = tuple(f'c{label}' for label in range(80))
 NANO = Architecture('nano', *PUBLISHED['nano'])
 RECORDS = [
     InputRecord(),
@@ -49,6 +50,21 @@ def test_what_is_written_is_read_by_the_safe_way(tmp_path, record):
         (RECORDS[1].to_meta() | dict(mean=['x']), 'meta.mmyolox is no record of mmyolox'),
         (RECORDS[2].to_meta() | dict(std=[1, 0, 1]), 'no record of mmyolox .*std=.*above 0'),
         (RECORDS[2].to_meta() | dict(std=[float('nan')] * 3), 'no record of mmyolox'),
+        (RECORDS[2].to_meta() | dict(mean=[float('inf')] * 3), 'no record of mmyolox .*mean=.*finite'),
+        (
+            RECORDS[1].to_meta() | dict(img_scale=(10**8, 10**8)),
+            'no record of .*at most 134217728 pixels',
+        ),
+        (RECORDS[1].to_meta() | dict(img_scale=(0, 32)), 'no record of mmyolox .*sides from 1'),
+        (RECORDS[1].to_meta() | dict(img_scale=(float('nan'), 32)), 'no record of mmyolox'),
+        (
+            RECORDS[1].to_meta() | dict(network={'a.eps': float('nan')}),
+            'network.a.eps=nan: a finite',
+        ),
+        (
+            RECORDS[1].to_meta() | dict(network=dict(a=dict(b=[1e999]))),
+            'network.a.b.0=inf: a finite',
+        ),
         ('text', 'meta.mmyolox is no record of mmyolox'),
         ([1], 'meta.mmyolox is no record of mmyolox'),
     ],
@@ -116,8 +132,8 @@ def test_nothing_is_guessed_of_images_of_other_channels():
 
 def test_what_a_config_takes():
     state = our_weights(NANO, 'cpu')
-    meta = dict(dataset_meta=dict(classes=('a',)), mmyolox=RECORDS[1].to_meta())
-    expected = dict(classes=('a',), img_scale=(256, 192), normalisation=Normalisation())
+    meta = dict(dataset_meta=dict(classes=NAMES), mmyolox=RECORDS[1].to_meta())
+    expected = dict(classes=NAMES, img_scale=(256, 192), normalisation=Normalisation())
     expected['network'] = RECORDS[1].network
     assert recorded_values(dict(state_dict=state, meta=meta), 'a.pth') == expected
     state['backbone.stem.conv.conv.weight'].fill_(1)

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from mmyolox.checkpoints.load import read_weights, recorded_data
+from mmyolox.checkpoints.classes import recorded_data
+from mmyolox.checkpoints.load import read_weights
 from mmyolox.errors import UserError
 
 WEIGHTS = {'a': torch.zeros(2)}
@@ -184,6 +185,13 @@ def test_tensors_that_no_layer_can_have_are_named(tmp_path, change, message):
         read_weights(tmp_path / 'w.pth')
 
 
+@pytest.mark.parametrize('name', ['a.bn.running_var', 'a.bn.moving_variance'])
+def test_variances_below_0_are_named(tmp_path, name):
+    torch.save({name: torch.tensor([1.0, -0.1])}, tmp_path / 'w.pth')
+    with pytest.raises(UserError, match=rf'w\.pth: its tensor {name} holds variances below 0'):
+        read_weights(tmp_path / 'w.pth')
+
+
 @pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16, torch.float64, torch.float8_e4m3fn])
 def test_floats_of_all_sizes_are_weights(tmp_path, dtype):
     torch.save(
@@ -240,7 +248,7 @@ def test_classes_that_are_no_names_are_told(meta):
     with pytest.raises(
         UserError, match=r'checkpoint w\.pth: the classes in its meta \(dataset_meta\) are no list'
     ):
-        recorded_data(dict(meta=meta), 'w.pth')
+        recorded_data(dict(meta=meta), {}, 'w.pth')
 
 
 @pytest.mark.parametrize(
@@ -260,7 +268,40 @@ def test_classes_that_are_no_names_are_told(meta):
     ],
 )
 def test_what_is_known_of_the_data(content, expected):
-    assert recorded_data(content, 'w.pth') == expected
+    assert recorded_data(content, {}, 'w.pth') == expected
+
+
+CLASS_ROWS = {f'bbox_head.head_module.multi_level_conv_cls.0.{part}': torch.zeros(3) for part in ('w', 'b')}
+ABC = ['a', 'b', 'c']
+
+
+@pytest.mark.parametrize(
+    ('data', 'kept', 'message'),
+    [
+        (
+            dict(classes=ABC, cat_ids=[1, 2, 3], other=[1]),
+            dict(classes=ABC, cat_ids=[1, 2, 3], other=[1]),
+            '',
+        ),
+        (dict(classes=ABC, palette=[0] * 80), dict(classes=ABC, palette=[0] * 80), ''),  # MMDetection's
+        (
+            dict(classes=ABC[:2], cat_ids=[1, 2], other=[1]),
+            dict(other=[1]),
+            'names 2 classes (a, b), but its class layers are for 3; what it says of classes is not used',
+        ),
+        (dict(classes=[*ABC, 'd']), {}, 'names 4 classes (a, b, c, d), but its class layers are for 3'),
+        (dict(classes=['a', 'b', 'a']), {}, 'names a class more than once (a)'),
+        (dict(classes=ABC, cat_ids=[1, 2]), dict(classes=ABC), 'has 2 cat_ids for 3 classes (a, b, c)'),
+        (dict(classes=ABC, cat_ids=[1, 2, 3, 4]), dict(classes=ABC), 'has 4 cat_ids for 3 classes'),
+        (dict(classes=ABC, palette=[0, 0]), dict(classes=ABC), 'has 2 palette for 3 classes'),
+    ],
+)
+def test_what_is_recorded_of_classes_fits_the_weights_or_is_told(monkeypatch, data, kept, message):
+    told = []
+    monkeypatch.setattr('mmyolox.checkpoints.classes.print_log', lambda line, *_: told.append(line))
+    assert recorded_data(dict(meta=dict(dataset_meta=data)), CLASS_ROWS, 'w.pth') == kept
+    assert len(told) == bool(message)
+    assert message in ''.join(told)
 
 
 def test_an_absent_file(tmp_path):

@@ -307,6 +307,12 @@ def test_sizes_are_multiples_of_the_largest_stride(sides, strides, is_right):
         check_sizes(config)
 
 
+def test_a_size_that_no_memory_holds_is_named():
+    loader = dict(dataset=dict(img_scale=(100_000_000, 100_000_000)))
+    with pytest.raises(UserError, match=r'img_scale=\(100000000, 100000000\): .*134217728 pixels at most'):
+        check_sizes(Config(dict(model=dict(), test_dataloader=loader)))
+
+
 GREY, ANY = dict(color_type='grayscale'), dict(color_type='unchanged')
 
 

@@ -73,6 +73,7 @@ def test_text_that_is_no_info(text: str, message: str) -> None:
         ('classes', [1, 2]),
         ('input_size', [640]),
         ('input_size', [640, 0]),
+        ('input_size', [100_000_000, 100_000_000]),
         ('input_size', [640.0, 640]),
         ('strides', []),
         ('form', 'boxes'),

@@ -60,6 +60,7 @@ def test_a_whole_file_is_converted(run, src, tmp_path):
     words = ' '.join(out.split())
     assert 'YOLOX-nano, deepen_factor 0.33, widen_factor 0.25, use_depthwise True, 80 classes' in words
     assert 'tensors in the file 642 used 642 (backbone 282, neck 198, bbox_head 162)' in words
+    assert 'classes not named in the file; tools assume names, and say so' in words
     assert 'unused 0 missing 0 other entries, not converted: start_epoch, optimizer' in words
     assert 'yolox_nano.pth: Megvii YOLOX' in words
 

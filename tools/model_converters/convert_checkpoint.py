@@ -60,8 +60,9 @@ def main() -> None:
     """Converts one file."""
     args = parse_args()
     check_destination(args.src, args.dst)
+    from mmyolox.checkpoints.classes import names_of, recorded_data
     from mmyolox.checkpoints.convert import convert
-    from mmyolox.checkpoints.load import load_checkpoint, recorded_data, weights_in
+    from mmyolox.checkpoints.load import load_checkpoint, weights_in
     from mmyolox.checkpoints.record import read_record
 
     old = load_checkpoint(args.src, allow_unsafe=args.allow_unsafe_checkpoint)
@@ -69,10 +70,13 @@ def main() -> None:
     try:
         conversion = convert(tensors, args.source)
         record = read_record(old, conversion.state_dict, str(args.src))
-        content = checkpoint(args.src, conversion, recorded_data(old, str(args.src)), record, args.to)
+        recorded = recorded_data(old, conversion.state_dict, str(args.src))
+        content = checkpoint(args.src, conversion, recorded, record, args.to)
     except UserError as error:
         raise UserError(f'{args.src}: {error}') from error
     print(summary(args.src, conversion, others, args.list))
+    names = first_few(names_of(recorded), 5) or 'not named in the file; tools assume names, and say so'
+    print(f'  classes              {names}')
     if record.normalisation and record.normalisation.mean:
         told = 'as the weights tell' if record.is_guess else 'as recorded'
         note = images_note(args.to, record.normalisation)

@@ -7,9 +7,8 @@ from mmengine.fileio import LocalBackend, register_backend
 from mmengine.hooks import EMAHook, Hook
 from mmengine.runner import BaseLoop, Runner
 
-from mmyolox.checkpoints.classes import ClassNames, names_of
+from mmyolox.checkpoints.classes import ClassNames, names_of, recorded_data
 from mmyolox.checkpoints.convert import state_dict_of
-from mmyolox.checkpoints.load import recorded_data
 from mmyolox.checkpoints.match import bare_model, match_weights
 from mmyolox.checkpoints.record import KEY, InputRecord, read_record, record_of
 from mmyolox.config.recorded import other_settings
@@ -56,7 +55,7 @@ class CheckpointCheckHook(Hook):
         """
         source = str(runner._load_from or 'to resume from')
         weights = state_dict_of(checkpoint, source)
-        classes = ClassNames(names_of(recorded_data(checkpoint, source)), _classes_of_data(runner))
+        classes = ClassNames(names_of(recorded_data(checkpoint, weights, source)), _classes_of_data(runner))
         if runner._resume:
             _check_resume(runner, checkpoint, classes, source)
             ignored = ignored_settings(runner, checkpoint)
@@ -71,7 +70,7 @@ class CheckpointCheckHook(Hook):
             raise UserError(f'checkpoint {source} cannot be resumed with this config: {summary.describe()}')
         if not summary.complete and not isinstance(runner._train_loop, BaseLoop):
             raise UserError(f'checkpoint {source} cannot be tested with this config: {summary.describe()}')
-        runner.logger.info(f'checkpoint {source}: {summary.describe()}')
+        runner.logger.log(summary.level, f'checkpoint {source}: {summary.describe()}')
         if isinstance(runner._train_loop, BaseLoop):
             _check_record(runner, read_record(checkpoint, weights, source), source)
 
