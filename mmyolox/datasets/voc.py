@@ -1,21 +1,24 @@
 """Data sets annotated in Pascal VOC's format."""
 
+import json
 import logging
 import os.path as osp
 import re
 import xml.etree.ElementTree as ElementTree
 from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any, NamedTuple
 
 import numpy as np
-from mmengine.fileio import get_local_path, get_text
+from mmengine.fileio import get, get_local_path
 from mmengine.logging import print_log
 from numpy.typing import NDArray
 
 from mmyolox.deploy.letterbox import Size
 from mmyolox.errors import UserError, did_you_mean, first_few
+from mmyolox.files import IMAGE_SUFFIXES
 from mmyolox.registry import DATASETS
 
 from .annotations import (
@@ -34,7 +37,6 @@ from .image_sizes import check_image_sizes
 
 _LONGEST_SIDE = 2**20  # OpenCV's limit
 _CORNERS = ('xmin', 'ymin', 'xmax', 'ymax')
-_IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.JPG', '.JPEG', '.png', '.PNG', '.bmp', '.npy')
 
 
 @dataclass(frozen=True)
@@ -74,8 +76,8 @@ def read_voc_xml(path: str | Path, *, one_based: bool = True, faults: list[str] 
         The objects of the image. Coordinates keep their fraction if they have one (mmdet cuts it off).
 
     Raises:
-        UserError: The file is missing, is not XML, or an object lacks its name or a corner, or holds
-            something that is no number.
+        UserError: The file is missing, is not XML, has boxes elsewhere than in objects, or an object lacks
+            its name or a corner, or holds something that is no number.
     """
     if osp.exists(path) and not osp.isfile(path):  # a pipe would wait for ever
         raise UserError(f'{path}: not a regular file')
@@ -89,6 +91,8 @@ def read_voc_xml(path: str | Path, *, one_based: bool = True, faults: list[str] 
         raise UserError(f'{path}: not a valid XML file ({error})') from None
     if root.tag != 'annotation' and root.find('object') is None:
         raise UserError(f'{path}: its root is <{root.tag}>; that of a Pascal VOC file is <annotation>')
+    if root.find('object') is None and root.find('.//bndbox') is not None:
+        raise UserError(f'{path}: it has a <bndbox>, but no <object> directly below <{root.tag}>')
     objects: list[_Object] = []
     for obj in root.findall('object'):
         try:
@@ -106,6 +110,33 @@ def read_voc_xml(path: str | Path, *, one_based: bool = True, faults: list[str] 
         difficult=np.array([obj.difficult for obj in objects], np.bool_),
         turned=sum(obj.rotation != 0 for obj in objects),
     )
+
+
+def listed_image(line: str, is_known: Callable[[str], bool]) -> str:
+    """The image that a line of a split file names: an image's file without its suffix.
+
+    Lists of other tools have the suffix of the image or of the XML file, folders before the name (of this or
+    another computer), and behind a blank a flag or the XML file.
+
+    Args:
+        line: The line, without blanks around it.
+        is_known: Whether there is an image of a name.
+
+    Returns:
+        The first reading that is known; the line without a suffix if none is.
+    """
+    readings = list(_readings(line))
+    return next((reading for reading in readings if is_known(reading)), readings[1])
+
+
+def _readings(line: str) -> Iterator[str]:
+    for text in (line, *line.split()[:1]):
+        parts = PureWindowsPath(text).parts  # split at / and \\
+        for start in range(len(parts)):
+            name = text if start == 0 else '/'.join(parts[start:])
+            yield name
+            stem, suffix = osp.splitext(name)
+            yield stem if _is_image(name) or suffix.lower() == '.xml' else name
 
 
 def _pixels(root: ElementTree.Element, tag: str, path: str | Path) -> int:
@@ -167,6 +198,10 @@ def _number(element: ElementTree.Element, tag: str, path: str | Path, default: f
         raise UserError(f'{path}: <{tag}> of <{element.tag}> holds {text!r}, a number is needed') from None
 
 
+def _is_image(name: str) -> bool:
+    return osp.splitext(name)[1].lower() in IMAGE_SUFFIXES
+
+
 @DATASETS.register_module()
 class YOLOXVOCDataset(DetectionDataset):
     """Images and boxes of a split of a Pascal VOC folder (``JPEGImages``, ``Annotations``, ``ImageSets``).
@@ -223,11 +258,13 @@ class YOLOXVOCDataset(DetectionDataset):
         names = self._read_split()
         self.report = AnnotationReport(self.ann_file, images=len(names))
         img_folder, ann_folder = self._folder(self.img_subdir), self._folder(self.ann_subdir)
-        listed = set() if self.backend_args else list_folder(img_folder)
-        suffixes = [
-            next((suffix for suffix in _IMAGE_SUFFIXES if name + suffix in listed), '.jpg') for name in names
+        files = set() if self.backend_args else list_folder(img_folder)
+        stems = {osp.splitext(file)[0]: file for file in sorted(files) if _is_image(file)}
+        usual = [f'{name}.jpg' for name in names]
+        paths = [
+            osp.join(img_folder, file if file in files else stems.get(name, file))
+            for name, file in zip(names, usual, strict=True)
         ]
-        paths = [osp.join(img_folder, name + suffix) for name, suffix in zip(names, suffixes, strict=True)]
         xml_paths = [osp.join(ann_folder, f'{name}.xml') for name in names]
         if not self.backend_args:
             check_files_exist(self.ann_file, 'images', img_folder, paths)
@@ -250,19 +287,22 @@ class YOLOXVOCDataset(DetectionDataset):
                 'ann_file is not set: it must be a split file such as ImageSets/Main/trainval.txt'
             )
         try:
-            lines = get_text(path, encoding='utf-8-sig', backend_args=self.backend_args).splitlines()
+            content = get(path, backend_args=self.backend_args)
+            lines = content.decode(json.detect_encoding(content)).splitlines()
         except FileNotFoundError:
             raise UserError(f'split file {path} not found; check ann_file and data_root') from None
         except OSError as error:
             raise UserError(f'split file {path} cannot be read ({error.strerror})') from None
         except UnicodeDecodeError:
             raise UserError(f'split file {path} is not a text file') from None
-        annotations = set() if self.backend_args else list_folder(self._folder(self.ann_subdir))
-        names = []
-        for line in filter(None, map(str.strip, lines)):
-            name, suffix = osp.splitext(line)
-            has_suffix = suffix in _IMAGE_SUFFIXES and f'{line}.xml' not in annotations
-            names.append(name if has_suffix else line)
+        folder = self._folder(self.ann_subdir)
+        listed = set() if self.backend_args else list_folder(folder)
+
+        def is_known(name: str) -> bool:
+            is_inside = osp.basename(name) == name
+            return f'{name}.xml' in listed if is_inside else osp.isfile(osp.join(folder, f'{name}.xml'))
+
+        names = [listed_image(line, is_known) for line in filter(None, map(str.strip, lines))]
         if not names:
             raise UserError(f'split file {path} is empty')
         repeated = [name for name, count in Counter(names).items() if count > 1]

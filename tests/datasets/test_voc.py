@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mmyolox.datasets import YOLOXVOCDataset
-from mmyolox.datasets.voc import read_voc_xml
+from mmyolox.datasets.voc import listed_image, read_voc_xml
 from mmyolox.errors import UserError
 from mmyolox.registry import DATASETS
 
@@ -32,6 +32,8 @@ def write(tmp_path):
         for folder in ('JPEGImages', 'Annotations', 'ImageSets/Main'):
             (tmp_path / root / folder).mkdir(parents=True, exist_ok=True)
         for name, objects in images.items():
+            for folder in ('JPEGImages', 'Annotations'):
+                (tmp_path / f'{root}/{folder}/{name}').parent.mkdir(exist_ok=True)
             pixels = np.zeros((50, 100, 3), np.uint8)
             cv2.imwrite(str(tmp_path / f'{root}/JPEGImages/{name}{suffix}'), pixels)
             text = objects if isinstance(objects, str) else xml_text(objects)
@@ -187,9 +189,17 @@ def test_size_from_an_image_that_does_not_decode(write):
         load(root)
 
 
-def test_other_suffixes_and_names_with_dots(write):
-    dataset = load(write({'a.b': [DOG]}, suffix='.PNG'))
-    assert dataset.get_data_info(0)['img_path'].endswith('JPEGImages/a.b.PNG')
+@pytest.mark.parametrize('suffix', ['.PNG', '.webp', '.tif', '.Jpeg'])
+def test_other_suffixes_and_names_with_dots(write, suffix):
+    dataset = load(write({'a.b': [DOG]}, suffix=suffix))
+    assert dataset.get_data_info(0)['img_path'].endswith(f'JPEGImages/a.b{suffix}')
+
+
+def test_the_usual_suffix_comes_first(write):
+    root = write({'a': [DOG]})
+    for suffix in ('.bmp', '.png'):
+        (root / f'VOC2007/JPEGImages/a{suffix}').touch()
+    assert load(root).get_data_info(0)['img_path'].endswith('JPEGImages/a.jpg')
 
 
 def test_folder_names_and_prefix_can_be_changed(write):
@@ -297,6 +307,45 @@ def test_a_split_file_with_suffixes(write):
     root = write({'a': [DOG], 'b.jpg': [DOG]})
     (root / 'VOC2007/ImageSets/Main/trainval.txt').write_text('a.jpg\nb.jpg\n')
     assert [load(root).get_data_info(i)['img_id'] for i in range(2)] == ['a', 'b.jpg']
+
+
+@pytest.mark.parametrize(
+    ('line', 'image'),
+    [
+        ('a', 'a'),
+        ('a.xml', 'a'),
+        ('b.jpg', 'b.jpg'),
+        ('JPEGImages/a.JPG', 'a'),
+        ('sub/a.png', 'sub/a'),
+        ('/other/voc/JPEGImages/sub/a.png', 'sub/a'),
+        ('D:\\voc\\JPEGImages\\a.jpg', 'a'),
+        ('a  1', 'a'),
+        ('a b', 'a b'),
+        ('JPEGImages/a.jpg Annotations/a.xml', 'a'),
+        ('gone.jpg', 'gone'),
+        ('sub/gone.1', 'sub/gone.1'),
+    ],
+)
+def test_a_line_of_a_split_file(line, image):
+    assert listed_image(line, {'a', 'b.jpg', 'sub/a', 'a b'}.__contains__) == image
+
+
+@pytest.mark.parametrize('encoding', ['utf-8-sig', 'utf-16', 'utf-16-be'])
+def test_a_split_file_of_other_tools(write, encoding):
+    root = write({'a': [DOG], 'b': [DOG], 'sub/a': [DOG]})
+    text = 'data/JPEGImages/a.jpg\nb.xml\nsub/a\n'
+    (root / 'VOC2007/ImageSets/Main/trainval.txt').write_bytes(text.encode(encoding))
+    dataset = load(root)
+    assert [dataset.get_data_info(i)['img_id'] for i in range(3)] == ['a', 'b', 'sub/a']
+
+
+@pytest.mark.parametrize(
+    'text', ['<annotation><objects>{}</objects></annotation>', '<annotation><OBJECT>{}</OBJECT></annotation>']
+)
+def test_boxes_that_are_in_no_object(tmp_path, text):
+    (tmp_path / 'a.xml').write_text(text.format('<name>dog</name><bndbox><xmin>1</xmin></bndbox>'))
+    with pytest.raises(UserError, match=r'a.xml: it has a <bndbox>, but no <object> directly below'):
+        read_voc_xml(tmp_path / 'a.xml')
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from mmyolox.errors import UserError
 from tests.tools.tool_loading import load_tool
@@ -184,7 +185,8 @@ def test_what_the_user_should_know(voc, convert):
     voc.split('train', 'a', 'b', 'a')
     printed = convert()
     for note in (
-        'a <size> that is not that of the image, which was taken: 1 (a.xml)',
+        'a <size> that is not that of the image, which was taken, so that boxes may lie wrong: '
+        '1 (a.xml: 30 x 40, the image 40 x 30)',
         'give --zero-based if this data counts so: 1 (a.xml)',
         'train.txt: 1 (a)',
         'both in train.json and in val.json: 1 (b)',
@@ -302,6 +304,42 @@ def test_split_lists_with_file_suffixes(voc, convert, load):
     assert 'skipped' not in convert()
     assert [image['file_name'] for image in load('train')['images']] == ['a.jpg']
     assert len(boxes(load('val'))) == 1
+
+
+@pytest.mark.parametrize('line', ['a.xml', 'data/voc/JPEGImages/a.jpg', 'JPEGImages\\a.jpg', 'a  -1'])
+def test_split_lists_of_other_tools(voc, convert, load, line):
+    voc.split('train', line)
+    assert 'skipped' not in convert()
+    assert [image['file_name'] for image in load('train')['images']] == ['a.jpg']
+
+
+@pytest.mark.parametrize(
+    ('lists', 'expected'),
+    [
+        (('Train', 'VAL'), {'train': ['a.jpg'], 'val': ['b.jpg']}),
+        (('trainval', 'test'), {'train': ['a.jpg'], 'test': ['b.jpg']}),
+        (('default', 'spare'), {'train': ['a.jpg']}),
+    ],
+)
+def test_splits_of_other_names(voc, convert, load, tmp_path, lists, expected):
+    for split, name in zip(('train', 'val'), lists, strict=True):
+        (voc.root / f'ImageSets/Main/{split}.txt').rename(voc.root / f'ImageSets/Main/{name}.txt')
+    convert()
+    assert {path.stem for path in (tmp_path / 'out/annotations').iterdir()} == set(expected)
+    for split, names in expected.items():
+        assert [image['file_name'] for image in load(split)['images']] == names
+
+
+@pytest.mark.parametrize('annotated', [(40, 30), (30, 40)])
+def test_an_image_may_be_annotated_as_it_is_stored_or_turned(voc, convert, load, annotated):
+    voc.add('a', voc_object('dog', (11, 6, 21, 26)), size=annotated)
+    exif = Image.Exif()
+    exif[0x112] = 6
+    Image.new('RGB', (40, 30)).save(voc.root / 'JPEGImages/a.jpg', exif=exif)
+    assert 'lie wrong' not in convert()
+    image = load('train')['images'][0]
+    assert (image['width'], image['height']) == annotated
+    assert boxes(load('train')) == [[10, 5, 10, 20]]
 
 
 def test_a_name_that_ends_like_an_image(voc, convert, load):

@@ -33,11 +33,12 @@ def read_lines(path: str | Path) -> list[str]:
     return [line.strip() for line in read_text(path).splitlines() if line.strip()]
 
 
-def read_image_size(path: str | Path) -> tuple[int, int]:
+def read_image_size(path: str | Path, annotated: tuple[int, int] | None = None) -> tuple[int, int]:
     """Reads an image's size as training decodes it, from the header alone wherever that is enough.
 
     OpenCV turns JPEG and PNG images upright by their EXIF orientation; whether it does so for other
-    formats depends on its version. Images with a tag that swaps the sides are therefore decoded.
+    formats depends on its version. Images with a tag that swaps the sides are therefore decoded, unless the
+    annotated (width, height) are those of the image as it is stored: then training reads it so.
 
     Returns:
         Width and height, pixels.
@@ -49,7 +50,7 @@ def read_image_size(path: str | Path) -> tuple[int, int]:
 
     try:
         header = read_image_header(str(path))
-        if not header.is_transposed:
+        if not header.is_transposed or header.size == annotated:
             return header.size
         height, width = read_image(str(path)).shape[:2]
     except UndecodableImageError as error:

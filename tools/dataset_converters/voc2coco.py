@@ -27,7 +27,8 @@ from mmyolox.errors import UserError, alike
 from mmyolox.files import check_folder
 from mmyolox.utils.cli import run_tool
 
-_USUAL_SPLITS = {'train': ('train',), 'val': ('val', 'valid', 'validation')}
+_USUAL_SPLITS = {'train': ('train', 'trainval', 'default'), 'val': ('val', 'valid', 'validation')}
+"""The splits that become a file, the first that is there; ``default`` is what CVAT calls its only one."""
 _FURTHER_SPLITS = ('trainval', 'test')
 
 
@@ -59,12 +60,10 @@ class VocFiles:
         return {*self.lists, *self.folders}
 
     def image_name(self, line: str) -> str:
-        """The image that a line of a list names, without the suffix that some lists have."""
-        from mmyolox.files import PICTURE_SUFFIXES
+        """The image that a line of a list names, see :func:`mmyolox.datasets.voc.listed_image`."""
+        from mmyolox.datasets.voc import listed_image
 
-        suffix = Path(line).suffix
-        has_suffix = suffix.lower() in PICTURE_SUFFIXES and line not in self.xml_files
-        return line[: -len(suffix)] if has_suffix else line
+        return listed_image(line, lambda name: name in self.xml_files or name in self.image_files)
 
     def images_of(self, split: str, report: ConversionReport) -> list[str]:
         """The images of a split; those that its list repeats are noted and dropped."""
@@ -76,10 +75,9 @@ class VocFiles:
         return list(dict.fromkeys(names))
 
     def listed_anywhere(self) -> set[str]:
-        """Everything in a split; Pascal VOC's lists of one class have a flag after the image."""
-        lines = [line for path in self.lists.values() for line in read_lines(path)]
-        listed = {*lines, *(line.split(' ')[0] for line in lines)}
-        return {self.image_name(line) for line in listed}.union(*self.folders.values())
+        """Everything in a split."""
+        lines = {line for path in self.lists.values() for line in read_lines(path)}
+        return {self.image_name(line) for line in lines}.union(*self.folders.values())
 
 
 class Object(NamedTuple):
@@ -106,7 +104,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help='folder with Annotations, ImageSets/Main, JPEGImages; or with XML files beside images',
     )
     parser.add_argument('out_dir', type=Path, help='gets annotations/*.json and images')
-    parser.add_argument('--train', metavar='SPLIT', help='split that becomes train.json (default: train)')
+    parser.add_argument('--train', metavar='SPLIT', help='split of train.json (default: train, or trainval)')
     parser.add_argument('--val', metavar='SPLIT', help='split that becomes val.json (default: val or valid)')
     parser.add_argument(
         '--splits',
@@ -161,10 +159,16 @@ def find_files(root: Path, report: ConversionReport) -> VocFiles:
             folders.setdefault(name.split('/')[0], []).append(name)
     list_folder = next(path for path in (root / 'ImageSets/Main', root / 'ImageSets', root) if path.is_dir())
     lists = {path.stem: path for path in sorted(list_folder.glob('*.txt'))}
-    if not (lists.keys() | folders.keys()) & {*_USUAL_SPLITS['train']} and list_folder == root:
+    if not usual_split('train', lists.keys() | folders.keys()) and list_folder == root:
         folders['train'] = list(xml_files)
         report.note('no list or folder of a split, all images taken for train.json', [root])
     return VocFiles(root, images, annotations, xml_files, image_files, lists, folders)
+
+
+def usual_split(name: str, there: Iterable[str]) -> str | None:
+    """The split that becomes ``name``, in upper or lower case; None if there is none of the usual ones."""
+    by_lower_case = {split.lower(): split for split in sorted(there)}
+    return next((by_lower_case[usual] for usual in _USUAL_SPLITS[name] if usual in by_lower_case), None)
 
 
 def choose_splits(
@@ -183,8 +187,8 @@ def choose_splits(
         UserError: A split does not exist, or two splits want the same file name.
     """
     chosen = {}
-    for name, usual in _USUAL_SPLITS.items():
-        chosen[name] = given[name] or next((split for split in usual if split in files.splits), name)
+    for name in _USUAL_SPLITS:
+        chosen[name] = given[name] or usual_split(name, files.splits) or name
     if not given['val'] and chosen['val'] not in files.splits:
         report.note('no images found for a split that training needs', ['--val'])
         del chosen['val']
@@ -223,13 +227,16 @@ def read_record(files: VocFiles, image: str, one_based: bool, report: Conversion
     faults: list[str] = []
     try:
         voc = read_voc_xml(xml, one_based=one_based, faults=faults)
-        size = read_image_size(files.images / files.image_files[image])
+        size = read_image_size(files.images / files.image_files[image], (voc.width, voc.height))
     except UserError as error:
         report.skipped.append(f'{error}; image {image!r} skipped')
         return None
     report.skipped += [f'{fault}; object skipped' for fault in faults]
     if voc.width and voc.height and (voc.width, voc.height) != size:
-        report.note('files with a <size> that is not that of the image, which was taken', [xml.name])
+        report.note(
+            'files with a <size> that is not that of the image, which was taken, so that boxes may lie wrong',
+            [f'{xml.name}: {voc.width} x {voc.height}, the image {size[0]} x {size[1]}'],
+        )
     if voc.turned:
         report.note(
             'files with boxes turned by `rotation`, the upright box around them was taken', [xml.name]
