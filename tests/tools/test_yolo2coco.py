@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mmyolox.datasets.canvas.images import read_image
 from mmyolox.errors import UserError
 from tests.tools.small_files import write_image, write_text
 from tests.tools.tool_loading import load_tool
@@ -67,6 +68,7 @@ def test_whole_file(convert, load):
         ('0 0.5123456 0.5 0.1 0.1', [18.494, 9, 4, 2]),
         # Six decimals put the border of a third 1e-6 outside: that is no clipping worth a word.
         ('0 0.166666 0.5 0.333333 1', [0, 0, 13.333, 20]),
+        ('0 0.5 0.5 1.0000001 1', [0, 0, 40, 20]),
     ],
 )
 def test_boxes_in_pixels(root, convert, load, line, expected):
@@ -92,6 +94,7 @@ def test_boxes_across_the_border_are_clipped_and_counted(root, convert, load):
         ('0.5 0.5 0.5 0.25 0.5', 'class index 0.5 is not in 0 to 1'),
         ('1 20 10 10 10', '20 10 10 10 is not within 0 to 1'),
         ('1 0.5 -0.1 0.25 0.5', '0.5 -0.1 0.25 0.5 is not within 0 to 1'),
+        ('1 0.5 0.5 0.25 1.011', '0.5 0.5 0.25 1.011 is not within 0 to 1'),
         ('1 0.5 nan 0.25 0.5', '0.5 nan 0.25 0.5 is not within 0 to 1'),
         ('inf 0.5 0.5 0.25 0.5', 'class index inf is not in 0 to 1'),
         ('1 0.5 0.5 0 0.5', 'box (20, 5, 20, 15) has no area'),
@@ -143,7 +146,7 @@ def test_an_image_that_is_none_is_named_and_left_out(root, convert, load):
 
 @pytest.mark.parametrize('suffix', ['jpg', 'png', 'webp', 'bmp'])
 @pytest.mark.parametrize('orientation', [1, 3, 6, 8])
-def test_sizes_are_those_that_opencv_decodes(root, convert, load, suffix, orientation):
+def test_sizes_are_those_that_training_decodes(root, convert, load, suffix, orientation):
     exif = Image.Exif()
     exif[0x0112] = orientation
     path = root / f'images/train/a.{suffix}'
@@ -151,7 +154,7 @@ def test_sizes_are_those_that_opencv_decodes(root, convert, load, suffix, orient
     Image.fromarray(np.zeros((20, 40, 3), np.uint8)).save(path, exif=exif)
     convert()
     image = load('train')['images'][0]
-    assert (image['height'], image['width']) == cv2.imread(str(path)).shape[:2]
+    assert (image['height'], image['width']) == read_image(str(path)).shape[:2]
     if suffix == 'jpg' and orientation in (6, 8):
         assert (image['height'], image['width']) == (40, 20)
 
@@ -176,6 +179,25 @@ def test_names_are_the_texts_of_the_yaml_file(root, convert, load):
     write_text(root / 'data.yaml', 'names: [no, 1.10]\n')
     convert()
     assert [category['name'] for category in load('val')['categories']] == ['no', '1.10']
+
+
+@pytest.mark.parametrize('name', ['data_config.yaml', 'dataset.yml'])
+def test_a_yaml_file_of_another_name(root, convert, load, name):
+    (root / 'images/train').rename(root / 'images/seen')
+    (root / 'labels/train').rename(root / 'labels/seen')
+    write_text(root / name, 'TRAIN: images/seen\nval: images/val\nnames: [a, b]\n')
+    assert f'no data.yaml, another YAML file taken: 1 ({root}/{name})' in convert()
+    assert [category['name'] for category in load('val')['categories']] == ['a', 'b']
+    assert names(load('train')) == ['seen/a.jpg']
+
+
+def test_of_several_yaml_files_none_is_taken(root, convert):
+    for name in ('a.yaml', 'b.yaml'):
+        write_text(root / name, 'names: [a, b]\n')
+    assert 'YAML' not in convert()
+    (root / 'classes.txt').unlink()
+    with pytest.raises(UserError, match='give them with --classes or --data'):
+        convert()
 
 
 def test_names_from_the_command_line_win(root, convert, load):
@@ -252,6 +274,59 @@ def test_layout_with_images_inside_the_splits(tmp_path, run, load, text):
     assert (tmp_path / 'out/images/valid/images/valid.jpg').is_file()
 
 
+@pytest.mark.parametrize(
+    'path', ['/content/set/images/{}', 'D:\\set\\images\\{}', '.\\images\\{}', '../../set/images/{}']
+)
+def test_folders_of_another_computer(root, convert, load, path):
+    for split in ('train', 'val'):
+        for part in ('images', 'labels'):
+            (root / part / split).rename(root / part / f'{split}_2')
+    lines = (f'{split}: {path.format(f"{split}_2")}\n' for split in ('train', 'val'))
+    write_text(root / 'data.yaml', ''.join(lines))
+    assert 'note' not in convert()
+    assert names(load('train')) == ['train_2/a.jpg']
+    assert names(load('val')) == ['val_2/b.jpg']
+
+
+def test_images_alone_are_not_those_of_a_split(root, convert, tmp_path):
+    write_text(root / 'data.yaml', 'train: images/train\nval: images/val\ntest: ../test/images\n')
+    assert 'that are not there: 1 (../test/images)' in convert()
+    assert not (tmp_path / 'out/annotations/test.json').exists()
+
+
+@pytest.mark.parametrize(
+    ('parts', 'there'),
+    [
+        (('images', 'images'), ['train', 'val']),
+        (('Images', 'Labels'), ['train', 'val']),
+        (('.', '.'), ['train', 'val']),
+    ],
+    ids=['beside', 'capitals', 'no images folder'],
+)
+def test_label_files_elsewhere(root, convert, load, parts, there):
+    for part, new in zip(('images', 'labels'), parts, strict=True):
+        for split, name in (('train', 'a'), ('val', 'b')):
+            path = root / part / split / f'{name}{".jpg" if part == "images" else ".txt"}'
+            (root / new / split).mkdir(parents=True, exist_ok=True)
+            path.rename(root / new / split / path.name)
+            if new != part:
+                path.parent.rmdir()
+        if new != part:
+            (root / part).rmdir()
+    options = [value for split in there for value in (f'--{split}', f'{parts[0]}/{split}')]
+    assert 'note' not in convert(*options)
+    assert len(boxes(load('train'))) == len(boxes(load('val'))) == 1
+
+
+def test_a_data_set_below_a_folder_called_images(run, load, tmp_path):
+    for name in ('train/a', 'val/b'):
+        write_image(tmp_path / f'images/set/{name}.jpg')
+        write_text(tmp_path / f'images/set/{name}.txt', LABEL)
+    run(yolo2coco, tmp_path / 'images/set', tmp_path / 'out', '--classes', 'cat', 'dog')
+    assert names(load('train')) == ['train/a.jpg']
+    assert boxes(load('val')) == [[15, 5, 10, 10]]
+
+
 def test_labels_beside_the_images(tmp_path, run, load):
     write_image(tmp_path / 'set/all/a.jpg')
     write_text(tmp_path / 'set/all/a.txt', LABEL)
@@ -324,6 +399,12 @@ def test_a_polygon_becomes_its_box(root, convert, load):
     assert boxes(load('train')) == [[15, 5, 10, 10], [4, 2, 4, 4], [10, 10, 20, 10]]
 
 
+def test_a_polygon_a_little_outside_the_image_is_clipped(root, convert, load):
+    write_text(root / 'labels/train/a.txt', '1 -0.004 0.2 0.5 1.01 0.25 0.5\n')
+    assert 'clipped to it: 1' in convert()
+    assert boxes(load('train')) == [[0, 4, 20, 16]]
+
+
 def test_keypoints_are_no_polygons(root, convert):
     write_text(root / 'data.yaml', 'names: [cat, dog]\nkpt_shape: [3, 2]\n')
     with pytest.raises(UserError, match=r'data.yaml: kpt_shape: labels with keypoints are not converted'):
@@ -331,9 +412,9 @@ def test_keypoints_are_no_polygons(root, convert):
 
 
 def test_a_split_of_the_yaml_file_that_is_not_there(root, convert, load, tmp_path):
-    write_text(root / 'data.yaml', 'names: [cat, dog]\nval: /elsewhere/images/val\ntest: ../test/images\n')
+    write_text(root / 'data.yaml', 'names: [cat, dog]\nval: /elsewhere/images/gone\ntest: ../test/images\n')
     printed = convert()
-    assert 'names and that are not there: 2 (/elsewhere/images/val, ../test/images)' in printed
+    assert 'names and that are not there: 2 (/elsewhere/images/gone, ../test/images)' in printed
     assert names(load('val')) == ['val/b.jpg']
     assert not (tmp_path / 'out/annotations/test.json').exists()
 

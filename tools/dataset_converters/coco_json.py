@@ -136,7 +136,7 @@ class ConversionReport:
         if not (x2 > x1 and y2 > y1):
             self.skip(location, f'{shown} has no area')
             return None
-        clipped = max(x1, 0.0), max(y1, 0.0), min(x2, float(width)), min(y2, float(height))
+        clipped = max(0.0, x1), max(0.0, y1), min(x2, float(width)), min(y2, float(height))
         if clipped[2] <= clipped[0] or clipped[3] <= clipped[1]:
             self.skip(location, f'{shown} lies outside the {width}x{height} image')
             return None

@@ -36,7 +36,7 @@ def read_lines(path: str | Path) -> list[str]:
 def read_image_size(path: str | Path, annotated: tuple[int, int] | None = None) -> tuple[int, int]:
     """Reads an image's size as training decodes it, from the header alone wherever that is enough.
 
-    OpenCV turns JPEG and PNG images upright by their EXIF orientation; whether it does so for other
+    JPEG, PNG and WebP images are turned upright by their EXIF orientation; whether OpenCV turns other
     formats depends on its version. Images with a tag that swaps the sides are therefore decoded, unless the
     annotated (width, height) are those of the image as it is stored: then training reads it so.
 

@@ -1,18 +1,18 @@
 """Converts a data set with YOLO's text labels to COCO annotation files.
 
-Takes the usual layouts: ``images/train`` + ``labels/train``, ``train/images`` + ``train/labels``, or lists
-of images (``train.txt``), with class names from ``data.yaml``, ``classes.txt`` or ``--classes``. Writes what
-the custom-data config takes with nothing set but ``data_root=OUT_DIR``:
-``OUT_DIR/annotations/{train,val,test}.json`` and ``OUT_DIR/images``. Where there is no split, all of
-``images`` becomes ``train.json``. For example:
+Takes the usual layouts: ``images/train`` + ``labels/train``, ``train/images`` + ``train/labels``, labels
+beside the images, or lists of images (``train.txt``), with class names from ``data.yaml`` (or the only YAML
+file), ``classes.txt`` or ``--classes``. Writes what the custom-data config takes with nothing set but
+``data_root=OUT_DIR``: ``OUT_DIR/annotations/{train,val,test}.json`` and ``OUT_DIR/images``. Where there is no
+split, all images become ``train.json``. For example:
 
     python tools/dataset_converters/yolo2coco.py data/my_yolo_set data/my_set
 
 A label file has one object a line: ``class cx cy w h``, the last four divided by the image's size, or a class
-and the points of a polygon, of which the box is taken. The label
-of ``a/images/b/c.jpg`` is ``a/labels/b/c.txt``, or ``c.txt`` beside the image where no folder is called
-``images``. An image whose label file is empty or missing is kept as background. Image sizes are those after
-the EXIF rotation, as OpenCV decodes the image. Every line or image that is left out is printed.
+and the points of a polygon, of which the box is taken. The label of ``a/images/b/c.jpg`` is
+``a/labels/b/c.txt``, or ``c.txt`` beside the image. An image whose label file is empty or missing is kept as
+background. Image sizes are those after the EXIF rotation, as training decodes the image. Every line or image
+that is left out is printed.
 """
 
 import argparse
@@ -32,6 +32,9 @@ from mmyolox.utils.cli import run_tool
 _SPLITS = {'train': ('train',), 'val': ('val', 'valid', 'validation'), 'test': ('test',)}
 _NOTHING = ('', '~', 'null')
 """What YAML writes for no value."""
+_OVERHANG = 0.01
+"""How far values may lie outside 0 to 1, as in Ultralytics' reader: the rest of the box is taken."""
+_LABEL_FOLDERS = {'images': 'labels', 'Images': 'Labels', 'IMAGES': 'LABELS'}
 _BOX_VALUES = 5
 """How many values the line of a box has: the class index, and the box."""
 _CLASS_FILES = ('classes.txt', 'labels/classes.txt', 'obj.names')
@@ -52,7 +55,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def read_yaml(path: Path) -> dict[str, Any]:
     """Reads ``data.yaml``, all values as the texts that stand there: of YAML's types ``no`` would be False.
 
-    Keys without a value are left out.
+    Keys are in lower case; those without a value are left out.
 
     Raises:
         UserError: It is no mapping, has a key twice, or aliases: few of these stand for much.
@@ -75,7 +78,18 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise UserError(f'{path}: not a valid YAML file ({" ".join(str(error).split())})') from None
     if not isinstance(content, dict):
         raise UserError(f'{path}: must hold keys such as `train`, `val` and `names`')
-    return {key: value for key, value in content.items() if value not in _NOTHING}
+    return {str(key).lower(): value for key, value in content.items() if value not in _NOTHING}
+
+
+def find_yaml(root: Path, report: ConversionReport) -> Path | None:
+    """The YAML file of a data set: ``data.yaml``, or the only one in its folder, which is noted."""
+    if (usual := root / 'data.yaml').is_file():
+        return usual
+    found = sorted(path for path in root.glob('*.[yY]*[mM][lL]') if path.is_file())
+    if len(found) != 1:
+        return None
+    report.note('no data.yaml, another YAML file taken', found)
+    return found[0]
 
 
 def class_names(root: Path, data: dict[str, Any], given: Sequence[str] | None) -> list[str]:
@@ -94,7 +108,9 @@ def class_names(root: Path, data: dict[str, Any], given: Sequence[str] | None) -
     if names is None:
         files = [root / name for name in _CLASS_FILES if (root / name).is_file()]
         if not files:
-            raise UserError(f'{root}: no class names in a data.yaml or classes.txt; give them with --classes')
+            raise UserError(
+                f'{root}: no class names in a data.yaml or classes.txt; give them with --classes or --data'
+            )
         # An empty line between names would move the indices of those behind it.
         source, names = str(files[0]), [line.strip() for line in read_text(files[0]).rstrip().splitlines()]
     elif not given:
@@ -138,14 +154,18 @@ def find_splits(
                 except UserError:
                     report.note('folders or lists that the YAML file names and that are not there', [part])
         if not sources:
-            forms = ('images/{}', '{}/images', '{}.txt')
+            forms = ('images/{}', '{}/images', '{}.txt', '{}')
             layouts = [root / form.format(alias) for alias in aliases for form in forms]
             sources = [path for path in layouts if path.exists()][:1]
         images = (image for path in sources for image in images_of(path, root, report))
         splits[split] = list(dict.fromkeys(images))
-    if not any(splits.values()) and (root / 'images').is_dir():
-        splits['train'] = images_of(root / 'images', root, report)
-        report.note('no list or folder of a split, all images taken for train.json', [root / 'images'])
+    if not any(splits.values()):
+        folder = root / 'images' if (root / 'images').is_dir() else root
+        images = images_of(folder, root, report)
+        # Pictures in folders of any name are those of the data set where labels lie beside them.
+        if folder != root or any(os.path.isfile(label_path(image)) for image in images):
+            splits['train'] = images
+            report.note('no list or folder of a split, all images taken for train.json', [folder])
     if not any(splits.values()):
         raise UserError(f'{root}: no images found; name their folders or lists with --train and --val')
     return {split: images for split, images in splits.items() if images}
@@ -154,9 +174,14 @@ def find_splits(
 def resolve(name: str, folders: Sequence[Path]) -> Path:
     """Finds a path relative to one of the folders.
 
-    Some exports write ``../train/images`` for what is ``train/images`` beside the file: this is tried too.
+    Some exports write ``../train/images`` for what is ``train/images`` beside the file, others the folders of
+    another computer: the first folders are left out until the path is there. Its last two parts are kept,
+    since ``images`` alone is not ``train/images``.
     """
-    candidates = [folder / form for form in (name, name.removeprefix('../')) for folder in folders]
+    parts = PureWindowsPath(name).parts  # split at / and \\
+    shorter = ('/'.join(parts[start:]) for start in range(max(len(parts) - 1, 1)))
+    forms = (name, name.removeprefix('../'), *shorter)
+    candidates = [folder / form for form in forms for folder in folders]
     for candidate in candidates:
         if os.path.exists(candidate):  # Path.exists raises for a name that is too long
             return Path(os.path.normpath(candidate))
@@ -186,12 +211,14 @@ def images_of(source: Path, root: Path, report: ConversionReport) -> list[Path]:
 
 
 def label_path(image: Path) -> Path:
-    """The path at which the label file of an image has to be."""
-    parts = list(image.with_suffix('.txt').parts)
-    folders = [index for index, part in enumerate(parts[:-1]) if part == 'images']
+    """The path of the label file of an image, or the one at which it has to be."""
+    beside = image.with_suffix('.txt')
+    parts = list(beside.parts)
+    folders = [index for index, part in enumerate(parts[:-1]) if part in _LABEL_FOLDERS]
     if folders:
-        parts[folders[-1]] = 'labels'
-    return Path(*parts)
+        parts[folders[-1]] = _LABEL_FOLDERS[parts[folders[-1]]]
+    usual = Path(*parts)
+    return beside if os.path.isfile(beside) and not os.path.isfile(usual) else usual
 
 
 def parse_line(line: str, num_classes: int) -> tuple[int, list[float]]:
@@ -213,7 +240,7 @@ def parse_line(line: str, num_classes: int) -> tuple[int, list[float]]:
         raise ValueError(f'{line.strip()!r} holds something that is no number') from None
     if not (index.is_integer() and 0 <= index < num_classes):
         raise ValueError(f'class index {fields[0]} is not in 0 to {num_classes - 1}')
-    if not all(0 <= value <= 1 for value in box):
+    if not all(-_OVERHANG <= value <= 1 + _OVERHANG for value in box):
         raise ValueError(f'{" ".join(fields[1:])} is not within 0 to 1')
     if is_polygon:
         (left, right), (top, bottom) = ((min(side), max(side)) for side in (box[::2], box[1::2]))
@@ -288,7 +315,7 @@ def note_labels(images: Iterable[Path], report: ConversionReport) -> None:
     if len(missing) == len(paths):
         raise UserError(f'{missing[0]}: no such label file, nor one for any other image; check the folders')
     report.note('images without a label file, taken as background', missing)
-    folders = {path.parent for path in paths if 'labels' in path.parts}
+    folders = {path.parent for path in paths if not {*_LABEL_FOLDERS.values()}.isdisjoint(path.parts)}
     there = {
         path for folder in folders for path in folder.glob('*.[tT][xX][tT]') if path.name != 'classes.txt'
     }
@@ -313,8 +340,8 @@ def convert(args: argparse.Namespace, report: ConversionReport) -> tuple[dict[st
     root = Path(os.path.abspath(args.yolo_root))
     if not root.is_dir():
         raise UserError(f'{root}: no such folder')
-    yaml_path = args.data or root / 'data.yaml'
-    data = read_yaml(yaml_path) if args.data or yaml_path.is_file() else {}
+    yaml_path = args.data or find_yaml(root, report)
+    data = read_yaml(yaml_path) if yaml_path else {}
     if data.get('kpt_shape'):
         raise UserError(
             f'{yaml_path}: kpt_shape: labels with keypoints are not converted, only boxes and polygons'
