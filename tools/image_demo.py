@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from mmengine.structures import InstanceData
 
     from mmyolox.apis import Detector
-    from mmyolox.apis.detectors import ImageLike
     from mmyolox.deploy.letterbox import Image
 
 Entry = dict[str, Any]
@@ -142,8 +141,8 @@ class ImageFiles:
         self.expected = len(self.targets)
 
     def results(self, detector: 'Detector') -> Iterator[list[Entry]]:
-        """Predicts and draws, with a progress bar; yields the entries of each image that can be decoded."""
-        from mmyolox.apis.detectors import map_ahead
+        """Predicts and draws; yields the entries of each image that can be decoded."""
+        from mmyolox.apis.detectors import detect, map_ahead
         from mmyolox.apis.drawing import write_image
         from mmyolox.datasets.transforms import read_image
         from mmyolox.deploy.draw import picture_path
@@ -160,7 +159,7 @@ class ImageFiles:
             ]
 
         args, visualizer = self.args, detector.visualizer
-        samples = predictions(detector, list(self.targets), self.expected, args)
+        samples = detect(detector, list(self.targets), args.batch_size, args.workers)
         return map_ahead(report, samples, args.workers, 2 * args.batch_size)
 
     def missing(self, count: int) -> str:
@@ -185,8 +184,8 @@ class VideoFile:
         self.expected = self.video.announced
 
     def results(self, detector: 'Detector') -> Iterator[list[Entry]]:
-        """Predicts, draws and writes, with a progress bar; yields the entries of each frame."""
-        from mmyolox.apis.detectors import map_ahead
+        """Predicts, draws and writes; yields the entries of each frame."""
+        from mmyolox.apis.detectors import detect, map_ahead
         from mmyolox.apis.video import VideoWriter
 
         def report(pair: 'tuple[DetDataSample, Image]') -> tuple['Image', list[Entry]]:
@@ -204,7 +203,7 @@ class VideoFile:
 
         args, visualizer, under_way = self.args, detector.visualizer, deque()
         frames = as_grey(remembered()) if detector.channels == 1 else remembered()
-        samples = predictions(detector, frames, self.expected, args)
+        samples = detect(detector, frames, args.batch_size, args.workers)
         pairs = ((sample, under_way.popleft()) for sample in samples)
         with VideoWriter(self.target, self.video.rate) as writer:
             for picture, entries in map_ahead(report, pairs, args.workers, args.workers):
@@ -221,16 +220,6 @@ def above(sample: 'DetDataSample', score_thr: float) -> 'InstanceData':
     """The objects of a prediction that are certain enough."""
     instances = sample.pred_instances
     return instances[instances.scores >= score_thr]
-
-
-def predictions(
-    detector: 'Detector', inputs: 'Iterable[ImageLike]', expected: int, args: argparse.Namespace
-) -> 'Iterator[DetDataSample]':
-    """Predicts, with a progress bar; without its end if ``expected`` is 0."""
-    from mmyolox.apis import detect
-    from mmyolox.apis.evaluate import with_progress
-
-    return with_progress(detect(detector, inputs, args.batch_size, args.workers), expected)
 
 
 def as_grey(frames: 'Iterable[Image]') -> 'Iterable[Image]':
@@ -273,6 +262,7 @@ def main() -> None:
     is_video = args.input.suffix.lower() in VIDEO_SUFFIXES and not args.input.is_dir()
     source = VideoFile(args) if is_video else ImageFiles(args)
     from mmyolox.apis import open_detector
+    from mmyolox.apis.evaluate import with_progress
 
     detector = open_detector(
         args.checkpoint,
@@ -285,7 +275,7 @@ def main() -> None:
     results = source.results(detector)
     if not args.no_json:
         results = recorded(results, args.out_dir / 'predictions.json')
-    counts = [len(entries) for entries in results]
+    counts = [len(entries) for entries in with_progress(results, source.expected)]
     if not counts:
         raise UserError(f'{args.input}: none of {source.expected} {source.noun} can be decoded')
     done = f'{sum(counts)} objects in {len(counts)} {source.noun}{source.missing(len(counts))}'

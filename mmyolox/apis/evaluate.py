@@ -1,6 +1,7 @@
 """The figures of a detector over a data set: of exported models, and of what they were exported from."""
 
 import sys
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -113,14 +114,16 @@ def evaluate(
     evaluator = Evaluator(metric)
     evaluator.dataset_meta = dataset.metainfo
     samples = detect_items(detector, load, range(len(dataset)), batch_size, _WORKERS)
-    for sample in with_progress(samples, len(dataset)):
-        evaluator.process([sample])
+    # Within the progress bar, so that an error gets a line of its own.
+    deque(with_progress((evaluator.process([sample]) for sample in samples), len(dataset)), maxlen=0)
     figures: dict[str, float] = evaluator.evaluate(len(dataset))
     return figures
 
 
 def with_progress(items: Iterable[Item], expected: int) -> Iterator[Item]:
-    """Passes items on with MMEngine's progress bar on stderr; an error that ends it gets a line of its own.
+    """Passes items on with MMEngine's progress bar on stderr; what ends it early gets a line of its own.
+
+    That goes for errors of the items. What is done to them therefore belongs into them.
 
     Args:
         items: The items, which take their time to come.
@@ -128,6 +131,6 @@ def with_progress(items: Iterable[Item], expected: int) -> Iterator[Item]:
     """
     try:
         yield from track_iter_progress((items, expected), file=sys.stderr)
-    except Exception:
+    except BaseException:
         print(file=sys.stderr)
         raise

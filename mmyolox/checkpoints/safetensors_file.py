@@ -13,6 +13,7 @@ import numpy as np
 from torch import Tensor
 
 from mmyolox.errors import UserError
+from mmyolox.files import atomic_write
 
 START_LENGTH = 9
 """Bytes of a file that tell whether it is one."""
@@ -51,7 +52,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def write_checkpoint(path: Path, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> None:
-    """Writes a file.
+    """Writes a file, whole or not at all.
 
     Args:
         path: The file.
@@ -59,8 +60,7 @@ def write_checkpoint(path: Path, tensors: Mapping[str, Tensor], meta: Mapping[st
         meta: What JSON can hold; and NumPy's arrays, which become lists, as tuples do.
 
     Raises:
-        OSError: It cannot be written.
-        UserError: safetensors is not installed, or JSON cannot hold ``meta``.
+        UserError: It cannot be written, safetensors is not installed, or JSON cannot hold ``meta``.
     """
     _package()
     from safetensors.torch import save
@@ -70,7 +70,9 @@ def write_checkpoint(path: Path, tensors: Mapping[str, Tensor], meta: Mapping[st
     except (TypeError, ValueError) as error:
         raise UserError(f'{path}: the metadata cannot be written as JSON ({error})') from error
     metadata = {'format': 'pt'} | ({_META: text} if meta else {})
-    path.write_bytes(save({name: tensor.contiguous().clone() for name, tensor in tensors.items()}, metadata))
+    content = save({name: tensor.contiguous().clone() for name, tensor in tensors.items()}, metadata)
+    with atomic_write(path) as part:
+        part.write_bytes(content)
 
 
 def _package() -> Any:

@@ -68,7 +68,8 @@ class YOLOXRunner(Runner):
     @master_only
     def dump_config(self) -> None:
         """Writes the config to :attr:`saved_config`."""
-        self.cfg.dump(self.saved_config)
+        with atomic_write(self.saved_config) as part:
+            self.cfg.dump(part)
 
     def train(self) -> nn.Module:
         """Trains.

@@ -26,9 +26,17 @@ _TRIM_THRESHOLD, _MMAP_MAX = -1, -4
 
 
 _SHORTAGES = {
-    r'DataLoader worker .*(killed|exited)|unable to (open|write to).*torch_|Cannot allocate memory': (
+    r'DataLoader worker .*signal: (Killed|Bus)|unable to (open|write to).*torch_|Cannot allocate memory': (
         'a data worker was stopped, most often for want of memory; lower train_dataloader.num_workers or the '
         'batch size (train_batch_size_per_gpu)'
+    ),
+    r'DataLoader worker .*(killed|exited)': (
+        'a data worker ended before its work was done, by sys.exit or a fault in what it runs; look for what '
+        'it says, above, or have it in full by train_dataloader.num_workers=0'
+    ),
+    r'DataLoader timed out': (
+        'a data worker gave nothing within the timeout of its loader; look for what it waits for '
+        '(a network folder, a lock), or raise train_dataloader.timeout'
     ),
     r"MemoryError|Unable to allocate|Insufficient memory|can't allocate memory|not enough memory": (
         'the memory of the machine does not suffice; lower train_dataloader.num_workers, the batch size '
@@ -56,7 +64,7 @@ _SHORTAGES = {
         'own log, then go on by --resume'
     ),
 }
-"""What the libraries say of a shortage, or of a process that is gone, and what to do."""
+"""What the libraries say of a shortage, or a process that is gone, and what to do; the first one counts."""
 
 
 def run_tool(main: Callable[[], int | None]) -> None:
@@ -87,12 +95,19 @@ def run_tool(main: Callable[[], int | None]) -> None:
         print('error: interrupted', file=sys.stderr)
         sys.exit(INTERRUPTED)
     except Exception as error:  # OpenCV's is no RuntimeError
-        reason = message_of_worker(str(error)).strip().partition('\n')[0] or type(error).__name__
+        reason = _reason(error)
         for pattern, advice in _SHORTAGES.items():
             if re.search(pattern, reason):
                 sys.exit(f'error: {advice} ({reason})')
         raise
     sys.exit(status)
+
+
+def _reason(error: BaseException) -> str:
+    """The first line of what an error says; for a data worker that is gone, how it ended if that is known."""
+    reason = message_of_worker(str(error)).strip().partition('\n')[0] or type(error).__name__
+    cause = error.__cause__ if reason.startswith('DataLoader worker') else None
+    return _reason(cause) if isinstance(cause, RuntimeError) else reason
 
 
 def keep_freed_memory() -> bool:

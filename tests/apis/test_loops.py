@@ -51,11 +51,12 @@ def test_items_pass(capsys, expected):
     assert f'3/{expected}' in captured.err or 'completed: 3' in captured.err
 
 
-def test_an_error_gets_its_own_line(capsys):
+@pytest.mark.parametrize('error', [ValueError, KeyboardInterrupt])
+def test_an_error_gets_its_own_line(capsys, error):
     def broken():
         yield 1
-        raise ValueError('no more')
+        raise error('no more')
 
-    with pytest.raises(ValueError, match='no more'):
+    with pytest.raises(error, match='no more'):
         list(with_progress(broken(), 2))
     assert capsys.readouterr().err.endswith('\n')

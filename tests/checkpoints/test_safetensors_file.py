@@ -83,6 +83,20 @@ def test_metadata_that_json_cannot_hold_are_refused(tmp_path):
         write_checkpoint(tmp_path / 'w.safetensors', WEIGHTS, dict(x=object()))
 
 
+def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
+    write_checkpoint(tmp_path / 'w.safetensors', WEIGHTS, {})
+    before = (tmp_path / 'w.safetensors').read_bytes()
+
+    def full(*_):
+        raise OSError(28, 'No space left on device')
+
+    monkeypatch.setattr('os.fsync', full)
+    with pytest.raises(UserError, match=r'w\.safetensors cannot be written: No space left'):
+        write_checkpoint(tmp_path / 'w.safetensors', WEIGHTS, dict(x=1))
+    assert (tmp_path / 'w.safetensors').read_bytes() == before
+    assert len([*tmp_path.iterdir()]) == 1
+
+
 def test_safetensors_may_be_absent(tmp_path, monkeypatch):
     (tmp_path / 'w.safetensors').write_bytes(file_bytes())
     monkeypatch.setitem(sys.modules, 'safetensors', None)

@@ -256,14 +256,15 @@ def test_what_goes_by_a_figure_is_found(metric, figure, is_given, by):
 
 
 def test_a_finished_training_says_so(tmp_path):
+    tmp_path /= 'two\nlines'
     train(tmp_path, Score())
     train(tmp_path, Score(), resume=True)
     logs = [path.read_text() for path in tmp_path.rglob('*.log')]
     said = [line for log in logs for line in log.splitlines() if 'This training is finished' in line]
     (line,) = said
     assert (
-        f'6 of 6 epochs are done. To train on, begin another one from its weights: --load-from {tmp_path}'
-        in line
+        '6 of 6 epochs are done. To train on, begin another one from its weights: '
+        f'--load-from {tmp_path.parent}/two\\nlines/' in line
     )
 
 

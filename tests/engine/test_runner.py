@@ -3,9 +3,11 @@
 import logging
 import resource
 
+import pytest
 from torch import nn
 
 from mmyolox.engine.runner import YOLOXRunner
+from mmyolox.errors import UserError
 
 
 def test_a_log_that_cannot_be_written_is_told_once(tmp_path, capfd):
@@ -26,6 +28,21 @@ def test_a_log_that_cannot_be_written_is_told_once(tmp_path, capfd):
     assert errors.count(f'warning: the log {log} is incomplete: [Errno 27] File too large') == 1
     assert 'Traceback' not in errors
     assert not [handler for handler in runner.logger.handlers if type(handler) is logging.FileHandler]
+
+
+def test_the_saved_config_is_whole_or_the_one_before(tmp_path, monkeypatch):
+    runner = YOLOXRunner(model=nn.Identity(), work_dir=str(tmp_path), experiment_name=f'full-{tmp_path.name}')
+    before = runner.saved_config.read_text()
+    files = set(tmp_path.rglob('*'))
+
+    def full(*_):
+        raise OSError(28, 'No space left on device')
+
+    monkeypatch.setattr('os.fsync', full)
+    with pytest.raises(UserError, match='cannot be written: No space left'):
+        runner.dump_config()
+    assert runner.saved_config.read_text() == before
+    assert set(tmp_path.rglob('*')) == files
 
 
 def test_a_line_that_is_no_unicode_is_written_escaped(tmp_path, capfd):

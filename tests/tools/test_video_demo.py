@@ -176,7 +176,7 @@ def test_grey_frames_for_a_network_that_takes_them(run, tmp_path, video, monkeyp
             found = InstanceData(bboxes=np.zeros((0, 4)), scores=np.zeros(0), labels=np.zeros(0, int))
             yield SimpleNamespace(img_id=number, pred_instances=found)
 
-    monkeypatch.setattr(image_demo, 'predictions', nothing_found)
+    monkeypatch.setattr('mmyolox.apis.detectors.detect', nothing_found)
     visualizer = YOLOXVisualizer()
     visualizer.dataset_meta = dict(classes=('cat', 'dog'))
     detector = SimpleNamespace(channels=1, visualizer=visualizer)

@@ -41,7 +41,6 @@ def test_run_tool_exits_with_status_and_one_line(main, status, message, capsys):
     ('error', 'advice'),
     [
         (RuntimeError('DataLoader worker (pid 7) is killed by signal: Killed. '), 'num_workers'),
-        (RuntimeError('DataLoader worker (pid(s) 7, 8) exited unexpectedly'), 'num_workers'),
         (OSError(12, 'Cannot allocate memory'), 'num_workers'),
         (RuntimeError('CUDA out of memory. Tried to allocate 2 GiB.\nmore lines'), '--amp'),
         (
@@ -71,8 +70,31 @@ def test_a_shortage_is_one_line_with_advice(error, advice):
 
 
 @pytest.mark.parametrize(
+    ('cause', 'advice'),
+    [
+        ('killed by signal: Killed. ', 'for want of memory'),
+        ('killed by signal: Bus error. It is possible that', 'for want of memory'),
+        ('killed by signal: Segmentation fault. ', 'a fault in what it runs'),
+        ('exited unexpectedly with exit code 3. Details are lost', 'sys.exit'),
+        (None, 'num_workers=0'),
+    ],
+)
+def test_how_a_data_worker_ended(cause, advice):
+    def main():
+        told = cause and RuntimeError(f'DataLoader worker (pid 7) is {cause}')
+        raise RuntimeError('DataLoader worker (pid(s) 7) exited unexpectedly') from told
+
+    with pytest.raises(SystemExit) as caught:
+        run_tool(main)
+    assert caught.value.code.startswith('error: a data worker')
+    assert advice in caught.value.code
+    assert caught.value.code.endswith(f'{cause.strip() if cause else "exited unexpectedly"})')
+
+
+@pytest.mark.parametrize(
     ('reason', 'advice'),
     [
+        ('DataLoader timed out after 5 seconds', 'train_dataloader.timeout'),
         ('The server socket has failed to listen. name: EADDRINUSE, message: address already in use', 'port'),
         ('The client socket has timed out after 6000ms while trying to connect to (a, 2).', 'MASTER_ADDR'),
         ('Ping failed, invalid value returned from server. Expected: 7201, Got: 13', 'MASTER_ADDR'),

@@ -179,13 +179,14 @@ def save(dst: Path, content: dict[str, Any]) -> None:
     from mmyolox.checkpoints.safetensors_file import write_checkpoint
     from mmyolox.files import atomic_write
 
+    if dst.suffix == '.safetensors':
+        write_checkpoint(dst, content.get('state_dict') or content['model'], content.get('meta', {}))
+        return
+    # Through memory: PyTorch's own writer of files may end the process when the disk is full.
+    whole = io.BytesIO()
+    torch.save(content, whole)
     with atomic_write(dst) as part:
-        if dst.suffix == '.safetensors':
-            write_checkpoint(part, content.get('state_dict') or content['model'], content.get('meta', {}))
-        else:  # through memory: PyTorch's own writer of files may end the process when the disk is full
-            whole = io.BytesIO()
-            torch.save(content, whole)
-            part.write_bytes(whole.getbuffer())
+        part.write_bytes(whole.getbuffer())
 
 
 if __name__ == '__main__':

@@ -12,7 +12,7 @@ from mmyolox.checkpoints.convert import state_dict_of
 from mmyolox.checkpoints.match import bare_model, match_weights
 from mmyolox.checkpoints.record import KEY, InputRecord, read_record, record_of
 from mmyolox.config.recorded import other_settings
-from mmyolox.errors import UserError, first_few
+from mmyolox.errors import UserError, first_few, one_line
 from mmyolox.files import atomic_write
 from mmyolox.registry import HOOKS
 
@@ -53,7 +53,7 @@ class CheckpointCheckHook(Hook):
         Raises:
             UserError: The checkpoint does not fit, for one of the reasons above.
         """
-        source = str(runner._load_from or 'to resume from')
+        source = one_line(str(runner._load_from or 'to resume from'))
         weights = state_dict_of(checkpoint, source)
         classes = ClassNames(names_of(recorded_data(checkpoint, weights, source)), _classes_of_data(runner))
         if runner._resume:

@@ -9,7 +9,7 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import CheckpointHook, EarlyStoppingHook
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
-from mmyolox.errors import UserError, did_you_mean
+from mmyolox.errors import UserError, did_you_mean, one_line
 from mmyolox.files import atomic_write
 from mmyolox.registry import HOOKS
 
@@ -68,7 +68,8 @@ class ResumableCheckpointHook(CheckpointHook):
         if loop.epoch >= loop.max_epochs:
             runner.logger.info(
                 f'This training is finished: {loop.epoch} of {loop.max_epochs} epochs are done. To train on, '
-                f'begin another one from its weights: --load-from {self._path(loop.epoch)} --work-dir ...'
+                f'begin another one from its weights: --load-from {one_line(self._path(loop.epoch))} '
+                '--work-dir ...'
             )
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, Any]) -> None:
@@ -117,7 +118,7 @@ class ResumableCheckpointHook(CheckpointHook):
                 by_epoch=False,
                 backend_args=self.backend_args,
             )
-            runner.logger.info(f'The best {figure} so far, {score:.4f}: {path}')
+            runner.logger.info(f'The best {figure} so far, {score:.4f}: {one_line(path)}')
             if is_main_process():  # the best before, and what a killed training left of later ones
                 for other in list(self.file_backend.list_dir_or_file(self.out_dir, list_dir=False)):
                     if other != name.format(step) and fnmatchcase(other, name.format('*')):
