@@ -352,8 +352,16 @@ def _decode_upright(content: bytes, flags: int, orientation: int) -> np.ndarray 
     pixels: np.ndarray | None = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
     if pixels is None or not is_left:
         return pixels
-    if orientation in _TRANSPOSED:
-        pixels = pixels.swapaxes(0, 1)
+    return _flipped(pixels.swapaxes(0, 1) if orientation in _TRANSPOSED else pixels, orientation)
+
+
+def turned_back(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    """An image (h, w, channels) as it is stored, of one that was turned upright from EXIF's ``orientation``."""
+    flipped = _flipped(pixels, orientation)
+    return np.ascontiguousarray(flipped.swapaxes(0, 1) if orientation in _TRANSPOSED else flipped)
+
+
+def _flipped(pixels: np.ndarray, orientation: int) -> np.ndarray:
     turns = (orientation - 1) % 4  # of EXIF 2.3: none, mirrored, by half a turn, upside down
     return pixels[:: -1 if turns in (2, 3) else 1, :: -1 if turns in (1, 2) else 1]
 

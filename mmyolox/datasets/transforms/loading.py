@@ -1,5 +1,6 @@
 """The first steps of every pipeline: an image's pixels and its annotations."""
 
+import io
 import logging
 from functools import partial
 
@@ -18,7 +19,9 @@ from mmyolox.datasets.canvas.images import (
     decode_image,
     is_annotated_size,
     read_file,
+    read_header,
     read_jpeg_header,
+    turned_back,
 )
 from mmyolox.datasets.canvas.scene import FILL, Scene
 from mmyolox.deploy.letterbox import Size
@@ -126,11 +129,18 @@ class LoadImage(BaseTransform):
     def _decode_as_annotated(self, results: dict, content: bytes) -> np.ndarray:
         path, flags = results['img_path'], READ_FLAGS[self.color_type]
         turned = decode_image(path, content, flags, self.channels)
-        shape_hw = (results.get('height'), results.get('width'))
-        if turned.shape[:2] == shape_hw or turned.shape[1::-1] != shape_hw:
+        size = Size.of_shape(turned.shape)
+        annotated = Size(results.get('width', size.width), results.get('height', size.height))
+        if size == annotated or not is_annotated_size(Size(*reversed(size)), annotated):
             return turned
         stored = decode_image(path, content, flags | cv2.IMREAD_IGNORE_ORIENTATION, self.channels)
-        return stored if stored.shape[:2] == shape_hw else turned
+        if stored.shape == turned.shape:  # OpenCV turns TIFF files whatever the flag says
+            stored = turned_back(stored, read_header(io.BytesIO(content)).orientation)
+
+        def distance(pixels: np.ndarray) -> int:
+            return abs(pixels.shape[0] - annotated.height) + abs(pixels.shape[1] - annotated.width)
+
+        return min((turned, stored), key=distance)
 
 
 def begin_scene(results: dict, image: ImageSource | np.ndarray) -> dict:

@@ -90,6 +90,19 @@ def test_annotated_size_decides_on_exif_orientation(write, orientation, annotate
     assert results['ori_shape'] == (stored if is_stored else turned).shape[:2]
 
 
+@pytest.mark.parametrize('orientation', range(5, 9))
+@pytest.mark.parametrize('file_format', ['PNG', 'TIFF', 'WEBP'])
+@pytest.mark.parametrize('size_wh', [(40, 30), (41, 30), (40, 29)])
+def test_images_annotated_as_they_are_stored(write, orientation, file_format, size_wh):
+    file, exif = io.BytesIO(), Image.Exif()
+    exif[0x0112] = orientation
+    options = dict(lossless=True) if file_format == 'WEBP' else {}
+    Image.fromarray(SOURCE[..., ::-1]).save(file, file_format, exif=exif, **options)
+    path = write(file.getvalue(), f'a.{file_format.lower()}')
+    results = LoadImage()(Sample(img_path=path, width=size_wh[0], height=size_wh[1]))
+    np.testing.assert_array_equal(results['img'], SOURCE)
+
+
 @pytest.mark.parametrize('mode', ['CMYK', 'RGB', 'L'])
 @pytest.mark.parametrize('max_shrink', [1, 8])
 def test_jpeg_variants_are_decoded(write, mode, max_shrink):
