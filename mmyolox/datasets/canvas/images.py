@@ -356,7 +356,7 @@ def _decode_upright(content: bytes, flags: int, orientation: int) -> np.ndarray 
 
 
 def turned_back(pixels: np.ndarray, orientation: int) -> np.ndarray:
-    """An image (h, w, channels) as it is stored, of one that was turned upright from EXIF's ``orientation``."""
+    """An image (h, w, channels) as it is stored, of one turned upright from EXIF's ``orientation``."""
     flipped = _flipped(pixels, orientation)
     return np.ascontiguousarray(flipped.swapaxes(0, 1) if orientation in _TRANSPOSED else flipped)
 
