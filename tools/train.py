@@ -44,7 +44,7 @@ def main() -> None:
     from mmyolox.config import load_config, require
     from mmyolox.config.check import check_channels
     from mmyolox.config.recorded import follow_start
-    from mmyolox.engine.launch import build_runner, enable_amp, is_first_process, prepare
+    from mmyolox.engine.launch import build_runner, enable_amp, enable_lr_scaling, is_first_process, prepare
     from mmyolox.engine.work_dir import claim, set_start
     from mmyolox.files import writing
 
@@ -66,7 +66,7 @@ def main() -> None:
         if args.amp:
             enable_amp(cfg)
         if args.auto_scale_lr:
-            cfg.auto_scale_lr.enable = True
+            enable_lr_scaling(cfg)
         build_runner(cfg).train()
 
 

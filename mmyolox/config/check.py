@@ -52,6 +52,7 @@ _DEFAULT_TYPES = {
     'val_cfg': 'ValLoop',
     'test_cfg': 'TestLoop',
     'log_processor': 'LogProcessor',
+    'model_wrapper_cfg': 'MMDistributedDataParallel',
 }
 """The types that the Runner assumes for dicts without one, beside that of ``train_cfg``."""
 _TYPED = re.compile(
@@ -125,6 +126,8 @@ def check_config(cfg: Config) -> None:
     check_values(used, '', get_type_hints(Runner.__init__) | (hints_at('') or {}), 'the Runner')
     for key, value in used.items():
         _check(value, key, scope)
+    if 'runner_type' in used:
+        find_component(used['runner_type'], scope, 'runner_type')
     check_classes(cfg)
     check_sizes(cfg)
 
@@ -204,11 +207,24 @@ def argument(cfg: Config, path: str, key: str) -> Any:
         return None
     if node.get(key) is not None:
         return node[key]
-    component = node.get('type')
-    if isinstance(component, str):
-        component = find_component(component, scope_at(cfg, path), f'{path}.type')
+    component = component_at(cfg, path)
     default = annotated_parameters(component).get(key, (Any, None))[1] if component else None
     return None if default is inspect.Parameter.empty else default
+
+
+def component_at(cfg: Config, path: str) -> Any:
+    """The component that is described at a config key; None where there is none."""
+    node = value_at(cfg, path)
+    component = node.get('type') if isinstance(node, dict) else None
+    if isinstance(component, str):
+        return find_component(component, scope_at(cfg, path), f'{path}.type')
+    return component
+
+
+def counts_iterations(cfg: Config) -> bool:
+    """Whether the loop of the training is MMEngine's that knows no epochs."""
+    loop = cfg.get('train_cfg') or {}
+    return loop.get('type') == 'IterBasedTrainLoop' or not loop.get('by_epoch', True)
 
 
 def scope_at(cfg: Config, path: str) -> str:

@@ -46,6 +46,8 @@ _REGISTRIES_OF = {
     'custom_hooks': ('HOOKS', 'TRANSFORMS'),
     'visualizer': ('VISUALIZERS', 'VISBACKENDS'),
     'log_processor': ('LOG_PROCESSORS',),
+    'runner_type': ('RUNNERS',),
+    'model_wrapper_cfg': ('MODEL_WRAPPERS',),
 }
 
 
@@ -111,6 +113,11 @@ def search_registries(package: str, names: Iterable[str], key: str) -> Iterator[
     except (ImportError, AssertionError) as error:  # OpenMMLab's packages assert each other's versions
         hint = hint_of_package(package)
         raise UserError(f'config key {key}: {package} cannot be imported: {error}{hint}') from error
+
+
+def names_of_bases(component: Any) -> set[str]:
+    """The names of a class and of all that it inherits from; none of what is no class."""
+    return {base.__name__ for base in getattr(component, '__mro__', ())}
 
 
 @cache

@@ -16,6 +16,7 @@ from mmyolox.extensions import config_folders
 
 from .check import check_config, check_parts
 from .elsewhere import hint_of_package
+from .loaders import check_loaders, settle_modes
 from .mmdet_parts import check_mmdet_parts
 from .options import check_names, check_options, merge_options, read_options
 from .recorded import follow_recorded_input, follow_recorded_network
@@ -92,9 +93,11 @@ def load_config(
         follow_recorded_network(cfg, recorded.get('network', {}), options, written)
         follow_recorded_input(cfg, recorded, options, written)
     settle_training(cfg)
+    settle_modes(cfg)
     check_mmdet_parts(cfg)
     check_config(cfg)
     check_training(cfg)
+    check_loaders(cfg)
     resolve_scopes(cfg)
     return cfg
 

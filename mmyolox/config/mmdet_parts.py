@@ -4,8 +4,7 @@ from mmengine.config import Config
 
 from mmyolox.errors import UserError
 
-from .check import scope_at, value_at, walk
-from .components import find_component
+from .check import component_at, value_at, walk
 
 PIXEL_TRANSFORMS = frozenset(
     ('AutoContrast', 'Brightness', 'Color', 'ColorTransform', 'Contrast', 'CutOut', 'Equalize', 'Invert')
@@ -101,10 +100,7 @@ def _check_their_data(cfg: Config, model: str) -> None:
 
 def package_at(cfg: Config, path: str) -> tuple[str, str]:
     """The package and the name of the component that is described at a config key; empty texts for none."""
-    node = value_at(cfg, path)
-    component = node.get('type') if isinstance(node, dict) else None
-    if isinstance(component, str):
-        component = find_component(component, scope_at(cfg, path), f'{path}.type')
+    component = component_at(cfg, path)
     module = str(getattr(component, '__module__', ''))
     return module.split('.')[0], str(getattr(component, '__name__', ''))
 

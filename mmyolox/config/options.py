@@ -16,7 +16,7 @@ from .arguments import fits
 from .check import RUNNER_KEYS, TOOL_KEYS, child_of, value_at, walk
 from .elsewhere import hint_of_variable
 from .option_values import parse_option_value
-from .values import DATA_VARIABLES
+from .values import data_variables
 from .variables import ConfigFile
 
 _KINDS: dict[Any, str] = {
@@ -179,7 +179,7 @@ def check_names(cfg: Config, chain: ConfigFile, ours: Collection[Path], read: se
         UserError: One is.
     """
     if any(file.path in ours for file in chain.files()):
-        for file, name in chain.unread(read, RUNNER_KEYS | cfg.get(DATA_VARIABLES, {}).keys()):
+        for file, name in chain.unread(read, RUNNER_KEYS | data_variables(cfg).keys()):
             if file.path in ours or name.startswith('_') or name.isupper():
                 continue
             is_computed = name in read and name not in file.constants() and name in file.assigned()

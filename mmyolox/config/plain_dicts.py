@@ -11,7 +11,19 @@ _Level = Literal['DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL'] | int
 _NMS = dict(iou_threshold=float)
 
 _HINTS: dict[str, dict[str, Any]] = {
-    '': {'log_level': _Level, OTHERS: Any},
+    '': {
+        **dict(log_level=_Level, launcher=Literal['none', 'pytorch', 'slurm', 'mpi'], runner_type=str),
+        **dict(find_unused_parameters=bool, sync_bn=Literal['torch', 'mmcv'] | None),
+        **dict(model_wrapper_cfg=dict | None, compile=bool | dict | None),
+        **dict.fromkeys(('activation_checkpointing', 'efficient_conv_bn_eval'), str | Sequence[str] | None),
+        **dict(tta_model=dict | None, data_variables=dict[str, str]),
+        **dict.fromkeys(('tta_pipeline', 'train_pipeline_stage2'), Sequence[dict] | None),
+        OTHERS: Any,
+    },
+    'compile': dict(
+        **dict(fullgraph=bool, dynamic=bool | None, backend=str, mode=str | None, disable=bool),
+        options=dict | None,
+    ),
     'env_cfg': dict(cudnn_benchmark=bool, mp_cfg=dict, dist_cfg=dict, resource_limit=int),
     'env_cfg.mp_cfg': dict(mp_start_method=Literal['fork', 'spawn', 'forkserver'], opencv_num_threads=int),
     'env_cfg.dist_cfg': {'backend': str, 'init_backend': str, 'timeout': float, OTHERS: Any},

@@ -10,8 +10,8 @@ from torch.nn.utils import clip_grad_norm_, clip_grad_value_
 
 from mmyolox.errors import UserError
 
-from .check import RUNNER_KEYS, value_at, walk
-from .components import find_component
+from .check import RUNNER_KEYS, counts_iterations, value_at, walk
+from .components import find_component, names_of_bases
 from .mmdet_parts import package_at
 
 
@@ -100,6 +100,12 @@ _RANGES = {
 _SINGLE_HOOKS = ('EMAHook', 'YOLOXModeSwitchHook', 'ParamSchedulerHook')
 """Hooks of which there must be one: two swap the weights twice, switch twice, step the rate twice."""
 
+_NEEDED_HOOKS = {
+    'sampler_seed': ('DistSamplerSeedHook', 'train_dataloader', 'each epoch would be as the first one'),
+    'param_scheduler': ('ParamSchedulerHook', 'param_scheduler', 'the rate would stay as it begins'),
+}
+"""Of hooks of MMEngine's: the class, what at the top of a config needs it, and what would be without it."""
+
 _HOOKS_OF_MMENGINE = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
 """The names under which MMEngine's Runner has hooks of its own, that ``None`` takes away."""
 
@@ -142,7 +148,7 @@ def check_training(cfg: Config) -> None:
                 f'config key train_cfg.dynamic_intervals.{index}={change!r}: the interval must be at least 1'
             )
     loop = cfg.get('train_cfg') or {}
-    if loop.get('type') == 'IterBasedTrainLoop' or not loop.get('by_epoch', True):
+    if counts_iterations(cfg):
         uses = [
             path
             for top in ('default_hooks', 'custom_hooks', 'param_scheduler')
@@ -166,18 +172,44 @@ def check_training(cfg: Config) -> None:
         and not cfg.model.get('test_cfg')
     ):
         raise UserError('config key model.test_cfg=None: the validation needs its thresholds')
+    check_shadowed(cfg)
     check_updates(cfg)
-    check_schedules(cfg)
     check_hooks(cfg)
+    check_schedules(cfg)
+
+
+def check_shadowed(cfg: Config) -> None:
+    """Checks that MMEngine ignores no top-level key because another part of the config says otherwise.
+
+    Configs of MMDetection's models have a variable ``data_preprocessor`` that is used elsewhere.
+
+    Raises:
+        UserError: It would ignore one.
+    """
+    given = cfg.get('data_preprocessor')
+    is_ours = package_at(cfg, 'model')[0] == 'mmyolox'
+    if is_ours and given not in (None, cfg.model.get('data_preprocessor', given)):
+        raise UserError(
+            'config key data_preprocessor has no effect beside model.data_preprocessor; change that instead'
+        )
+    wrapper, key = cfg.get('model_wrapper_cfg'), 'find_unused_parameters'
+    if wrapper and cfg.get(key) and not wrapper.get(key):
+        raise UserError(
+            f'config key {key} has no effect beside model_wrapper_cfg; set model_wrapper_cfg.{key}'
+        )
 
 
 def check_updates(cfg: Config) -> None:
     """Checks how the weights are updated: the multipliers of settings, and how gradients are clipped.
 
     Raises:
-        UserError: A setting that is multiplied is not there, or PyTorch's function does not clip so.
+        UserError: The rate is to be scaled by a batch size that is not there, a setting that is multiplied
+            is not there, or PyTorch's function does not clip so.
     """
     wrapper = cfg.get('optim_wrapper') or {}
+    scaling = cfg.get('auto_scale_lr') or {}
+    if scaling.get('enable') and not scaling.get('base_batch_size'):
+        raise UserError('config key auto_scale_lr.enable=True needs auto_scale_lr.base_batch_size')
     multiplied = [
         key for key, _ in walk(wrapper.get('paramwise_cfg'), 'paramwise_cfg') if 'decay_mult' in key
     ]
@@ -216,12 +248,47 @@ def check_schedules(cfg: Config) -> None:
         last = end if end is not None else length if by_epoch else math.inf
         if begin >= min(last, length if by_epoch else math.inf):
             raise UserError(f'config key {path}.begin={begin}: it must be below end and train_cfg.max_epochs')
-        if begin and package_at(cfg, path) == ('mmyolox', 'YOLOXLR'):
-            raise UserError(f'config key {path}.begin={begin}: YOLOXLR is a schedule of the whole training')
         if one.get('warmup_epochs', 0) > last:
             raise UserError(
                 f'config key {path}.warmup_epochs={one["warmup_epochs"]}: the training ends before, after '
                 f'{last} epochs'
+            )
+        if package_at(cfg, path) == ('mmyolox', 'YOLOXLR'):
+            check_own_schedule(cfg, path, one)
+
+
+def check_own_schedule(cfg: Config, path: str, schedule: dict[str, Any]) -> None:
+    """Checks that ``YOLOXLR`` spans the training, step by step, and ends it together with the mode switch.
+
+    Args:
+        cfg: The config.
+        path: The config key of the schedule.
+        schedule: What stands there.
+
+    Raises:
+        UserError: It spans a part, is left to steps of an epoch, or has other last epochs than the hook.
+    """
+    length = (cfg.get('train_cfg') or {}).get('max_epochs')
+    for key, whole in (('begin', 0), ('end', length)):
+        if whole is not None and (schedule.get(key) or whole) != whole:
+            raise UserError(
+                f'config key {path}.{key}={schedule[key]}: YOLOXLR is a schedule of the whole training; '
+                f'leave {key} out'
+            )
+    for key, default in (('by_epoch', True), ('convert_to_iter_based', False)):
+        if not schedule.get(key, default):
+            raise UserError(
+                f'config key {path}.{key}=False: YOLOXLR takes its lengths in epochs and steps every '
+                'iteration; set by_epoch=True and convert_to_iter_based=True'
+            )
+    lasts = schedule.get('num_last_epochs')
+    for key, hook in hooks_of(cfg).items():
+        of_hook = hook.get('num_last_epochs') if isinstance(hook, dict) else lasts
+        if of_hook != lasts and package_at(cfg, key)[1] == 'YOLOXModeSwitchHook':
+            raise UserError(
+                f'config keys {key}.num_last_epochs={of_hook} and {path}.num_last_epochs={lasts}: the last '
+                f'epochs of both must be the same: set the variable num_last_epochs (or {key}=None for no '
+                'switch)'
             )
 
 
@@ -239,6 +306,12 @@ def check_numbers(cfg: Config) -> None:
                 raise UserError(f'config key {path}={value!r}: it must be {allowed}')
 
 
+def hooks_of(cfg: Config) -> dict[str, Any]:
+    """The hooks of a training that are not None, by config key."""
+    hooks = {f'default_hooks.{name}': hook for name, hook in (cfg.get('default_hooks') or {}).items() if hook}
+    return hooks | {f'custom_hooks.{index}': hook for index, hook in enumerate(cfg.get('custom_hooks') or ())}
+
+
 def check_hooks(cfg: Config) -> None:
     """Checks that of hooks that must be alone there is one, and that those that go by figures know how.
 
@@ -246,22 +319,29 @@ def check_hooks(cfg: Config) -> None:
         UserError: There are several, or it cannot be told whether a figure is better if it is higher.
     """
     default = cfg.get('default_scope') or 'mmengine'
-    hooks = dict(cfg.get('default_hooks') or {})
-    named = [(f'default_hooks.{name}', hook) for name, hook in hooks.items() if hook]
-    named += [(f'custom_hooks.{index}', hook) for index, hook in enumerate(cfg.get('custom_hooks') or ())]
     keys: dict[str, str] = {}
-    for path, hook in named:
+    bases: set[str] = set()
+    length = (cfg.get('train_cfg') or {}).get('max_epochs', math.inf)
+    for path, hook in hooks_of(cfg).items():
         component = hook.get('type') if isinstance(hook, dict) else type(hook)
         if isinstance(component, str):
             component = find_component(component, hook.get('_scope_') or default, f'{path}.type')
         check_rule(hook, path, component)
-        for name in {base.__name__ for base in getattr(component, '__mro__', ())}.intersection(_SINGLE_HOOKS):
+        begin = hook.get('begin_epoch', 0) if isinstance(hook, dict) else 0
+        if begin > length:
+            raise UserError(f'config key {path}.begin_epoch={begin}: the training has {length} epochs')
+        bases |= names_of_bases(component)
+        for name in names_of_bases(component).intersection(_SINGLE_HOOKS):
             if name in keys:
                 raise UserError(
                     f'config keys {keys[name]} and {path}: both are a {name}, and there must be one only; '
                     f'leave {path} out, and set at {keys[name]} what it should do'
                 )
             keys[name] = path
+    default_hooks = cfg.get('default_hooks') or {}
+    for name, (kind, uses, why) in _NEEDED_HOOKS.items():
+        if default_hooks.get(name, ...) is None and kind not in bases and cfg.get(uses):
+            raise UserError(f'config key default_hooks.{name}=None: {uses} needs it, or {why}; leave it out')
 
 
 def check_rule(hook: Any, path: str, component: Any) -> None:

@@ -89,7 +89,7 @@ def data_values(cfg: dict[str, Any]) -> dict[str, Any]:
     """
     path = _annotation_path(cfg)
     values = {}
-    for name, import_path in cfg.get(DATA_VARIABLES, {}).items():
+    for name, import_path in data_variables(cfg).items():
         value = cfg.get(name)
         if value is None and path is not None:
             key = f'config key {DATA_VARIABLES}.{name}'
@@ -105,9 +105,23 @@ def data_values(cfg: dict[str, Any]) -> dict[str, Any]:
     return values
 
 
+def data_variables(cfg: Config | dict[str, Any]) -> dict[str, str]:
+    """The functions under ``data_variables``, by the variable that each of them makes.
+
+    Raises:
+        UserError: It is no dict of import paths.
+    """
+    functions = cfg.get(DATA_VARIABLES) or {}
+    if not isinstance(functions, dict) or not all(isinstance(path, str) for path in functions.values()):
+        raise UserError(
+            f'config key {DATA_VARIABLES}={functions!r}: it must be a dict of import paths of functions'
+        )
+    return functions
+
+
 def recorded_values(cfg: Config, recorded: dict[str, Any]) -> dict[str, Any]:
     """The recorded values that the config would read from the training annotations."""
-    names = ['classes', *cfg.get(DATA_VARIABLES, ())]
+    names = ['classes', *data_variables(cfg)]
     return {
         name: recorded[name] for name in names if name in cfg and cfg[name] is None and recorded.get(name)
     }

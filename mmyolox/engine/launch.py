@@ -38,6 +38,8 @@ def prepare(cfg: Config, args: argparse.Namespace) -> None:
     """
     use_safe_loading(args.allow_unsafe_checkpoint)
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    if (args.cfg_options or {}).get('launcher', args.launcher) != args.launcher:
+        raise UserError(f'config option launcher={cfg.launcher}: the option is --launcher {cfg.launcher}')
     cfg.launcher = args.launcher
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or str(Path('work_dirs', Path(cfg.filename).stem))
     timeout = waiting_time(cfg)
@@ -62,7 +64,12 @@ def prepare(cfg: Config, args: argparse.Namespace) -> None:
     torch.distributed.init_process_group(
         'gloo', timeout=timeout, store=store, rank=rank, world_size=world_size
     )
-    cfg.model_wrapper_cfg = dict(type='MMDistributedDataParallel', device_ids=None, broadcast_buffers=False)
+    wrapper = dict(
+        type='MMDistributedDataParallel',
+        broadcast_buffers=False,
+        find_unused_parameters=cfg.get('find_unused_parameters', False),
+    )
+    cfg.model_wrapper_cfg = wrapper | (cfg.get('model_wrapper_cfg') or {}) | dict(device_ids=None)
 
 
 _VARIABLES = dict(
@@ -139,6 +146,20 @@ def enable_amp(cfg: Config) -> None:
         raise UserError(
             f'--amp: this device ({device}) computes neither in bfloat16 nor in float16; leave it out'
         )
+
+
+def enable_lr_scaling(cfg: Config) -> None:
+    """Has the learning rate scaled by the total batch size, in place.
+
+    Raises:
+        UserError: The config does not say which batch size its rate is for.
+    """
+    if not (cfg.get('auto_scale_lr') or {}).get('base_batch_size'):
+        raise UserError(
+            '--auto-scale-lr: the config must have auto_scale_lr=dict(base_batch_size=...), the total batch '
+            'size that its learning rate is for'
+        )
+    cfg.auto_scale_lr.enable = True
 
 
 def is_first_process(launcher: str) -> bool:

@@ -15,7 +15,7 @@ class YOLOXLR(LRSchedulerMixin, _ParamScheduler):
 
     The schedule of Megvii's YOLOX 0.3 (``yolox_warm_cos_lr``), as a function of the step alone. The cosine
     spans what is left between warm-up and last epochs, perhaps nothing; the floor is a share of the base
-    rate, so that scaling the rate keeps the shape. Use it with ``convert_to_iter_based=True``.
+    rate, so that scaling the rate keeps the shape. A config uses it with ``convert_to_iter_based=True``.
 
     Args:
         optimizer: The optimizer or its wrapper.

@@ -117,6 +117,10 @@ def test_what_would_fail_later_is_named(options, message):
         ('log_level = 3.5', 'log_level=3.5: the Runner takes .DEBUG. or'),
         ("log_level = 'LOUD'", "log_level='LOUD': the Runner takes 'DEBUG' or 'INFO'"),
         ("auto_scale_lr = dict(enable='x')", "auto_scale_lr.enable='x': it takes true or false there"),
+        (
+            'auto_scale_lr = dict(_delete_=True, enable=True)',
+            'auto_scale_lr.enable=True needs auto_scale_lr.base_batch_size',
+        ),
         ('auto_scale_lr = dict(batch_size=64)', 'did you mean base_batch_size'),
         ("randomness = dict(seed='x')", "randomness.seed='x': it takes a whole number or None there"),
         ('randomness = dict(sed=3)', 'randomness.sed: it takes no such parameter; did you mean seed'),
@@ -158,6 +162,57 @@ def test_what_would_fail_later_is_named(options, message):
             "param_scheduler = [dict(type='LinearLR', begin=5, end=5)]",
             'param_scheduler.0.begin=5: it must be below end',
         ),
+        ("resume = 'yes'", "resume='yes': the Runner takes true or false there"),
+        ("randomness = dict(deterministic='no')", "deterministic='no': it takes true or false there"),
+        ("sync_bn = 'foo'", "sync_bn='foo': the Runner takes 'torch' or 'mmcv' or None there"),
+        ('find_unused_parameters = 3', 'find_unused_parameters=3: the Runner takes true or false there'),
+        ("launcher = 'foo'", "launcher='foo': the Runner takes 'none' or 'pytorch' or"),
+        ('model_wrapper_cfg = 3', 'model_wrapper_cfg=3: the Runner takes dict or None there'),
+        (
+            'model_wrapper_cfg = dict(find_unused_parameters=3)',
+            'model_wrapper_cfg.find_unused_parameters=3: .* takes true or false',
+        ),
+        (
+            'find_unused_parameters = True\nmodel_wrapper_cfg = dict(static_graph=True)',
+            'find_unused_parameters has no effect beside model_wrapper_cfg; set model_wrapper_cfg.find_un',
+        ),
+        ("compile = 'yes'", "compile='yes': the Runner takes true or false or dict or None there"),
+        ('compile = dict(backen=3)', 'compile.backen: .* did you mean backend'),
+        ('activation_checkpointing = 3', 'activation_checkpointing=3: the Runner takes text or a list'),
+        (
+            "efficient_conv_bn_eval = ['neck', 3]",
+            'efficient_conv_bn_eval=.*: the Runner takes text or a list',
+        ),
+        ("runner_type = 'foo'", 'config key runner_type: there is no foo'),
+        ('runner_type = 3', 'runner_type=3: the Runner takes text there'),
+        ('tta_model = 3', 'tta_model=3: the Runner takes dict or None there'),
+        ('tta_pipeline = 3', 'tta_pipeline=3: the Runner takes a list'),
+        ('data_variables = 3', 'data_variables=3: it must be a dict of import paths of functions'),
+        ('data_variables = dict(a=3)', "data_variables={'a': 3}: it must be a dict of import paths"),
+        (
+            "data_preprocessor = dict(type='YOLOXDataPreprocessor', mean=[1, 2, 3], std=[1, 1, 1])",
+            'data_preprocessor has no effect beside model.data_preprocessor',
+        ),
+        (
+            'param_scheduler = dict(convert_to_iter_based=False)',
+            'param_scheduler.convert_to_iter_based=False: .*set by_epoch=True and convert_to_iter_based=True',
+        ),
+        (
+            'param_scheduler = dict(by_epoch=False, convert_to_iter_based=False)',
+            'param_scheduler.by_epoch=False: .*set by_epoch=True and convert_to_iter_based=True',
+        ),
+        ('param_scheduler = dict(end=100)', 'param_scheduler.end=100: YOLOXLR is a schedule of the whole'),
+        (
+            'default_hooks = dict(mode_switch=dict(num_last_epochs=3))',
+            'default_hooks.mode_switch.num_last_epochs=3 and param_scheduler.num_last_epochs=15: .*same',
+        ),
+        (
+            'param_scheduler = dict(num_last_epochs=3)',
+            'default_hooks.mode_switch.num_last_epochs=15 and param_scheduler.num_last_epochs=3: .*same',
+        ),
+        ('default_hooks = dict(param_scheduler=None)', 'param_scheduler=None: param_scheduler needs it'),
+        ('default_hooks = dict(sampler_seed=None)', 'sampler_seed=None: train_dataloader needs it, or each'),
+        ('default_hooks = dict(ema=dict(begin_epoch=400))', 'begin_epoch=400: the training has 300 epochs'),
         ('resume = 3', 'resume=3: the Runner takes true or false there'),
         ('load_from = 3', 'load_from=3: the Runner takes text or None there'),
     ],
@@ -167,6 +222,26 @@ def test_values_of_another_type_in_a_file_are_named(tmp_path, line, message):
     path.write_text(f"_base_ = 'mmyolox::yolox/{NANO}.py'\n{line}\n")
     with pytest.raises(UserError, match=message):
         load_config(path)
+
+
+@pytest.mark.parametrize(
+    'line',
+    [
+        "default_hooks = dict(sampler_seed=None)\ncustom_hooks = [dict(type='DistSamplerSeedHook')]",
+        'default_hooks = dict(param_scheduler=None)\nparam_scheduler = None',
+        'default_hooks = dict(mode_switch=None)\nparam_scheduler = dict(num_last_epochs=3)',
+        'param_scheduler = dict(end=300)',
+        "launcher = 'pytorch'\nsync_bn = 'torch'\nfind_unused_parameters = True",
+        "compile = dict(backend='inductor')\nactivation_checkpointing = ['backbone']",
+        "runner_type = 'Runner'",
+        'model_wrapper_cfg = dict(find_unused_parameters=True)\nfind_unused_parameters = True',
+        'data_preprocessor = _base_.model.data_preprocessor',
+    ],
+)
+def test_what_a_runner_takes_at_the_top_passes(tmp_path, line):
+    path = tmp_path / 'c.py'
+    path.write_text(f"_base_ = 'mmyolox::yolox/{NANO}.py'\n{line}\n")
+    load_config(path)
 
 
 def test_a_loader_without_workers_has_none_that_persist():

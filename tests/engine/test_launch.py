@@ -7,7 +7,7 @@ import torch
 from mmengine.config import Config
 
 from mmyolox.engine import launch
-from mmyolox.engine.launch import check_launcher, enable_amp, prepare, waiting_time
+from mmyolox.engine.launch import check_launcher, enable_amp, enable_lr_scaling, prepare, waiting_time
 from mmyolox.errors import UserError
 
 
@@ -73,6 +73,15 @@ def test_this_device_is_asked(monkeypatch):
     assert asked == [torch.device(launch.get_device())]
 
 
+@pytest.mark.parametrize('scaling', [None, dict(), dict(enable=False)])
+def test_a_rate_is_scaled_by_a_batch_size_that_is_given(scaling):
+    with pytest.raises(UserError, match='--auto-scale-lr: the config must have auto_scale_lr=dict'):
+        enable_lr_scaling(Config(dict(auto_scale_lr=scaling)))
+    cfg = Config(dict(auto_scale_lr=dict(base_batch_size=64)))
+    enable_lr_scaling(cfg)
+    assert cfg.auto_scale_lr.enable is True
+
+
 def test_how_long_processes_wait_for_each_other():
     assert waiting_time(Config(dict())).total_seconds() == 600
     assert waiting_time(Config(dict(env_cfg=dict(dist_cfg=dict(timeout=7))))).total_seconds() == 7
@@ -127,9 +136,30 @@ def test_what_a_launcher_says_wrongly_is_named(launched, name, value):
         check_launcher('pytorch')
 
 
-def _prepare(launcher):
+def _prepare(launcher, options=()):
     args = dict(launcher=launcher, work_dir='run', local_rank=0, allow_unsafe_checkpoint=False)
-    prepare(Config(dict(env_cfg=dict(dist_cfg=dict(timeout=1)))), argparse.Namespace(**args))
+    cfg = Config(dict(options, env_cfg=dict(dist_cfg=dict(timeout=1))))
+    prepare(cfg, argparse.Namespace(**args, cfg_options=dict(options)))
+    return cfg
+
+
+@pytest.mark.parametrize('own', [dict(), dict(model_wrapper_cfg=dict(static_graph=True, device_ids=[0]))])
+def test_the_wrapper_on_a_cpu_keeps_what_the_config_says(launched, device, monkeypatch, own):
+    device('cpu', False)
+    monkeypatch.setenv('LOCAL_RANK', '0')
+    launched('pytorch', RANK='0')
+    for name in ('TCPStore', 'PrefixStore'):
+        monkeypatch.setattr(launch, name, lambda *args: None)
+    monkeypatch.setattr('torch.distributed.init_process_group', lambda *args, **kwargs: None)
+    wrapper = _prepare('pytorch', dict(own, find_unused_parameters=True)).model_wrapper_cfg
+    always = dict(type='MMDistributedDataParallel', device_ids=None, broadcast_buffers=False)
+    own = dict(own.get('model_wrapper_cfg', {}), device_ids=None)
+    assert wrapper == always | dict(find_unused_parameters=True) | own
+
+
+def test_a_launcher_among_the_options_of_the_config_is_named():
+    with pytest.raises(UserError, match='launcher=slurm: the option is --launcher slurm'):
+        _prepare('none', dict(launcher='slurm'))
 
 
 def test_a_first_process_waits_for_the_others_as_long_as_the_config_says(launched, device, monkeypatch):
