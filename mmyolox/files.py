@@ -75,13 +75,7 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     with writing(path):
         _check_is_file(path)
-        prefix, part = _part_prefix(path), _part_of(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        for name in os.listdir(path.parent):
-            writer, _, end = name.removeprefix(prefix).partition('-')
-            is_part = name.startswith(prefix) and writer.isdigit() and end.endswith(f'.part{path.suffix}')
-            if is_part and not Path(f'/proc/{writer}').exists() and Path('/proc/self').exists():
-                path.with_name(name).unlink(missing_ok=True)
+        part = _new_part(path)
         try:
             part.touch()
             yield part
@@ -90,6 +84,40 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
             part.replace(path)
         finally:
             part.unlink(missing_ok=True)
+
+
+@contextmanager
+def folder_beside(path: str | Path) -> Iterator[Path]:
+    """Gives a temporary folder to write to, from which what is to be called ``path`` can be renamed.
+
+    It lies in the same folder (made if absent), and is removed at the end; what a killed process of this
+    machine left of an earlier one is removed before.
+
+    Args:
+        path: The file or folder to write.
+
+    Yields:
+        The temporary folder, empty.
+
+    Raises:
+        UserError: The system does not take it.
+    """
+    path = Path(path)
+    with writing(path):
+        part = _new_part(path)
+        try:
+            part.mkdir()
+            yield part
+        finally:
+            remove(part)
+
+
+def remove(path: Path) -> None:
+    """Removes a file, or a folder with all that is in it; nothing if there is none."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def check_folder(folder: str | Path) -> None:
@@ -143,8 +171,20 @@ def _part_prefix(path: Path) -> str:
 
 
 def _part_of(path: Path) -> Path:
-    """The file that a write of ``path`` by this process fills first."""
+    """The name of what a write of ``path`` by this process fills first."""
     return path.with_name(f'{_part_prefix(path)}{os.getpid()}-{uuid4().hex[:8]}.part{path.suffix}')
+
+
+def _new_part(path: Path) -> Path:
+    """The same, in a folder that is there, without what processes that ended have left of earlier writes."""
+    prefix = _part_prefix(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for name in os.listdir(path.parent):
+        writer, _, end = name.removeprefix(prefix).partition('-')
+        is_part = name.startswith(prefix) and writer.isdigit() and end.endswith(f'.part{path.suffix}')
+        if is_part and not Path(f'/proc/{writer}').exists() and Path('/proc/self').exists():
+            remove(path.with_name(name))
+    return _part_of(path)
 
 
 def copy_pair(source: Path, target: Path, suffix: str) -> None:

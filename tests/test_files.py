@@ -11,8 +11,17 @@ import pytest
 from mmengine.fileio import get_file_backend
 
 from mmyolox.engine import AtomicLocalBackend
+from mmyolox.engine.work_dir import claim
 from mmyolox.errors import UserError
-from mmyolox.files import PICTURE_SUFFIXES, atomic_write, check_folder, check_target, list_images, writing
+from mmyolox.files import (
+    PICTURE_SUFFIXES,
+    atomic_write,
+    check_folder,
+    check_target,
+    folder_beside,
+    list_images,
+    writing,
+)
 
 
 def test_file_appears_whole_with_the_usual_rights(tmp_path):
@@ -157,6 +166,28 @@ with atomic_write(sys.argv[1]) as part:
         part.write_text('whole')
     (left,) = {Path(name).name for name in os.listdir(tmp_path)} - {'a.txt', alive.name}
     assert left.startswith('.b-')
+
+
+def test_a_folder_that_a_killed_process_left_goes_too(tmp_path):
+    code = """
+import os, sys
+from mmyolox.files import folder_beside
+with folder_beside(sys.argv[1]) as folder:
+    (folder / 'half').touch()
+    os.kill(os.getpid(), 9)
+"""
+    target = tmp_path / 'a.mlpackage'
+    for write in (folder_beside, claim):
+        subprocess.run([sys.executable, '-c', code, str(target)], check=False)
+        (left,) = tmp_path.glob('.*.part.mlpackage')
+        if write is claim:
+            claim(tmp_path).close()
+        else:
+            with folder_beside(target) as folder:
+                (folder / target.name).mkdir()
+                (folder / target.name).rename(target)
+        assert not left.exists()
+    assert sorted(os.listdir(tmp_path)) == ['.lock', 'a.mlpackage']
 
 
 def test_arrays_are_images_but_no_pictures(tmp_path):

@@ -11,6 +11,7 @@ from mmengine.config import Config
 
 from mmyolox.checkpoints.load import latest_checkpoint
 from mmyolox.errors import UserError
+from mmyolox.files import remove
 
 try:
     import fcntl
@@ -58,7 +59,7 @@ def claim(folder: str | Path) -> IO[str]:
     lock.write(f'process {os.getpid()} on {socket.gethostname()}')
     lock.flush()
     for part in folder.glob('.*.part*'):
-        part.unlink(missing_ok=True)
+        remove(part)
     return lock
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from mmyolox.deploy.formats import FORMATS, Format, format_of
 from mmyolox.errors import UserError, did_you_mean
 from mmyolox.extensions import load_extensions
-from mmyolox.files import check_target
+from mmyolox.files import check_target, remove
 
 from .options import ExportOptions, calibration_files
 
@@ -121,7 +121,4 @@ def remove_export(path: Path) -> None:
     """Removes an exported file and those beside it that belong to it."""
     format = format_of(path)
     for part in (path, *(path.with_suffix(suffix) for suffix in (format.companions if format else ()))):
-        if part.is_dir():
-            shutil.rmtree(part)
-        else:
-            part.unlink(missing_ok=True)
+        remove(part)

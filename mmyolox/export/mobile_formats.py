@@ -1,10 +1,9 @@
 """TensorFlow Lite and Core ML, through their makers' converters from PyTorch."""
 
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from mmyolox.deploy.info import METADATA_KEY
-from mmyolox.files import atomic_write
+from mmyolox.files import atomic_write, folder_beside
 from mmyolox.models import YOLODetector
 
 from .description import describe, write_sidecar
@@ -43,7 +42,7 @@ def write_coreml(model: YOLODetector, dst: Path, options: ExportOptions) -> None
         skip_model_load=True,
     )
     program.user_defined_metadata[METADATA_KEY] = describe(model, options).to_json()
-    with TemporaryDirectory(dir=dst.parent) as folder:
-        written = Path(folder) / dst.name
+    with folder_beside(dst) as folder:
+        written = folder / dst.name
         program.save(str(written))
         written.rename(dst)

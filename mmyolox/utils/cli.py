@@ -95,7 +95,7 @@ def run_tool(main: Callable[[], int | None]) -> None:
         print('error: interrupted', file=sys.stderr)
         sys.exit(INTERRUPTED)
     except Exception as error:  # OpenCV's is no RuntimeError
-        reason = _reason(error)
+        reason = reason_of(error)
         for pattern, advice in _SHORTAGES.items():
             if re.search(pattern, reason):
                 sys.exit(f'error: {advice} ({reason})')
@@ -103,11 +103,11 @@ def run_tool(main: Callable[[], int | None]) -> None:
     sys.exit(status)
 
 
-def _reason(error: BaseException) -> str:
+def reason_of(error: BaseException) -> str:
     """The first line of what an error says; for a data worker that is gone, how it ended if that is known."""
     reason = message_of_worker(str(error)).strip().partition('\n')[0] or type(error).__name__
     cause = error.__cause__ if reason.startswith('DataLoader worker') else None
-    return _reason(cause) if isinstance(cause, RuntimeError) else reason
+    return reason_of(cause) if isinstance(cause, RuntimeError) else reason
 
 
 def keep_freed_memory() -> bool:

@@ -328,7 +328,7 @@ def decode_image(path: str, content: bytes, flags: int, channels: int | None = N
                 raise ValueError(f'it breaks off: {len(content)} bytes for shape {shape}, {dtype}')
             pixels: np.ndarray | None = np.load(io.BytesIO(content), allow_pickle=False)
         else:
-            pixels = _decode_upright(content, flags, header.orientation)
+            pixels = decode_upright(content, flags, header.orientation)
     except (ValueError, EOFError) as error:
         raise UndecodableImageError(path, reason=' '.join(str(error).split())) from error
     except (cv2.error, MemoryError) as error:
@@ -345,7 +345,7 @@ def decode_image(path: str, content: bytes, flags: int, channels: int | None = N
     return pixels
 
 
-def _decode_upright(content: bytes, flags: int, orientation: int) -> np.ndarray | None:
+def decode_upright(content: bytes, flags: int, orientation: int) -> np.ndarray | None:
     """Decodes by OpenCV's ``flags``, and turns WebP files upright, as OpenCV does others."""
     is_left = content[8:12] == b'WEBP' and not flags & cv2.IMREAD_IGNORE_ORIENTATION
     flags |= cv2.IMREAD_IGNORE_ORIENTATION if is_left else 0
