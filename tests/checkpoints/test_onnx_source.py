@@ -363,3 +363,160 @@ def test_onnx_may_be_absent(monkeypatch):
 @pytest.mark.parametrize('names', [[], ['Conv 402.weight', 'head.cls_preds.0.weight'], ['402.weight']])
 def test_other_weights_are_not_recognised(names):
     assert not SOURCE.recognises(names)
+
+
+def changed(exported, path, change):
+    """The file with its graph changed by a function."""
+    model = onnx.load(exported)
+    change(model.graph)
+    onnx.save(model, path)
+    return path
+
+
+def of_type(graph, operator):
+    return [node for node in graph.node if node.op_type == operator]
+
+
+def set_attribute(node, **values):
+    kept = [attribute for attribute in node.attribute if attribute.name not in values]
+    del node.attribute[:]
+    node.attribute.extend([*kept, *(helper.make_attribute(key, value) for key, value in values.items())])
+
+
+def without(graph, node):
+    """Has what takes the output of a node take its first input."""
+    for other in graph.node:
+        other.input[:] = [node.input[0] if name == node.output[0] else name for name in other.input]
+
+
+def enlarged_by_3(graph):
+    node = of_type(graph, 'Resize')[0]
+    graph.initializer.append(numpy_helper.from_array(np.float32([1, 1, 3, 3]), 'three'))
+    node.input[2] = 'three'
+
+
+@pytest.mark.parametrize(
+    ('operator', 'place', 'change', 'message'),
+    [
+        (
+            'Conv',
+            1,
+            dict(strides=[1, 1]),
+            r'strides=\[1, 1\] of the convolution .*, where YOLOX has \[2, 2\]',
+        ),
+        (
+            'Conv',
+            1,
+            dict(pads=[0, 0, 2, 2]),
+            r'pads=\[0, 0, 2, 2\] of the convolution .*YOLOX has \[1, 1, 1, 1',
+        ),
+        ('Conv', 0, dict(dilations=[2, 2]), r'dilations=\[2, 2\] of the convolution'),
+        ('Conv', 3, dict(group=4), 'group=4 of the convolution .*, where YOLOX has 1'),
+        ('Conv', 1, dict(auto_pad='SAME_UPPER'), 'pads=SAME_UPPER of the convolution'),
+        (
+            'MaxPool',
+            0,
+            dict(kernel_shape=[3, 3], pads=[1] * 4),
+            r'takes MaxPool 3x3 \(.*YOLOX has MaxPool 5x5',
+        ),
+        (
+            'MaxPool',
+            2,
+            dict(kernel_shape=[7, 7], pads=[3] * 4),
+            r'takes MaxPool 15x15 \(.*YOLOX has MaxPool 13',
+        ),
+        ('MaxPool', 1, dict(strides=[2, 2]), r'takes MaxPool kernel_shape=\[5, 5\] strides=\[2, 2\] \('),
+        ('Resize', 0, dict(mode='linear'), r'takes Resize mode=linear \(.*, where YOLOX has Resize'),
+        ('Resize', 1, dict(nearest_mode='ceil'), 'transformation_mode=asymmetric nearest_mode=ceil'),
+        ('Concat', 1, dict(axis=2), r'takes Concat axis=2 \('),
+    ],
+)
+def test_other_settings_of_nodes_are_refused_by_name(tmp_path, exported, operator, place, change, message):
+    name = ''
+
+    def edit(graph):
+        nonlocal name
+        node = of_type(graph, operator)[place]
+        name = node.name
+        set_attribute(node, **change)
+
+    path = changed(exported, tmp_path / 'x.onnx', edit)
+    with pytest.raises(UserError, match=f'x.onnx: another network than YOLOX: .*{message}') as caught:
+        read_model(path)
+    assert name in str(caught.value)
+
+
+@pytest.mark.parametrize('change', [dict(strides=5), dict(auto_pad=1)], ids=str)
+def test_settings_of_other_types_are_one_line(tmp_path, exported, change):
+    path = changed(
+        exported, tmp_path / 'x.onnx', lambda graph: set_attribute(of_type(graph, 'Conv')[1], **change)
+    )
+    with pytest.raises(UserError, match=r'x\.onnx is damaged: its layers cannot be followed \(') as caught:
+        read_model(path)
+    assert '\n' not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        (lambda graph: without(graph, of_type(graph, 'Add')[0]), r'takes SiLU \(.*, where YOLOX has Add'),
+        (enlarged_by_3, r'takes Resize scales=\[1.0, 1.0, 3.0, 3.0\] \('),
+        (
+            lambda graph: without(graph, of_type(graph, 'MaxPool')[1]),
+            r'takes MaxPool 5x5 .*has MaxPool 9x9',
+        ),
+    ],
+)
+def test_absent_and_other_nodes_are_refused(tmp_path, exported, change, message):
+    with pytest.raises(UserError, match=f'another network than YOLOX: the convolution .*{message}'):
+        read_model(changed(exported, tmp_path / 'x.onnx', change))
+
+
+def pools_side_by_side(graph):
+    """As Megvii's SPP has them: windows of 5, 9 and 13 of one tensor."""
+    pools = of_type(graph, 'MaxPool')
+    for node, side in zip(pools, (5, 9, 13), strict=True):
+        node.input[0] = pools[0].input[0]
+        set_attribute(node, kernel_shape=[side] * 2, pads=[side // 2] * 4)
+
+
+def sums_turned(graph):
+    for node in of_type(graph, 'Add'):
+        node.input[:] = reversed(node.input)
+
+
+def same_pads(graph):
+    node = of_type(graph, 'Conv')[0]
+    kept = [attribute for attribute in node.attribute if attribute.name != 'pads']
+    del node.attribute[:]
+    node.attribute.extend([*kept, helper.make_attribute('auto_pad', 'SAME_UPPER')])
+
+
+def sizes_computed(graph):
+    """As PyTorch before 1.6 wrote an enlargement: twice the shape."""
+    two = numpy_helper.from_array(np.int64([1, 1, 2, 2]), 'two')
+    graph.initializer.extend([two])
+    for number, node in enumerate(of_type(graph, 'Resize')):
+        nodes = [
+            helper.make_node('Shape', [node.input[0]], [f'shape {number}']),
+            helper.make_node('Mul', [f'shape {number}', 'two'], [f'size {number}']),
+        ]
+        place = list(graph.node).index(node)
+        for other in reversed(nodes):
+            graph.node.insert(place, other)
+        node.input[:] = [node.input[0], '', '', f'size {number}']
+
+
+def sizes_given(graph):
+    for node, size in zip(of_type(graph, 'Resize'), (4, 8), strict=True):
+        graph.initializer.append(numpy_helper.from_array(np.int64([1, 16, size, size]), f'size {size}'))
+        node.input[:] = [node.input[0], '', '', f'size {size}']
+
+
+@pytest.mark.parametrize(
+    'change',
+    [pools_side_by_side, sums_turned, same_pads, sizes_computed, sizes_given],
+    ids=lambda f: f.__name__,
+)
+def test_what_is_only_spelt_otherwise_is_read(tmp_path, exported, change):
+    assert same_weights(changed(exported, tmp_path / 'x.onnx', change), exported)

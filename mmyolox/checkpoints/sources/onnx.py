@@ -15,12 +15,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mmyolox.checkpoints.recognise import recognise
 from mmyolox.deploy.info import METADATA_KEY
 from mmyolox.errors import UserError
 from mmyolox.models.networks.blocks import BN
 
 from .base import Source, Translation
 from .onnx_graph import Graph, is_activation
+from .onnx_layers import convolutions_in, convolutions_of
 
 FIRST_BYTE = b'\x08'  # of ModelProto's first field, the number ir_version
 _PREFIX = 'Conv '
@@ -55,7 +57,7 @@ def read_model(path: Path) -> dict[str, Tensor]:
         raise UserError(f'{path} is damaged or no ONNX model ({reason})') from error
     if METADATA_KEY in {entry.key for entry in model.metadata_props}:
         raise UserError(f'{path} is an export of mmyolox: take the checkpoint that it was made of')
-    graph = Graph(path, model.graph)
+    graph = Graph(path, model)
     if any(node.op_type == 'BatchNormalization' for node in graph.nodes):
         raise UserError(f'{path}: batch norm is not folded into the convolutions; export in eval mode')
     convolutions = [node for node in graph.nodes if node.op_type == 'Conv']
@@ -73,6 +75,7 @@ def read_model(path: Path) -> dict[str, Tensor]:
     modules = _modules_of(len(convolutions))
     if modules:
         _check_network(path, graph, convolutions, modules)
+        check_layers(path, graph, tensors, modules)
     return tensors
 
 
@@ -104,6 +107,26 @@ def _check_network(path: Path, graph: Graph, convolutions: list[Any], modules: l
         raise UserError(
             f'{path}: its graph orders the pixels of images otherwise than YOLOX: export the network alone'
         )
+
+
+def check_layers(path: Path, graph: Graph, tensors: Mapping[str, Tensor], modules: list[str]) -> None:
+    """Refuses a graph whose convolutions have other settings, or take other layers, than those of YOLOX."""
+    try:
+        architecture = recognise(_translate(tensors).tensors)
+    except UserError as error:
+        raise UserError(f'{path}: {error}') from error
+    with torch.device('meta'):
+        network = architecture.build()
+    expected = convolutions_of(network, architecture.input_channels)
+    names = [name if name in expected else f'{name}.conv' for name in modules]
+    try:
+        found = convolutions_in(graph, names)
+    except Exception as error:  # attributes may be of any type
+        raise UserError(f'{path} is damaged: its layers cannot be followed ({error!r})') from error
+    for module, convolution in found.items():
+        difference = convolution.difference(expected[module])
+        if difference:
+            raise UserError(f'{path}: another network than YOLOX: {difference} ({module})')
 
 
 def _modules_of(count: int) -> list[str] | None:

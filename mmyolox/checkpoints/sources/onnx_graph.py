@@ -1,6 +1,6 @@
 """What an ONNX graph computes, as far as weights need it: its order, constants, activations and images."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from mmyolox.errors import UserError
 
 Array = NDArray[Any]
 
-_SAME = ('Identity', 'Cast')
+SAME = ('Identity', 'Cast')
 """Operators that change no value, or its precision alone."""
 _ACTIVATIONS = frozenset(
     ('Celu', 'Clip', 'Elu', 'Erf', 'Gelu', 'HardSigmoid', 'HardSwish', 'Mish', 'PRelu', 'Relu', 'Selu')
@@ -19,7 +19,14 @@ _ACTIVATIONS = frozenset(
 )
 _DEFAULT_ALPHA = dict(LeakyRelu=0.01, Swish=1.0, QuickGelu=1.702)
 _SIDE = 64  # of images whose size the graph leaves open
+_LARGE_SIDE = 640  # of the same, where no image is made
 _MAX_ELEMENTS = 1 << 24
+_ARITHMETIC = frozenset(
+    ('Add', 'Cast', 'Concat', 'Constant', 'Div', 'Floor', 'Gather', 'Identity', 'Mul', 'Reshape', 'Shape')
+    + ('Slice', 'Squeeze', 'Unsqueeze')
+)
+"""Operators by which exporters compute a size of others."""
+_MAX_NUMBERS = 1000
 
 
 def is_activation(operators: str) -> bool:
@@ -35,17 +42,18 @@ class Graph:
             order in the file, this one depends on nothing but the graph.
     """
 
-    def __init__(self, path: Path, graph: Any) -> None:
+    def __init__(self, path: Path, model: Any) -> None:
         """Reads a graph.
 
         Args:
             path: The file, for messages.
-            graph: Its ``GraphProto``.
+            model: Its ``ModelProto``.
 
         Raises:
             UserError: The graph has a cycle, or a tensor that two nodes compute.
         """
-        self._path, self._inputs = path, graph.input
+        graph = model.graph
+        self._path, self._inputs, self._opsets = path, graph.input, model.opset_import
         self._constants = {tensor.name: tensor for tensor in graph.initializer}
         self._producers: dict[str, Any] = {}
         self._users: dict[str, list[Any]] = {}
@@ -58,8 +66,8 @@ class Graph:
                 self._users.setdefault(name, []).append(node)
         self.nodes = self._before([output.name for output in graph.output])
 
-    def _before(self, outputs: Sequence[str]) -> list[Any]:
-        """The nodes that tensors depend on."""
+    def _before(self, outputs: Sequence[str], ends: Collection[str] = ()) -> list[Any]:
+        """The nodes that tensors depend on, but for those before the operators that end the search."""
         nodes: list[Any] = []
         begun: set[str] = set()
         done: set[str] = set()
@@ -77,7 +85,8 @@ class Graph:
             else:
                 begun.update(node.output)
                 stack.append((name, True))
-                stack += [(source, False) for source in reversed(node.input)]
+                if node.op_type not in ends:
+                    stack += [(source, False) for source in reversed(node.input)]
         return nodes
 
     def constant(self, name: str) -> Array:
@@ -88,7 +97,7 @@ class Graph:
         """
         from onnx import numpy_helper
 
-        while name in self._producers and self._producers[name].op_type in _SAME:
+        while name in self._producers and self._producers[name].op_type in SAME:
             name = next(iter(self._producers[name].input), '')
         node = self._producers.get(name)
         if name in self._constants:
@@ -108,6 +117,42 @@ class Graph:
                 f'{self._path} is damaged: tensor {name} is not as large as it should be'
             ) from error
         return value
+
+    def image_shape_hw(self) -> tuple[int, int]:
+        """(height, width) of the images that the graph takes; of a graph that leaves it open, some size."""
+        dims = [dim.dim_value for value in self._inputs for dim in value.type.tensor_type.shape.dim]
+        height, width = (size if size > 0 else _LARGE_SIDE for size in (*dims, 0, 0, 0, 0)[2:4])
+        return height, width
+
+    def numbers(self, name: str, shape_of: Callable[[str], Sequence[int]]) -> list[float]:
+        """The numbers of a tensor that depends on nothing but the shapes of others; none if it does.
+
+        Args:
+            name: Of the tensor.
+            shape_of: What tells the shape of a tensor by its name.
+        """
+        from onnx import helper
+        from onnx.reference import ReferenceEvaluator
+
+        nodes = self._before([name], ['Shape'])
+        sources = {source for node in nodes for source in node.input} | {name}
+        constants = [self._constants[source] for source in sources & self._constants.keys()]
+        size = sum(len(tensor.SerializeToString()) for tensor in constants)
+        if size > _MAX_NUMBERS * 8 or not {node.op_type for node in nodes} <= _ARITHMETIC:
+            return []
+        # An array of one number, of any shape.
+        shaped = {node.input[0]: node for node in nodes if node.op_type == 'Shape'}
+        feeds = {source: np.broadcast_to(np.float32(0), shape_of(source)) for source in shaped}
+        values = [
+            [helper.make_empty_tensor_value_info(source) for source in names] for names in (feeds, [name])
+        ]
+        graph = helper.make_graph(nodes, 'numbers', *values, constants)
+        try:
+            model = helper.make_model(graph, opset_imports=self._opsets)
+            (found,) = ReferenceEvaluator(model).run(None, feeds)
+            return [float(number) for number in np.ravel(found)[:_MAX_NUMBERS]]
+        except Exception:  # a damaged graph can fail in any way
+            return []
 
     def activation(self, name: str) -> str:
         """What is done to a tensor: ``SiLU``, ``LeakyRelu 0.1``, another activation's name, or all operators.
@@ -134,7 +179,7 @@ class Graph:
         names = [name]
         for alias in names:  # grows; a cycle has been refused
             for node in self._users.get(alias, []):
-                if node.op_type in _SAME:
+                if node.op_type in SAME:
                     names += node.output
                 else:
                     users.append(node)
@@ -207,7 +252,7 @@ class Graph:
         return values[node.input[0]]
 
 
-_MOVES = dict.fromkeys(_SAME, Graph._same) | dict(
+_MOVES = dict.fromkeys(SAME, Graph._same) | dict(
     Slice=Graph._slice, Concat=Graph._concat, Transpose=Graph._transpose
 )
 """Operators that move pixels and do not change them."""
