@@ -166,7 +166,11 @@ def read_chain(path: Path, find_base: FindBase, above: tuple[Path, ...] = ()) ->
         raise UserError(f'config {path} inherits from itself')
     if not path.is_file():
         raise UserError(f'config {path} does not exist' + (f' (a base of {above[-1]})' if above else ''))
-    text = re.sub(r'\{\{\s*fileDirname\s*\}\}', path.parent.as_posix(), path.read_text(encoding='utf-8'))
+    # Escapes that are the same in Python and JSON.
+    folder = re.sub(
+        '[\\\\\'"\n\ud800-\udfff]', lambda found: f'\\u{ord(found[0]):04x}', path.parent.as_posix()
+    )
+    text = re.sub(r'\{\{\s*fileDirname\s*\}\}', lambda _: folder, path.read_text(encoding='utf-8'))
     try:
         tree = ast.parse(text if path.suffix == '.py' else '')
         has_variables = path.suffix == '.py' and not Config._is_lazy_import(str(path))
@@ -238,6 +242,7 @@ def _edits(node: ast.stmt, values: dict[str, Any], bases: list[Path], offsets: l
     if not names:
         return []
     assignments = '; '.join(f'{name} = {values[name]!r}' for name in names)
+    assignments = assignments.replace('{{', r'{\x7b')  # MMEngine fills such braces in
     if isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign):
         at = offsets[(node.end_lineno or 0) - 1] + (node.end_col_offset or 0)
         return [(at, at, f'; {assignments}')]

@@ -119,6 +119,24 @@ def test_file_name_and_text_are_those_of_the_original(write, tmp_path):
     assert load_config(tmp_path / 'dumped.py').m == 2
 
 
+@pytest.mark.parametrize(
+    'name', ['a b', r'back\1slash', "quo'te", 'dou"ble', 'new\nline', 'ü', '{x}', 'no\udcff']
+)
+def test_the_folder_of_a_config_may_have_any_name(tmp_path, name):
+    folder = tmp_path / name
+    folder.mkdir()
+    (folder / 'base.py').write_text('n = 1\nm = n\n')
+    (folder / 'c.py').write_text("_base_ = 'base.py'\nwork = '{{ fileDirname }}/work'\nn = 2\n")
+    cfg = load_config(folder / 'c.py')
+    assert (cfg.work, cfg.m) == (f'{folder}/work', 2)
+
+
+@pytest.mark.parametrize('value', ['{{ fileDirname }}/data', '{{{fileBasename}}}'])
+def test_braces_in_an_option_stay(write, value):
+    path = write('c.py', "root = 'data'\nfile = root + '/a'\n")
+    assert load_config(path, {'root': value}).file == f'{value}/a'
+
+
 @pytest.mark.parametrize(('default', 'marked'), [('mmdet', None), ('mmyolox', 'mmdet')])
 def test_base_of_another_package_keeps_its_scope_and_propagates(write, default, marked):
     pytest.importorskip('mmdet')
