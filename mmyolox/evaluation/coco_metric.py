@@ -61,8 +61,8 @@ class YOLOXCocoMetric(BaseMetric):
         prefix: What stands before the names of the figures.
 
     Raises:
-        UserError: The file is missing or at fault, or lacks one of the data set's classes; an option is
-            wrong; the results cannot be written.
+        UserError: The file is missing or at fault, has crowds only, or lacks one of the data set's classes;
+            an option is wrong; the results cannot be written.
     """
 
     default_prefix = 'coco'
@@ -104,6 +104,8 @@ class YOLOXCocoMetric(BaseMetric):
         self.library = BACKENDS[backend]()
         file = read_coco(ann_file, backend_args=backend_args, need_annotations=not format_only)
         self._file = _without_infinite_boxes(file)
+        if not format_only:
+            _check_objects(self._file)
         # In the order of their ids, which is how pycocotools breaks ties between scores.
         ids = sorted((image['id'] for image in self._file.images), key=lambda key: (str(type(key)), key))
         self._image_numbers = {image_id: number for number, image_id in enumerate(ids)}
@@ -321,6 +323,18 @@ def _without_infinite_boxes(file: CocoAnnotations) -> CocoAnnotations:
             line = f'{file.path}: the evaluation has {int(mask.sum())} boxes {what}: annotation ids {ids}'
             print_log(line, 'current', logging.WARNING)
     return replace(file, annotations=[file.annotations[index] for index in np.flatnonzero(is_finite)])
+
+
+def _check_objects(file: CocoAnnotations) -> None:
+    """Refuses a file of crowds, of which every figure would be -1, and warns of one without boxes."""
+    if not file.annotations:
+        line = f'{file.path} has no box: the figures will be -1, and say nothing of a checkpoint'
+        print_log(line, 'current', logging.WARNING)
+    elif all(annotation['iscrowd'] for annotation in file.annotations):
+        raise UserError(
+            f'{file.path}: all {len(file.annotations)} boxes are crowds (iscrowd), so that there is nothing '
+            'to evaluate'
+        )
 
 
 def _check_choice(option: str, value: str, choices: list[str]) -> None:

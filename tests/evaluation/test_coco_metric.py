@@ -233,6 +233,23 @@ def test_boxes_that_nothing_finds_are_told_and_those_of_no_numbers_left_out(writ
     )
 
 
+def test_a_file_of_crowds_cannot_be_evaluated(write, tmp_path):
+    content = ground_truth()
+    for annotation in content['annotations']:
+        annotation['iscrowd'] = 'true'
+    path, count = write(content), len(content['annotations'])
+    with pytest.raises(UserError, match=f'ann.json: all {count} boxes are crowds .iscrowd.'):
+        YOLOXCocoMetric(path)
+    YOLOXCocoMetric(path, format_only=True, outfile_prefix=str(tmp_path / 'out'))
+
+
+def test_a_file_without_boxes_is_told(write, monkeypatch):
+    told = []
+    monkeypatch.setattr('mmyolox.evaluation.coco_metric.print_log', lambda line, *_: told.append(line))
+    YOLOXCocoMetric(path := write(ground_truth() | dict(annotations=[])))
+    assert told == [f'{path} has no box: the figures will be -1, and say nothing of a checkpoint']
+
+
 def test_nothing_detected_is_an_ap_of_zero(write):
     content = ground_truth()
     samples = [sample(image['id'], [], [], []) for image in content['images']]
