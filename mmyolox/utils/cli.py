@@ -83,7 +83,7 @@ def run_tool(main: Callable[[], int | None]) -> None:
     keep_freed_memory()
     take_any_text(sys.stdout)
     try:
-        status = main()
+        status = call_until_interrupted(main)
     except UserError as error:
         print(f'error: {error}', file=sys.stderr)
         sys.exit(1)
@@ -101,6 +101,26 @@ def run_tool(main: Callable[[], int | None]) -> None:
                 sys.exit(f'error: {advice} ({reason})')
         raise
     sys.exit(status)
+
+
+def call_until_interrupted(main: Callable[[], int | None]) -> int | None:
+    """Calls ``main``; an error that took the place of Ctrl-C is Ctrl-C again.
+
+    MMEngine says of any interruption while it formats a config, as for each checkpoint, that its syntax is
+    wrong.
+
+    Raises:
+        KeyboardInterrupt: The error, or what was handled when it was raised, is this.
+    """
+    try:
+        return main()
+    except Exception as error:
+        before: BaseException | None = error
+        while before is not None:
+            if isinstance(before, KeyboardInterrupt):
+                raise before from None
+            before = before.__cause__ or before.__context__
+        raise
 
 
 def reason_of(error: BaseException) -> str:

@@ -21,6 +21,13 @@ def _raise(error: BaseException) -> None:
     raise error
 
 
+def _interrupted_while_formatting() -> None:
+    try:
+        raise KeyboardInterrupt
+    except:  # noqa: E722  as MMEngine does
+        raise SyntaxError('Failed to format the config file')  # noqa: B904
+
+
 @pytest.mark.parametrize(
     ('main', 'status', 'message'),
     [
@@ -28,6 +35,7 @@ def _raise(error: BaseException) -> None:
         (lambda: 3, 3, ''),
         (lambda: _raise(UserError('file x: mend it')), 1, 'error: file x: mend it\n'),
         (lambda: _raise(KeyboardInterrupt()), 130, 'error: interrupted\n'),
+        (_interrupted_while_formatting, 130, 'error: interrupted\n'),
     ],
 )
 def test_run_tool_exits_with_status_and_one_line(main, status, message, capsys):
