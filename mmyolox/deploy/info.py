@@ -156,17 +156,24 @@ def _are_names(values: Any) -> bool:
     return isinstance(values, tuple) and all(isinstance(value, str) for value in values)
 
 
+def _differ(values: tuple[Any, ...]) -> bool:
+    return len(set(values)) == len(values)
+
+
 def _is_share(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
 
 
 _CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = dict(
-    classes=(lambda x: _are_names(x) and bool(x), 'a tuple of at least one name'),
+    classes=(lambda x: _are_names(x) and bool(x) and _differ(x), 'a tuple of at least one name, none twice'),
     input_size=(
         lambda x: _are_whole(x, 1, 2) and x[0] * x[1] <= MAX_PIXELS,
         f'a tuple (height, width), of at most {MAX_PIXELS} pixels',
     ),
-    strides=(lambda x: _are_whole(x, 1) and bool(x), 'whole numbers'),
+    strides=(
+        lambda x: _are_whole(x, 1) and bool(x) and _differ(x) and list(x) == sorted(x),
+        'whole numbers in rising order',
+    ),
     form=(lambda x: x in FORMS, ' or '.join(FORMS)),
     colour=(lambda x: x in COLOURS, ' or '.join(COLOURS)),
     pad_value=(lambda x: _is_whole(x, 0) and x <= 255, 'a grey level from 0 to 255'),
@@ -178,7 +185,7 @@ _CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = dict(
     multi_label=(lambda x: isinstance(x, bool), 'true or false'),
     points=(_are_names, 'names'),
     links=(lambda x: isinstance(x, tuple) and all(_are_whole(link, 0, 2) for link in x), 'pairs of indices'),
-    category_ids=(lambda x: _are_whole(x, 0), 'whole numbers'),
+    category_ids=(lambda x: _are_whole(x, 0) and _differ(x), 'whole numbers, none twice'),
     class_points=(
         lambda x: isinstance(x, tuple) and all(_are_whole(row, 0) for row in x),
         'a list of indices for each class',

@@ -34,6 +34,7 @@ def main() -> None:
     from mmengine.registry import init_default_scope
 
     from mmyolox.config import load_config
+    from mmyolox.deploy.letterbox import MAX_PIXELS
     from mmyolox.errors import UserError
     from mmyolox.registry import MODELS
 
@@ -42,8 +43,10 @@ def main() -> None:
     if args.shape is None and 'img_scale' not in cfg:
         raise UserError(f'{args.config}: has no img_scale; give --shape H W')
     height, width = args.shape or reversed(cfg.img_scale)
-    if min(height, width) < 1:
-        raise UserError(f'--shape {height} {width}: give two sizes in pixels')
+    if min(height, width) < 1 or height * width > MAX_PIXELS:
+        raise UserError(
+            f'--shape {height} {width}: give two sizes in pixels, which are {MAX_PIXELS} together at most'
+        )
     model = MODELS.build(cfg.model)
     params, flops = complexity(model, (model.input_channels, height, width))
     print(f'input       {width} x {height} (w x h)')
