@@ -231,6 +231,13 @@ def test_a_figure_that_no_validation_gives_is_named_before_the_first_epoch(tmp_p
     assert not list(tmp_path.glob('*.pth'))
 
 
+def test_a_folder_that_takes_no_checkpoints_is_named_before_the_first_epoch(tmp_path):
+    metric = Score()
+    with pytest.raises(UserError, match=r'/dev/null/.* cannot be written: .*; name another folder'):
+        train(tmp_path, metric, out_dir='/dev/null/kept')
+    assert not list(tmp_path.glob('last_checkpoint'))
+
+
 @pytest.mark.parametrize(
     ('metric', 'figure', 'is_given'),
     [

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.dist import is_main_process
+from mmengine.fileio import LocalBackend
 from mmengine.hooks import CheckpointHook, EarlyStoppingHook
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
 from mmyolox.errors import UserError, did_you_mean, one_line
-from mmyolox.files import atomic_write
+from mmyolox.files import atomic_write, check_folder
 from mmyolox.registry import HOOKS
 
 _VALIDATED = 'epoch_validated'
@@ -36,10 +37,13 @@ class ResumableCheckpointHook(CheckpointHook):
             runner: The runner, after it has loaded the checkpoint.
 
         Raises:
-            UserError: A hook or a scheduler goes by a figure that no validation will give.
+            UserError: A hook or a scheduler goes by a figure that no validation will give, or the folder of
+                the checkpoints takes no files.
         """
         noted = list(runner.message_hub.runtime_info.get('keep_ckpt_ids', ()))
         super().before_train(runner)  # which takes what it removes out of this list
+        if is_main_process() and isinstance(self.file_backend, LocalBackend):
+            check_folder(self.out_dir)
         if noted:
             runner.message_hub.update_info('keep_ckpt_ids', noted)
         check_figures(runner)
