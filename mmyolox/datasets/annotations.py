@@ -275,12 +275,18 @@ def check_files_exist(ann_file: str, what: str, folder: str, paths: Sequence[str
 
 
 def list_folder(folder: str) -> set[str]:
-    """The names in a folder that are no folders; none if it does not exist."""
+    """The names in a folder of what is there and no folder; none if it cannot be listed."""
     try:
         with os.scandir(folder or '.') as entries:
-            return {entry.name for entry in entries if not entry.is_dir()}
-    except (FileNotFoundError, NotADirectoryError, ValueError):  # the last: a null byte in the name
+            return {entry.name for entry in entries if _is_there(entry)}
+    except (OSError, ValueError):  # the latter: a null byte in the name
         return set()
+
+
+def _is_there(entry: os.DirEntry[str]) -> bool:
+    if entry.is_symlink():  # perhaps to nothing, or to itself, of which `is_dir` raises an error
+        return os.path.exists(entry.path) and not os.path.isdir(entry.path)
+    return not entry.is_dir()
 
 
 def filter_entries(

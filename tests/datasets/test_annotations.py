@@ -131,6 +131,16 @@ def test_a_file_system_that_lists_names_otherwise_has_the_last_word(tmp_path, mo
     check_files_exist('f', 'images', str(tmp_path), [f'{tmp_path}/a.jpg'])
 
 
+def test_links_to_nothing_and_to_themselves_are_absent(tmp_path):
+    for name, target in (('here.jpg', 'a.jpg'), ('loop.jpg', 'loop.jpg'), ('broken.jpg', 'none')):
+        (tmp_path / name).symlink_to(target)
+    (tmp_path / 'a.jpg').touch()
+    check_files_exist('f', 'images', str(tmp_path), [str(tmp_path / name) for name in ('a.jpg', 'here.jpg')])
+    paths = [str(tmp_path / name) for name in ('a.jpg', 'loop.jpg', 'broken.jpg')]
+    with pytest.raises(UserError, match=r'2 of 3 images are not in .*: loop\.jpg, broken\.jpg$'):
+        check_files_exist('f', 'images', str(tmp_path), paths)
+
+
 def test_absent_folder(tmp_path):
     with pytest.raises(UserError, match=r'none, the folder of the images, not found.*data_root'):
         check_files_exist('f', 'images', str(tmp_path / 'none'), [])
