@@ -5,6 +5,7 @@ from mmengine.config import Config
 from mmyolox.errors import UserError
 
 from .check import component_at, value_at, walk
+from .components import names_of_bases
 
 PIXEL_TRANSFORMS = frozenset(
     ('AutoContrast', 'Brightness', 'Color', 'ColorTransform', 'Contrast', 'CutOut', 'Equalize', 'Invert')
@@ -45,13 +46,29 @@ INSTEAD = {
     'CocoDataset': 'YOLOXCocoDataset',
     'VOCDataset': 'YOLOXVOCDataset',
     'MultiImageMixDataset': 'the dataset in it: Mosaic and YOLOXMixUp load their partners themselves',
-    'DetTTAModel': 'YOLOXTTAModel',
-    'YOLOXHead': 'YOLOXHead',
     'YOLOX': 'YOLODetector',
 }
 """What does here what a part of MMDetection or MMCV does there that does not work among ours."""
 
+OTHERS_INSTEAD = {
+    'BatchFixedSizePad': 'img_scale of the dataset',
+    'BatchResize': 'YOLOXBatchSyncRandomResize',
+    'BatchSyncRandomResize': 'YOLOXBatchSyncRandomResize',
+    'ClassAwareSampler': 'SeededSampler and a ClassBalancedDataset',
+    'YOLOXModeSwitchHook': 'YOLOXModeSwitchHook',
+}
+"""The same of samplers, hooks and augmentations of batches."""
+
+OURS = {
+    'tta_model': 'YOLOXTTAModel',
+    'model.bbox_head': 'YOLOXHead',
+    'model.data_preprocessor': 'YOLOXDataPreprocessor',
+    'model.train_cfg.assigner': 'SimOTAAssigner',
+}
+"""The keys under which nothing of MMDetection's works, with what does."""
+
 _TRAINING = ('train_dataloader', 'train_pipeline_stage2')
+_SAMPLERS = ('sampler', 'batch_sampler')
 _TESTING = ('val_dataloader', 'test_dataloader', 'tta_pipeline')
 
 
@@ -72,10 +89,11 @@ def check_mmdet_parts(cfg: Config) -> None:
         _check_their_data(cfg, name)
     if package != 'mmyolox':
         return
-    for path in ('tta_model', 'model.bbox_head'):
+    for path in (*OURS, *places_of_others(cfg)):
         package, name = package_at(cfg, path)
-        if package == 'mmdet':
+        if package == 'mmdet' and (path in OURS or name in OTHERS_INSTEAD):
             raise UserError(refusal(path, package, name))
+    check_their_metrics(cfg)
     for top in (*_TRAINING, *_TESTING):
         for path, _ in walk(cfg.get(top), top):
             package, name = package_at(cfg, path)
@@ -84,6 +102,37 @@ def check_mmdet_parts(cfg: Config) -> None:
             works = PIXEL_TRANSFORMS | MOVING_TRANSFORMS if top in _TRAINING else PIXEL_TRANSFORMS
             if name not in works and (name in INSTEAD or name in MOVING_TRANSFORMS):
                 raise UserError(refusal(path, package, name))
+
+
+def places_of_others(cfg: Config) -> list[str]:
+    """The config keys of samplers, hooks and augmentations of batches."""
+    augments = value_at(cfg, 'model.data_preprocessor.batch_augments') or ()
+    return [
+        *(f'model.data_preprocessor.batch_augments.{index}' for index in range(len(augments))),
+        *(f'{loader}_dataloader.{part}' for loader in ('train', 'val', 'test') for part in _SAMPLERS),
+        *(f'default_hooks.{name}' for name in cfg.get('default_hooks') or ()),
+        *(f'custom_hooks.{index}' for index in range(len(cfg.get('custom_hooks') or ()))),
+    ]
+
+
+def check_their_metrics(cfg: Config) -> None:
+    """Checks that MMDetection's metric of COCO is given no classes, whose order it would not follow.
+
+    Raises:
+        UserError: It is given some.
+    """
+    for split in ('val', 'test'):
+        named = [
+            path
+            for path, classes in walk(cfg.get(f'{split}_dataloader'), f'{split}_dataloader')
+            if path.endswith('.metainfo.classes') and classes
+        ]
+        for path, _ in walk(cfg.get(f'{split}_evaluator'), f'{split}_evaluator') if named else ():
+            if 'CocoMetric' in names_of_bases(component_at(cfg, path)):
+                raise UserError(
+                    f'config key {path}.type: mmdet.CocoMetric takes the classes in the order of its file, '
+                    f'not of {named[0]}; use YOLOXCocoMetric'
+                )
 
 
 def _check_their_data(cfg: Config, model: str) -> None:
@@ -107,5 +156,6 @@ def package_at(cfg: Config, path: str) -> tuple[str, str]:
 
 def refusal(path: str, package: str, name: str) -> str:
     """The message about a part that does not work among ours."""
-    instead = f'; use {INSTEAD[name]}' if name in INSTEAD else ': nothing tells where it moved the image'
+    ours = OURS.get(path) or (INSTEAD | OTHERS_INSTEAD).get(name)
+    instead = f'; use {ours}' if ours else ': nothing tells where it moved the image'
     return f'config key {path}.type: {package}.{name} does not work here{instead}'

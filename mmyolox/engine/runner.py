@@ -13,6 +13,8 @@ from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 from torch import nn
 
+from mmyolox.checkpoints.match import bare_model
+from mmyolox.errors import UserError, did_you_mean
 from mmyolox.files import atomic_write
 
 
@@ -76,7 +78,17 @@ class YOLOXRunner(Runner):
 
         Returns:
             The model.
+
+        Raises:
+            UserError: The config names a module that the model has not.
         """
+        modules = dict(bare_model(self.model).named_modules())
+        for key in ('activation_checkpointing', 'efficient_conv_bn_eval'):
+            names = self.cfg.get(key) or ()
+            for name in [names] if isinstance(names, str) else names:
+                if name not in modules:
+                    hint = did_you_mean(name, filter(None, modules))
+                    raise UserError(f'config key {key}: the model has no module {name!r}{hint}')
         self.register_hook(SavedConfigHook())
         return super().train()
 

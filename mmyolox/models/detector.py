@@ -87,16 +87,23 @@ class YOLODetector(BaseModel):
 
     @property
     def input_channels(self) -> int:
-        """Channels of the images that the network takes."""
+        """Channels of the images that the network takes; MMDetection's stem is called as ours."""
         first = next(module for module in self.backbone.modules() if isinstance(module, nn.Conv2d))
-        has_focus = any(isinstance(module, Focus) for module in self.backbone.children())
+        has_focus = any(type(module).__name__ == Focus.__name__ for module in self.backbone.children())
         return first.in_channels // 4 if has_focus else first.in_channels
 
     def _check_strides(self) -> None:
         """Raises a ``UserError`` where backbone, neck and head are known not to have the same levels."""
+        head_strides = tuple(self.bbox_head.head_module.featmap_strides)
         if not isinstance(self.backbone, StagedBackbone) or not isinstance(self.neck, YOLOXPAFPN | YOLOXFPN):
+            strides = self._tried_strides()
+            if strides != head_strides:
+                raise UserError(
+                    f'model.backbone and model.neck give levels of strides {strides}, but '
+                    f'model.bbox_head.head_module.featmap_strides={head_strides}'
+                )
             return
-        strides, head_strides = self.backbone.strides, tuple(self.bbox_head.head_module.featmap_strides)
+        strides = self.backbone.strides
         if strides != head_strides:
             raise UserError(
                 f'model.backbone.out_indices={self.backbone.out_indices} give levels of strides {strides}, '
@@ -107,6 +114,27 @@ class YOLODetector(BaseModel):
                 f'model.neck.in_channels has {len(self.neck.out_layers)} levels, but model.backbone gives '
                 f'{len(strides)}: out_indices={self.backbone.out_indices}'
             )
+
+    @torch.no_grad()
+    def _tried_strides(self) -> tuple[int, ...]:
+        """The strides of the levels, by what parts of other projects make of an image.
+
+        Raises:
+            UserError: One cannot take what the one before it gives.
+        """
+        side = 4 * self.size_divisor
+        modes = [module.training for module in self.modules()]
+        self.eval()  # nothing is learnt of the image
+        outputs: dict[str, Any] = {'': torch.zeros(1, self.input_channels, side, side)}
+        parts = {'backbone': self.backbone, 'neck': self.neck, 'bbox_head': self.bbox_head.head_module}
+        for name, part in parts.items():
+            try:
+                outputs[name] = part(list(outputs.values())[-1])
+            except (RuntimeError, AssertionError, LookupError, TypeError, ValueError) as error:
+                raise UserError(f'model.{name} does not take what is before it: {error}') from error
+        for module, mode in zip(self.modules(), modes, strict=True):
+            module.training = mode
+        return tuple(side // level.shape[-1] for level in outputs['neck'])
 
     def init_weights(self) -> None:
         """Initialises the weights, with the same values for a seed in either memory layout."""

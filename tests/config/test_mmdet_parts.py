@@ -94,7 +94,7 @@ def test_a_moved_box_is_where_its_pixels_are(tmp_path):
 TRANSFORMS_INSTEAD = sorted(
     name
     for name in set(INSTEAD) - PIXEL_TRANSFORMS - MOVING_TRANSFORMS
-    if name not in ('CocoDataset', 'VOCDataset', 'MultiImageMixDataset', 'DetTTAModel', 'YOLOXHead', 'YOLOX')
+    if name not in ('CocoDataset', 'VOCDataset', 'MultiImageMixDataset', 'YOLOX')
     and name not in ('RandomGrayscale', 'DefaultFormatBundle')
 )
 
@@ -121,6 +121,16 @@ def test_a_test_pipeline_must_tell_where_it_moves_the_image(name, where):
     [
         ('tta_model', 'mmdet.DetTTAModel', 'YOLOXTTAModel'),
         ('model.bbox_head', 'mmdet.YOLOXHead', 'YOLOXHead'),
+        ('model.bbox_head', 'mmdet.FCOSHead', 'YOLOXHead'),
+        ('model.data_preprocessor', 'mmdet.DetDataPreprocessor', 'YOLOXDataPreprocessor'),
+        ('model.train_cfg.assigner', 'mmdet.SimOTAAssigner', 'SimOTAAssigner'),
+        (
+            'model.data_preprocessor.batch_augments.0',
+            'mmdet.BatchSyncRandomResize',
+            'YOLOXBatchSyncRandomResize',
+        ),
+        ('default_hooks.mode_switch', 'mmdet.YOLOXModeSwitchHook', 'YOLOXModeSwitchHook'),
+        ('train_dataloader.sampler', 'mmdet.ClassAwareSampler', 'SeededSampler and a ClassBalancedDataset'),
         ('train_dataloader.dataset', 'mmdet.CocoDataset', 'YOLOXCocoDataset'),
         ('test_dataloader.dataset', 'mmdet.CocoDataset', 'YOLOXCocoDataset'),
         ('val_dataloader.dataset', 'mmdet.VOCDataset', 'YOLOXVOCDataset'),
@@ -137,6 +147,18 @@ def test_other_parts_that_do_not_work_are_refused(key, given, used):
     message = f'config key {key}.type: {given} does not work here; use {used}'
     with pytest.raises(UserError, match=f'^{re.escape(message)}$'):
         load_config(S, {key: dict(type=given, _delete_=True)})
+
+
+@pytest.mark.parametrize('named', [False, True])
+def test_a_metric_that_takes_classes_in_another_order_is_refused(named):
+    theirs = dict(type='mmdet.CocoMetric', _delete_=True, ann_file='a.json')
+    options = {'test_evaluator': theirs, 'test_dataloader.dataset.metainfo': dict(classes=['b', 'a'])}
+    options['model.bbox_head.head_module.num_classes'] = 2
+    if not named:
+        load_config(S, dict(test_evaluator=theirs))
+        return
+    with pytest.raises(UserError, match=r'test_evaluator\.type: .* not of test_dataloader.dataset.metainfo'):
+        load_config(S, options)
 
 
 FCOS = dict(type='mmdet.FCOS', _delete_=True)

@@ -51,3 +51,13 @@ def test_a_line_that_is_no_unicode_is_written_escaped(tmp_path, capfd):
     (log,) = tmp_path.glob('*/*.log')
     assert 'images of \\udcff' in log.read_text()
     assert 'incomplete' not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize('key', ['activation_checkpointing', 'efficient_conv_bn_eval'])
+@pytest.mark.parametrize('names', ['bakbone', ['backbone', 'bakbone']])
+def test_a_module_that_the_model_has_not_is_named(tmp_path, key, names):
+    model = nn.ModuleDict(dict(backbone=nn.Identity(), neck=nn.Identity()))
+    experiment = f'module-{tmp_path.name}'
+    runner = YOLOXRunner(model, str(tmp_path), experiment_name=experiment, cfg={key: names})
+    with pytest.raises(UserError, match=f"{key}: the model has no module 'bakbone'; did you mean backbone"):
+        runner.train()

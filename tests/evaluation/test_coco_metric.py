@@ -44,6 +44,20 @@ def write(tmp_path):
 CLASS_ORDERS = [NAMES, ('bird', 'dog', 'cat'), ('cat', 'bird', 'dog'), ('cat', 'dog'), ('bird',)]
 
 
+def test_equal_to_mmdet_where_the_classes_are_in_the_order_of_the_file(write):
+    content = ground_truth() | dict(info={})
+    path = write(content)
+    samples = [dict(one, ori_shape=(100, 200)) for one in detections(content, NAMES)]
+    figures = []
+    for name in ('mmdet.CocoMetric', 'mmyolox.YOLOXCocoMetric'):
+        metric = METRICS.build(dict(type=name, ann_file=path))
+        metric.dataset_meta = dict(classes=NAMES)
+        metric.process({}, samples)
+        figures.append(metric.evaluate(len(samples)))
+    assert figures[0] == pytest.approx(figures[1], abs=1e-3)
+    assert figures[0]['coco/bbox_mAP'] > 0.1
+
+
 @pytest.mark.parametrize('backend', BACKENDS)
 @pytest.mark.parametrize('classes', CLASS_ORDERS)
 @pytest.mark.parametrize('seed', range(3))
