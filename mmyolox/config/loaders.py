@@ -8,7 +8,7 @@ from mmengine.config import Config
 
 from mmyolox.errors import UserError
 
-from .check import component_at, counts_iterations, walk
+from .check import component_at, counts_iterations, value_at, walk
 from .components import names_of_bases
 
 _LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
@@ -30,16 +30,21 @@ def settle_modes(cfg: Config) -> None:
 
 
 def check_loaders(cfg: Config) -> None:
-    """Checks the samplers, the modes of the data sets, and that evaluators measure something.
+    """Checks what loaders give, the modes of the data sets, and that evaluators measure something.
 
     Raises:
-        UserError: A sampler is none or never ends, two keys say whether to shuffle, a data set is in the mode
-            of the other phase, or an evaluator has no metric.
+        UserError: Batches have no size, no sample is left, a sampler is none or never ends, two keys say
+            whether to shuffle, a data set is in the mode of the other phase, or an evaluator has no metric.
     """
     for name in _LOADERS:
         loader = cfg.get(name)
         if isinstance(loader, dict):
             check_sampler(cfg, name, loader)
+            if loader.get('batch_size', 1) is None:
+                raise UserError(f'config key {name}.batch_size=None: it must be a number, at least 1')
+            indices = value_at(cfg, f'{name}.dataset.indices')
+            if indices in (0, [], ()):
+                raise UserError(f'config key {name}.dataset.indices={indices}: no sample would be left')
     for path, dataset in _own_datasets(cfg):
         is_training = path.startswith('train')
         if bool(dataset.get('test_mode')) is is_training:

@@ -135,6 +135,54 @@ def check_their_metrics(cfg: Config) -> None:
                 )
 
 
+def check_batches(cfg: Config) -> None:
+    """Checks that batches come as our detector takes them: who packs, stacks and prepares them.
+
+    Parts of the user's own are left alone.
+
+    Raises:
+        UserError: A part of another package does it, or none.
+    """
+    if package_at(cfg, 'model')[0] != 'mmyolox':
+        return
+    theirs = ('torch', 'mmengine', 'mmcv', 'mmdet')
+    loaders = [f'{split}_dataloader' for split in ('train', 'val', 'test')]
+    loaders = [loader for loader in loaders if isinstance(cfg.get(loader), dict)]
+    for loader in loaders:
+        path = f'{loader}.collate_fn'
+        if 'collate_fn' not in cfg[loader] or package_at(cfg, path)[0] in theirs:
+            raise UserError(f"config key {path}: YOLODetector needs dict(type='yolox_collate')")
+    for top in (*loaders, 'train_pipeline_stage2'):
+        for path, steps in walk(cfg.get(top), top):
+            is_pipeline = path.endswith('.dataset.pipeline') or path == 'train_pipeline_stage2'
+            if is_pipeline and isinstance(steps, list | tuple):
+                check_last_step(cfg, path, len(steps))
+    path = 'model.data_preprocessor'
+    if not loaders or ('data_preprocessor' not in cfg.model and cfg.get('data_preprocessor')):
+        return
+    if cfg.model.get('data_preprocessor') is None or package_at(cfg, path)[0] in theirs:
+        raise UserError(f"config key {path}: YOLODetector needs dict(type='YOLOXDataPreprocessor')")
+
+
+def check_last_step(cfg: Config, path: str, length: int) -> None:
+    """Checks that a pipeline of one of our data sets ends with a step that packs.
+
+    Args:
+        cfg: The config.
+        path: The config key of the pipeline.
+        length: How many steps it has.
+
+    Raises:
+        UserError: It ends with another, or has none.
+    """
+    if path.endswith('.pipeline') and package_at(cfg, path.removesuffix('.pipeline'))[0] != 'mmyolox':
+        return
+    package, name = package_at(cfg, f'{path}.{length - 1}')
+    is_ours = package == 'mmyolox' and not (name.startswith('Pack') or name == 'TestTimeAug')
+    if not length or is_ours or (package in ('mmdet', 'mmcv') and name != 'TestTimeAug'):
+        raise UserError(f"config key {path}: its last step must pack the sample: dict(type='PackDetInputs')")
+
+
 def _check_their_data(cfg: Config, model: str) -> None:
     loaders = [f'{split}_dataloader.dataset' for split in ('train', 'val', 'test')]
     for top in loaders:

@@ -5,6 +5,7 @@ import math
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
+import torch
 from mmengine.config import Config
 from torch.nn.utils import clip_grad_norm_, clip_grad_value_
 
@@ -197,6 +198,42 @@ def check_shadowed(cfg: Config) -> None:
         raise UserError(
             f'config key {key} has no effect beside model_wrapper_cfg; set model_wrapper_cfg.{key}'
         )
+
+
+def check_groups(cfg: Config) -> None:
+    """Checks that the keys of each loop that a Runner has are all there, or none of them.
+
+    Raises:
+        UserError: Some are there only, so that the Runner would not know what to do.
+    """
+    for split, third in (('train', 'optim_wrapper'), ('val', 'val_evaluator'), ('test', 'test_evaluator')):
+        keys = [f'{split}_dataloader', f'{split}_cfg', third]
+        absent = [key for key in keys if cfg.get(key) is None]
+        if absent and len(absent) < len(keys):
+            there = ' and '.join(key for key in keys if key not in absent)
+            remedy = '' if split == 'train' else f', or {there} to None too'
+            raise UserError(f'config key {absent[0]}=None stands beside {there}: set it{remedy}')
+
+
+def check_compilation(cfg: Config) -> None:
+    """Checks the arguments of ``torch.compile`` in ``compile``, which PyTorch reads in the first iteration.
+
+    Raises:
+        UserError: PyTorch takes no such argument, backend or mode.
+    """
+    options = cfg.get('compile')
+    if options is None or isinstance(options, bool):
+        return
+    if not isinstance(options, dict):
+        raise UserError(
+            f"config key compile={options!r}: it must be true, false or a dict of torch.compile's arguments"
+        )
+    try:
+        torch.compile(lambda x: x, **options)
+        if isinstance(options.get('backend'), str):
+            torch._dynamo.lookup_backend(options['backend'])
+    except Exception as error:  # PyTorch refuses in any way
+        raise UserError(f'config key compile={dict(options)}: torch.compile says: {error}') from error
 
 
 def check_updates(cfg: Config) -> None:

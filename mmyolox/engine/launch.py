@@ -20,6 +20,8 @@ from mmengine.runner import Runner
 from torch.distributed import PrefixStore, TCPStore  # type: ignore[attr-defined]
 
 from mmyolox.checkpoints.load import use_safe_loading
+from mmyolox.config.components import find_component
+from mmyolox.config.training import check_compilation, check_groups
 from mmyolox.errors import UserError
 from mmyolox.utils.devices import has_bfloat16
 
@@ -174,5 +176,15 @@ def is_first_process(launcher: str) -> bool:
 
 
 def build_runner(cfg: Config) -> Runner:
-    """Builds our Runner, or the one that ``runner_type`` names."""
+    """Builds our Runner, or the one that ``runner_type`` names.
+
+    Raises:
+        UserError: There is no such Runner, or the config does not tell it enough.
+    """
+    name = cfg.get('runner_type', 'Runner')
+    runner = find_component(name, 'mmengine', 'runner_type') if isinstance(name, str) else name
+    if not hasattr(runner, 'from_cfg'):
+        raise UserError(f'config key runner_type={name!r}: it must be the name of a Runner')
+    check_groups(cfg)
+    check_compilation(cfg)
     return RUNNERS.build(cfg) if 'runner_type' in cfg else YOLOXRunner.from_cfg(cfg)

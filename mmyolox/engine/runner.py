@@ -7,15 +7,19 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from mmengine.config import Config
 from mmengine.dist import master_only
 from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
-from mmengine.runner import Runner
+from mmengine.runner import BaseLoop, Runner
 from torch import nn
+from torch.utils.data import DataLoader, IterableDataset
 
 from mmyolox.checkpoints.match import bare_model
 from mmyolox.errors import UserError, did_you_mean
 from mmyolox.files import atomic_write
+
+from .building import errors_of_parts
 
 
 class LogFile(logging.FileHandler):
@@ -43,7 +47,13 @@ class YOLOXRunner(Runner):
     MMEngine writes the config into the work dir when a Runner is built, so that a test, or a call that fails
     a moment later, replaces that of the training. Here it goes into the run's own folder of logs, and into
     the work dir when a training begins.
+
+    An error of a library about a part of the config is a ``UserError`` that names the part.
     """
+
+    def __init__(self, *args: Any, cfg: Config | None = None, **kwargs: Any) -> None:
+        with errors_of_parts(cfg or Config()):
+            super().__init__(*args, cfg=cfg, **kwargs)
 
     @property
     def saved_config(self) -> Path:
@@ -66,6 +76,28 @@ class YOLOXRunner(Runner):
             logger.removeHandler(theirs)
             logger.addHandler(ours)
         return logger
+
+    def build_train_loop(self, loop: BaseLoop | dict) -> BaseLoop:
+        """Builds the loop of the training.
+
+        Raises:
+            UserError: It would have no iteration.
+        """
+        built = super().build_train_loop(loop)
+        check_batches(built.dataloader, 'train_dataloader')
+        return built
+
+    def build_val_loop(self, loop: BaseLoop | dict) -> BaseLoop:
+        """Builds the loop of the validation; raises as :meth:`build_train_loop`."""
+        built = super().build_val_loop(loop)
+        check_batches(built.dataloader, 'val_dataloader')
+        return built
+
+    def build_test_loop(self, loop: BaseLoop | dict) -> BaseLoop:
+        """Builds the loop of the test; raises as :meth:`build_train_loop`."""
+        built = super().build_test_loop(loop)
+        check_batches(built.dataloader, 'test_dataloader')
+        return built
 
     @master_only
     def dump_config(self) -> None:
@@ -90,7 +122,49 @@ class YOLOXRunner(Runner):
                     hint = did_you_mean(name, filter(None, modules))
                     raise UserError(f'config key {key}: the model has no module {name!r}{hint}')
         self.register_hook(SavedConfigHook())
-        return super().train()
+        with errors_of_parts(self.cfg):
+            return super().train()
+
+    def val(self) -> dict[str, float]:
+        """Validates.
+
+        Returns:
+            The figures.
+        """
+        with errors_of_parts(self.cfg):
+            return super().val()
+
+    def test(self) -> dict[str, float]:
+        """Tests.
+
+        Returns:
+            The figures.
+        """
+        with errors_of_parts(self.cfg):
+            return super().test()
+
+
+def check_batches(loader: DataLoader, key: str) -> None:
+    """Checks that a loader gives a batch.
+
+    Args:
+        loader: The loader; one that has no length is left alone.
+        key: Its config key.
+
+    Raises:
+        UserError: It gives none.
+    """
+    dataset: Any = loader.dataset
+    if isinstance(dataset, IterableDataset) or len(loader):
+        return
+    if not len(dataset):
+        raise UserError(
+            f'config key {key}.dataset: no sample is left of it; look at its indices and filter_cfg'
+        )
+    raise UserError(
+        f'config key {key}.drop_last=True: {len(dataset)} samples make no batch of '
+        f'{loader.batch_size}; set it to False, or lower {key}.batch_size'
+    )
 
 
 class SavedConfigHook(Hook):

@@ -45,8 +45,8 @@ class YOLODetector(BaseModel):
         init_cfg: MMEngine's weight initialisation.
 
     Raises:
-        UserError: The compiler that ``compile_network`` asks for cannot work here, or the levels of the parts
-            disagree.
+        UserError: The compiler that ``compile_network`` asks for cannot work here, or levels or channels of
+            the parts disagree.
     """
 
     def __init__(
@@ -74,6 +74,7 @@ class YOLODetector(BaseModel):
         self.norm_eval = norm_eval
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
         self.to(memory_format=self.memory_format)
+        self.check_widths()
         if compile_network:
             if compile_backend == 'inductor':
                 require_compiler(get_device())
@@ -135,6 +136,35 @@ class YOLODetector(BaseModel):
         for module, mode in zip(self.modules(), modes, strict=True):
             module.training = mode
         return tuple(side // level.shape[-1] for level in outputs['neck'])
+
+    @torch.no_grad()
+    def check_widths(self) -> None:
+        """Checks that each part has the channels that the next one takes.
+
+        The smallest image goes through the parts, which keep their statistics; what fails in them otherwise
+        is left to the training.
+
+        Raises:
+            UserError: A part takes other channels.
+        """
+        device = next(self.backbone.parameters()).device
+        sides = self.size_divisor, self.size_divisor
+        feats: Any = [torch.zeros(1, self.input_channels, *sides, device=device)]
+        before = 'data_preprocessor'
+        self.eval()
+        for name in ('backbone', 'neck', 'bbox_head'):
+            try:
+                outputs = self.get_submodule(name)(feats[0] if name == 'backbone' else feats)
+            except Exception as error:  # the parts may be anybody's
+                if isinstance(error, RuntimeError) and 'channels' in str(error):
+                    widths = ', '.join(str(level.shape[1]) for level in feats)
+                    raise UserError(
+                        f'model.{name} does not take what model.{before} gives, levels of {widths} channels: '
+                        f'let widen_factor, in_channels and out_channels of the two agree ({error})'
+                    ) from error
+                break
+            feats, before = outputs, name
+        self.train()
 
     def init_weights(self) -> None:
         """Initialises the weights, with the same values for a seed in either memory layout."""

@@ -95,11 +95,10 @@ def run_tool(main: Callable[[], int | None]) -> None:
         print('error: interrupted', file=sys.stderr)
         sys.exit(INTERRUPTED)
     except Exception as error:  # OpenCV's is no RuntimeError
-        reason = reason_of(error)
-        for pattern, advice in _SHORTAGES.items():
-            if re.search(pattern, reason):
-                sys.exit(f'error: {advice} ({reason})')
-        raise
+        advice = advice_on(error)
+        if not advice:
+            raise
+        sys.exit(f'error: {advice}')
     sys.exit(status)
 
 
@@ -121,6 +120,13 @@ def call_until_interrupted(main: Callable[[], int | None]) -> int | None:
                 raise before from None
             before = before.__cause__ or before.__context__
         raise
+
+
+def advice_on(error: Exception) -> str:
+    """What to do about a shortage, or a process that is gone, and what the library said; else ``''``."""
+    reason = reason_of(error)
+    advice = next((advice for pattern, advice in _SHORTAGES.items() if re.search(pattern, reason)), None)
+    return f'{advice} ({reason})' if advice else ''
 
 
 def reason_of(error: BaseException) -> str:

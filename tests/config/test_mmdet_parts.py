@@ -161,6 +161,57 @@ def test_a_metric_that_takes_classes_in_another_order_is_refused(named):
         load_config(S, options)
 
 
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (
+            {'train_dataloader.collate_fn': dict(type='pseudo_collate', _delete_=True)},
+            r"train_dataloader.collate_fn: .* needs dict\(type='yolox_collate'\)",
+        ),
+        (
+            {'val_dataloader.collate_fn': dict(type='default_collate', _delete_=True)},
+            r'val_dataloader.collate_fn: .*',
+        ),
+        ({'train_pipeline': []}, r'train_dataloader.dataset.pipeline: its last step must pack'),
+        ({'test_dataloader.dataset.pipeline': []}, r'test_dataloader.dataset.pipeline: its last step must'),
+        ({'val_dataloader.dataset.pipeline': LOAD}, r'val_dataloader.dataset.pipeline: its last step must'),
+        ({'train_pipeline_stage2': []}, r'train_pipeline_stage2: its last step must pack'),
+        (
+            {'model.data_preprocessor': None},
+            r"model.data_preprocessor: .* dict\(type='YOLOXDataPreprocessor'\)",
+        ),
+        (
+            {'model.data_preprocessor': dict(type='BaseDataPreprocessor', _delete_=True)},
+            r'model.data_preprocessor: YOLODetector needs',
+        ),
+    ],
+)
+def test_batches_come_as_the_detector_takes_them(options, message):
+    with pytest.raises(UserError, match=f'^config key {message}'):
+        load_config(S, options)
+
+
+def test_what_packs_stacks_and_prepares_may_be_the_users_own(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / 'own_batches').mkdir()
+    (tmp_path / 'own_batches/__init__.py').write_text(
+        'from mmyolox.datasets.transforms import PackDetInputs\n'
+        'from mmyolox.models import YOLOXDataPreprocessor\n'
+        'class OwnPack(PackDetInputs): pass\n'
+        'class OwnPreprocessor(YOLOXDataPreprocessor): pass\n'
+        'def own_collate(samples): return samples\n'
+    )
+    file = tmp_path / 'own.py'
+    file.write_text(
+        f"_base_ = 'mmyolox::yolox/{S}.py'\n"
+        "train_dataloader = dict(collate_fn=dict(_delete_=True, type='own_batches.own_collate'))\n"
+        "pipeline = [dict(type='LoadImage'), dict(type='own_batches.OwnPack')]\n"
+        'val_dataloader = dict(dataset=dict(pipeline=pipeline))\n'
+        "model = dict(data_preprocessor=dict(_delete_=True, type='own_batches.OwnPreprocessor'))\n"
+    )
+    assert load_config(file).model.data_preprocessor.type == 'own_batches.OwnPreprocessor'
+
+
 FCOS = dict(type='mmdet.FCOS', _delete_=True)
 
 

@@ -24,6 +24,8 @@ NANO = 'yolox_nano_fast_8xb8-300e_coco'
             {'train_batch_size_per_gpu': 2.5},
             'train_dataloader.batch_size=2.5: DataLoader takes a whole number',
         ),
+        ({'val_dataloader.dataset.indices': 0}, 'dataset.indices=0: no sample would be left'),
+        ({'train_dataloader.batch_size': None}, 'batch_size=None: it must be a number, at least 1'),
         ({'val_num_workers': -1}, 'val_dataloader.num_workers=-1: it must be at least 0'),
         ({'warmup_epochs': -1}, 'param_scheduler.warmup_epochs=-1: it must be at least 0'),
         ({'base_lr': 'fast'}, "base_lr='fast' must be a number"),

@@ -23,11 +23,11 @@ TEST_CFG = dict(score_thr=0.0, multi_label=True, nms_pre=200, nms=dict(iou_thres
 TRAIN_CFG = dict(assigner=dict(type='SimOTAAssigner'))
 
 
-def small_detector(train_cfg=TRAIN_CFG, test_cfg=TEST_CFG, backbone=(), **kwargs):
+def small_detector(train_cfg=TRAIN_CFG, test_cfg=TEST_CFG, backbone=(), neck=(), **kwargs):
     torch.manual_seed(0)
     model = YOLODetector(
-        backbone=dict(type='YOLOXCSPDarknet', deepen_factor=0.33, widen_factor=0.125, **dict(backbone)),
-        neck=dict(type='YOLOXPAFPN', deepen_factor=0.33, widen_factor=0.125),
+        backbone=dict(type='YOLOXCSPDarknet', deepen_factor=0.33) | dict(widen_factor=0.125) | dict(backbone),
+        neck=dict(type='YOLOXPAFPN', deepen_factor=0.33, widen_factor=0.125) | dict(neck),
         bbox_head=dict(
             type='YOLOXHead',
             use_l1=True,
@@ -157,6 +157,36 @@ def test_frozen_stages_are_frozen_once_and_stay_so():
     assert 0 < len(frozen) < len(before)
     assert same == frozen
     assert {name for name, p in model.backbone.named_parameters() if not p.requires_grad} == frozen
+
+
+@pytest.mark.parametrize(
+    ('parts', 'message'),
+    [
+        (
+            dict(backbone=dict(widen_factor=0.25)),
+            'model.neck does not take .* 64, 128, 256',
+        ),
+        (
+            dict(neck=dict(out_channels=128)),
+            'model.bbox_head does not take .* gives, .* 16, 16, 16',
+        ),
+        (dict(neck=dict(widen_factor=0.25)), 'model.neck does not take'),
+    ],
+)
+def test_parts_whose_channels_disagree_are_refused_when_built(parts, message):
+    with pytest.raises(UserError, match=message):
+        small_detector(**parts)
+
+
+def test_trying_the_channels_changes_nothing():
+    before = torch.get_rng_state()
+    model = small_detector()
+    kept = statistics(model)
+    torch.set_rng_state(before)
+    model.check_widths()
+    assert torch.equal(torch.get_rng_state(), before)
+    assert all(torch.equal(old, new) for old, new in zip(kept, statistics(model), strict=True))
+    assert all(module.training for module in model.modules())
 
 
 def test_keys_of_train_cfg_that_nothing_reads_are_refused():
