@@ -78,7 +78,7 @@ def test_to_try_the_levels_changes_nothing():
     """The statistics of the batch norms are those of a network that has seen no image."""
     model = build('ResNet', 'FPN')
     assert all(not value.any() for name, value in model.named_buffers() if name.endswith('running_mean'))
-    assert model.backbone.norm1.training
+    assert model.training
 
 
 @pytest.mark.parametrize(
