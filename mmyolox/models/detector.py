@@ -74,7 +74,7 @@ class YOLODetector(BaseModel):
         self.norm_eval = norm_eval
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
         self.to(memory_format=self.memory_format)
-        self.check_widths()
+        self.try_parts()
         if compile_network:
             if compile_backend == 'inductor':
                 require_compiler(get_device())
@@ -94,17 +94,10 @@ class YOLODetector(BaseModel):
         return first.in_channels // 4 if has_focus else first.in_channels
 
     def _check_strides(self) -> None:
-        """Raises a ``UserError`` where backbone, neck and head are known not to have the same levels."""
-        head_strides = tuple(self.bbox_head.head_module.featmap_strides)
+        """Raises a ``UserError`` where our own backbone and neck do not have the levels of the head."""
         if not isinstance(self.backbone, StagedBackbone) or not isinstance(self.neck, YOLOXPAFPN | YOLOXFPN):
-            strides = self._tried_strides()
-            if strides != head_strides:
-                raise UserError(
-                    f'model.backbone and model.neck give levels of strides {strides}, but '
-                    f'model.bbox_head.head_module.featmap_strides={head_strides}'
-                )
             return
-        strides = self.backbone.strides
+        strides, head_strides = self.backbone.strides, tuple(self.bbox_head.head_module.featmap_strides)
         if strides != head_strides:
             raise UserError(
                 f'model.backbone.out_indices={self.backbone.out_indices} give levels of strides {strides}, '
@@ -117,54 +110,36 @@ class YOLODetector(BaseModel):
             )
 
     @torch.no_grad()
-    def _tried_strides(self) -> tuple[int, ...]:
-        """The strides of the levels, by what parts of other projects make of an image.
+    def try_parts(self) -> None:
+        """Sends a small image through the parts, which may be of other projects and keep their statistics.
 
         Raises:
-            UserError: One cannot take what the one before it gives.
+            UserError: One does not take what the one before it gives, or the levels do not have the strides
+                of the head.
         """
-        side = 4 * self.size_divisor
-        modes = [module.training for module in self.modules()]
-        self.eval()  # nothing is learnt of the image
-        outputs: dict[str, Any] = {'': torch.zeros(1, self.input_channels, side, side)}
-        parts = {'backbone': self.backbone, 'neck': self.neck, 'bbox_head': self.bbox_head.head_module}
-        for name, part in parts.items():
-            try:
-                outputs[name] = part(list(outputs.values())[-1])
-            except (RuntimeError, AssertionError, LookupError, TypeError, ValueError) as error:
-                raise UserError(f'model.{name} does not take what is before it: {error}') from error
-        for module, mode in zip(self.modules(), modes, strict=True):
-            module.training = mode
-        return tuple(side // level.shape[-1] for level in outputs['neck'])
-
-    @torch.no_grad()
-    def check_widths(self) -> None:
-        """Checks that each part has the channels that the next one takes.
-
-        The smallest image goes through the parts, which keep their statistics; what fails in them otherwise
-        is left to the training.
-
-        Raises:
-            UserError: A part takes other channels.
-        """
+        side = 2 * self.size_divisor
         device = next(self.backbone.parameters()).device
-        sides = self.size_divisor, self.size_divisor
-        feats: Any = [torch.zeros(1, self.input_channels, *sides, device=device)]
-        before = 'data_preprocessor'
+        feats: Any = [torch.zeros(1, self.input_channels, side, side, device=device)]
+        strides, head_strides = (), tuple(self.bbox_head.head_module.featmap_strides)
         self.eval()
         for name in ('backbone', 'neck', 'bbox_head'):
             try:
                 outputs = self.get_submodule(name)(feats[0] if name == 'backbone' else feats)
-            except Exception as error:  # the parts may be anybody's
-                if isinstance(error, RuntimeError) and 'channels' in str(error):
-                    widths = ', '.join(str(level.shape[1]) for level in feats)
-                    raise UserError(
-                        f'model.{name} does not take what model.{before} gives, levels of {widths} channels: '
-                        f'let widen_factor, in_channels and out_channels of the two agree ({error})'
-                    ) from error
-                break
-            feats, before = outputs, name
+            except (RuntimeError, AssertionError, LookupError, TypeError, ValueError) as error:
+                widths = ', '.join(str(level.shape[1]) for level in feats)
+                raise UserError(
+                    f'model.{name} does not take what comes to it, levels of {widths} channels: let '
+                    f'widen_factor, in_channels and out_channels of the parts agree ({error})'
+                ) from error
+            if name == 'neck':
+                strides = tuple(side // level.shape[-1] for level in outputs)
+            feats = outputs
         self.train()
+        if strides != head_strides:
+            raise UserError(
+                f'model.backbone and model.neck give levels of strides {strides}, but '
+                f'model.bbox_head.head_module.featmap_strides={head_strides}'
+            )
 
     def init_weights(self) -> None:
         """Initialises the weights, with the same values for a seed in either memory layout."""

@@ -88,8 +88,8 @@ def test_to_try_the_levels_changes_nothing():
             dict(backbone__out_indices=(1, 2, 3), neck__in_channels=[16, 32, 64]),
             r'give levels of strides \(4, 8, 16\), but .*featmap_strides=\(8, 16, 32\)',
         ),
-        (dict(neck__in_channels=[16, 32, 64]), 'model.neck does not take what is before it: .*64 channels'),
-        (dict(neck__out_channels=64), 'model.bbox_head does not take what is before it: .*32 channels'),
+        (dict(neck__in_channels=[16, 32, 64]), 'model.neck does not take what comes to it, .*64 channels'),
+        (dict(neck__out_channels=64), 'model.bbox_head does not take what comes to it, .*32 channels'),
         (
             dict(backbone__out_indices=(3, 4), neck__in_channels=[64, 128]),
             r'featmap_strides=\(8, 16, 32\), but the neck gives 2 levels',
