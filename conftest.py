@@ -1,5 +1,6 @@
 """What all tests share."""
 
+import gc
 import sys
 
 import pytest
@@ -17,6 +18,15 @@ torch.set_num_threads(1)
 # installed ones, or everything in them would be registered twice.
 sys.modules['projects'] = mmyolox.projects
 sys.modules['projects.yolox_pose'] = mmyolox.projects.yolox_pose
+
+
+def pytest_collection_finish() -> None:
+    """Takes what the tests' modules import out of the garbage collector.
+
+    MMEngine collects with each data set that it opens: a third of a second, nine tenths of the test.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -17,7 +17,7 @@ from mmyolox.extensions import config_folders
 from .check import check_config, check_parts
 from .elsewhere import hint_of_package
 from .loaders import check_loaders, settle_modes
-from .mmdet_parts import check_batches, check_mmdet_parts
+from .mmdet_parts import check_mmdet_parts
 from .options import check_names, check_options, merge_options, read_options
 from .recorded import follow_recorded_input, follow_recorded_network
 from .scopes import resolve_scopes
@@ -95,7 +95,6 @@ def load_config(
     settle_training(cfg)
     settle_modes(cfg)
     check_mmdet_parts(cfg)
-    check_batches(cfg)
     check_config(cfg)
     check_training(cfg)
     check_loaders(cfg)

@@ -21,6 +21,7 @@ from torch.distributed import PrefixStore, TCPStore  # type: ignore[attr-defined
 
 from mmyolox.checkpoints.load import use_safe_loading
 from mmyolox.config.components import find_component
+from mmyolox.config.mmdet_parts import check_batches
 from mmyolox.config.training import check_compilation, check_groups
 from mmyolox.errors import UserError
 from mmyolox.utils.devices import has_bfloat16
@@ -187,4 +188,5 @@ def build_runner(cfg: Config) -> Runner:
         raise UserError(f'config key runner_type={name!r}: it must be the name of a Runner')
     check_groups(cfg)
     check_compilation(cfg)
+    check_batches(cfg)
     return RUNNERS.build(cfg) if 'runner_type' in cfg else YOLOXRunner.from_cfg(cfg)

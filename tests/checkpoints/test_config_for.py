@@ -103,7 +103,10 @@ def test_a_detector_without_a_config(weights, tmp_path, image, told, content):
     model = init_detector(None, path, 'cpu', SMALL)
     assert told == [
         f'checkpoint {path}: YOLOX-nano, deepen_factor 0.33, widen_factor 0.25, use_depthwise True, '
-        '3 classes, 3 image channels; config yolox_nano_fast_8xb8-300e_coco'
+        '3 classes, 3 image channels; config yolox_nano_fast_8xb8-300e_coco',
+        f'checkpoint {path}: 642 of 642 tensors of the model loaded',
+        f'checkpoint {path}: neither it nor the config names its 3 classes; numbers are assumed (class 0, '
+        'class 1, class 2)',
     ]
     options = SMALL | {'model.bbox_head.head_module.num_classes': 3}
     named = init_detector('yolox_nano_fast_8xb8-300e_coco', path, 'cpu', options)

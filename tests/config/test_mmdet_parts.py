@@ -8,7 +8,7 @@ import pytest
 from mmengine.registry import init_default_scope
 
 from mmyolox.config import load_config
-from mmyolox.config.mmdet_parts import INSTEAD, MOVING_TRANSFORMS, PIXEL_TRANSFORMS
+from mmyolox.config.mmdet_parts import INSTEAD, MOVING_TRANSFORMS, PIXEL_TRANSFORMS, check_batches
 from mmyolox.datasets import yolox_collate
 from mmyolox.errors import UserError
 from tests.datasets.small_sets import open_coco, write_coco
@@ -188,7 +188,7 @@ def test_a_metric_that_takes_classes_in_another_order_is_refused(named):
 )
 def test_batches_come_as_the_detector_takes_them(options, message):
     with pytest.raises(UserError, match=f'^config key {message}'):
-        load_config(S, options)
+        check_batches(load_config(S, options))
 
 
 def test_what_packs_stacks_and_prepares_may_be_the_users_own(tmp_path, monkeypatch):
@@ -209,7 +209,9 @@ def test_what_packs_stacks_and_prepares_may_be_the_users_own(tmp_path, monkeypat
         'val_dataloader = dict(dataset=dict(pipeline=pipeline))\n'
         "model = dict(data_preprocessor=dict(_delete_=True, type='own_batches.OwnPreprocessor'))\n"
     )
-    assert load_config(file).model.data_preprocessor.type == 'own_batches.OwnPreprocessor'
+    cfg = load_config(file)
+    check_batches(cfg)
+    assert cfg.model.data_preprocessor.type == 'own_batches.OwnPreprocessor'
 
 
 FCOS = dict(type='mmdet.FCOS', _delete_=True)

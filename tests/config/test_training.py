@@ -265,7 +265,6 @@ def test_a_hook_that_is_none_is_left_out():
     [
         ("dict(type='EMAHook', ema_type='ExponentialMovingAverage')", 'EMAHook'),
         ("dict(type='YOLOXModeSwitchHook', num_last_epochs=5)", 'YOLOXModeSwitchHook'),
-        ("dict(type='mmdet.YOLOXModeSwitchHook', num_last_epochs=5)", 'YOLOXModeSwitchHook'),
         ("dict(type='ParamSchedulerHook')", 'ParamSchedulerHook'),
     ],
 )
