@@ -295,7 +295,7 @@ def check_schedules(cfg: Config) -> None:
 
 
 def check_own_schedule(cfg: Config, path: str, schedule: dict[str, Any]) -> None:
-    """Checks that ``YOLOXLR`` spans the training, step by step, and ends it together with the mode switch.
+    """Checks that ``YOLOXLR`` spans the training, step by step.
 
     Args:
         cfg: The config.
@@ -303,7 +303,7 @@ def check_own_schedule(cfg: Config, path: str, schedule: dict[str, Any]) -> None
         schedule: What stands there.
 
     Raises:
-        UserError: It spans a part, is left to steps of an epoch, or has other last epochs than the hook.
+        UserError: It spans a part, or is left to steps of an epoch.
     """
     length = (cfg.get('train_cfg') or {}).get('max_epochs')
     for key, whole in (('begin', 0), ('end', length)):
@@ -317,15 +317,6 @@ def check_own_schedule(cfg: Config, path: str, schedule: dict[str, Any]) -> None
             raise UserError(
                 f'config key {path}.{key}=False: YOLOXLR takes its lengths in epochs and steps every '
                 'iteration; set by_epoch=True and convert_to_iter_based=True'
-            )
-    lasts = schedule.get('num_last_epochs')
-    for key, hook in hooks_of(cfg).items():
-        of_hook = hook.get('num_last_epochs') if isinstance(hook, dict) else lasts
-        if of_hook != lasts and package_at(cfg, key)[1] == 'YOLOXModeSwitchHook':
-            raise UserError(
-                f'config keys {key}.num_last_epochs={of_hook} and {path}.num_last_epochs={lasts}: the last '
-                f'epochs of both must be the same: set the variable num_last_epochs (or {key}=None for no '
-                'switch)'
             )
 
 

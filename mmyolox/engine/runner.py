@@ -84,19 +84,19 @@ class YOLOXRunner(Runner):
             UserError: It would have no iteration.
         """
         built = super().build_train_loop(loop)
-        check_batches(built.dataloader, 'train_dataloader')
+        require_batches(built.dataloader, 'train_dataloader')
         return built
 
     def build_val_loop(self, loop: BaseLoop | dict) -> BaseLoop:
         """Builds the loop of the validation; raises as :meth:`build_train_loop`."""
         built = super().build_val_loop(loop)
-        check_batches(built.dataloader, 'val_dataloader')
+        require_batches(built.dataloader, 'val_dataloader')
         return built
 
     def build_test_loop(self, loop: BaseLoop | dict) -> BaseLoop:
         """Builds the loop of the test; raises as :meth:`build_train_loop`."""
         built = super().build_test_loop(loop)
-        check_batches(built.dataloader, 'test_dataloader')
+        require_batches(built.dataloader, 'test_dataloader')
         return built
 
     @master_only
@@ -144,7 +144,7 @@ class YOLOXRunner(Runner):
             return super().test()
 
 
-def check_batches(loader: DataLoader, key: str) -> None:
+def require_batches(loader: DataLoader, key: str) -> None:
     """Checks that a loader gives a batch.
 
     Args:

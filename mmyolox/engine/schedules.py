@@ -70,20 +70,22 @@ class YOLOXLR(LRSchedulerMixin, _ParamScheduler):
         progress = (step - self.warmup_steps) / (first_last - self.warmup_steps)
         return self.eta_min_ratio + (1 - self.eta_min_ratio) * (1 + math.cos(math.pi * progress)) / 2
 
-    def plan(self, epoch_length: int) -> str:
+    def plan(self, epoch_length: int, num_plain_epochs: int) -> str:
         """The phases of the training and their learning rates, in one line.
 
         Args:
             epoch_length: The number of steps in an epoch.
+            num_plain_epochs: The number of epochs after the mode switch.
         """
         warmup, last, total = (
             steps / epoch_length for steps in (self.warmup_steps, self.last_steps, self.end)
         )
         main = max(total - warmup - last, 0)
+        plain = '' if num_plain_epochs == last else f'the last {num_plain_epochs:g} of all '
         rate = max(self.base_values)
         return (
             f'plan of {total:g} epochs: warm-up {warmup:g}, main phase {main:g}, last epochs {last:g} '
-            f'(without mosaic and mixup); learning rate up to {rate:g}, {rate * self.eta_min_ratio:g} '
+            f'({plain}without mosaic and mixup); learning rate up to {rate:g}, {rate * self.eta_min_ratio:g} '
             'in the last epochs'
         )
 

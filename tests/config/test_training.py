@@ -204,14 +204,6 @@ def test_what_would_fail_later_is_named(options, message):
             'param_scheduler.by_epoch=False: .*set by_epoch=True and convert_to_iter_based=True',
         ),
         ('param_scheduler = dict(end=100)', 'param_scheduler.end=100: YOLOXLR is a schedule of the whole'),
-        (
-            'default_hooks = dict(mode_switch=dict(num_last_epochs=3))',
-            'default_hooks.mode_switch.num_last_epochs=3 and param_scheduler.num_last_epochs=15: .*same',
-        ),
-        (
-            'param_scheduler = dict(num_last_epochs=3)',
-            'default_hooks.mode_switch.num_last_epochs=15 and param_scheduler.num_last_epochs=3: .*same',
-        ),
         ('default_hooks = dict(param_scheduler=None)', 'param_scheduler=None: param_scheduler needs it'),
         ('default_hooks = dict(sampler_seed=None)', 'sampler_seed=None: train_dataloader needs it, or each'),
         ('default_hooks = dict(ema=dict(begin_epoch=400))', 'begin_epoch=400: the training has 300 epochs'),

@@ -54,12 +54,13 @@ def test_short_trainings(end, warmup, last, expected):
     assert values == pytest.approx(expected)
 
 
-def test_the_plan_is_one_line():
+@pytest.mark.parametrize(('switched', 'which'), [(2, ''), (3, 'the last 3 of all ')])
+def test_the_plan_is_one_line(switched, which):
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.01)
     scheduler = YOLOXLR.build_iter_from_epoch(
         optimizer, end=5, epoch_length=7, warmup_epochs=1, num_last_epochs=2
     )
-    assert scheduler.plan(7) == (
-        'plan of 5 epochs: warm-up 1, main phase 2, last epochs 2 (without mosaic and mixup); '
+    assert scheduler.plan(7, switched) == (
+        f'plan of 5 epochs: warm-up 1, main phase 2, last epochs 2 ({which}without mosaic and mixup); '
         'learning rate up to 0.01, 0.0005 in the last epochs'
     )

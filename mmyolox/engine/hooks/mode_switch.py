@@ -43,7 +43,7 @@ class YOLOXModeSwitchHook(Hook):
         """
         for scheduler in runner.param_schedulers or ():
             if isinstance(scheduler, YOLOXLR):
-                runner.logger.info(scheduler.plan(len(runner.train_dataloader)))
+                runner.logger.info(scheduler.plan(len(runner.train_dataloader), self.num_last_epochs))
         if self.new_train_pipeline is None:
             self.new_train_pipeline = runner.cfg.get('train_pipeline_stage2')
         if self.num_last_epochs <= 0:
