@@ -326,7 +326,17 @@ def _without_infinite_boxes(file: CocoAnnotations) -> CocoAnnotations:
 
 
 def _check_objects(file: CocoAnnotations) -> None:
-    """Refuses a file of crowds, of which every figure would be -1, and warns of one without boxes."""
+    """Refuses a file of crowds, of which every figure would be -1; warns of no boxes and of ``ignore``.
+
+    pycocotools overwrites ``ignore`` by ``iscrowd``, where a training takes either for a region to ignore.
+    """
+    ignored = [one['id'] for one in file.annotations if one['ignore'] and not one['iscrowd']]
+    if ignored:
+        line = (
+            f"{file.path}: {len(ignored)} boxes have ignore=1, which COCO's evaluation does not read: they "
+            f'count as objects; set iscrowd=1 where they are none (annotation ids {first_few(ignored)})'
+        )
+        print_log(line, 'current', logging.WARNING)
     if not file.annotations:
         line = f'{file.path} has no box: the figures will be -1, and say nothing of a checkpoint'
         print_log(line, 'current', logging.WARNING)

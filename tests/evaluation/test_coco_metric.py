@@ -264,6 +264,25 @@ def test_a_file_without_boxes_is_told(write, monkeypatch):
     assert told == [f'{path} has no box: the figures will be -1, and say nothing of a checkpoint']
 
 
+def test_ignored_boxes_count_as_in_pycocotools_and_are_told(write, monkeypatch):
+    told = []
+    monkeypatch.setattr('mmyolox.evaluation.coco_metric.print_log', lambda line, *_: told.append(line))
+    content = ground_truth()
+    samples = detections(content, NAMES)
+    for flags, annotation in zip(
+        (dict(ignore=1), dict(ignore=1, iscrowd=1)), content['annotations'], strict=False
+    ):
+        annotation.update(dict(iscrowd=0) | flags)
+    path = write(content)
+    _, figures = exact_figures(path, NAMES, samples, proposal_nums=(100, 1, 10))
+    np.testing.assert_allclose(figures, reference(content, NAMES, samples).stats, rtol=0, atol=1e-6)
+    first = content['annotations'][0]['id']
+    assert [line for line in told if line.startswith(path)] == [
+        f"{path}: 1 boxes have ignore=1, which COCO's evaluation does not read: they count as objects; set "
+        f'iscrowd=1 where they are none (annotation ids {first})'
+    ]
+
+
 def test_nothing_detected_is_an_ap_of_zero(write):
     content = ground_truth()
     samples = [sample(image['id'], [], [], []) for image in content['images']]
