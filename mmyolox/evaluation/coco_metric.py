@@ -21,7 +21,7 @@ from mmyolox.files import atomic_write, check_target
 from mmyolox.registry import METRICS
 
 from .coco_curves import BACKENDS, IOU_THRESHOLDS, Comparison, Curves, Detections, Entry, coco_curves
-from .coco_summary import PRECISIONS, class_table, figures_of, summary_lines, value_of
+from .coco_summary import PRECISIONS, class_table, figures_of, is_evaluated, summary_lines, value_of
 
 ImageDetections = tuple[int | str, NDArray[np.floating]]
 """An image's id and its detections (n, 6 + E): xyxy in pixels of the image, score, label, E values more."""
@@ -133,7 +133,7 @@ class YOLOXCocoMetric(BaseMetric):
             f'{one.iou_type}_{item}'
             for one in self.comparisons
             for item in self.metric_items
-            if item in figures_of(one)
+            if item in figures_of(one) and is_evaluated(figures_of(one)[item], one)
         ]
         if self.classwise:
             names += [one.class_figure.format(name) for one in self.comparisons for name in self.classes]

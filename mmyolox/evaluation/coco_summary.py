@@ -48,6 +48,11 @@ def figures_of(comparison: Comparison) -> dict[str, Figure]:
     return figures | {f'AR_{letter}@{last}': Figure(True, None, area, last) for area, letter in sizes}
 
 
+def is_evaluated(figure: Figure, comparison: Comparison) -> bool:
+    """Whether a comparison has the IoU threshold that a figure is at."""
+    return figure.iou is None or bool(np.isclose(comparison.iou_thrs, figure.iou).any())
+
+
 def value_of(figure: Figure, curves: Curves, label: int | None = None) -> float:
     """A figure's value, over all classes or for one; -1 where there is nothing to find."""
     comparison = curves.comparison

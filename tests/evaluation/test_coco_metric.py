@@ -419,3 +419,11 @@ def test_the_names_of_figures_are_known_before(write, options):
     metric.dataset_meta = dict(classes=NAMES)
     _, metrics = evaluate(path, NAMES, samples, **options)
     assert metric.figure_names() == list(metrics)
+
+
+def test_a_figure_at_a_threshold_that_is_not_evaluated_is_not_promised(write):
+    metric = YOLOXCocoMetric(write(ground_truth()), iou_thrs=[0.6, 0.75])
+    metric.dataset_meta = dict(classes=NAMES)
+    assert metric.figure_names() == [
+        f'coco/bbox_{name}' for name in ('mAP', 'mAP_75', 'mAP_s', 'mAP_m', 'mAP_l')
+    ]
