@@ -212,12 +212,12 @@ def argument(cfg: Config, path: str, key: str) -> Any:
     return None if default is inspect.Parameter.empty else default
 
 
-def component_at(cfg: Config, path: str) -> Any:
-    """The component that is described at a config key; None where there is none."""
+def component_at(cfg: Config, path: str, key: str = 'type') -> Any:
+    """The component that a dict at a config key names, by default that which it describes; None without."""
     node = value_at(cfg, path)
-    component = node.get('type') if isinstance(node, dict) else None
+    component = node.get(key) if isinstance(node, dict) else None
     if isinstance(component, str):
-        return find_component(component, scope_at(cfg, path), f'{path}.type')
+        return find_component(component, scope_at(cfg, path), f'{path}.{key}')
     return component
 
 

@@ -9,10 +9,10 @@ import torch
 from mmengine.config import Config
 from torch.nn.utils import clip_grad_norm_, clip_grad_value_
 
-from mmyolox.errors import UserError
+from mmyolox.errors import UserError, did_you_mean
 
-from .check import RUNNER_KEYS, counts_iterations, value_at, walk
-from .components import find_component, names_of_bases
+from .check import OWN_CONSTRUCTOR, RUNNER_KEYS, component_at, counts_iterations, value_at, walk
+from .components import accepted_parameters, find_component, names_of_bases
 from .mmdet_parts import package_at
 
 
@@ -98,8 +98,11 @@ _RANGES = {
 }
 """The numbers that may stand at keys of a pattern, and in lists there; the first one that fits counts."""
 
-_SINGLE_HOOKS = ('EMAHook', 'YOLOXModeSwitchHook', 'ParamSchedulerHook')
-"""Hooks of which there must be one: two swap the weights twice, switch twice, step the rate twice."""
+_CONSTRUCTORS = (OWN_CONSTRUCTOR, 'DefaultOptimWrapperConstructor')
+"""Those that read the settings of parts of a model as MMEngine does."""
+
+_SINGLE_HOOKS = ('EMAHook', 'YOLOXModeSwitchHook', 'ParamSchedulerHook', 'CheckpointHook')
+"""Hooks of which there must be one: two swap the weights, switch, step the rate, or save and clear twice."""
 
 _NEEDED_HOOKS = {
     'sampler_seed': ('DistSamplerSeedHook', 'train_dataloader', 'each epoch would be as the first one'),
@@ -255,6 +258,7 @@ def check_updates(cfg: Config) -> None:
             f'config key optim_wrapper.{multiplied[0]} multiplies optim_wrapper.optimizer.weight_decay, '
             'which is not there: set it (0 for none)'
         )
+    check_custom_keys(cfg)
     clipping = dict(wrapper.get('clip_grad') or {})
     clip = clip_grad_value_ if clipping.pop('type', 'norm') == 'value' else clip_grad_norm_
     try:
@@ -263,6 +267,29 @@ def check_updates(cfg: Config) -> None:
         raise UserError(
             f'config key optim_wrapper.clip_grad={dict(wrapper["clip_grad"])}: {clip.__name__}: {error}'
         ) from error
+
+
+def check_custom_keys(cfg: Config) -> None:
+    """Checks the settings of parts of a model: the multipliers, and what the optimizer has for a group.
+
+    A constructor of others may read more.
+
+    Raises:
+        UserError: Nothing reads one.
+    """
+    wrapper = cfg.get('optim_wrapper') or {}
+    constructor = component_at(cfg, 'optim_wrapper', 'constructor')
+    optimizer = component_at(cfg, 'optim_wrapper.optimizer')
+    accepted = accepted_parameters(optimizer) if optimizer else None
+    if accepted is None or getattr(constructor, '__name__', OWN_CONSTRUCTOR) not in _CONSTRUCTORS:
+        return
+    known = {'lr_mult', 'decay_mult', *accepted} - {'params'}
+    for part, settings in ((wrapper.get('paramwise_cfg') or {}).get('custom_keys') or {}).items():
+        for key in [key for key in settings if key not in known]:
+            raise UserError(
+                f'config key optim_wrapper.paramwise_cfg.custom_keys.{part}.{key}: neither MMEngine nor the '
+                f'optimizer reads it{did_you_mean(key, known)}'
+            )
 
 
 def check_schedules(cfg: Config) -> None:

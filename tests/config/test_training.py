@@ -105,6 +105,10 @@ def test_what_would_fail_later_is_named(options, message):
         ('model = dict(test_cfg=dict(nms=3))', 'test_cfg.nms=3: it takes dict there'),
         ("model = dict(test_cfg=dict(nms=dict(iou_threshold='x')))", "iou_threshold='x': it takes a number"),
         ('model = dict(test_cfg=dict(max_per_img=2.5))', 'max_per_img=2.5: it takes a whole number there'),
+        (
+            "optim_wrapper = dict(paramwise_cfg=dict(custom_keys={'backbone': dict(lr_mul=0.1)}))",
+            'custom_keys.backbone.lr_mul: .*reads it; did you mean lr_mult',
+        ),
         ('env_cfg = dict(cudnn_benchmark=3)', 'env_cfg.cudnn_benchmark=3: it takes true or false there'),
         ('env_cfg = dict(cudn_benchmark=True)', 'env_cfg.cudn_benchmark: .*did you mean cudnn_benchmark'),
         ('env_cfg = dict(_delete_=True, mp_cfg=3)', 'env_cfg.mp_cfg=3: it takes dict there'),
@@ -228,6 +232,7 @@ def test_values_of_another_type_in_a_file_are_named(tmp_path, line, message):
         "launcher = 'pytorch'\nsync_bn = 'torch'\nfind_unused_parameters = True",
         "compile = dict(backend='inductor')\nactivation_checkpointing = ['backbone']",
         "runner_type = 'Runner'",
+        "optim_wrapper = dict(paramwise_cfg=dict(custom_keys={'head': dict(lr=0.1, momentum=0.5)}))",
         'model_wrapper_cfg = dict(find_unused_parameters=True)\nfind_unused_parameters = True',
         'data_preprocessor = _base_.model.data_preprocessor',
     ],
@@ -258,6 +263,7 @@ def test_a_hook_that_is_none_is_left_out():
         ("dict(type='EMAHook', ema_type='ExponentialMovingAverage')", 'EMAHook'),
         ("dict(type='YOLOXModeSwitchHook', num_last_epochs=5)", 'YOLOXModeSwitchHook'),
         ("dict(type='ParamSchedulerHook')", 'ParamSchedulerHook'),
+        ("dict(type='CheckpointHook', interval=1)", 'CheckpointHook'),
     ],
 )
 def test_two_of_a_hook_that_must_be_alone_are_refused(tmp_path, hook, name):
