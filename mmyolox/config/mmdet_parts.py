@@ -10,7 +10,7 @@ from .components import names_of_bases
 PIXEL_TRANSFORMS = frozenset(
     ('AutoContrast', 'Brightness', 'Color', 'ColorTransform', 'Contrast', 'CutOut', 'Equalize', 'Invert')
     + ('PhotoMetricDistortion', 'Posterize', 'Sharpness', 'Solarize', 'SolarizeAdd', 'YOLOXHSVRandomAug')
-    + ('Normalize', 'RandomApply', 'RandomChoice', 'RandomOrder', 'TestTimeAug')
+    + ('RandomApply', 'RandomChoice', 'RandomOrder', 'TestTimeAug')
 )
 """Steps that move nothing, and those that only run other steps."""
 
@@ -31,6 +31,7 @@ INSTEAD = {
     'LoadAnnotations': 'LoadAnnotations',
     'LoadImageFromFile': 'LoadImage',
     'MixUp': 'YOLOXMixUp',
+    'Normalize': 'mean and std of model.data_preprocessor',
     'Mosaic': 'Mosaic',
     'PackDetInputs': 'PackDetInputs',
     'Pad': 'Letterbox',

@@ -33,6 +33,12 @@ from .images import ImageSource, Pixels
 FILL = 114
 """The grey level of Megvii's YOLOX for whatever no image covers."""
 
+_CONTRAST_LOSS = 16
+"""An image whose values span that many times less after a step has lost its range."""
+
+_BEYOND = 768
+"""How far outside of 0-255 floats may be: MMDetection's steps multiply them by up to 1.5, and add to them."""
+
 
 @dataclass(frozen=True)
 class Layer:
@@ -250,18 +256,36 @@ def _check_same_channels(one: int, other: int) -> None:
         )
 
 
+def _lost_range(before: object, after: object) -> bool:
+    """Whether a step has scaled the pixels of an image to a range as 0-1, or that of normalised ones.
+
+    Dark and even images tell nothing; steps that change the contrast of others leave at least a part of it.
+    """
+    if not isinstance(before, np.ndarray) or not isinstance(after, np.ndarray) or after.dtype.kind != 'f':
+        return False
+    is_made = before.dtype == np.uint8 and before.shape == after.shape
+    return is_made and bool(np.ptp(before) > _CONTRAST_LOSS * max(np.ptp(after), 1))
+
+
 class Sample(dict):
     """The results dict of a pipeline, whose ``img`` is drawn when somebody asks for it.
 
     Geometric transforms keep the pending picture under ``scene``. Any other transform, ours or another
     project's, reads ``results['img']`` and gets it rendered at that moment. A deep copy shares the data set.
+
+    Attributes:
+        lost_range: Whether the pixels of ``img`` have been scaled to another range than 0-255.
     """
+
+    lost_range = False
 
     def __contains__(self, key: object) -> bool:
         return super().__contains__(key) or (key == 'img' and super().__contains__('scene'))
 
     def __setitem__(self, key: Any, value: Any) -> None:
         if key == 'img':
+            is_small = self.lost_range and np.ptp(value) < 256 / _CONTRAST_LOSS
+            self.lost_range = is_small or _lost_range(super().get('img'), value)
             self.pop('scene', None)
         super().__setitem__(key, value)
 
@@ -287,12 +311,24 @@ def take_scene(results: dict) -> Scene:
 
     Args:
         results: The results, which hold ``scene``, or ``img`` as (h, w, channels) with values in 0-255.
+
+    Raises:
+        UserError: Values are far from these.
     """
     if 'scene' in results:
         return results.pop('scene')
     image = results.pop('img')
+    if image.dtype == np.uint8:
+        return Scene.of(image)
     # Of other projects' transforms some leave floats behind, a little outside of the range.
-    return Scene.of(image if image.dtype == np.uint8 else np.rint(image).clip(0, 255).astype(np.uint8))
+    low, high = image.min(), image.max()
+    beyond = _BEYOND if image.dtype.kind == 'f' else 0
+    if getattr(results, 'lost_range', False) or not (low >= -beyond and high <= 255 + beyond):
+        raise UserError(
+            f'{results.get("img_path")}: a step of the pipeline gives an image with values from {low:.5g} to '
+            f'{high:.5g}, and they must stay at 0-255; to normalise is for model.data_preprocessor'
+        )
+    return Scene.of(np.rint(image).clip(0, 255).astype(np.uint8))
 
 
 def take_image(results: dict) -> np.ndarray:

@@ -58,7 +58,8 @@ class PackDetInputs(BaseTransform):
 
     def pack_instances(self, results: dict) -> dict[str, np.ndarray]:
         """The arrays that the collate function pads; models with more than boxes add theirs."""
-        bboxes = results.get('gt_bboxes', np.zeros((0, 4), np.float32))
+        # Of other projects' transforms some compute with float64.
+        bboxes = np.asarray(results.get('gt_bboxes', np.zeros((0, 4))), np.float32)
         labels = results.get('gt_bboxes_labels', np.zeros(0, np.int64))
         is_object = labels != IGNORED
         return dict(bboxes=bboxes[is_object], labels=labels[is_object], ignored_bboxes=bboxes[~is_object])
@@ -90,7 +91,7 @@ def yolox_collate(samples: Sequence[dict], size_divisor: int = 32) -> dict:
         I are the largest counts in the batch, perhaps 0; padding is zeros, with the label -1.
 
     Raises:
-        UserError: The images differ in their number of channels.
+        UserError: The images differ in their number of channels, or are no whole numbers from 0 to 255.
     """
     data_samples = [sample['data_samples'] for sample in samples]
     batched: dict[str, Any] = {}
@@ -120,6 +121,11 @@ def _stack_images(samples: Sequence[dict], size_divisor: int) -> torch.Tensor:
     for canvas, image in zip(batch.numpy(), images, strict=True):
         _, h, w = image.shape
         canvas[:h, :w] = image.transpose(1, 2, 0)
+        if image.dtype != np.uint8 and (canvas[:h, :w] != image.transpose(1, 2, 0)).any():
+            raise UserError(
+                f'a pipeline packs images of {image.dtype} with values from {image.min():.5g} to '
+                f'{image.max():.5g}: yolox_collate takes whole numbers from 0 to 255'
+            )
         canvas[h:] = FILL
         canvas[:h, w:] = FILL
     return batch.permute(0, 3, 1, 2)

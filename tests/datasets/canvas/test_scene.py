@@ -6,9 +6,10 @@ import pytest
 
 from mmyolox.datasets.canvas.geometry import horizontal_flip, rotation, scaling, transform_points, translation
 from mmyolox.datasets.canvas.images import Pixels
-from mmyolox.datasets.canvas.scene import FILL, Layer
+from mmyolox.datasets.canvas.scene import FILL, Layer, Sample, take_image
 from mmyolox.datasets.transforms import Scene
 from mmyolox.deploy.letterbox import Size
+from mmyolox.errors import UserError
 from tests.datasets.transforms.pictures import edges, smooth
 
 UPRIGHT = translation(3.3, -2.6) @ scaling(0.8, 0.9)
@@ -280,3 +281,43 @@ def test_rendering_leaves_sources_alone():
     Scene.of(image).blended_with(Scene.of(other)).moved(TILTED, Size(50, 50)).render()
     np.testing.assert_array_equal(image, before[0])
     np.testing.assert_array_equal(other, before[1])
+
+
+PHOTO = np.arange(0, 192, dtype=np.uint8).reshape(8, 8, 3)
+
+
+@pytest.mark.parametrize(
+    ('steps', 'values'),
+    [
+        ([lambda image: (image - np.float32(100)) / 58], '-1.7241 to 1.569'),
+        ([lambda image: image / 255, lambda image: image[:, ::-1]], '0 to 0.74902'),
+        ([lambda image: image.astype(np.uint16) * 256], '0 to 48896'),
+        ([lambda image: image * np.nan], 'nan to nan'),
+        ([lambda image: image.astype(int) - 1], '-1 to 190'),
+    ],
+)
+def test_images_in_another_range_are_refused(steps, values):
+    sample = Sample(scene=Scene.of(PHOTO), img_path='a.png')
+    for step in steps:
+        sample['img'] = step(sample['img'])
+    with pytest.raises(UserError, match=rf'^a\.png: .* values from {values}, and they must stay at 0-255'):
+        take_image(sample)
+
+
+@pytest.mark.parametrize(
+    ('image', 'steps', 'corner'),
+    [
+        (PHOTO, [lambda image: image / 255, lambda image: image * 255], 191),
+        (PHOTO, [lambda image: (image - np.float32(32)) * np.float32(1.5)], 238),
+        (PHOTO, [lambda image: image * np.float32(1), lambda image: image[-1:, -1:]], 191),
+        (PHOTO // 64, [lambda image: image * np.float32(0.6)], 1),
+        (PHOTO, [lambda image: image.astype(np.int64)], 191),
+    ],
+)
+def test_images_in_the_range_of_pixels_are_rounded(image, steps, corner):
+    sample = Sample(scene=Scene.of(image))
+    for step in steps:
+        sample['img'] = step(sample['img'])
+    taken = take_image(sample)
+    assert taken.dtype == np.uint8
+    assert taken[-1, -1, -1] == corner

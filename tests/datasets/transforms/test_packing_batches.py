@@ -9,6 +9,7 @@ from mmengine.registry import FUNCTIONS
 from mmyolox.datasets import tta_collate, yolox_collate
 from mmyolox.datasets.transforms import Letterbox, PackDetInputs, RandomFlip, Sample, begin_scene
 from mmyolox.deploy.letterbox import Size
+from mmyolox.errors import UserError
 
 
 def packed(size, objects, ignored=0, seed=0, channels=3):
@@ -159,3 +160,15 @@ def test_test_time_augmentation():
         for meta, other in zip(data['metas'], wanted['metas'], strict=True):
             assert meta['img_id'] == other['img_id']
             np.testing.assert_array_equal(meta['matrix'], other['matrix'])
+
+
+def test_images_are_never_cut_to_bytes():
+    def filled(inputs):
+        return [dict(inputs=np.full((3, 32, 32), inputs), data_samples=dict(meta={}))]
+
+    assert (yolox_collate(filled(7.0))['inputs'] == 7).all()
+    for value in (0.5, 256, -1.0):
+        with pytest.raises(
+            UserError, match=rf'images of \w+ with values from {value:.5g} to {value:.5g}: yolox'
+        ):
+            yolox_collate(filled(value))
