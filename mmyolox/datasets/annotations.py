@@ -18,8 +18,14 @@ from mmyolox.errors import UserError, did_you_mean, first_few
 MIN_SIDE = 1e-3
 """A box with a side below this, in pixels, is no box: float32 cannot hold one at the far end of an image."""
 
+COORDINATE_LIMIT = 2**31
+"""A coordinate beyond this, in pixels, is a mistake, as is NaN: no image is so large."""
+
 ROUNDING = 0.01
 """Overhang over the image's border, in pixels, that is rounding: COCO writes two decimals."""
+
+UNBOUNDED = 'with a coordinate that is not finite or beyond 2**31'
+"""What messages say of a box that :func:`is_bounded` does not take."""
 
 _SHOWN = 3
 
@@ -48,13 +54,16 @@ class BoxCheck:
     """N boxes cut to their images, and what was wrong with them.
 
     Attributes:
-        bboxes: (N, 4) float32 xyxy, pixels; of use where neither ``degenerate`` nor ``outside``.
-        degenerate: (N,) bool, not finite or with a side below ``MIN_SIDE``.
+        bboxes: (N, 4) float32 xyxy, pixels; of use where none of ``unbounded``, ``degenerate`` and
+            ``outside`` holds.
+        unbounded: (N,) bool, a coordinate is NaN or beyond ``COORDINATE_LIMIT``.
+        degenerate: (N,) bool, with a side below ``MIN_SIDE``.
         outside: (N,) bool, nothing is left inside the image.
         clipped: (N,) bool, reached over the border by more than ``ROUNDING`` and was cut.
     """
 
     bboxes: NDArray[np.float32]
+    unbounded: NDArray[np.bool_]
     degenerate: NDArray[np.bool_]
     outside: NDArray[np.bool_]
     clipped: NDArray[np.bool_]
@@ -68,7 +77,9 @@ class AnnotationReport:
         path: The annotation file.
         images: The number of images listed in it.
         boxes: The number of boxes kept, crowds and difficult ones included.
-        degenerate: The boxes dropped for having no area (annotation ids in COCO, image names in VOC).
+        unbounded: The boxes dropped for a coordinate that is NaN or beyond ``COORDINATE_LIMIT`` (annotation
+            ids in COCO, image names in VOC).
+        degenerate: The boxes dropped for having no area.
         outside: The boxes dropped for lying outside their image.
         clipped: The boxes cut to their image.
         turned: The boxes that are turned in the file, for which the upright ones around them were taken.
@@ -78,21 +89,28 @@ class AnnotationReport:
     path: str
     images: int = 0
     boxes: int = 0
+    unbounded: Finding = field(default_factory=Finding)
     degenerate: Finding = field(default_factory=Finding)
     outside: Finding = field(default_factory=Finding)
     clipped: Finding = field(default_factory=Finding)
     turned: Finding = field(default_factory=Finding)
     other_classes: Counter[str] = field(default_factory=Counter)
 
+    @property
+    def dropped(self) -> int:
+        """The number of boxes dropped."""
+        return self.unbounded.count + self.degenerate.count + self.outside.count
+
     def record(self, check: BoxCheck, names: Sequence[object]) -> NDArray[np.bool_]:
         """Counts the boxes of ``check``, named by ``names`` (N), and returns (N,) bool: those to keep."""
         for finding, mask in (
+            (self.unbounded, check.unbounded),
             (self.degenerate, check.degenerate),
             (self.outside, check.outside),
             (self.clipped, check.clipped),
         ):
             finding.note([names[i] for i in np.flatnonzero(mask)])
-        keep = ~(check.degenerate | check.outside)
+        keep = ~(check.unbounded | check.degenerate | check.outside)
         self.boxes += int(keep.sum())
         return keep
 
@@ -101,6 +119,7 @@ class AnnotationReport:
         parts = [
             f'{finding.count} {what}: {first_few(finding.examples, _SHOWN)}'
             for what, finding in (
+                (f'{UNBOUNDED} (dropped)', self.unbounded),
                 ('without area (dropped)', self.degenerate),
                 ('outside the image (dropped)', self.outside),
                 ('over the image border (clipped)', self.clipped),
@@ -121,20 +140,25 @@ class AnnotationReport:
 
 
 def check_boxes(bboxes: NDArray[np.floating], sizes_wh: NDArray[np.floating]) -> BoxCheck:
-    """Finds degenerate and outlying boxes and cuts the others to their images.
+    """Finds unbounded, degenerate and outlying boxes and cuts the others to their images.
 
     Args:
         bboxes: (N, 4) xyxy, pixels; NaN and infinity allowed.
         sizes_wh: (N, 2) or (2,), width and height of the image of each box, pixels.
     """
-    finite = np.isfinite(bboxes).all(1)
-    bboxes = np.where(finite[:, None], bboxes, 0)
-    degenerate = _shortest_side(bboxes) < MIN_SIDE
+    bounded = is_bounded(bboxes)
+    bboxes = np.where(bounded[:, None], bboxes, 0)
+    degenerate = bounded & (_shortest_side(bboxes) < MIN_SIDE)
     limits = np.tile(sizes_wh, 2)
     cut = np.clip(bboxes, 0, limits).astype(np.float32)
-    outside = ~degenerate & (_shortest_side(cut) < MIN_SIDE)
+    outside = bounded & ~degenerate & (_shortest_side(cut) < MIN_SIDE)
     overhang = ((bboxes < -ROUNDING) | (bboxes > limits + ROUNDING)).any(1)
-    return BoxCheck(cut, degenerate, outside, overhang & ~degenerate & ~outside)
+    return BoxCheck(cut, ~bounded, degenerate, outside, overhang & ~degenerate & ~outside)
+
+
+def is_bounded(bboxes: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """(N,) bool: whether all numbers of N boxes (N, 4) are finite and within ``COORDINATE_LIMIT``."""
+    return (np.abs(bboxes) <= COORDINATE_LIMIT).all(1)
 
 
 def box_around(bbox: Sequence[float], degrees: float) -> tuple[float, float, float, float]:

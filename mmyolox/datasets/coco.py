@@ -330,7 +330,8 @@ class YOLOXCocoDataset(DetectionDataset):
     Each entry of the data list is ``dict(img_id, img_path, height, width, bboxes, labels, is_crowd)``:
     ``bboxes`` (M, 4) float32 xyxy in pixels of the original image, ``labels`` (M,) int64, ``is_crowd`` (M,)
     bool (``iscrowd``, or the ``ignore`` of other data sets in this format). Boxes are cut to their image;
-    those without area or outside of it are dropped; a warning and ``report`` say how many.
+    those without area, outside of it or with impossible numbers are dropped; a warning and ``report`` say
+    how many.
 
     Label i is the i-th of ``metainfo['classes']`` by name, whatever the file's order; without ``classes``
     all of the file's categories are taken, in its order, see :func:`named_classes`. The completed

@@ -101,12 +101,14 @@ def read_voc_xml(path: str | Path, *, one_based: bool = True, faults: list[str] 
             if faults is None:
                 raise
             faults.append(str(error))
+    with np.errstate(over='ignore'):  # beyond float32 is infinite
+        boxes = np.array([obj.box for obj in objects], np.float32).reshape(-1, 4)
     return VocImage(
         filename=(root.findtext('filename') or '').strip(),
         width=_pixels(root, 'size/width', path),
         height=_pixels(root, 'size/height', path),
         names=tuple(obj.name for obj in objects),
-        bboxes=np.array([obj.box for obj in objects], np.float32).reshape(-1, 4) - np.float32(one_based),
+        bboxes=boxes - np.float32(one_based),
         difficult=np.array([obj.difficult for obj in objects], np.bool_),
         turned=sum(obj.rotation != 0 for obj in objects),
     )
@@ -327,7 +329,7 @@ class YOLOXVOCDataset(DetectionDataset):
     def _check_classes(self, data_list: list[dict[str, Any]]) -> None:
         """Looks for misspelt classes, since a VOC folder has no list of its own."""
         report, others = self.report, self.report.other_classes
-        if others and not report.boxes + report.degenerate.count + report.outside.count:
+        if others and not report.boxes + report.dropped:
             raise UserError(
                 f'{self.ann_file}: none of the classes {first_few(self._labels)} is annotated; '
                 f'the annotations name {first_few(others, 20)}; set metainfo=dict(classes=...)'

@@ -15,6 +15,7 @@ from mmengine.fileio import dump
 from mmengine.logging import print_log
 from numpy.typing import NDArray
 
+from mmyolox.datasets.annotations import UNBOUNDED, is_bounded
 from mmyolox.datasets.coco import CocoAnnotations, read_coco
 from mmyolox.errors import UserError, did_you_mean, first_few
 from mmyolox.files import atomic_write, check_target
@@ -103,7 +104,7 @@ class YOLOXCocoMetric(BaseMetric):
                 check_target(self._outfile(comparison))
         self.library = BACKENDS[backend]()
         file = read_coco(ann_file, backend_args=backend_args, need_annotations=not format_only)
-        self._file = _without_infinite_boxes(file)
+        self._file = _without_unbounded_boxes(file)
         if not format_only:
             _check_objects(self._file)
         # In the order of their ids, which is how pycocotools breaks ties between scores.
@@ -306,23 +307,23 @@ class DetectionsFile(DumpResults):
         return {}
 
 
-def _without_infinite_boxes(file: CocoAnnotations) -> CocoAnnotations:
-    """Leaves out boxes that are not finite, as a training does, and warns of what nothing can find.
+def _without_unbounded_boxes(file: CocoAnnotations) -> CocoAnnotations:
+    """Leaves out boxes with impossible numbers, as a training does, and warns of what nothing can find.
 
     pycocotools counts both kinds as objects that were not found. Boxes without area stay, for equal figures.
     """
     boxes = np.array([one['bbox'] for one in file.annotations], np.float64).reshape(-1, 4)
-    is_finite = np.isfinite(boxes).all(1)
-    is_flat = is_finite & (boxes[:, 2:] <= 0).any(1)
+    bounded = is_bounded(boxes)
+    is_flat = bounded & (boxes[:, 2:] <= 0).any(1)
     for mask, what in (
-        (~is_finite, 'not finite (left out)'),
+        (~bounded, f'{UNBOUNDED} (left out)'),
         (is_flat, 'without area, which count as objects that nothing finds'),
     ):
         if mask.any():
             ids = first_few(file.annotations[index]['id'] for index in np.flatnonzero(mask))
             line = f'{file.path}: the evaluation has {int(mask.sum())} boxes {what}: annotation ids {ids}'
             print_log(line, 'current', logging.WARNING)
-    return replace(file, annotations=[file.annotations[index] for index in np.flatnonzero(is_finite)])
+    return replace(file, annotations=[file.annotations[index] for index in np.flatnonzero(bounded)])
 
 
 def _check_objects(file: CocoAnnotations) -> None:

@@ -28,13 +28,17 @@ NAN, INF = float('nan'), float('inf')
         ((10, 20, 100.004, 50.001), 'good', (10, 20, 100, 50)),
         ((-5, -6, 10, 10), 'clipped', (0, 0, 10, 10)),
         ((90, 40, 120, 70), 'clipped', (90, 40, 100, 50)),
-        ((-1e300, 0, 1e300, 50), 'clipped', (0, 0, 100, 50)),
+        ((-1e9, 0, 1e9, 50), 'clipped', (0, 0, 100, 50)),
+        ((-1e300, 0, 1e300, 50), 'unbounded', None),
         ((10, 20, 10, 40), 'degenerate', None),
         ((10, 20, 30, 20), 'degenerate', None),
         ((30, 20, 10, 40), 'degenerate', None),
         ((10, 20, 10.0001, 40), 'degenerate', None),
-        ((NAN, 20, 30, 40), 'degenerate', None),
-        ((10, 20, INF, 40), 'degenerate', None),
+        ((NAN, 20, 30, 40), 'unbounded', None),
+        ((10, 20, INF, 40), 'unbounded', None),
+        ((10, -INF, 30, 40), 'unbounded', None),
+        ((10, 20, 2.0**31, 40), 'clipped', (10, 20, 100, 40)),
+        ((10, 20, 2.0**31 + 1, 40), 'unbounded', None),
         ((200, 20, 230, 40), 'outside', None),
         ((-30, 20, -10, 40), 'outside', None),
         ((-30, 20, 0, 40), 'outside', None),
@@ -43,7 +47,8 @@ NAN, INF = float('nan'), float('inf')
 )
 def test_each_box_gets_one_verdict(bbox, verdict, cut):
     check = check_boxes(np.array([bbox], np.float64), np.array([[100, 50]]))
-    verdicts = {name: bool(getattr(check, name)[0]) for name in ('degenerate', 'outside', 'clipped')}
+    names = ('unbounded', 'degenerate', 'outside', 'clipped')
+    verdicts = {name: bool(getattr(check, name)[0]) for name in names}
     assert verdicts == {name: name == verdict for name in verdicts}
     assert check.bboxes.dtype == np.float32
     if cut:
@@ -64,10 +69,11 @@ def test_no_boxes():
 
 
 def test_report_counts_and_names_the_first():
-    boxes = np.array([[0, 0, 0, 5]] * 4 + [[-9, 0, -5, 5], [-1, 0, 5, 5], [1, 1, 2, 2]], np.float64)
+    some = [[-9, 0, -5, 5], [-1, 0, 5, 5], [1, 1, 2, 2], [0, 0, 1e300, 5]]
+    boxes = np.array([[0, 0, 0, 5]] * 4 + some, np.float64)
     report = AnnotationReport('f.json')
-    keep = report.record(check_boxes(boxes, np.array([10, 10])), list('abcdefg'))
-    assert keep.tolist() == [False] * 5 + [True] * 2
+    keep = report.record(check_boxes(boxes, np.array([10, 10])), list('abcdefgh'))
+    assert keep.tolist() == [False] * 5 + [True] * 2 + [False]
     assert report.boxes == 2
     assert (report.degenerate, report.outside, report.clipped) == (
         Finding(4, ['a', 'b', 'c', 'd']),
@@ -76,6 +82,7 @@ def test_report_counts_and_names_the_first():
     )
     report.other_classes.update(['dog', 'dog', 'cat'])
     assert report.losses() == (
+        '1 with a coordinate that is not finite or beyond 2**31 (dropped): h; '
         '4 without area (dropped): a, b, c, ...; 1 outside the image (dropped): e; '
         '1 over the image border (clipped): f; 3 of classes not configured (left out): dog, cat'
     )

@@ -243,7 +243,14 @@ def test_bad_boxes_are_dropped_or_clipped_and_reported(make, monkeypatch):
         'mmyolox.datasets.annotations.print_log', lambda line, logger, level: lines.append((line, level))
     )
     content = small_file()
-    for box in ([5, 5, 0, 9], [5, 5, 9, -1], [float('nan'), 5, 9, 9], [200, 5, 9, 9], [-5, 45, 10, 10]):
+    for box in (
+        [5, 5, 0, 9],
+        [5, 5, 9, -1],
+        [float('nan'), 5, 9, 9],
+        [5, 5, 1e300, 9],
+        [200, 5, 9, 9],
+        [-5, 45, 10, 10],
+    ):
         content['annotations'].append(
             dict(id=len(content['annotations']), image_id=10, category_id=90, bbox=box)
         )
@@ -253,8 +260,8 @@ def test_bad_boxes_are_dropped_or_clipped_and_reported(make, monkeypatch):
     ]  # fmt: skip
     assert dataset.get_data_info(0)['labels'].tolist() == [0, 1, 2]
     report = dataset.report
-    assert report.degenerate.examples == ['2', '3', '4']
-    assert (report.degenerate.count, report.outside.count, report.clipped.count) == (3, 1, 1)
+    assert (report.degenerate.examples, report.unbounded.examples) == (['2', '3'], ['4', '5'])
+    assert (report.dropped, report.outside.count, report.clipped.count) == (5, 1, 1)
     assert lines == [(f'{dataset.ann_file}: 3 boxes kept; {report.losses()}', logging.WARNING)]
 
 

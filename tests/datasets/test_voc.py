@@ -223,6 +223,13 @@ def test_degenerate_and_outlying_boxes_are_reported_by_image(write):
     assert report.degenerate.examples == ['a']
 
 
+@pytest.mark.parametrize('bad', ['1e400', '9' * 400, '1e30', '-inf', 'nan'])
+def test_boxes_with_impossible_numbers_are_reported_as_such(write, bad):
+    report = load(write({'a': [DOG, ('dog', 5, 5, bad, 20, 0)], 'b': [DOG]})).report
+    assert report.boxes == 2
+    assert report.losses() == '1 with a coordinate that is not finite or beyond 2**31 (dropped): a'
+
+
 def test_filter_cfg_holds_in_training_only(write):
     root = write({'a': [DOG], 'b': []})
     assert len(load(root)) == 2

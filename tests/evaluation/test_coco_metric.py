@@ -13,6 +13,7 @@ from mmengine.evaluator import Evaluator
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from mmyolox.datasets.annotations import UNBOUNDED
 from mmyolox.errors import UserError
 from mmyolox.evaluation import YOLOXCocoMetric, coco_curves
 from mmyolox.evaluation.coco_curves import BACKENDS, IOU_THRESHOLDS, Comparison
@@ -220,7 +221,7 @@ def test_area_and_iscrowd_may_be_absent(write):
     assert evaluate(write(content), NAMES, samples)[1] == wanted
 
 
-@pytest.mark.parametrize('bad', [math.nan, math.inf])
+@pytest.mark.parametrize('bad', [math.nan, math.inf, 1e300])
 def test_boxes_that_nothing_finds_are_told_and_those_of_no_numbers_left_out(write, monkeypatch, bad):
     told = []
     monkeypatch.setattr(
@@ -235,7 +236,7 @@ def test_boxes_that_nothing_finds_are_told_and_those_of_no_numbers_left_out(writ
     other = dict(content['annotations'][0], id=900, bbox=[bad, 3, 4, 5])
     write(content | dict(annotations=[*content['annotations'], other]))
     assert evaluate(path, NAMES, samples)[1] == expected
-    assert told == [f'{path}: the evaluation has 1 boxes not finite (left out): annotation ids 900']
+    assert told == [f'{path}: the evaluation has 1 boxes {UNBOUNDED} (left out): annotation ids 900']
     told.clear()
     flat = content | dict(annotations=[*content['annotations'], dict(other, bbox=[1, 1, 0, 5], area=0)])
     write(flat)

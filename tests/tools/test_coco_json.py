@@ -61,6 +61,8 @@ def test_a_failed_write_leaves_the_old_file(coco, tmp_path, bad):
         ((3, 2, 3, 4), None, 0),
         ((3, 4, 5, 2), None, 0),
         ((float('nan'), 2, 3, 4), None, 0),
+        ((1, 2, float('inf'), 4), None, 0),
+        ((1, -1e300, 3, 4), None, 0),
     ],
 )
 def test_checked_box(bbox, expected, clipped):

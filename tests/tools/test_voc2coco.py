@@ -97,6 +97,10 @@ def test_boxes_across_the_border_are_clipped_and_counted(voc, convert, load):
     [
         ((5, 5, 5, 9), 'box (4, 4, 4, 8) has no area'),
         ((5, 9, 7, 5), 'box (4, 8, 6, 4) has no area'),
+        ((5, 5, '1e400', 9), 'box (4, 4, inf, 8) with a coordinate that is not finite or beyond 2**31'),
+        ((5, 5, '9' * 400, 9), 'box (4, 4, inf, 8) with a coordinate that is not finite or beyond 2**31'),
+        ((5, 5, '1e10', 9), 'box (4, 4, 1e+10, 8) with a coordinate that is not finite or beyond 2**31'),
+        ((5, 'nan', 9, 9), 'box (4, nan, 8, 8) with a coordinate that is not finite or beyond 2**31'),
         ((51, 5, 61, 9), 'box (50, 4, 60, 8) lies outside the 40x30 image'),
         ((41, 5, 61, 9), 'box (40, 4, 60, 8) lies outside the 40x30 image'),
     ],

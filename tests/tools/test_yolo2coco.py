@@ -96,6 +96,7 @@ def test_boxes_across_the_border_are_clipped_and_counted(root, convert, load):
         ('1 0.5 -0.1 0.25 0.5', '0.5 -0.1 0.25 0.5 is not within 0 to 1'),
         ('1 0.5 0.5 0.25 1.011', '0.5 0.5 0.25 1.011 is not within 0 to 1'),
         ('1 0.5 nan 0.25 0.5', '0.5 nan 0.25 0.5 is not within 0 to 1'),
+        ('1 0.5 0.5 1e400 0.5', '0.5 0.5 1e400 0.5 is not within 0 to 1'),
         ('inf 0.5 0.5 0.25 0.5', 'class index inf is not in 0 to 1'),
         ('1 0.5 0.5 0 0.5', 'box (20, 5, 20, 15) has no area'),
     ],

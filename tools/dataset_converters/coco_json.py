@@ -128,11 +128,17 @@ class ConversionReport:
 
         Returns:
             The part of the box inside the image; None, and a line in ``skipped``, if the box has no area
-            or none inside the image.
+            or none inside the image, or a coordinate that is NaN or beyond any image.
         """
+        # Not at the top, as it imports PyTorch: `-h` of a converter answers at once.
+        from mmyolox.datasets.annotations import COORDINATE_LIMIT, UNBOUNDED
+
         x1, y1, x2, y2 = (float(value) for value in bbox)
         width, height = size
         shown = f'box ({x1:g}, {y1:g}, {x2:g}, {y2:g})'
+        if not all(abs(value) <= COORDINATE_LIMIT for value in (x1, y1, x2, y2)):
+            self.skip(location, f'{shown} {UNBOUNDED}')
+            return None
         if not (x2 > x1 and y2 > y1):
             self.skip(location, f'{shown} has no area')
             return None
