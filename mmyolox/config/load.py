@@ -10,6 +10,7 @@ from traceback import extract_tb
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.utils import import_modules_from_strings
 
 from mmyolox.errors import UserError, did_you_mean
 from mmyolox.extensions import config_folders
@@ -88,6 +89,8 @@ def load_config(
     if from_data:
         cfg = _evaluate(chain, variables | from_data)
     merge_options(cfg, options | {name: from_data[name] for name in from_data if name in options})
+    if any(name.partition('.')[0] == 'custom_imports' for name in options):
+        import_modules(cfg)
     check_parts(cfg)
     if recorded:
         follow_recorded_network(cfg, recorded.get('network', {}), options, written)
@@ -100,6 +103,20 @@ def load_config(
     check_loaders(cfg)
     resolve_scopes(cfg)
     return cfg
+
+
+def import_modules(cfg: Config) -> None:
+    """Imports what options add to ``custom_imports``; what the files name is imported while they are read.
+
+    Raises:
+        UserError: A module cannot be imported.
+    """
+    try:
+        import_modules_from_strings(**cfg.custom_imports or dict(imports=None))
+    except Exception as error:  # a module runs as code: it can fail in any way
+        raise UserError(
+            f'config option custom_imports={cfg.custom_imports}: {type(error).__name__}: {_root(error)}'
+        ) from error
 
 
 def require(cfg: Config, *keys: str) -> None:

@@ -1,5 +1,7 @@
 """What ``--cfg-options`` can change, beside MMEngine's ``Config.merge_from_dict``."""
 
+import sys
+
 import pytest
 from mmengine.config import Config
 
@@ -124,4 +126,24 @@ def test_what_mmengine_cannot_add_or_spoils(options, key, value):
 )
 def test_mistakes_in_what_is_added_are_named(options, message):
     with pytest.raises(UserError, match=message):
+        load_config(NANO, options)
+
+
+def test_a_module_that_an_option_names_is_imported(tmp_path, monkeypatch):
+    (tmp_path / 'named_by_an_option.py').write_text('')
+    monkeypatch.syspath_prepend(tmp_path)
+    load_config(NANO, {'custom_imports.imports': ['named_by_an_option']})
+    assert sys.modules.pop('named_by_an_option', None)
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        ({'custom_imports.imports': ['no_such_module']}, "ImportError: No module named 'no_such_module'"),
+        ({'custom_imports.imports': 'no_such_module'}, "ImportError: No module named 'no_such_module'"),
+        ({'custom_imports.import': ['json']}, "TypeError: .* argument 'import'"),
+    ],
+)
+def test_a_module_of_an_option_that_does_not_import_says_why(options, message):
+    with pytest.raises(UserError, match=f'config option custom_imports=.*{message}'):
         load_config(NANO, options)
