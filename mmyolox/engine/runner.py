@@ -20,6 +20,7 @@ from mmyolox.errors import UserError, did_you_mean
 from mmyolox.files import atomic_write
 
 from .building import errors_of_parts
+from .resume import is_followed
 
 
 class LogFile(logging.FileHandler):
@@ -168,14 +169,34 @@ def require_batches(loader: DataLoader, key: str) -> None:
 
 
 class SavedConfigHook(Hook):
-    """Copies the config of a :class:`YOLOXRunner` into the work dir when its first iteration is due."""
+    """Copies the config of a :class:`YOLOXRunner` into the work dir when its first iteration is due.
 
-    @master_only
-    def before_train(self, runner: YOLOXRunner) -> None:
-        """Copies the file, after everything was built and loaded.
+    A call that trains nothing leaves the file of the training as it is, and so does a training that is
+    resumed with settings that it does not follow.
+    """
+
+    def __init__(self) -> None:
+        self._is_due = True
+
+    def after_load_checkpoint(self, runner: YOLOXRunner, checkpoint: dict[str, Any]) -> None:
+        """Finds out whether the training will be what the config says.
 
         Args:
             runner: The runner.
+            checkpoint: The checkpoint.
         """
-        with atomic_write(Path(runner.work_dir, runner.saved_config.name)) as part:
-            shutil.copyfile(runner.saved_config, part)
+        self._is_due = not runner._resume or is_followed(runner, checkpoint)
+
+    @master_only
+    def before_train_iter(self, runner: YOLOXRunner, batch_idx: int, data_batch: Any = None) -> None:
+        """Copies the file once, after everything was built and loaded.
+
+        Args:
+            runner: The runner.
+            batch_idx: Not used.
+            data_batch: Not used.
+        """
+        if self._is_due:
+            self._is_due = False
+            with atomic_write(Path(runner.work_dir, runner.saved_config.name)) as part:
+                shutil.copyfile(runner.saved_config, part)

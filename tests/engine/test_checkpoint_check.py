@@ -356,27 +356,94 @@ def test_checkpoint_hook_writes_through_the_atomic_backend(make_runner, tmp_path
 
 
 @pytest.mark.parametrize(
-    ('changes', 'ignored'),
+    ('optimizer', 'ignored'),
     [
-        ({}, []),
-        (dict(optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.2, momentum=0.9))), ['lr=0.2 (it is 0.1)']),
+        (dict(lr=0.1, momentum=0.9), []),
+        (dict(lr=0.2, momentum=0.9), ['lr=0.2 (it is 0.1)']),
         (
-            dict(optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.1, momentum=0.5, weight_decay=0.1))),
+            dict(lr=0.1, momentum=0.5, weight_decay=0.1),
             ['weight_decay=0.1 (it is 0)', 'momentum=0.5 (it is 0.9)'],
         ),
-        (dict(param_scheduler=[dict(type='LinearLR', start_factor=0.1, end=4)]), ['max_epochs=4 (it is 2)']),
-        (dict(batch_size=2), ['iterations of an epoch (batch size, devices, or data)=4 (it is 2)']),
     ],
 )
-def test_what_resuming_ignores_is_named(trained, make_runner, tmp_path, changes, ignored):
+def test_what_resuming_ignores_is_named(trained, make_runner, tmp_path, optimizer, ignored):
     runner = make_runner(Tiny(), epochs=2, load_from=trained, resume=True, work_dir=str(tmp_path / 'again'))
-    if 'batch_size' in changes:
-        runner._train_dataloader['batch_size'] = changes['batch_size']
-    else:
-        for name, value in changes.items():
-            setattr(runner, dict(param_scheduler='param_schedulers').get(name, name), value)
+    runner.optim_wrapper = dict(optimizer=dict(type='SGD', **optimizer))
     runner.train()
     (log,) = (tmp_path / 'again').rglob('*.log')
     lines = [line for line in log.read_text().splitlines() if 'resuming goes on with what' in line]
     assert len(lines) == bool(ignored)
     assert all(text in lines[0] for text in ignored)
+
+
+KEEPS = 'the learning rate keeps the schedule that the training began with, not '
+FINAL_RATE = 'what comes after is trained at its final rate'
+
+
+def yolox_lr(max_epochs: int, warmup_epochs: int = 1, num_last_epochs: int = 0) -> list[dict]:
+    lengths = dict(end=max_epochs, warmup_epochs=warmup_epochs, num_last_epochs=num_last_epochs)
+    return [dict(type='mmyolox.YOLOXLR', by_epoch=True, convert_to_iter_based=True, **lengths)]
+
+
+@pytest.mark.parametrize(
+    ('epochs', 'schedule', 'batch_size', 'expected', 'iterations'),
+    [
+        (2, yolox_lr(2), 4, [], 4),
+        (
+            3,
+            yolox_lr(3, num_last_epochs=1),
+            4,
+            [
+                f'{KEEPS}max_epochs=3 (it is 2), num_last_epochs=1 (it is 0); the number of epochs (3)',
+                f'the schedule ends in epoch 2: {FINAL_RATE}',
+            ],
+            6,
+        ),
+        (2, yolox_lr(2, warmup_epochs=0), 4, [f'{KEEPS}warmup_epochs=0 (it is 1);'], 4),
+        (
+            2,
+            yolox_lr(2),
+            8,
+            [
+                'epoch (batch size, devices, or data) are 1 and were 2 when the training began: the new',
+                'the training ends before its schedule does',
+            ],
+            3,
+        ),
+        (
+            4,
+            yolox_lr(4),
+            8,
+            [
+                'are 1 and were 2 when',
+                f'{KEEPS}max_epochs=4 (it is 2); the number of epochs (4)',
+                f'the schedule ends in epoch 3: {FINAL_RATE}',
+            ],
+            5,
+        ),
+    ],
+)
+def test_what_becomes_of_the_schedule_of_a_resumed_training(
+    make_runner, tmp_path, epochs, schedule, batch_size, expected, iterations
+):
+    def train(folder: str, epochs: int, schedule: list[dict], batch_size: int, **options) -> Runner:
+        runner = make_runner(Tiny(), epochs=epochs, work_dir=str(tmp_path / folder), **options)
+        runner.param_schedulers = schedule
+        runner._train_dataloader['batch_size'] = batch_size
+        runner.train()
+        return runner
+
+    train('begun', 1, yolox_lr(2), 4)
+    start = dict(load_from=str(tmp_path / 'begun/epoch_1.pth'), resume=True)
+    runner = train('resumed', epochs, schedule, batch_size, **start)
+    (log,) = (tmp_path / 'resumed').rglob('*.log')
+    assert runner.iter == runner.max_iters == iterations
+    assert runner.message_hub.get_info('eta') == 0
+    (line,) = [line for line in log.read_text().splitlines() if 'schedule' in line] or ['']
+    assert bool(line) == bool(expected)
+    assert all(text in line for text in expected)
+    # The second time the epochs by which the schedule counts are known, also if they are of two lengths.
+    start = dict(load_from=str(tmp_path / f'resumed/epoch_{epochs}.pth'), resume=True)
+    train('again', epochs, schedule, batch_size, **start)
+    (log,) = (tmp_path / 'again').rglob('*.log')
+    assert (expected[0] in log.read_text()) if expected else ('schedule' not in log.read_text())

@@ -4,6 +4,9 @@ import logging
 import resource
 
 import pytest
+import torch
+from mmengine.config import Config
+from mmengine.model import BaseModel
 from torch import nn
 
 from mmyolox.engine.runner import YOLOXRunner
@@ -61,3 +64,42 @@ def test_a_module_that_the_model_has_not_is_named(tmp_path, key, names):
     runner = YOLOXRunner(model, str(tmp_path), experiment_name=experiment, cfg={key: names})
     with pytest.raises(UserError, match=f"{key}: the model has no module 'bakbone'; did you mean backbone"):
         runner.train()
+
+
+class Scale(BaseModel):
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Linear(1, 1)
+
+    def forward(self, *inputs, mode='tensor'):
+        return dict(loss=self.scale(torch.stack(inputs)).square().mean())
+
+
+@pytest.mark.parametrize(('epochs', 'rate', 'is_saved'), [(1, 0.5, False), (2, 0.5, False), (2, 0.1, True)])
+def test_a_resumed_training_saves_only_a_config_that_it_follows(tmp_path, epochs, rate, is_saved):
+    def train(epochs: int, rate: float, **options) -> str:
+        config = tmp_path / 'given/saved.py'
+        config.parent.mkdir(exist_ok=True)
+        config.write_text(f'epochs = {epochs}\nrate = {rate}\n')
+        runner = YOLOXRunner(
+            Scale(),
+            str(tmp_path),
+            train_dataloader=dict(
+                dataset=list(torch.rand(2, 1)),
+                batch_size=1,
+                sampler=dict(type='DefaultSampler'),
+                collate_fn=dict(type='pseudo_collate'),
+            ),
+            train_cfg=dict(by_epoch=True, max_epochs=epochs),
+            optim_wrapper=dict(optimizer=dict(type='SGD', lr=rate)),
+            cfg=Config.fromfile(config),
+            experiment_name=f'saved-{tmp_path.name}-{len(options)}',
+            **options,
+        )
+        runner.train()
+        return (tmp_path / 'saved.py').read_text()
+
+    begun = train(1, 0.1)
+    assert begun == 'epochs = 1\nrate = 0.1\n'
+    resumed = train(epochs, rate, load_from=str(tmp_path / 'epoch_1.pth'), resume=True)
+    assert resumed == ('epochs = 2\nrate = 0.1\n' if is_saved else begun)

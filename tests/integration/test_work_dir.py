@@ -32,6 +32,13 @@ def test_a_failed_call_leaves_the_config_of_the_training(config, trained):
     assert (trained / 'tiny.py').read_bytes() == saved
 
 
+def test_a_finished_training_keeps_its_config(config, trained):
+    saved = (trained / 'tiny.py').read_bytes()
+    args = ['train.py', config, '--work-dir', trained, '--resume', '--cfg-options', *ONE_EPOCH]
+    assert 'This training is finished: 1 of 1' in succeed(run_tool(*args, 'base_lr=0.5'))
+    assert (trained / 'tiny.py').read_bytes() == saved
+
+
 def test_a_second_training_does_not_share_the_folder(config, trained):
     before = {path.name: path.stat().st_mtime_ns for path in trained.glob('*.pth')}
     line = error_line(run_tool('train.py', config, '--work-dir', trained, '--cfg-options', *ONE_EPOCH))

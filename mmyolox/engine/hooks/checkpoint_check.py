@@ -12,14 +12,17 @@ from mmyolox.checkpoints.convert import state_dict_of
 from mmyolox.checkpoints.match import bare_model, match_weights
 from mmyolox.checkpoints.record import KEY, InputRecord, read_record, record_of
 from mmyolox.config.recorded import other_settings
+from mmyolox.engine.resume import (
+    EPOCH_LENGTH,
+    count_iterations,
+    describe_schedule,
+    epoch_length,
+    kept_optimizer,
+    schedule_epoch_length,
+)
 from mmyolox.errors import UserError, first_few, one_line
 from mmyolox.files import atomic_write
 from mmyolox.registry import HOOKS
-
-_SETTINGS = dict(initial_lr='lr', weight_decay='weight_decay', momentum='momentum')
-"""The settings of an optimizer's groups that a checkpoint holds, with their keys in a config."""
-_LENGTHS = dict(end='max_epochs', warmup_steps='warmup_epochs', last_steps='num_last_epochs')
-"""The same of a schedule's attributes, in steps."""
 
 
 @HOOKS.register_module()
@@ -47,6 +50,10 @@ class CheckpointCheckHook(Hook):
 
     priority = 'VERY_HIGH'
 
+    def __init__(self) -> None:
+        self._schedule_epoch_length: float | None = None
+        """That of the training that goes on."""
+
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Checks the checkpoint and completes its ``state_dict`` in place.
 
@@ -58,13 +65,9 @@ class CheckpointCheckHook(Hook):
         classes = ClassNames(names_of(recorded_data(checkpoint, weights, source)), _classes_of_data(runner))
         if runner._resume:
             _check_resume(runner, checkpoint, classes, source)
-            ignored = ignored_settings(runner, checkpoint)
-            if ignored:
-                runner.logger.warning(
-                    f'checkpoint {source}: resuming goes on with what the training began with and ignores '
-                    f'{", ".join(ignored)}; a training with other settings is a new one: --load-from '
-                    f'{source} --work-dir ...'
-                )
+            _report_kept(runner, checkpoint, source)
+            count_iterations(runner, checkpoint)
+            self._schedule_epoch_length = schedule_epoch_length(runner, checkpoint)
         checkpoint['state_dict'], summary = match_weights(runner.model, weights, source, classes)
         if runner._resume and (summary.unexpected or not summary.complete):
             raise UserError(f'checkpoint {source} cannot be resumed with this config: {summary.describe()}')
@@ -75,8 +78,9 @@ class CheckpointCheckHook(Hook):
             _check_record(runner, read_record(checkpoint, weights, source), source)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
-        """Adds the record of the model's images and network."""
+        """Adds the record of the model's images and network, and by what epochs the schedule counts."""
         checkpoint['meta'][KEY] = record_of(runner).to_meta()
+        checkpoint['meta'][EPOCH_LENGTH] = self._schedule_epoch_length or epoch_length(runner)
 
 
 def _classes_of_data(runner: Runner) -> tuple[str, ...]:
@@ -145,35 +149,18 @@ def _check_resume(runner: Runner, checkpoint: dict[str, Any], classes: ClassName
             raise UserError(f'checkpoint {source} cannot be resumed, its EMA weights: {summary.describe()}')
 
 
-def ignored_settings(runner: Runner, checkpoint: dict[str, Any]) -> list[str]:
-    """What the config of a training that is resumed says otherwise than the checkpoint, which is followed.
-
-    Args:
-        runner: The runner, with optimizer and schedulers as the config says.
-        checkpoint: The checkpoint.
-
-    Returns:
-        The optimizer's settings, the schedule's lengths in epochs, and the length of an epoch, each with both
-        values.
-    """
-    ignored = {}
-    groups = getattr(runner.optim_wrapper, 'param_groups', ())
-    for own, kept in zip(groups, checkpoint['optimizer'].get('param_groups', ()), strict=False):
-        for name, key in _SETTINGS.items():
-            if name in own and name in kept and own[name] != kept[name]:
-                ignored[f'optim_wrapper.optimizer.{key}'] = own[name], kept[name]
-    steps, progress = len(runner.train_dataloader), checkpoint['meta']
-    if progress['epoch'] and progress['iter'] != steps * progress['epoch']:
-        kept_steps = progress['iter'] / progress['epoch']
-        ignored['iterations of an epoch (batch size, devices, or data)'] = steps, kept_steps
-    else:
-        schedulers = runner.param_schedulers if isinstance(runner.param_schedulers, list) else []
-        for one, kept in zip(schedulers, checkpoint['param_schedulers'], strict=False):
-            unit = 1 if one.by_epoch else steps
-            for name, key in _LENGTHS.items():
-                if name in kept and getattr(one, name, kept[name]) != kept[name]:
-                    ignored[key] = getattr(one, name) / unit, kept[name] / unit
-    return [f'{key}={value:g} (it is {kept:g})' for key, (value, kept) in ignored.items()]
+def _report_kept(runner: Runner, checkpoint: dict[str, Any], source: str) -> None:
+    """Warns of what the config says otherwise than the checkpoint, which is followed."""
+    kept = kept_optimizer(runner, checkpoint)
+    if kept:
+        runner.logger.warning(
+            f'checkpoint {source}: resuming goes on with what the training began with and ignores '
+            f'{", ".join(map(str, kept))}; a training with other settings is a new one: --load-from '
+            f'{source} --work-dir ...'
+        )
+    schedule = describe_schedule(runner, checkpoint)
+    if schedule:
+        runner.logger.warning(f'checkpoint {source}: {schedule}')
 
 
 @register_backend('atomic_local', force=True)
