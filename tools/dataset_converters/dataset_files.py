@@ -19,13 +19,18 @@ def read_text(path: str | Path) -> str:
         UserError: It cannot be read, or is a pipe or a device, which would never end.
     """
     try:
-        if not Path(path).is_file():
-            raise UserError(f'{path}: there is no such file, or it is no regular one')
+        if is_special(path):  # a pipe would wait for ever
+            raise UserError(f'{path}: not a regular file')
         content = Path(path).read_bytes()
         return content.decode(json.detect_encoding(content), errors='surrogateescape')
     except (OSError, ValueError) as error:  # the latter: a null byte in the name, half a character of UTF-16
         reason = getattr(error, 'strerror', None) or error
         raise UserError(f'{path}: cannot be read ({reason})') from None
+
+
+def is_special(path: str | Path) -> bool:
+    """Whether there is something at a path that is no regular file: a folder, pipe, device or broken link."""
+    return os.path.lexists(path) and not os.path.isfile(path)
 
 
 def read_lines(path: str | Path) -> list[str]:

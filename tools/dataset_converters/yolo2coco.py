@@ -23,7 +23,7 @@ from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from coco_json import CocoFile, ConversionReport
-from dataset_files import place_images, read_image_size, read_lines, read_text
+from dataset_files import is_special, place_images, read_image_size, read_lines, read_text
 
 from mmyolox.errors import UserError, alike, first_few, printable
 from mmyolox.files import check_folder
@@ -83,9 +83,10 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 def find_yaml(root: Path, report: ConversionReport) -> Path | None:
     """The YAML file of a data set: ``data.yaml``, or the only one in its folder, which is noted."""
-    if (usual := root / 'data.yaml').is_file():
+    if os.path.lexists(usual := root / 'data.yaml'):
         return usual
-    found = sorted(path for path in root.glob('*.[yY]*[mM][lL]') if path.is_file())
+    there = sorted(root.glob('*.[yY]*[mM][lL]'))
+    found = [path for path in there if path.is_file()] or there
     if len(found) != 1:
         return None
     report.note('no data.yaml, another YAML file taken', found)
@@ -106,7 +107,7 @@ def class_names(root: Path, data: dict[str, Any], given: Sequence[str] | None) -
     """
     source, names = '--classes', given or data.get('names')
     if names is None:
-        files = [root / name for name in _CLASS_FILES if (root / name).is_file()]
+        files = [root / name for name in _CLASS_FILES if os.path.lexists(root / name)]
         if not files:
             raise UserError(
                 f'{root}: no class names in a data.yaml or classes.txt; give them with --classes or --data'
@@ -144,6 +145,7 @@ def find_splits(
     for split, aliases in _SPLITS.items():
         named = next((data[alias] for alias in aliases if data.get(alias)), [])
         parts = [str(part) for part in (named if isinstance(named, list) else [named])]
+        absent = []
         if given[split]:
             sources = [resolve(given[split], folders)]
         else:
@@ -152,11 +154,13 @@ def find_splits(
                 try:
                     sources.append(resolve(part, folders))
                 except UserError:
-                    report.note('folders or lists that the YAML file names and that are not there', [part])
+                    absent.append(part)
+            report.note('folders or lists that the YAML file names and that are not there', absent)
         if not sources:
             forms = ('images/{}', '{}/images', '{}.txt', '{}')
             layouts = [root / form.format(alias) for alias in aliases for form in forms]
             sources = [path for path in layouts if path.exists()][:1]
+            report.note('folders or lists taken in their place', sources if absent else [])
         images = (image for path in sources for image in images_of(path, root, report))
         splits[split] = list(dict.fromkeys(images))
     if not any(splits.values()):
@@ -218,7 +222,7 @@ def label_path(image: Path) -> Path:
     if folders:
         parts[folders[-1]] = _LABEL_FOLDERS[parts[folders[-1]]]
     usual = Path(*parts)
-    return beside if os.path.isfile(beside) and not os.path.isfile(usual) else usual
+    return beside if os.path.lexists(beside) and not os.path.lexists(usual) else usual
 
 
 def parse_line(line: str, num_classes: int) -> tuple[int, list[float]]:
@@ -262,13 +266,16 @@ def convert_split(
     coco = CocoFile(list(dict.fromkeys(names)))
     labels = dict(zip(coco.class_names, range(len(names)), strict=False))
     for image in images:
+        label = label_path(image)
         try:
             size = read_image_size(image)
+            if is_special(label):
+                raise UserError(f'{label}: not a regular file')
         except UserError as error:
             report.skipped.append(f'{error}; image skipped')
             continue
         image_id = coco.add_image(image.relative_to(base).as_posix(), *size)
-        add_objects(coco, image_id, size, label_path(image), [labels[name] for name in names], report)
+        add_objects(coco, image_id, size, label, [labels[name] for name in names], report)
     return coco
 
 
@@ -311,7 +318,7 @@ def note_labels(images: Iterable[Path], report: ConversionReport) -> None:
     counts = Counter(label_path(image) for image in dict.fromkeys(images))
     report.note('label files of several images', [path for path, count in counts.items() if count > 1])
     paths = set(counts)
-    missing = [path for path in sorted(paths) if not os.path.isfile(path)]
+    missing = [path for path in sorted(paths) if not os.path.lexists(path)]
     if len(missing) == len(paths):
         raise UserError(f'{missing[0]}: no such label file, nor one for any other image; check the folders')
     report.note('images without a label file, taken as background', missing)
