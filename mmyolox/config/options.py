@@ -2,7 +2,7 @@
 
 import copy
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,9 @@ _KINDS: dict[Any, str] = {
 
 _CUSTOM_KEYS = 'optim_wrapper.paramwise_cfg.custom_keys'
 """The dict of settings for parts of a model; its keys are names of modules, with dots in them."""
+
+_OF_VALIDATION = ('val_dataloader.', 'val_evaluator.', 'val_cfg.')
+"""What the keys of the validation begin with; those of the test are the same with another first word."""
 
 _ALIKE = 0.85
 """A variable that nothing reads and whose name is this much like one of MMEngine's is a typing error."""
@@ -160,6 +163,24 @@ def check_options(cfg: Config, options: dict[str, Any], read: set[str]) -> None:
             _check_effect(cfg, key, options[key], read)
         if rest and head in cfg:
             _check_way(cfg[head], head, rest.split('.'), key, made)
+
+
+def check_test_options(options: Iterable[str]) -> None:
+    """Checks that no option changes a part of the validation where a test uses its own, a copy.
+
+    One that changes both may be of a training and a test alike.
+
+    Args:
+        options: The names of the user's options.
+
+    Raises:
+        UserError: One does.
+    """
+    given = set(options)
+    for key in sorted(given):
+        of_test = f'test_{key.removeprefix("val_")}'
+        if key.startswith(_OF_VALIDATION) and of_test not in given:
+            raise UserError(f'config option {key} has no effect in a test; change {of_test} instead')
 
 
 def check_names(cfg: Config, chain: ConfigFile, ours: Collection[Path], read: set[str]) -> None:

@@ -3,6 +3,7 @@
 import pytest
 
 from mmyolox.config import load_config
+from mmyolox.config.options import check_test_options
 from mmyolox.errors import UserError
 
 VARIABLES = """
@@ -89,3 +90,11 @@ def test_a_step_of_a_list_that_is_not_there_is_named():
     option = 'default_hooks.mode_switch.new_train_pipeline.0.max_shrink'
     with pytest.raises(UserError, match=r'default_hooks\.mode_switch has no new_train_pipeline'):
         load_config('yolox_s_fast_8xb8-300e_coco', {option: 2})
+
+
+@pytest.mark.parametrize('key', ['val_evaluator.iou_thrs', 'val_dataloader.batch_size', 'val_cfg.fp16'])
+def test_an_option_of_the_validation_alone_has_no_effect_in_a_test(key):
+    of_test = key.replace('val', 'test', 1)
+    with pytest.raises(UserError, match=rf'{key} has no effect in a test; change {of_test} instead'):
+        check_test_options([key])
+    check_test_options([key, of_test, 'val_num_workers', 'train_dataloader.batch_size'])

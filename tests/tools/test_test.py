@@ -105,3 +105,10 @@ def test_detections_that_cannot_be_written_leave_the_old_file(evaluate, tmp_path
         metric.compute_metrics([(number for number in range(3))])
     assert {file.name for file in tmp_path.iterdir()} == {'found.pkl', 'w.pth'}
     assert path.read_bytes() == before
+
+
+def test_options_of_the_validation_are_refused_and_variables_reach_the_test(evaluate):
+    cfg = evaluate(RECORD, '--cfg-options', 'val_num_workers=3')
+    assert cfg.test_dataloader.num_workers == 3
+    with pytest.raises(UserError, match='change test_evaluator'):
+        evaluate(RECORD, '--cfg-options', 'val_evaluator.iou_thrs=[0.6]')
