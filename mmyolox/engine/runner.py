@@ -20,7 +20,9 @@ from mmyolox.errors import UserError, did_you_mean
 from mmyolox.files import atomic_write
 
 from .building import errors_of_parts
+from .hooks.mode_switch import YOLOXModeSwitchHook
 from .resume import is_followed
+from .schedules import YOLOXLR
 
 
 class LogFile(logging.FileHandler):
@@ -123,6 +125,7 @@ class YOLOXRunner(Runner):
                     hint = did_you_mean(name, filter(None, modules))
                     raise UserError(f'config key {key}: the model has no module {name!r}{hint}')
         self.register_hook(SavedConfigHook())
+        self.register_hook(PlanHook())
         with errors_of_parts(self.cfg):
             return super().train()
 
@@ -200,3 +203,19 @@ class SavedConfigHook(Hook):
             self._is_due = False
             with atomic_write(Path(runner.work_dir, runner.saved_config.name)) as part:
                 shutil.copyfile(runner.saved_config, part)
+
+
+class PlanHook(Hook):
+    """Logs the phases of a training with our schedule, which may have been resumed, when it begins."""
+
+    def before_train(self, runner: Runner) -> None:
+        """Logs them, also of a training without a mode switch.
+
+        Args:
+            runner: The runner.
+        """
+        switches = [hook.num_last_epochs for hook in runner.hooks if isinstance(hook, YOLOXModeSwitchHook)]
+        for scheduler in runner.param_schedulers or ():
+            if isinstance(scheduler, YOLOXLR):
+                epoch_length = len(runner.train_dataloader)
+                runner.logger.info(scheduler.plan(epoch_length, runner.max_epochs, sum(switches)))

@@ -70,23 +70,29 @@ class YOLOXLR(LRSchedulerMixin, _ParamScheduler):
         progress = (step - self.warmup_steps) / (first_last - self.warmup_steps)
         return self.eta_min_ratio + (1 - self.eta_min_ratio) * (1 + math.cos(math.pi * progress)) / 2
 
-    def plan(self, epoch_length: int, num_plain_epochs: int) -> str:
+    def plan(self, epoch_length: int, num_epochs: int, num_plain_epochs: int) -> str:
         """The phases of the training and their learning rates, in one line.
 
         Args:
             epoch_length: The number of steps in an epoch.
+            num_epochs: The length of the training; that of a resumed schedule may be another.
             num_plain_epochs: The number of epochs after the mode switch.
         """
         warmup, last, total = (
             steps / epoch_length for steps in (self.warmup_steps, self.last_steps, self.end)
         )
         main = max(total - warmup - last, 0)
-        plain = '' if num_plain_epochs == last else f'the last {num_plain_epochs:g} of all '
+        length = '' if total == num_epochs else f' (the training has {num_epochs})'
+        plain = 'without mosaic and mixup'
+        if not num_plain_epochs:
+            plain = 'mosaic and mixup, if any, stay on'
+        elif (num_plain_epochs, num_epochs) != (last, total):
+            plain = f'the last {num_plain_epochs} of all without mosaic and mixup'
         rate = max(self.base_values)
+        floor = f', {rate * self.eta_min_ratio:g} in the last epochs' if last else ''
         return (
-            f'plan of {total:g} epochs: warm-up {warmup:g}, main phase {main:g}, last epochs {last:g} '
-            f'({plain}without mosaic and mixup); learning rate up to {rate:g}, {rate * self.eta_min_ratio:g} '
-            'in the last epochs'
+            f'plan of {total:g} epochs{length}: warm-up {warmup:g}, main phase {main:g}, '
+            f'last epochs {last:g} ({plain}); learning rate up to {rate:g}{floor}'
         )
 
     def _get_value(self) -> list[float]:

@@ -1,9 +1,11 @@
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
 
-from mmyolox.engine import YOLOXLR
+from mmyolox.engine import YOLOXLR, YOLOXModeSwitchHook
+from mmyolox.engine.runner import PlanHook
 
 
 def rates(base_lr=0.01, epoch_length=4, end=300, **kwargs):
@@ -54,13 +56,48 @@ def test_short_trainings(end, warmup, last, expected):
     assert values == pytest.approx(expected)
 
 
-@pytest.mark.parametrize(('switched', 'which'), [(2, ''), (3, 'the last 3 of all ')])
-def test_the_plan_is_one_line(switched, which):
+FLOOR = ', 0.0005 in the last epochs'
+
+
+@pytest.mark.parametrize(
+    ('epochs', 'last', 'switched', 'length', 'phases', 'floor'),
+    [
+        (5, 2, 2, '', 'main phase 2, last epochs 2 (without mosaic and mixup)', FLOOR),
+        (5, 2, 3, '', 'main phase 2, last epochs 2 (the last 3 of all without mosaic and mixup)', FLOOR),
+        (5, 2, 0, '', 'main phase 2, last epochs 2 (mosaic and mixup, if any, stay on)', FLOOR),
+        (5, 0, 0, '', 'main phase 4, last epochs 0 (mosaic and mixup, if any, stay on)', ''),
+        (
+            *(9, 2, 2, ' (the training has 9)'),
+            'main phase 2, last epochs 2 (the last 2 of all without mosaic and mixup)',
+            FLOOR,
+        ),
+    ],
+    ids=['one switch', 'another switch', 'no switch', 'no last epochs', 'resumed for longer'],
+)
+def test_the_plan_is_one_line(epochs, last, switched, length, phases, floor):
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.01)
+    scheduler = YOLOXLR.build_iter_from_epoch(
+        optimizer, end=5, epoch_length=7, warmup_epochs=1, num_last_epochs=last
+    )
+    assert scheduler.plan(7, epochs, switched) == (
+        f'plan of 5 epochs{length}: warm-up 1, {phases}; learning rate up to 0.01{floor}'
+    )
+
+
+@pytest.mark.parametrize(
+    ('hooks', 'told'),
+    [([], 'stay on'), ([YOLOXModeSwitchHook(num_last_epochs=2)], '2 (without mosaic and mixup)')],
+)
+def test_the_plan_is_logged_with_a_mode_switch_or_without(hooks, told):
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.01)
     scheduler = YOLOXLR.build_iter_from_epoch(
         optimizer, end=5, epoch_length=7, warmup_epochs=1, num_last_epochs=2
     )
-    assert scheduler.plan(7, switched) == (
-        f'plan of 5 epochs: warm-up 1, main phase 2, last epochs 2 ({which}without mosaic and mixup); '
-        'learning rate up to 0.01, 0.0005 in the last epochs'
+    lines = []
+    runner = SimpleNamespace(
+        hooks=hooks, param_schedulers=[scheduler], train_dataloader=range(7), max_epochs=5
     )
+    runner.logger = SimpleNamespace(info=lines.append)
+    PlanHook().before_train(runner)
+    assert len(lines) == 1
+    assert told in lines[0]

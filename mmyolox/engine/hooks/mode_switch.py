@@ -9,7 +9,6 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from mmyolox.datasets.base import checked_channels, detection_datasets, whole_dataset
-from mmyolox.engine.schedules import YOLOXLR
 from mmyolox.errors import UserError
 from mmyolox.registry import HOOKS
 
@@ -36,14 +35,11 @@ class YOLOXModeSwitchHook(Hook):
         self._is_switched = False
 
     def before_train(self, runner: Runner) -> None:
-        """Logs the plan, takes the pipeline from the config if it was not given, and checks it.
+        """Takes the pipeline from the config if it was not given, and checks it.
 
         Raises:
             UserError: The config has none either, or one of its steps cannot take the images' channels.
         """
-        for scheduler in runner.param_schedulers or ():
-            if isinstance(scheduler, YOLOXLR):
-                runner.logger.info(scheduler.plan(len(runner.train_dataloader), self.num_last_epochs))
         if self.new_train_pipeline is None:
             self.new_train_pipeline = runner.cfg.get('train_pipeline_stage2')
         if self.num_last_epochs <= 0:
