@@ -87,12 +87,14 @@ def find_images(source: Path, out_dir: Path) -> dict[Path, Path]:
         The picture's path for each image, in order.
 
     Raises:
-        UserError: There is no image, or a picture would overwrite an image.
+        UserError: There is no image, it is a pipe or a device, or a picture would overwrite an image.
     """
     from mmyolox.files import IMAGE_SUFFIXES, list_images
 
     if not source.exists():
         raise UserError(f'{source}: there is no such image or folder')
+    if not source.is_file() and not source.is_dir():
+        raise UserError(f'{source}: not a regular file; name an image or a folder')
     if source.is_file():
         targets = {source: out_dir / source.name}
     else:
@@ -114,7 +116,7 @@ def find_video(source: Path, out_dir: Path) -> Path:
         UserError: There is no such video, or its folder is the one for the results.
     """
     if not source.is_file():
-        raise UserError(f'{source}: there is no such video')
+        raise UserError(f'{source}: there is no such video, or it is no regular file')
     if out_dir.resolve() == source.resolve().parent:
         raise UserError(
             f'--out-dir {out_dir}: {source} lies there, so a video could be overwritten; choose another'

@@ -179,7 +179,7 @@ def _checked_list(path: str, content: Entry, key: str) -> list[Entry]:
         wrong = [position for position, entry in enumerate(entries) if not is_valid(entry.get(name))]
         if wrong:
             named = first_few(
-                f'no. {i} (id {str(entries[i].get("id"))[:20]}): {reprlib.repr(entries[i].get(name))}'
+                f'no. {i} (id {reprlib.repr(entries[i].get("id"))}): {reprlib.repr(entries[i].get(name))}'
                 for i in wrong
             )
             raise UserError(
@@ -284,22 +284,22 @@ def _is_area(value: Any) -> bool:
 _LONGEST_SIDE = 2**20  # OpenCV's limit
 _FIELDS: dict[str, dict[str, tuple[Callable[[Any], bool], str]]] = {
     'images': dict(
-        id=(_is_id, 'a whole number or a text'),
+        id=(_is_id, 'a whole number below 2**63 or a text'),
         file_name=(lambda value: isinstance(value, str) and value != '', 'a text'),
         width=(_is_side, 'a whole number of pixels'),
         height=(_is_side, 'a whole number of pixels'),
     ),
     'annotations': dict(
-        id=(_is_id, 'a whole number or a text'),
-        image_id=(_is_id, 'a whole number or a text'),
-        category_id=(_is_number_id, 'a whole number'),
-        bbox=(_is_box, '[x, y, width, height]'),
+        id=(_is_id, 'a whole number below 2**63 or a text'),
+        image_id=(_is_id, 'a whole number below 2**63 or a text'),
+        category_id=(_is_number_id, 'a whole number below 2**63'),
+        bbox=(_is_box, '[x, y, width, height], numbers below 2**63'),
         iscrowd=(_is_flag, '0 or 1'),
         ignore=(_is_flag, '0 or 1'),
         area=(_is_area, 'a number of square pixels'),
     ),
     'categories': dict(
-        id=(_is_number_id, 'a whole number'),
+        id=(_is_number_id, 'a whole number below 2**63'),
         name=(lambda value: isinstance(value, str) and '' != value == printable(value), 'a text'),
     ),
 }

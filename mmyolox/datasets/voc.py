@@ -76,8 +76,8 @@ def read_voc_xml(path: str | Path, *, one_based: bool = True, faults: list[str] 
         The objects of the image. Coordinates keep their fraction if they have one (mmdet cuts it off).
 
     Raises:
-        UserError: The file is missing, is not XML, has boxes elsewhere than in objects, or an object lacks
-            its name or a corner, or holds something that is no number.
+        UserError: The file is missing, is not XML, has boxes elsewhere than in objects or annotations
+            inside one another, or an object lacks its name or a corner, or holds something that is no number.
     """
     if osp.exists(path) and not osp.isfile(path):  # a pipe would wait for ever
         raise UserError(f'{path}: not a regular file')
@@ -93,6 +93,8 @@ def read_voc_xml(path: str | Path, *, one_based: bool = True, faults: list[str] 
         raise UserError(f'{path}: its root is <{root.tag}>; that of a Pascal VOC file is <annotation>')
     if root.find('object') is None and root.find('.//bndbox') is not None:
         raise UserError(f'{path}: it has a <bndbox>, but no <object> directly below <{root.tag}>')
+    if root.tag == 'annotation' and root.find('annotation') is not None:
+        raise UserError(f'{path}: it has an <annotation> directly below <annotation>; one is needed')
     objects: list[_Object] = []
     for obj in root.findall('object'):
         try:

@@ -188,7 +188,7 @@ def change(*path, value=...):
         ),
         (
             change('images', 1, 'file_name'),
-            r"1 of 2 images have no valid 'file_name' \(a text\): no. 1 \(id b\): None",
+            r"1 of 2 images have no valid 'file_name' \(a text\): no. 1 \(id 'b'\): None",
         ),
         (change('images', 0, 'file_name', value=''), r"'file_name' \(a text\): no. 0 \(id 10\): ''"),
         (change('images', 0, 'width'), "1 of 2 images have no valid 'width'.*id 10"),
@@ -215,7 +215,11 @@ def change(*path, value=...):
         ),
         (change('annotations', 0, 'bbox', value=[1, 2, 3, 10**400]), "'bbox'.*id 0"),
         (change('annotations', 0, 'bbox', value=[1, 2, 3, True]), "'bbox'.*id 0"),
-        (change('annotations', 0, 'id', value=10**400), "no valid 'id'"),
+        (
+            change('annotations', 0, 'id', value=10**400),
+            r"no valid 'id' \(a whole number below 2\*\*63 or a text\): no. 0 \(id 1000+\.\.\.0+\)",
+        ),
+        (change('annotations', 0, 'id', value=2**70), r'no. 0 \(id 1180591620717411303424\)'),
         (change('annotations', 0, 'category_id', value=True), "no valid 'category_id'"),
         *(
             (change('images', 0, 'id', value=value), "images have no valid 'id'")

@@ -96,6 +96,8 @@ def test_xml_of_an_empty_image_without_size(tmp_path):
         (xml_text([('', 1, 1, 5, 5, 0)]), 'an <object> has no <name>'),
         (xml_text([('dog', 1, 1, 'x', 5, 0)]), "<bndbox/xmax> of <object> holds 'x', a number is needed"),
         ('<annotation><object><name>dog</name></object></annotation>', 'has 0 <bndbox>'),
+        ('<annotation>' * 100_000 + '</annotation>' * 100_000, 'an <annotation> directly below <annotation>'),
+        (f'<annotation>{xml_text([])}</annotation>', 'an <annotation> directly below <annotation>'),
         (xml_text([], size=('inf', 3)), '<size/width> holds inf'),
         (xml_text([], size=('wide', 3)), "<size/width> of <annotation> holds 'wide'"),
     ],

@@ -78,6 +78,13 @@ def test_mistakes(tmp_path, source, out_dir, message):
         image_demo.find_images(tmp_path / source, tmp_path / out_dir)
 
 
+def test_a_pipe_is_no_image(tmp_path):
+    os.mkfifo(tmp_path / 'pipe.jpg')
+    for source in (tmp_path / 'pipe.jpg', Path('/dev/zero')):
+        with pytest.raises(UserError, match=f'{source}: not a regular file'):
+            image_demo.find_images(source, tmp_path / 'out')
+
+
 def test_a_folder_that_cannot_be_made_is_named_before_anything_is_read(run):
     with pytest.raises(UserError, match=r'out cannot be written: .*; name another folder'):
         run(image_demo, 'absent.jpg', 'absent.pth', '--out-dir', '/dev/null/out')
