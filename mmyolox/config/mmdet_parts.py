@@ -107,12 +107,10 @@ def check_mmdet_parts(cfg: Config) -> None:
 
 def places_of_others(cfg: Config) -> list[str]:
     """The config keys of samplers, hooks and augmentations of batches."""
-    augments = value_at(cfg, 'model.data_preprocessor.batch_augments') or ()
+    keys = ('model.data_preprocessor.batch_augments', 'default_hooks', 'custom_hooks')
     return [
-        *(f'model.data_preprocessor.batch_augments.{index}' for index in range(len(augments))),
+        *(path for key in keys for path, _ in walk(value_at(cfg, key), key)),
         *(f'{loader}_dataloader.{part}' for loader in ('train', 'val', 'test') for part in _SAMPLERS),
-        *(f'default_hooks.{name}' for name in cfg.get('default_hooks') or ()),
-        *(f'custom_hooks.{index}' for index in range(len(cfg.get('custom_hooks') or ()))),
     ]
 
 

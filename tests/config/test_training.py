@@ -44,6 +44,11 @@ NANO = 'yolox_nano_fast_8xb8-300e_coco'
             "checkpoint.interval='5': .*CheckpointHook takes a whole number",
         ),
         ({'train_pipeline_stage2': [1]}, 'train_pipeline_stage2=.* must be a list of dicts'),
+        (
+            {'model.data_preprocessor.batch_augments': 1},
+            'batch_augments=1: YOLOXDataPreprocessor takes a list',
+        ),
+        ({'custom_hooks': 1}, 'custom_hooks=1: it must be a list of dicts'),
         ({'train_dataloader.dataset.pipeline.0': 3}, r'pipeline.0=3 does not fit'),
         (
             {'default_hooks.ema.ema_type': 'YOLOXEMO'},
