@@ -156,10 +156,12 @@ def check_batches(cfg: Config) -> None:
             is_pipeline = path.endswith('.dataset.pipeline') or path == 'train_pipeline_stage2'
             if is_pipeline and isinstance(steps, list | tuple):
                 check_last_step(cfg, path, len(steps))
-    path = 'model.data_preprocessor'
-    if not loaders or ('data_preprocessor' not in cfg.model and cfg.get('data_preprocessor')):
+    where = 'model.module' if 'module' in cfg.model else 'model'  # the former in test-time augmentation
+    path = f'{where}.data_preprocessor'
+    is_at_top = 'data_preprocessor' not in value_at(cfg, where) and cfg.get('data_preprocessor')
+    if not loaders or is_at_top:
         return
-    if cfg.model.get('data_preprocessor') is None or package_at(cfg, path)[0] in theirs:
+    if value_at(cfg, path) is None or package_at(cfg, path)[0] in theirs:
         raise UserError(f"config key {path}: YOLODetector needs dict(type='YOLOXDataPreprocessor')")
 
 

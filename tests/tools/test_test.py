@@ -9,6 +9,7 @@ from mmengine.runner import CheckpointLoader
 from mmyolox.checkpoints import load
 from mmyolox.checkpoints.recognise import PUBLISHED, Architecture
 from mmyolox.checkpoints.record import IMAGENET, InputRecord
+from mmyolox.config.mmdet_parts import check_batches
 from mmyolox.config.recorded import Normalisation, normalisation
 from mmyolox.errors import UserError
 from mmyolox.registry import METRICS
@@ -50,6 +51,16 @@ def evaluate(run, monkeypatch, tmp_path):
         return configs[0]
 
     return call
+
+
+@pytest.mark.parametrize('more', [[], ['--tta']])
+def test_what_prepares_images_is_that_of_the_detector(evaluate, more):
+    cfg = evaluate(RECORD, *more)
+    check_batches(cfg)
+    detector = cfg.model.module if more else cfg.model
+    detector.data_preprocessor = None
+    with pytest.raises(UserError, match=r'model\..*data_preprocessor: YOLODetector needs'):
+        check_batches(cfg)
 
 
 @pytest.mark.parametrize('more', [[], ['--tta']])
