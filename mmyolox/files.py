@@ -52,7 +52,12 @@ def writing(path: str | Path) -> Iterator[None]:
         is_ours = is_part or named in target.parents or target in (named, *named.parents)
         if error.errno not in _REASONS or not is_ours:
             raise
-        raise UserError(f'{path} cannot be written: {error.strerror}; {_REASONS[error.errno]}') from error
+        raise UserError(f'{path} cannot be written: {error.strerror}{advice_on(error)}') from error
+
+
+def advice_on(error: OSError) -> str:
+    """The end of a message about a failed write, ``; make room``; ``''`` where nothing is known to help."""
+    return f'; {_REASONS[error.errno]}' if error.errno in _REASONS else ''
 
 
 @contextmanager

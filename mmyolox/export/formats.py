@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from mmyolox.deploy.formats import FORMATS, Format, format_of
 from mmyolox.errors import UserError, did_you_mean
 from mmyolox.extensions import load_extensions
-from mmyolox.files import check_target, remove
+from mmyolox.files import advice_on, check_target, remove
 
 from .options import ExportOptions, calibration_files
 
@@ -54,7 +54,7 @@ def export_model(format: Format, model: YOLODetector, dst: Path, options: Export
         dst.parent.mkdir(parents=True, exist_ok=True)
         resolve_name(format.writer)(model, dst, options)
     except OSError as error:
-        raise UserError(f'{dst} cannot be written: {error.strerror or error}') from error
+        raise UserError(f'{dst} cannot be written: {error.strerror or error}{advice_on(error)}') from error
     return dst
 
 
