@@ -3,13 +3,16 @@
 import math
 from typing import Any, NamedTuple
 
+import numpy as np
 from mmengine.runner import EpochBasedTrainLoop, Runner
+
+from mmyolox.errors import UserError
 
 EPOCH_LENGTH = 'schedule_epoch_length'
 """The key of a checkpoint's ``meta`` for the iterations of an epoch when the training began."""
 
-_SETTINGS = ('lr', 'weight_decay', 'momentum')
-"""The settings of an optimizer's groups that a checkpoint holds; a scheduler notes the first as initial."""
+_NO_SETTINGS = {'params', 'param_names', 'foreach', 'fused', 'capturable', 'differentiable'}
+"""The entries of an optimizer's groups that change nothing of what is computed."""
 _LENGTHS = dict(end='max_epochs', warmup_steps='warmup_epochs', last_steps='num_last_epochs')
 """The same of a schedule's attributes, in steps."""
 _ENDLESS = 10**9
@@ -21,13 +24,42 @@ class Kept(NamedTuple):
 
     key: str
     """Its key in the config."""
-    asked: float
+    asked: Any
     """The config's value."""
-    kept: float
+    kept: Any
     """The checkpoint's, which is followed."""
 
     def __str__(self) -> str:
-        return f'{self.key}={self.asked:g} (it is {self.kept:g})'
+        return f'{self.key}={self.asked} (it is {self.kept})'
+
+
+def check_optimizer(runner: Runner, checkpoint: dict[str, Any], source: str) -> None:
+    """Compares the optimizer that is resumed with that of the config, as far as PyTorch needs them alike.
+
+    Args:
+        runner: The runner, with the optimizer as the config says.
+        checkpoint: The checkpoint.
+        source: Its name.
+
+    Raises:
+        UserError: It is another one, or one of other weights.
+    """
+    own, old = _groups(runner, checkpoint)
+    names, old_names = (_settings(*groups) for groups in (own, old))
+    # A release of PyTorch may have settings that another has not; another optimizer lacks some, too.
+    if names - old_names and old_names - names:
+        said = 'it is of another optimizer than config key optim_wrapper.optimizer'
+    elif [len(group['params']) for group in own] != [len(group['params']) for group in old]:
+        said = (
+            'its optimizer trains other weights, or other groups of them, than that of the config: '
+            'look at frozen layers and optim_wrapper.paramwise_cfg'
+        )
+    else:
+        return
+    raise UserError(
+        f'checkpoint {source} cannot be resumed with this config: {said}; to change it, start from it '
+        '(--load-from) instead of resuming'
+    )
 
 
 def kept_optimizer(runner: Runner, checkpoint: dict[str, Any]) -> list[Kept]:
@@ -38,13 +70,26 @@ def kept_optimizer(runner: Runner, checkpoint: dict[str, Any]) -> list[Kept]:
         checkpoint: The checkpoint.
     """
     kept = {}
-    groups = getattr(runner.optim_wrapper, 'param_groups', ())
-    for own, old in zip(groups, checkpoint.get('optimizer', {}).get('param_groups', ()), strict=False):
-        for name in _SETTINGS:
-            asked, before = (group.get(f'initial_{name}', group.get(name)) for group in (own, old))
-            if None not in (asked, before) and asked != before:
+    for own, old in zip(*_groups(runner, checkpoint), strict=False):
+        for name in sorted(_settings(own) & _settings(old)):
+            # A scheduler changes a setting and notes what it was.
+            asked, before = (group.get(f'initial_{name}', group[name]) for group in (own, old))
+            if not np.array_equal(asked, before):
                 kept[name] = Kept(f'optim_wrapper.optimizer.{name}', asked, before)
     return list(kept.values())
+
+
+def _groups(runner: Runner, checkpoint: dict[str, Any]) -> tuple[list[dict], list[dict]]:
+    """The groups of the config's optimizer and of the checkpoint's; none of several optimizers."""
+    optimizer = getattr(runner.optim_wrapper, 'optimizer', None)
+    if optimizer is None or 'optimizer' not in checkpoint:
+        return [], []
+    return optimizer.param_groups, checkpoint['optimizer']['param_groups']
+
+
+def _settings(*groups: dict[str, Any]) -> set[str]:
+    """The names of what groups of an optimizer set."""
+    return {name for name in set().union(*groups) - _NO_SETTINGS if not name.startswith('initial_')}
 
 
 def kept_schedule(runner: Runner, checkpoint: dict[str, Any]) -> list[Kept]:
@@ -62,7 +107,7 @@ def kept_schedule(runner: Runner, checkpoint: dict[str, Any]) -> list[Kept]:
             if name in old and hasattr(own, name):
                 lengths = getattr(own, name) / unit, old[name] / old_unit
                 if lengths[0] != lengths[1] and getattr(own, name) != _ENDLESS:
-                    kept[key] = Kept(key, *lengths)
+                    kept[key] = Kept(key, *(f'{length:g}' for length in lengths))
     return list(kept.values())
 
 

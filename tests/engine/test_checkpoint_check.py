@@ -364,6 +364,7 @@ def test_checkpoint_hook_writes_through_the_atomic_backend(make_runner, tmp_path
             dict(lr=0.1, momentum=0.5, weight_decay=0.1),
             ['weight_decay=0.1 (it is 0)', 'momentum=0.5 (it is 0.9)'],
         ),
+        (dict(lr=0.1, momentum=0.9, nesterov=True, foreach=False), ['nesterov=True (it is False);']),
     ],
 )
 def test_what_resuming_ignores_is_named(trained, make_runner, tmp_path, optimizer, ignored):
@@ -374,6 +375,25 @@ def test_what_resuming_ignores_is_named(trained, make_runner, tmp_path, optimize
     lines = [line for line in log.read_text().splitlines() if 'resuming goes on with what' in line]
     assert len(lines) == bool(ignored)
     assert all(text in lines[0] for text in ignored)
+
+
+@pytest.mark.parametrize(
+    ('optimizer', 'message'),
+    [
+        (dict(optimizer=dict(type='AdamW', lr=0.1)), 'it is of another optimizer than config key optim'),
+        (
+            dict(
+                optimizer=dict(type='SGD', lr=0.1, weight_decay=0.1), paramwise_cfg=dict(norm_decay_mult=0.0)
+            ),
+            'its optimizer trains other weights, or other groups of them',
+        ),
+    ],
+)
+def test_an_optimizer_that_cannot_go_on_is_refused(trained, make_runner, optimizer, message):
+    runner = make_runner(Tiny(), epochs=2, load_from=trained, resume=True)
+    runner.optim_wrapper = optimizer
+    with pytest.raises(UserError, match=f'cannot be resumed with this config: {message}'):
+        runner.train()
 
 
 KEEPS = 'the learning rate keeps the schedule that the training began with, not '

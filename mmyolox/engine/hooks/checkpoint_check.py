@@ -14,6 +14,7 @@ from mmyolox.checkpoints.record import KEY, InputRecord, read_record, record_of
 from mmyolox.config.recorded import other_settings
 from mmyolox.engine.resume import (
     EPOCH_LENGTH,
+    check_optimizer,
     count_iterations,
     describe_schedule,
     epoch_length,
@@ -65,6 +66,7 @@ class CheckpointCheckHook(Hook):
         classes = ClassNames(names_of(recorded_data(checkpoint, weights, source)), _classes_of_data(runner))
         if runner._resume:
             _check_resume(runner, checkpoint, classes, source)
+            check_optimizer(runner, checkpoint, source)
             _report_kept(runner, checkpoint, source)
             count_iterations(runner, checkpoint)
             self._schedule_epoch_length = schedule_epoch_length(runner, checkpoint)
