@@ -11,8 +11,8 @@ split, all images become ``train.json``. For example:
 A label file has one object a line: ``class cx cy w h``, the last four divided by the image's size, or a class
 and the points of a polygon, of which the box is taken. The label of ``a/images/b/c.jpg`` is
 ``a/labels/b/c.txt``, or ``c.txt`` beside the image. An image whose label file is empty or missing is kept as
-background. Image sizes are those after the EXIF rotation, as training decodes the image. Every line or image
-that is left out is printed.
+background; one whose label is no regular file is left out. Image sizes are those after the EXIF rotation, as
+training decodes the image. Every line or image that is left out is printed.
 """
 
 import argparse
