@@ -117,3 +117,24 @@ def test_one_option_reaches_everything_computed_from_it():
     roots = {cfg[f'{part}_dataloader'].dataset.data_root for part in ('train', 'val', 'test')}
     assert roots == {'/data/x'}
     assert cfg.val_evaluator.ann_file.startswith('/data/x/')
+
+
+@pytest.mark.parametrize(
+    ('name', 'more'),
+    [
+        ('yolox_s_fast_8xb8-300e_coco', {}),
+        ('yolox_s_fast_1xb8-50e_custom', dict(classes=('a',), num_classes=1)),
+    ],
+)
+@pytest.mark.parametrize(
+    ('root', 'file', 'joined'),
+    [
+        ('/data', '/else/val.json', '/else/val.json'),
+        ('/data', 'val.json', '/data/val.json'),
+        ('data', 's3://bucket/val.json', 's3://bucket/val.json'),
+        ('s3://bucket', 'val.json', 's3://bucket/val.json'),
+    ],
+)
+def test_the_metric_reads_the_file_of_the_data_set(name, more, root, file, joined):
+    cfg = load_config(name, dict(data_root=root, val_ann_file=file, **more))
+    assert cfg.val_evaluator.ann_file == cfg.test_evaluator.ann_file == joined

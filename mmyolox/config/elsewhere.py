@@ -4,6 +4,7 @@ import ast
 from typing import Any
 
 VARIABLES = {
+    'backend_args': 'backend_args of the dataset in each dataloader, of LoadImage and of val_evaluator',
     'batch_augments_interval': 'model.data_preprocessor.batch_augments.0.interval',
     'center_radius': 'model.train_cfg.assigner.center_radius',
     'close_mosaic_epochs': 'num_last_epochs',
@@ -13,6 +14,7 @@ VARIABLES = {
     'interval': 'val_interval',
     'loss_bbox_aux_weight': 'model.bbox_head.loss_l1_weight',
     'loss_bbox_weight': 'model.bbox_head.loss_bbox_weight',
+    'lr_config': 'param_scheduler',
     'max_keep_ckpts': 'default_hooks.checkpoint.max_keep_ckpts',
     'metainfo': 'classes, or metainfo of each dataset',
     'mixup_ratio_range': 'ratio_range of YOLOXMixUp in train_pipeline',
@@ -23,6 +25,7 @@ VARIABLES = {
     'num_epochs_stage2': 'num_last_epochs',
     'persistent_workers': 'train_dataloader.persistent_workers',
     'random_affine_scaling_ratio_range': 'scaling_ratio_range of RandomAffine in train_pipeline',
+    'runner': 'train_cfg',
     'save_epoch_intervals': 'val_interval',
     'scaling_ratio_range': 'scaling_ratio_range of RandomAffine in train_pipeline',
     'stage2_num_epochs': 'num_last_epochs',
@@ -101,24 +104,32 @@ def hint_of_argument(name: str) -> str:
 def is_exp(tree: ast.Module) -> bool:
     """Whether a file defines an Exp of Megvii's YOLOX."""
     names = {node.name for node in tree.body if isinstance(node, ast.ClassDef)}
-    origins = {node.module or '' for node in tree.body if isinstance(node, ast.ImportFrom)}
-    return bool(names) and ('Exp' in names or any(one.startswith('yolox.exp') for one in origins))
+    imports = [node for node in tree.body if isinstance(node, ast.ImportFrom)]
+    origins = {node.module or '' for node in imports}
+    imported = {alias.name for node in imports for alias in node.names}
+    return bool(names) and ('Exp' in names | imported or any(one.startswith('yolox.exp') for one in origins))
 
 
 def hint_of_exp(tree: ast.Module) -> str:
     """What to do with an Exp file of Megvii's YOLOX.
 
     Args:
-        tree: Its syntax tree; the numbers that are given to ``self.depth`` and ``self.width`` tell the model.
+        tree: Its syntax tree; the numbers that are given to ``depth`` and ``width``, of ``self`` or of the
+            class, tell the model, or else the published one that it inherits from.
     """
     numbers: dict[str, Any] = {
-        target.attr: node.value.value
+        target.attr if isinstance(target, ast.Attribute) else target.id: node.value.value
         for node in ast.walk(tree)
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
         for target in node.targets
-        if isinstance(target, ast.Attribute)
+        if isinstance(target, ast.Attribute | ast.Name)
     }
-    size = MEGVII_SIZES.get((numbers.get('depth', 1.0), numbers.get('width', 1.0)), 's')
+    modules = {str(node.module) for node in tree.body if isinstance(node, ast.ImportFrom)}
+    inherited = [
+        size for size in MEGVII_SIZES.values() if any(one.endswith(f'yolox_{size}') for one in modules)
+    ]
+    by_numbers = MEGVII_SIZES.get((numbers.get('depth', 1.0), numbers.get('width', 1.0)), 's')
+    size = by_numbers if not inherited or numbers.keys() & {'depth', 'width'} else inherited[0]
     return (
         "is an Exp file of Megvii's YOLOX, no config: write one that begins with "
         f"_base_ = 'mmyolox::yolox/yolox_{size}_fast_8xb8-300e_coco.py' (for data of your own "

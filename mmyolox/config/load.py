@@ -53,7 +53,7 @@ def load_config(
       ``skeleton = None`` becomes what the function makes of that file's path: numbers, strings, lists and
       dicts. What is computed from it follows (``_base_.skeleton``), also when it is given instead, as a
       dict too.
-    - ``path`` may be the bare name of one of our configs, and ``_base_`` may be ``'mmyolox::yolox/...'``.
+    - ``path`` may be the bare name of one of our configs, and like ``_base_`` ``'mmyolox::yolox/...'``.
 
     Args:
         path: A config file, or the name of one of ours.
@@ -131,7 +131,8 @@ def find_config(name: str) -> Path:
 
     Args:
         name: The path of a file; or, for the configs that come with mmyolox, a file name or the end of a
-            path (``yolox_s_fast_8xb8-300e_coco``, ``yolox/yolox_s_fast_8xb8-300e_coco.py``).
+            path (``yolox_s_fast_8xb8-300e_coco``, ``yolox/yolox_s_fast_8xb8-300e_coco.py``), with or
+            without ``mmyolox::`` before it.
 
     Returns:
         The absolute path.
@@ -139,7 +140,7 @@ def find_config(name: str) -> Path:
     Raises:
         UserError: There is no such file, or several of ours have the name.
     """
-    path = Path(name).expanduser()
+    path = Path(name.removeprefix('mmyolox::')).expanduser()
     if path.is_file():
         if path.suffix not in _SUFFIXES:
             raise UserError(f'config {name} must end in one of {", ".join(_SUFFIXES)}')

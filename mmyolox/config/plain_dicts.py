@@ -8,7 +8,7 @@ OTHERS = '**'
 """The key that stands for all others, in a dict that may hold any."""
 
 _Level = Literal['DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL'] | int
-_NMS = dict(iou_threshold=float)
+_NMS = dict(type=Literal['nms'], iou_threshold=float)
 
 _HINTS: dict[str, dict[str, Any]] = {
     '': {

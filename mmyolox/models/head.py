@@ -33,9 +33,10 @@ class YOLOXHead(BaseModule):
         loss_l1_weight: The weight of the L1 loss on the raw regression in the last epochs.
         use_l1: Whether the L1 loss is on; :class:`mmyolox.engine.YOLOXModeSwitchHook` turns it on.
         train_cfg: A dict with ``assigner``, which only training needs.
-        test_cfg: A dict, which only prediction needs, with ``score_thr``; ``nms`` with ``iou_threshold``;
-            ``max_per_img``; ``multi_label``: whether a prior may be several classes, or only its best one
-            (Megvii's protocol); ``nms_pre``: how many of the best candidates of an image go into NMS.
+        test_cfg: A dict, which only prediction needs, with ``score_thr``; ``nms`` with ``iou_threshold``
+            (and a ``type`` that is 'nms', as in MMDetection); ``max_per_img``; ``multi_label``: whether a
+            prior may be several classes, or only its best one (Megvii's protocol); ``nms_pre``: how
+            many of the best candidates of an image go into NMS.
         init_cfg: MMEngine's weight initialisation.
     """
 
@@ -263,7 +264,8 @@ class YOLOXHead(BaseModule):
 def _check_test_cfg(test_cfg: dict) -> ConfigDict:
     expected = {'score_thr', 'multi_label', 'nms_pre', 'nms', 'max_per_img'}
     wrong = sorted(expected.symmetric_difference(test_cfg))
-    if wrong or set(test_cfg['nms']) != {'iou_threshold'}:
+    nms = {'type': 'nms', **test_cfg.get('nms', {})}
+    if wrong or set(nms) != {'type', 'iou_threshold'} or nms['type'] != 'nms':
         raise UserError(
             f'model.test_cfg must have the keys {sorted(expected)}, nms with the key iou_threshold; '
             f'{", ".join(wrong) or "nms"} is too much or missing'

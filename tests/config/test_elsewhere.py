@@ -30,6 +30,9 @@ def write(tmp_path, text, base=S) -> Path:
         ('center_radius = 3', 'here it is model.train_cfg.assigner.center_radius'),
         ('save_epoch_intervals = 5', 'here it is val_interval'),
         ("train_data_prefix = 'train/'", 'here it is train_img_prefix'),
+        ('backend_args = None', 'here it is backend_args of the dataset in each dataloader'),
+        ("lr_config = dict(policy='step')", 'here it is param_scheduler'),
+        ("runner = dict(type='EpochBasedRunner')", 'here it is train_cfg'),
         ('num_classes = 3', 'here it is model.bbox_head.head_module.num_classes'),
         ("metainfo = dict(classes=('a', 'b'))", 'here it is classes, or metainfo of each dataset'),
         ('ema = dict(momentum=1e-3)', 'change default_hooks.ema instead'),
@@ -173,4 +176,23 @@ def test_an_exp_file_of_megvii_is_told_with_the_way(tmp_path, name, depth, width
     with pytest.raises(
         UserError, match=rf"yolox\.py is an Exp file .*yolox_{size}_fast_8xb8-300e_coco\.py'.*migration"
     ):
+        load_config(path)
+
+
+@pytest.mark.parametrize(
+    ('text', 'size'),
+    [
+        ('from yolox.exp import Exp as E\nclass Mine(E):\n    depth = 0.67\n    width = 0.75\n', 'm'),
+        ('from exps.default.yolox_s import Exp as E\nclass Mine(E):\n    num_classes = 3\n', 's'),
+        (
+            'from exps.default.yolox_s import Exp as E\nclass Mine(E):\n    width = 0.25\n    depth = 0.33\n',
+            'nano',
+        ),
+        ('from exps.default.yolox_tiny import Exp as E\nclass Mine(E):\n    num_classes = 3\n', 'tiny'),
+    ],
+)
+def test_an_exp_may_have_class_attributes_or_build_on_a_published_one(tmp_path, text, size):
+    path = tmp_path / 'mine.py'
+    path.write_text(text)
+    with pytest.raises(UserError, match=rf'mine\.py is an Exp file .*yolox_{size}_fast'):
         load_config(path)

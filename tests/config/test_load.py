@@ -264,7 +264,10 @@ CONFIGS = Path(__file__).parents[2] / 'configs'
 NANO = 'yolox_nano_fast_8xb8-300e_coco'
 
 
-@pytest.mark.parametrize('name', [NANO, f'{NANO}.py', f'yolox/{NANO}.py', f'configs/yolox/{NANO}.py'])
+@pytest.mark.parametrize(
+    'name',
+    [NANO, f'{NANO}.py', f'yolox/{NANO}.py', f'configs/yolox/{NANO}.py', f'mmyolox::yolox/{NANO}.py'],
+)
 def test_our_configs_are_found_by_name_from_anywhere(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert find_config(name) == CONFIGS / f'yolox/{NANO}.py'

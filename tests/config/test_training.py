@@ -124,6 +124,10 @@ def test_what_would_fail_later_is_named(options, message):
         ('env_cfg = dict(dist_cfg=dict(backend=3))', 'dist_cfg.backend=3: it takes text there'),
         ("tta_model = dict(tta_cfg=dict(max_per_img='x'))", "max_per_img='x': it takes a whole number there"),
         ('tta_model = dict(tta_cfg=dict(nms=dict(iou=0.5)))', 'nms.iou: it takes no such parameter'),
+        (
+            "model = dict(test_cfg=dict(nms=dict(type='soft_nms')))",
+            "nms.type='soft_nms': it takes 'nms' there",
+        ),
         ("log_processor = dict(window_size='x')", "window_size='x': LogProcessor takes a number"),
         ('log_level = 3.5', 'log_level=3.5: the Runner takes .DEBUG. or'),
         ("log_level = 'LOUD'", "log_level='LOUD': the Runner takes 'DEBUG' or 'INFO'"),

@@ -293,3 +293,15 @@ def test_map_to_the_original_is_the_inverse_of_the_matrix():
     meta = dict(matrix=matrix.numpy(), ori_shape=(200, 200))
     images = torch.zeros(20, dtype=torch.int64)
     assert torch.allclose(to_original(ends.flatten(1), images, [meta]), original, atol=1e-3)
+
+
+@pytest.mark.parametrize('nms', [dict(type='nms', iou_threshold=0.65), dict(iou_threshold=0.65)])
+def test_the_suppression_may_be_named_as_in_mmdetection(nms):
+    head = YOLOXHead(dict(type=GivenOutputs), test_cfg=dict(TEST_CFG, nms=nms))
+    assert head.export_info(dict(classes=('a',)))['iou_thr'] == 0.65
+
+
+@pytest.mark.parametrize('nms', [dict(type='soft_nms', iou_threshold=0.65), dict(type='nms')])
+def test_other_suppressions_are_refused(nms):
+    with pytest.raises(UserError, match='nms is too much or missing'):
+        YOLOXHead(dict(type=GivenOutputs), test_cfg=dict(TEST_CFG, nms=nms))

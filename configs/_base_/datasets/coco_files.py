@@ -46,9 +46,11 @@ val_dataloader = dict(
 )
 test_dataloader = val_dataloader
 
+# Joined as the data set does it.
+val_path = val_ann_file if val_ann_file.startswith(('/', 's3://', 'http')) else f'{data_root}/{val_ann_file}'
 val_evaluator = dict(
     type='YOLOXCocoMetric',
-    ann_file=f'{data_root}/{val_ann_file}',
+    ann_file=val_path,
     metric='bbox',
     proposal_nums=(100, 1, 10),
 )

@@ -59,5 +59,6 @@ val_dataloader = dict(
 )
 test_dataloader = val_dataloader
 
-val_evaluator = dict(ann_file=f'{data_root}/{val_ann_file}')
+val_path = val_ann_file if val_ann_file.startswith(('/', 's3://', 'http')) else f'{data_root}/{val_ann_file}'
+val_evaluator = dict(ann_file=val_path)
 test_evaluator = val_evaluator

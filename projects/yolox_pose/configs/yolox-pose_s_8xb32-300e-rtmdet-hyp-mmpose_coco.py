@@ -8,8 +8,7 @@ _base_ = [
 
 multi_scale = dict(_base_.resize, type='PoseBatchSyncRandomResize', interval=1)
 model = dict(_base_.pose_model, data_preprocessor=dict(batch_augments=[multi_scale]))
-ann_file = f'{_base_.data_root}/{_base_.val_ann_file}'
-val_evaluator = dict(_delete_=True, type='mmpose.CocoMetric', ann_file=ann_file, score_mode='bbox')
+val_evaluator = dict(_delete_=True, type='mmpose.CocoMetric', ann_file=_base_.val_path, score_mode='bbox')
 test_evaluator = val_evaluator
 default_hooks = dict(checkpoint=dict(save_best='coco/AP'))
 visualizer = dict(type='YOLOXPoseVisualizer')

@@ -214,5 +214,6 @@ def test_mistakes_in_options_are_told(options, message):
 def test_options_reach_what_is_computed_from_them():
     cfg = load_config(COCO[0], dict(data_root='/d/', max_epochs=50, scaling_ratio_range=(0.5, 1.5)))
     assert cfg.val_evaluator.ann_file.startswith('/d/')
+    assert load_config(COCO[0], dict(val_ann_file='/e/val.json')).val_evaluator.ann_file == '/e/val.json'
     assert cfg.train_cfg.max_epochs == 50
     assert dict(type='RandomAffine', scaling_ratio_range=(0.5, 1.5)) in cfg.train_dataloader.dataset.pipeline

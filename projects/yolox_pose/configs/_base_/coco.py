@@ -52,7 +52,9 @@ val_dataloader = dict(
 )
 test_dataloader = val_dataloader
 
-val_evaluator = dict(type='YOLOXPoseCocoMetric', ann_file=f'{_base_.data_root}/{val_ann_file}')
+is_absolute = val_ann_file.startswith(('/', 's3://', 'http'))
+val_path = val_ann_file if is_absolute else f'{_base_.data_root}/{val_ann_file}'
+val_evaluator = dict(type='YOLOXPoseCocoMetric', ann_file=val_path)
 test_evaluator = val_evaluator
 
 pose_head = dict(skeleton=skeleton, head_module=dict(num_classes=1))
