@@ -4,6 +4,7 @@ import logging
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from inspect import unwrap
 from types import CodeType
 from typing import Any
 
@@ -12,6 +13,7 @@ from mmengine.logging import print_log
 from mmengine.registry import build_functions
 from mmengine.runner import Runner, activation_checkpointing
 from mmengine.runner.runner import turn_on_efficient_conv_bn_eval
+from mmengine.visualization import Visualizer
 
 from mmyolox.config.check import walk
 from mmyolox.errors import UserError
@@ -19,6 +21,7 @@ from mmyolox.utils.cli import advice_on
 
 _KEYS: dict[CodeType, str] = {
     Runner.build_visualizer.__code__: 'visualizer',
+    unwrap(Visualizer.add_config).__code__: 'visualizer.vis_backends',  # what makes them begin
     Runner.build_model.__code__: 'model',
     Runner.wrap_model.__code__: 'model_wrapper_cfg',
     Runner._init_model_weights.__code__: 'model',

@@ -1,5 +1,7 @@
 """An error of a library about a part of a config names the part; one of an iteration keeps its traceback."""
 
+import sys
+
 import pytest
 import torch
 from mmengine.config import Config
@@ -126,3 +128,12 @@ def test_a_shortage_while_a_part_is_built_passes(train, monkeypatch):
 
 def test_our_runner_may_be_named(train):
     assert train({'runner_type': YOLOXRunner}) is not None
+
+
+@pytest.mark.parametrize(('backend', 'package'), [('Tensorboard', 'tensorboard'), ('Wandb', 'wandb')])
+def test_a_visualiser_whose_package_is_absent_names_it(train, monkeypatch, backend, package):
+    monkeypatch.setitem(sys.modules, 'torch.utils.tensorboard', None)
+    monkeypatch.setitem(sys.modules, package, None)
+    backends = [dict(type=f'{backend}VisBackend')]
+    with pytest.raises(UserError, match=rf'^config key visualizer\.vis_backends: .*pip install .*{package}'):
+        train(dict(visualizer=dict(type='Visualizer', vis_backends=backends)))
