@@ -46,7 +46,6 @@ TINY = {
     'img_scale': (SIZE, SIZE),
     'max_epochs': 1,
     'num_last_epochs': 1,
-    'param_scheduler.num_last_epochs': 0,
     'train_batch_size_per_gpu': 2,
     'train_num_workers': 0,
     'val_num_workers': 0,

@@ -330,7 +330,7 @@ def check_own_schedule(cfg: Config, path: str, schedule: dict[str, Any]) -> None
         schedule: What stands there.
 
     Raises:
-        UserError: It spans a part, consists of last epochs alone, or is left to steps of an epoch.
+        UserError: It spans a part, or is left to steps of an epoch.
     """
     length = (cfg.get('train_cfg') or {}).get('max_epochs')
     for key, whole in (('begin', 0), ('end', length)):
@@ -339,12 +339,6 @@ def check_own_schedule(cfg: Config, path: str, schedule: dict[str, Any]) -> None
                 f'config key {path}.{key}={schedule[key]}: YOLOXLR is a schedule of the whole training; '
                 f'leave {key} out'
             )
-    last = schedule.get('num_last_epochs', 0)
-    if length is not None and last >= length:
-        raise UserError(
-            f'config key {path}.num_last_epochs={last}: it must be below train_cfg.max_epochs={length}, or '
-            'the whole training has the rate of the last epochs'
-        )
     for key, default in (('by_epoch', True), ('convert_to_iter_based', False)):
         if not schedule.get(key, default):
             raise UserError(

@@ -218,4 +218,6 @@ class PlanHook(Hook):
         for scheduler in runner.param_schedulers or ():
             if isinstance(scheduler, YOLOXLR):
                 epoch_length = len(runner.train_dataloader)
-                runner.logger.info(scheduler.plan(epoch_length, runner.max_epochs, sum(switches)))
+                level = logging.WARNING if scheduler.is_low else logging.INFO
+                plan = scheduler.plan(epoch_length, runner.max_epochs, sum(switches))
+                runner.logger.log(level, plan)

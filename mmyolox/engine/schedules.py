@@ -70,6 +70,11 @@ class YOLOXLR(LRSchedulerMixin, _ParamScheduler):
         progress = (step - self.warmup_steps) / (first_last - self.warmup_steps)
         return self.eta_min_ratio + (1 - self.eta_min_ratio) * (1 + math.cos(math.pi * progress)) / 2
 
+    @property
+    def is_low(self) -> bool:
+        """Whether the rate stays at the floor from the first step to the last."""
+        return not self.warmup_steps and self.last_steps >= self.end
+
     def plan(self, epoch_length: int, num_epochs: int, num_plain_epochs: int) -> str:
         """The phases of the training and their learning rates, in one line.
 
@@ -89,10 +94,14 @@ class YOLOXLR(LRSchedulerMixin, _ParamScheduler):
         elif (num_plain_epochs, num_epochs) != (last, total):
             plain = f'the last {num_plain_epochs} of all without mosaic and mixup'
         rate = max(self.base_values)
-        floor = f', {rate * self.eta_min_ratio:g} in the last epochs' if last else ''
+        rates = f'up to {rate:g}'
+        if self.is_low:
+            rates = f'{rate * self.eta_min_ratio:g} from the start: let num_last_epochs be below max_epochs'
+        elif last:
+            rates += f', {rate * self.eta_min_ratio:g} in the last epochs'
         return (
             f'plan of {total:g} epochs{length}: warm-up {warmup:g}, main phase {main:g}, '
-            f'last epochs {last:g} ({plain}); learning rate up to {rate:g}{floor}'
+            f'last epochs {last:g} ({plain}); learning rate {rates}'
         )
 
     def _get_value(self) -> list[float]:

@@ -1,3 +1,4 @@
+import logging
 import math
 from types import SimpleNamespace
 
@@ -85,19 +86,24 @@ def test_the_plan_is_one_line(epochs, last, switched, length, phases, floor):
 
 
 @pytest.mark.parametrize(
-    ('hooks', 'told'),
-    [([], 'stay on'), ([YOLOXModeSwitchHook(num_last_epochs=2)], '2 (without mosaic and mixup)')],
+    ('hooks', 'warmup', 'last', 'level', 'told'),
+    [
+        ([], 1, 2, logging.INFO, 'stay on'),
+        ([YOLOXModeSwitchHook(num_last_epochs=2)], 1, 2, logging.INFO, '2 (without mosaic and mixup)'),
+        ([], 0, 5, logging.WARNING, 'rate 0.0005 from the start: let num_last_epochs be below max_epochs'),
+        ([], 1, 5, logging.INFO, 'rate up to 0.01, 0.0005 in the last'),
+    ],
 )
-def test_the_plan_is_logged_with_a_mode_switch_or_without(hooks, told):
+def test_the_plan_is_logged(hooks, warmup, last, level, told):
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.01)
     scheduler = YOLOXLR.build_iter_from_epoch(
-        optimizer, end=5, epoch_length=7, warmup_epochs=1, num_last_epochs=2
+        optimizer, end=5, epoch_length=7, warmup_epochs=warmup, num_last_epochs=last
     )
     lines = []
     runner = SimpleNamespace(
         hooks=hooks, param_schedulers=[scheduler], train_dataloader=range(7), max_epochs=5
     )
-    runner.logger = SimpleNamespace(info=lines.append)
+    runner.logger = SimpleNamespace(log=lambda *line: lines.append(line))
     PlanHook().before_train(runner)
-    assert len(lines) == 1
-    assert told in lines[0]
+    assert [line[0] for line in lines] == [level]
+    assert told in lines[0][1]

@@ -34,8 +34,8 @@ default_hooks = dict(
 )
 """
 
-ONE_EPOCH = ['max_epochs=1', 'param_scheduler.num_last_epochs=0', 'warmup_epochs=0']
-"""Options of a training without mosaic and mixup from the start."""
+ONE_EPOCH = ['max_epochs=1', 'num_last_epochs=2', 'warmup_epochs=0']
+"""Options of a training that is in its last epochs from the start."""
 
 
 def write_config(folder: Path, data: Path) -> Path:

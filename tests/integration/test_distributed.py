@@ -6,7 +6,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from tests.integration.runs import ONE_EPOCH, largest_difference, load, read_record, run_tool, succeed
+from tests.integration.runs import largest_difference, load, read_record, run_tool, succeed
 
 # Batch norm is frozen: its statistics are those of one process' share of the batch otherwise (on accelerators
 # SyncBN, `sync_bn='torch'`, is the alternative; PyTorch has none for the CPU).
@@ -40,11 +40,12 @@ def test_rank_without_ground_truth_does_not_hang(config, shapes, tmp_path):
     path = tmp_path / 'half_empty.json'
     path.write_text(json.dumps(annotations))
     options = [
-        *ONE_EPOCH,
-        'train_batch_size_per_gpu=1',
-        f'train_ann_file={path}',
-        'train_dataloader.sampler.shuffle=False',
-        'train_dataloader.dataset.indices=8',
+        *('max_epochs=1', 'num_last_epochs=1', 'warmup_epochs=0', 'train_batch_size_per_gpu=1'),
+        *(
+            f'train_ann_file={path}',
+            'train_dataloader.sampler.shuffle=False',
+            'train_dataloader.dataset.indices=8',
+        ),
     ]
     run = run_tool('train.py', config, '--work-dir', tmp_path / 'run', '--cfg-options', *options, processes=2)
     succeed(run)

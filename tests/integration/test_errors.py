@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from tests.integration.runs import ONE_EPOCH, read_record, run_tool, succeed
+from tests.integration.runs import read_record, run_tool, succeed
 
 
 def error_line(result) -> str:
@@ -66,11 +66,11 @@ def test_corrupt_image_is_named_and_the_training_goes_on(config, shapes, tmp_pat
         copy.write_bytes(path.read_bytes())
     broken = sorted((data / 'images').rglob('*.jpg'))[3]
     broken.write_bytes(b'no image')
-    ratio = 'train_dataloader.dataset.max_undecodable_ratio={}'
-    args = ['train.py', config, '--cfg-options', *ONE_EPOCH, f'data_root={data}', ratio.format(0.1)]
+    options = [f'data_root={data}', 'max_epochs=1', 'train_dataloader.dataset.max_undecodable_ratio={}']
+    args = ['train.py', config, '--cfg-options', *options[:2], options[2].format(0.1)]
     output = succeed(run_tool(*args, '--work-dir', tmp_path / 'run'))
     assert output.count(f'cannot decode the image {broken}') == 1
     assert len(read_record(tmp_path / 'run')) == 4
-    line = error_line(run_tool(*args, ratio.format(0), '--work-dir', tmp_path / 'other'))
+    line = error_line(run_tool(*args, options[2].format(0), '--work-dir', tmp_path / 'other'))
     assert str(broken) in line
     assert '1 of 16' in line

@@ -14,7 +14,7 @@ model['bbox_head']['head_module'].update(featmap_strides=(8, 16, 32, 64))
 
 def test_p6_is_a_config(config, tmp_path):
     config.write_text(config.read_text() + P6)
-    options = ['--cfg-options', 'max_epochs=1', 'num_last_epochs=0', 'val_interval=1', 'img_scale=(128,64)']
+    options = ['--cfg-options', 'max_epochs=1', 'num_last_epochs=1', 'val_interval=1', 'img_scale=(128,64)']
     output = succeed(run_tool('train.py', config, '--work-dir', tmp_path / 'run', *options))
     assert len(read_record(tmp_path / 'run')) == 4
     assert 'bbox_mAP' in output
