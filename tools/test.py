@@ -85,11 +85,11 @@ def main() -> None:
     from mmyolox.checkpoints.record import recorded_values
     from mmyolox.config import load_config, require
     from mmyolox.config.check import check_channels
-    from mmyolox.config.options import check_test_options
+    from mmyolox.config.options import warn_of_validation_options
     from mmyolox.engine.launch import build_runner, prepare
     from mmyolox.files import writing
 
-    check_test_options(args.cfg_options or ())
+    warn_of_validation_options(args.cfg_options or ())
     use_safe_loading(args.allow_unsafe_checkpoint)
     content = CheckpointLoader.load_checkpoint(args.checkpoint, 'cpu', logger='silent')
     cfg = load_config(args.config, args.cfg_options, recorded_values(content, args.checkpoint))

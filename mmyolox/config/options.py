@@ -1,6 +1,7 @@
 """Checking that the user's options, and the names in a config, reach something."""
 
 import copy
+import logging
 import math
 from collections.abc import Collection, Iterable
 from itertools import pairwise
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.logging import print_log
 
 from mmyolox.errors import UserError, did_you_mean
 from mmyolox.utils.cli import OptionText
@@ -165,22 +167,18 @@ def check_options(cfg: Config, options: dict[str, Any], read: set[str]) -> None:
             _check_way(cfg[head], head, rest.split('.'), key, made)
 
 
-def check_test_options(options: Iterable[str]) -> None:
-    """Checks that no option changes a part of the validation where a test uses its own, a copy.
-
-    One that changes both may be of a training and a test alike.
+def warn_of_validation_options(options: Iterable[str]) -> None:
+    """Warns of options that change a part of the validation where a test uses its own, a copy.
 
     Args:
-        options: The names of the user's options.
-
-    Raises:
-        UserError: One does.
+        options: The names of the user's options; one that changes both is of a training and a test alike.
     """
     given = set(options)
     for key in sorted(given):
         of_test = f'test_{key.removeprefix("val_")}'
         if key.startswith(_OF_VALIDATION) and of_test not in given:
-            raise UserError(f'config option {key} has no effect in a test; change {of_test} instead')
+            line = f'config option {key} has no effect in a test; {of_test} has'
+            print_log(line, 'current', logging.WARNING)
 
 
 def check_names(cfg: Config, chain: ConfigFile, ours: Collection[Path], read: set[str]) -> None:

@@ -195,7 +195,8 @@ def schedule_epoch_length(runner: Runner, checkpoint: dict[str, Any]) -> float:
     if not isinstance(runner.train_loop, EpochBasedTrainLoop):
         return 1
     average = meta['iter'] / meta['epoch'] if meta['epoch'] else epoch_length(runner)
-    return float(meta.get(EPOCH_LENGTH, average))
+    recorded: float = meta.get(EPOCH_LENGTH, average)
+    return recorded
 
 
 def count_iterations(runner: Runner, checkpoint: dict[str, Any]) -> None:

@@ -23,6 +23,15 @@ def test_killed_and_resumed_run_ends_with_the_same_bits(config, straight, tmp_pa
         expected['optimizer']['state'].values(), actual['optimizer']['state'].values(), strict=True
     ):
         assert torch.equal(old['exp_avg'], new['exp_avg'])
+    metas = [
+        {
+            key: repr(value)
+            for key, value in saved['meta'].items()
+            if key not in ('time', 'experiment_name', 'cfg')
+        }
+        for saved in (expected, actual)
+    ]
+    assert metas[0] == metas[1]
     before, after = read_record(straight), read_record(resumed)
     # The killed run saw iterations 8 and 9 once before: what it saw again is what it had seen.
     assert after[8:10] == after[10:12] == before[8:10]

@@ -118,8 +118,7 @@ def test_detections_that_cannot_be_written_leave_the_old_file(evaluate, tmp_path
     assert path.read_bytes() == before
 
 
-def test_options_of_the_validation_are_refused_and_variables_reach_the_test(evaluate):
-    cfg = evaluate(RECORD, '--cfg-options', 'val_num_workers=3')
+def test_variables_of_the_validation_reach_the_test_and_options_do_not(evaluate):
+    cfg = evaluate(RECORD, '--cfg-options', 'val_num_workers=3', 'val_evaluator.iou_thrs=[0.6]')
     assert cfg.test_dataloader.num_workers == 3
-    with pytest.raises(UserError, match='change test_evaluator'):
-        evaluate(RECORD, '--cfg-options', 'val_evaluator.iou_thrs=[0.6]')
+    assert (cfg.val_evaluator.iou_thrs, cfg.test_evaluator.get('iou_thrs')) == ([0.6], None)

@@ -42,10 +42,10 @@ def evaluation_data(args: argparse.Namespace, info: 'ModelInfo') -> 'tuple[Confi
     """The configs of the data set and of its metric, for a model."""
     from mmyolox.apis.evaluate import coco_data
     from mmyolox.config import load_config, require
-    from mmyolox.config.options import check_test_options
+    from mmyolox.config.options import warn_of_validation_options
 
     if args.config:
-        check_test_options(args.cfg_options or ())
+        warn_of_validation_options(args.cfg_options or ())
         cfg = load_config(args.config, args.cfg_options, dict(classes=info.classes))
         require(cfg, 'test_dataloader', 'test_evaluator')
         return cfg.test_dataloader.dataset, cfg.test_evaluator
