@@ -275,16 +275,20 @@ def check_custom_keys(cfg: Config) -> None:
     A constructor of others may read more.
 
     Raises:
-        UserError: Nothing reads one.
+        UserError: Nothing reads one, or what should hold them is no dict.
     """
-    wrapper = cfg.get('optim_wrapper') or {}
+    paramwise = (cfg.get('optim_wrapper') or {}).get('paramwise_cfg') or {}
+    parts = paramwise.get('custom_keys') or {} if isinstance(paramwise, dict) else {}
+    for path, value in {'': paramwise, **{f'.custom_keys.{part}': parts[part] for part in parts}}.items():
+        if not isinstance(value, dict):
+            raise UserError(f'config key optim_wrapper.paramwise_cfg{path}={value!r}: it must be a dict')
     constructor = component_at(cfg, 'optim_wrapper', 'constructor')
     optimizer = component_at(cfg, 'optim_wrapper.optimizer')
     accepted = accepted_parameters(optimizer) if optimizer else None
     if accepted is None or getattr(constructor, '__name__', OWN_CONSTRUCTOR) not in _CONSTRUCTORS:
         return
     known = {'lr_mult', 'decay_mult', *accepted} - {'params'}
-    for part, settings in ((wrapper.get('paramwise_cfg') or {}).get('custom_keys') or {}).items():
+    for part, settings in parts.items():
         for key in [key for key in settings if key not in known]:
             raise UserError(
                 f'config key optim_wrapper.paramwise_cfg.custom_keys.{part}.{key}: neither MMEngine nor the '

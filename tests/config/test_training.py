@@ -220,6 +220,14 @@ def test_what_would_fail_later_is_named(options, message):
         ('default_hooks = dict(param_scheduler=None)', 'param_scheduler=None: param_scheduler needs it'),
         ('default_hooks = dict(sampler_seed=None)', 'sampler_seed=None: train_dataloader needs it, or each'),
         ('default_hooks = dict(ema=dict(begin_epoch=400))', 'begin_epoch=400: the training has 300 epochs'),
+        (
+            "optim_wrapper = dict(paramwise_cfg='a')",
+            "optim_wrapper.paramwise_cfg='a': it must be a dict",
+        ),
+        (
+            'optim_wrapper = dict(paramwise_cfg=dict(custom_keys=dict(backbone=None)))',
+            'paramwise_cfg.custom_keys.backbone=None: it must be a dict',
+        ),
         ('resume = 3', 'resume=3: the Runner takes true or false there'),
         ('load_from = 3', 'load_from=3: the Runner takes text or None there'),
     ],
