@@ -6,7 +6,7 @@ import shutil
 import socket
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from uuid import uuid4
 
 from mmyolox.errors import UserError
@@ -190,6 +190,19 @@ def _new_part(path: Path) -> Path:
         if is_part and not Path(f'/proc/{writer}').exists() and Path('/proc/self').exists():
             remove(path.with_name(name))
     return _part_of(path)
+
+
+def path_endings(path: str) -> list[str]:
+    """A path, perhaps of another computer or of Windows, and what is left of it without its first folders.
+
+    Args:
+        path: The path; folders are divided by ``/`` or by a backslash.
+
+    Returns:
+        The path with ``/`` alone, then without its first folder, and so on to its last part.
+    """
+    parts = PureWindowsPath(path).parts
+    return ['/'.join(parts[start:]) for start in range(len(parts))]
 
 
 def copy_pair(source: Path, target: Path, suffix: str) -> None:

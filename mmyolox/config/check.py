@@ -47,6 +47,9 @@ OWN_CONSTRUCTOR = 'YOLOXOptimWrapperConstructor'
 """The constructor that takes what MMEngine's does; others may take other keys."""
 
 _LOADER_KEYS = (*inspect.signature(DataLoader.__init__).parameters, 'num_batch_per_epoch')
+LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
+"""The keys of the data loaders at the top of a config."""
+
 _DEFAULT_TYPES = {
     'optim_wrapper': 'OptimWrapper',
     'val_cfg': 'ValLoop',
@@ -144,7 +147,7 @@ def check_classes(cfg: Config) -> None:
         if path.startswith('model.bbox_head.') and path.endswith('.num_classes')
     ]
     named = [('classes', cfg.get('classes'))]
-    for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+    for loader in LOADERS:
         named += [part for part in walk(cfg.get(loader), loader) if part[0].endswith('.metainfo.classes')]
     for path, count in counts:
         for source, classes in named:
@@ -162,7 +165,7 @@ def check_sizes(cfg: Config) -> None:
         UserError: A side is none, or the size has more pixels than any input.
     """
     strides = argument(cfg, 'model.bbox_head.head_module', 'featmap_strides') or ()
-    for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+    for loader in LOADERS:
         for path, sides in walk(cfg.get(loader), loader):
             is_scale = path.endswith('.dataset.img_scale') and isinstance(sides, list | tuple)
             if is_scale and prod(sides) > MAX_PIXELS:

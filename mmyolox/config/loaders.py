@@ -8,10 +8,9 @@ from mmengine.config import Config
 
 from mmyolox.errors import UserError
 
-from .check import component_at, counts_iterations, value_at, walk
+from .check import LOADERS, component_at, counts_iterations, value_at, walk
 from .components import names_of_bases
 
-_LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 _DATASET = re.compile(r'\w+_dataloader\.dataset(\.dataset|\.datasets\.\d+)*')
 _EVALUATORS = ('val_evaluator', 'test_evaluator')
 _ENDLESS = frozenset(('InfiniteSampler', 'MultiSourceSampler'))
@@ -36,7 +35,7 @@ def check_loaders(cfg: Config) -> None:
         UserError: Batches have no size, no sample is left, a sampler is none or never ends, two keys say
             whether to shuffle, a data set is in the mode of the other phase, or an evaluator has no metric.
     """
-    for name in _LOADERS:
+    for name in LOADERS:
         loader = cfg.get(name)
         if isinstance(loader, dict):
             check_sampler(cfg, name, loader)
@@ -95,7 +94,7 @@ def check_sampler(cfg: Config, name: str, loader: dict[str, Any]) -> None:
 
 def _own_datasets(cfg: Config) -> Iterator[tuple[str, dict[str, Any]]]:
     """Our data sets, also those within others, with their config keys."""
-    for name in _LOADERS:
+    for name in LOADERS:
         for path, part in walk(cfg.get(name), name):
             if _DATASET.fullmatch(path) and 'DetectionDataset' in names_of_bases(component_at(cfg, path)):
                 yield path, part

@@ -4,7 +4,7 @@ from mmengine.config import Config
 
 from mmyolox.errors import UserError
 
-from .check import component_at, value_at, walk
+from .check import LOADERS, component_at, value_at, walk
 from .components import names_of_bases
 
 PIXEL_TRANSFORMS = frozenset(
@@ -110,7 +110,7 @@ def places_of_others(cfg: Config) -> list[str]:
     keys = ('model.data_preprocessor.batch_augments', 'default_hooks', 'custom_hooks')
     return [
         *(path for key in keys for path, _ in walk(value_at(cfg, key), key)),
-        *(f'{loader}_dataloader.{part}' for loader in ('train', 'val', 'test') for part in _SAMPLERS),
+        *(f'{loader}.{part}' for loader in LOADERS for part in _SAMPLERS),
     ]
 
 
@@ -145,8 +145,7 @@ def check_batches(cfg: Config) -> None:
     if package_at(cfg, 'model')[0] != 'mmyolox':
         return
     theirs = ('torch', 'mmengine', 'mmcv', 'mmdet')
-    loaders = [f'{split}_dataloader' for split in ('train', 'val', 'test')]
-    loaders = [loader for loader in loaders if isinstance(cfg.get(loader), dict)]
+    loaders = [loader for loader in LOADERS if isinstance(cfg.get(loader), dict)]
     for loader in loaders:
         path = f'{loader}.collate_fn'
         if 'collate_fn' not in cfg[loader] or package_at(cfg, path)[0] in theirs:
@@ -185,8 +184,7 @@ def check_last_step(cfg: Config, path: str, length: int) -> None:
 
 
 def _check_their_data(cfg: Config, model: str) -> None:
-    loaders = [f'{split}_dataloader.dataset' for split in ('train', 'val', 'test')]
-    for top in loaders:
+    for top in (f'{loader}.dataset' for loader in LOADERS):
         for path, _ in walk(value_at(cfg, top), top):
             package, name = package_at(cfg, path)
             if package == 'mmyolox':

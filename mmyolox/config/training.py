@@ -11,7 +11,7 @@ from torch.nn.utils import clip_grad_norm_, clip_grad_value_
 
 from mmyolox.errors import UserError, did_you_mean
 
-from .check import OWN_CONSTRUCTOR, RUNNER_KEYS, component_at, counts_iterations, value_at, walk
+from .check import LOADERS, OWN_CONSTRUCTOR, RUNNER_KEYS, component_at, counts_iterations, value_at, walk
 from .components import accepted_parameters, find_component, names_of_bases
 from .mmdet_parts import package_at
 
@@ -122,7 +122,7 @@ def settle_training(cfg: Config) -> None:
     Args:
         cfg: The config, complete.
     """
-    for key in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+    for key in LOADERS:
         loader = cfg.get(key)
         if isinstance(loader, dict) and loader.get('num_workers') == 0:
             for name in ('prefetch_factor', 'multiprocessing_context', 'timeout'):

@@ -8,7 +8,7 @@ import xml.etree.ElementTree as ElementTree
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path, PureWindowsPath
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from mmyolox.deploy.letterbox import Size
 from mmyolox.errors import UserError, did_you_mean, first_few
-from mmyolox.files import IMAGE_SUFFIXES
+from mmyolox.files import IMAGE_SUFFIXES, path_endings
 from mmyolox.registry import DATASETS
 
 from .annotations import (
@@ -135,9 +135,7 @@ def listed_image(line: str, is_known: Callable[[str], bool]) -> str:
 
 def _readings(line: str) -> Iterator[str]:
     for text in (line, *line.split()[:1]):
-        parts = PureWindowsPath(text).parts  # split at / and \\
-        for start in range(len(parts)):
-            name = text if start == 0 else '/'.join(parts[start:])
+        for name in (text, *path_endings(text)[1:]):
             yield name
             stem, suffix = osp.splitext(name)
             yield stem if _is_image(name) or suffix.lower() == '.xml' else name

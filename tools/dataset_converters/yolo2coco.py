@@ -19,14 +19,14 @@ import argparse
 import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from pathlib import Path, PureWindowsPath
+from pathlib import Path
 from typing import Any
 
 from coco_json import CocoFile, ConversionReport
 from dataset_files import is_special, place_images, read_image_size, read_lines, read_text
 
 from mmyolox.errors import UserError, alike, first_few, printable
-from mmyolox.files import check_folder
+from mmyolox.files import check_folder, path_endings
 from mmyolox.utils.cli import run_tool
 
 _SPLITS = {'train': ('train',), 'val': ('val', 'valid', 'validation'), 'test': ('test',)}
@@ -182,9 +182,8 @@ def resolve(name: str, folders: Sequence[Path]) -> Path:
     another computer: the first folders are left out until the path is there. Its last two parts are kept,
     since ``images`` alone is not ``train/images``.
     """
-    parts = PureWindowsPath(name).parts  # split at / and \\
-    shorter = ('/'.join(parts[start:]) for start in range(max(len(parts) - 1, 1)))
-    forms = (name, name.removeprefix('../'), *shorter)
+    endings = path_endings(name)
+    forms = (name, name.removeprefix('../'), *(endings[:-1] or endings))
     candidates = [folder / form for form in forms for folder in folders]
     for candidate in candidates:
         if os.path.exists(candidate):  # Path.exists raises for a name that is too long
@@ -204,10 +203,9 @@ def images_of(source: Path, root: Path, report: ConversionReport) -> list[Path]:
         return list_images(source, PICTURE_SUFFIXES)  # other tools keep decoded images beside them, as .npy
     images = []
     for name in read_lines(source):
-        parts = PureWindowsPath(name).parts  # split at / and \\
-        direct = [root / name, source.parent / name, root / Path(*parts)]
-        shorter = [root / Path(*parts[start:]) for start in range(1, len(parts))]
-        found = next((path for path in (*direct, *shorter) if os.path.exists(path)), direct[1])
+        below = [root / ending for ending in path_endings(name)]
+        direct = [root / name, source.parent / name, *below[:1]]
+        found = next((path for path in (*direct, *below[1:]) if os.path.exists(path)), direct[1])
         if found not in direct:
             report.note('listed images found without the first folders of their path', [name])
         images.append(Path(os.path.normpath(found)))
