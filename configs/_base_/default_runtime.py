@@ -9,6 +9,8 @@ env_cfg = dict(
     dist_cfg=dict(backend='nccl', timeout=600),  # seconds that a process waits for the others
 )
 
+patience = None  # epochs without a better figure after which the training ends; None for all epochs
+
 default_hooks = dict(
     runtime_info=dict(type='AsyncRuntimeInfoHook'),
     timer=dict(type='IterTimerHook'),
@@ -21,6 +23,7 @@ default_hooks = dict(
         save_best='auto',
         backend_args=dict(backend='atomic_local'),
     ),
+    patience=dict(type='PatienceHook', patience=patience),
     statistics=dict(type='SharedStatisticsHook'),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     checkpoint_check=dict(type='CheckpointCheckHook'),

@@ -70,6 +70,7 @@ _RANGES = {
     'auto_scale_lr.base_batch_size': _COUNT,
     'randomness.seed': _Range(0, 2**32 - 1),
     'default_hooks.runtime_info.max_history': _COUNT,
+    'default_hooks.patience.patience': _Range(0),
     '*_hooks.*.patience': _COUNT,
     '*_hooks.*.begin_*': _Range(0),
     '*_hooks.*.save_begin': _Range(0),

@@ -5,6 +5,7 @@ from .hooks.checkpoint_check import AtomicLocalBackend, CheckpointCheckHook
 from .hooks.checkpoint_saving import ResumableCheckpointHook
 from .hooks.losses import AsyncRuntimeInfoHook, InvalidLossHook
 from .hooks.mode_switch import YOLOXModeSwitchHook
+from .hooks.patience import PatienceHook
 from .hooks.pictures import DetectionPicturesHook
 from .hooks.timing import DataTimeHook, StartUpTimeHook
 from .optimizer import AutocastOptimWrapper, YOLOXOptimWrapperConstructor
@@ -20,6 +21,7 @@ __all__ = [
     'DataTimeHook',
     'DetectionPicturesHook',
     'InvalidLossHook',
+    'PatienceHook',
     'ResumableCheckpointHook',
     'SharedStatisticsHook',
     'StartUpTimeHook',

@@ -14,7 +14,8 @@ from mmyolox.errors import UserError, did_you_mean, one_line
 from mmyolox.files import atomic_write, check_folder
 from mmyolox.registry import HOOKS
 
-_VALIDATED = 'epoch_validated'
+EPOCH_VALIDATED, BEST_EPOCH = 'epoch_validated', 'best_epoch'
+"""What checkpoints keep among MMEngine's ``runtime_info``: the last epoch that was validated, the best one."""
 
 
 @HOOKS.register_module()
@@ -64,7 +65,7 @@ class ResumableCheckpointHook(CheckpointHook):
         is_due = loop.epoch >= loop.val_begin and (
             loop.epoch % loop.val_interval == 0 or loop.epoch == loop.max_epochs
         )
-        if runner.val_loop is not None and is_due and info.get(_VALIDATED) != loop.epoch:
+        if runner.val_loop is not None and is_due and info.get(EPOCH_VALIDATED) != loop.epoch:
             runner.logger.info(f'Epoch {loop.epoch} was not validated before the training ended: now it is.')
             # What is saved says the same as at the end of the epoch.
             runner.message_hub.update_info_dict(dict(epoch=loop.epoch - 1, iter=loop.iter - 1))
@@ -84,7 +85,9 @@ class ResumableCheckpointHook(CheckpointHook):
             metrics: The figures of the validation.
         """
         is_better = bool(self.save_best) and bool(metrics) and self._keep_best(runner, metrics)
-        runner.message_hub.update_info(_VALIDATED, runner.epoch)
+        runner.message_hub.update_info(EPOCH_VALIDATED, runner.epoch)
+        if is_better:
+            runner.message_hub.update_info(BEST_EPOCH, runner.epoch)
         step, meta = self._now(runner)
         # Beside the checkpoints of its interval there is one of each epoch that is the best so far: a
         # training that goes on from it knows the best file and its score.
