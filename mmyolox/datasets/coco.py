@@ -140,12 +140,21 @@ def read_class_names(path: str) -> tuple[str, ...]:
     Raises:
         UserError: As for :func:`read_categories`.
     """
+    return read_class_lists(path)[0]
+
+
+def read_class_lists(path: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Reads the classes that a COCO annotation file gives a model, and the names of all of its categories.
+
+    Raises:
+        UserError: As for :func:`read_categories`.
+    """
     content = _read_json(path, None)
     annotations = content.get('annotations')
     entries = annotations if isinstance(annotations, list) else []
-    return named_classes(
-        _checked_list(path, content, 'categories'), [entry for entry in entries if isinstance(entry, dict)]
-    )
+    categories = _checked_list(path, content, 'categories')
+    classes = named_classes(categories, [entry for entry in entries if isinstance(entry, dict)])
+    return classes, tuple(category['name'] for category in categories)
 
 
 def named_classes(categories: Sequence[Entry], annotations: Sequence[Entry]) -> tuple[str, ...]:

@@ -1,0 +1,152 @@
+"""COCO's format in folders: our layout, COCO's own, Roboflow's exports, and single files of other tools.
+
+Files are told apart by their names, and from other JSON files by the keys in them, which are searched for
+without reading the whole.
+"""
+
+import json
+import mmap
+import os.path as osp
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from mmyolox.datasets.coco import read_class_lists
+from mmyolox.errors import UserError, first_few
+
+from .layout import Contents, Format, Layout, split_named, without_split
+
+_KEYS = (b'"images"', b'"annotations"', b'"categories"')
+_FILE_NAME = re.compile(rb'"file_name"\s*:\s*("(?:[^"\\]|\\.)*")')
+_TRIED = 20
+"""How many images of a file are looked for in a folder."""
+
+
+def find(contents: Contents, ann_files: Mapping[str, str]) -> list[Layout]:
+    """Finds data sets in COCO's format; see :class:`.Format`."""
+    if any(not file.lower().endswith('.json') for file in ann_files.values()):
+        return []
+    found = [file for file in contents.with_suffix('.json') if _is_coco(contents.root / file)]
+    splits = {file: _split_of(file) for file in found}
+    train = [file for file in found if splits[file] == 'train']
+    # Beside them COCO has keypoints and captions of the same images.
+    train = [file for file in train if 'instances' in file] or train
+    # A file that names no split is cut.
+    train = train or [file for file in found if splits[file] is None]
+    if 'train' in ann_files:
+        train = [ann_files['train']]
+    layouts = []
+    for file in train:
+        files = dict(train=file)
+        for split in ('val', 'test'):
+            others = [other for other in found if splits[other] == split and other != file]
+            near = [other for other in others if without_split(other) == without_split(file)] or others
+            if split in ann_files:
+                files[split] = ann_files[split]
+            elif len(near) == 1:
+                files[split] = near[0]
+            elif near:
+                raise UserError(
+                    f'data_root={contents.root}: {first_few(near)} could be annotations of {split}; choose '
+                    f'one by {split}_ann_file={near[0]}'
+                )
+        layouts.append(_layout(contents, files))
+    return layouts
+
+
+def read_classes(layout: Layout) -> tuple[str, ...]:
+    """The classes of the training annotations, which the other files must have; see :class:`.Format`.
+
+    Raises:
+        UserError: A file cannot be read, lacks one of the classes, or has boxes of others.
+    """
+    train, *files = dict.fromkeys(osp.join(layout.root, args['ann_file']) for args in layout.splits.values())
+    classes, categories = read_class_lists(train)
+    for file in files:
+        others, all_others = read_class_lists(file)
+        missing = [name for name in classes if name not in all_others]
+        unknown = [name for name in others if name not in categories]
+        if missing or unknown:
+            differences = [
+                f'{what} {first_few(names)}'
+                for what, names in (('lacks the class', missing), ('has the class', unknown))
+                if names
+            ]
+            raise UserError(
+                f'{file} {" and ".join(differences)}, unlike {train}: the splits must have the same '
+                f'categories; mend them, or name the classes to train: classes={",".join(classes)}'
+            )
+    return classes
+
+
+def image_folder(contents: Contents, ann_file: str) -> str:
+    """The folder in which the images of an annotation file are, relative to the root, with a ``/`` behind it.
+
+    The folder that has most of the first images is taken; among equals the one beside the file, or else one
+    of the same split.
+
+    Args:
+        contents: The root and what is in it.
+        ann_file: The annotation file, relative to the root.
+
+    Returns:
+        The folder; ``images/`` where no folder has any of them.
+    """
+    names = [name.replace('\\', '/') for name in _first_images(contents.root / ann_file)]
+    split = _split_of(ann_file)
+    near = [folder for folder in contents.files if split_named(osp.basename(folder)) == split]
+    folders = [osp.dirname(ann_file), *near, 'images', *contents.files]
+    counts = [sum((contents.root / folder / name).is_file() for name in names) for folder in folders]
+    best = folders[counts.index(max(counts))] if any(counts) else 'images'
+    return f'{best}/' if best else ''
+
+
+def _layout(contents: Contents, files: Mapping[str, str]) -> Layout:
+    splits: dict[str, dict[str, Any]] = {
+        split: dict(ann_file=file, data_prefix=dict(img=image_folder(contents, file)))
+        for split, file in files.items()
+    }
+    name = 'COCO (Roboflow export)' if '_annotations.coco' in files['train'] else 'COCO'
+    return Layout(name, 'coco', contents.root, splits, f'train_ann_file={files["train"]}')
+
+
+def _split_of(ann_file: str) -> str | None:
+    return split_named(Path(ann_file).stem) or split_named(osp.dirname(ann_file))
+
+
+def _is_coco(path: Path) -> bool:
+    with _content(path) as content:
+        return all(content.find(key) >= 0 for key in _KEYS)
+
+
+def _first_images(path: Path) -> list[str]:
+    """The names of some images in an annotation file."""
+    with _content(path) as content:
+        texts = [found[1] for found in islice(_FILE_NAME.finditer(content), _TRIED)]
+    names = []
+    for text in texts:
+        try:
+            names.append(str(json.loads(text)))
+        except ValueError:  # no Unicode, or a faulty escape: told when the whole is read
+            continue
+    return names
+
+
+@contextmanager
+def _content(path: Path) -> Iterator[bytes | mmap.mmap]:
+    """The content of a file, mapped to memory; nothing where there is none to be read."""
+    try:
+        with path.open('rb') as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            yield content
+    except (OSError, ValueError):  # the latter: an empty file
+        yield b''
+
+
+FORMAT = Format(
+    find,
+    read_classes,
+    'COCO: annotations/train.json and images/, or train/_annotations.coco.json of Roboflow',
+)

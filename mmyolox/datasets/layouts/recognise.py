@@ -1,0 +1,88 @@
+"""Finding out which data set a folder holds."""
+
+import os
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from mmyolox.errors import UserError, did_you_mean, first_few
+
+from . import coco
+from .layout import Contents, Format, Layout
+
+FORMATS: dict[str, Format] = dict(coco=coco.FORMAT)
+"""The formats by the names that ``data_format`` takes."""
+
+_ARCHIVES = ('.zip', '.tar', '.gz', '.tgz', '.7z', '.rar', '.bz2', '.xz')
+
+
+def recognise(
+    data_root: str | Path,
+    formats: Collection[str] = tuple(FORMATS),
+    ann_files: Mapping[str, str] | None = None,
+    fold: Mapping[str, int] | None = None,
+) -> Layout:
+    """Finds out which data set a folder holds, by the names of files and little of their content.
+
+    Args:
+        data_root: The folder.
+        formats: The formats that can be read.
+        ann_files: By split, the annotation files that the user names, relative to the folder.
+        fold: How a validation split is cut where there is none: ``count`` parts of which that of ``index``
+            is held out, dealt by ``seed``; by default one image of five.
+
+    Returns:
+        The layout, which has a train and a val split.
+
+    Raises:
+        UserError: The folder is absent, holds nothing that is known, or could be read in several ways.
+    """
+    root = Path(data_root).expanduser()
+    _check_folder(root)
+    for name in formats:
+        if name not in FORMATS:
+            raise UserError(f'data_format={name}: there is no such format{did_you_mean(name, FORMATS)}')
+    layouts = _layouts(root, formats, ann_files or {})
+    if not layouts:
+        raise UserError(f'data_root={root}: no data set was recognised; {_what_is_there(root, formats)}')
+    if len(layouts) > 1:
+        ways = '; '.join(f'{layout.name} by {layout.choice}' for layout in layouts)
+        raise UserError(f'data_root={root} could be read in several ways; choose one: {ways}')
+    return layouts[0] if 'val' in layouts[0].splits else _with_validation(layouts[0], fold or {})
+
+
+def _layouts(root: Path, formats: Collection[str], ann_files: Mapping[str, str]) -> list[Layout]:
+    contents = Contents.of(root)
+    return [layout for name in formats for layout in FORMATS[name].find(contents, ann_files)]
+
+
+def _check_folder(root: Path) -> None:
+    if root.is_file():
+        is_archive = root.suffix.lower() in _ARCHIVES
+        advice = 'unpack it, and name the folder' if is_archive else f'name its folder, {root.parent}'
+        raise UserError(f'data_root={root} is a file: {advice}')
+    if not root.is_dir():
+        raise UserError(f'data_root={root}: there is no such folder')
+
+
+def _with_validation(layout: Layout, fold: Mapping[str, int]) -> Layout:
+    """The layout with a seeded split by image."""
+    fold = dict(count=5, index=0, seed=0) | dict(fold)
+    train = layout.splits['train']
+    parts: dict[str, dict[str, Any]] = {
+        split: dict(train, fold=dict(fold, held_out=split == 'val')) for split in ('train', 'val')
+    }
+    note = f'no validation split, so that 1 image of {fold["count"]} is held out (seed {fold["seed"]})'
+    return replace(layout, splits=dict(layout.splits, **parts), notes=(*layout.notes, note))
+
+
+def _what_is_there(root: Path, formats: Collection[str]) -> str:
+    """What a folder holds and what it should hold, in words."""
+    inside = [path for path in sorted(root.iterdir()) if path.is_dir()]
+    for folder in inside if len(inside) <= 20 else []:
+        if _layouts(folder, formats, {}):
+            return f'there is one in {folder}: name that folder'
+    names = first_few((entry.name + os.sep * entry.is_dir() for entry in sorted(root.iterdir())), 6)
+    known = '; '.join(FORMATS[name].example for name in formats)
+    return f'it holds {names or "nothing"}; known are {known}'
