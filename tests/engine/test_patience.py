@@ -1,5 +1,7 @@
 """A training that gets no better ends, and a resumed one ends at the same epoch."""
 
+from contextlib import suppress
+
 import pytest
 import torch
 from mmengine.evaluator import BaseMetric, Evaluator
@@ -64,10 +66,8 @@ def train(folder, scores, patience, last=0, interval=1, killed_in=None, save_bes
         resume=latest is not None,
     )
     metric.runner = runner
-    try:
+    with suppress(KeyboardInterrupt):
         runner.train()
-    except KeyboardInterrupt:
-        pass
     return metric.validated, ''.join(path.read_text() for path in folder.rglob('*.log'))
 
 

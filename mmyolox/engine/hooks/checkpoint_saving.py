@@ -15,7 +15,7 @@ from mmyolox.files import atomic_write, check_folder
 from mmyolox.registry import HOOKS
 
 EPOCH_VALIDATED, BEST_EPOCH = 'epoch_validated', 'best_epoch'
-"""What checkpoints keep among MMEngine's ``runtime_info``: the last epoch that was validated, the best one."""
+"""What checkpoints keep among MMEngine's ``runtime_info``: the last epoch validated, the best."""
 
 
 @HOOKS.register_module()

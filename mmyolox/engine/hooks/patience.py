@@ -50,7 +50,7 @@ class PatienceHook(Hook):
         if not has_best or runner.val_loop is None or not isinstance(runner.train_loop, EpochBasedTrainLoop):
             raise UserError(
                 f'patience={self.patience} goes by what default_hooks.checkpoint.save_best of '
-                'ResumableCheckpointHook says after a validation, in a training of epochs; one of these is absent'
+                'ResumableCheckpointHook says after a validation, in a training of epochs; one is absent'
             )
         if runner._resume and runner.message_hub.runtime_info.get(EPOCH_VALIDATED) == runner.epoch:
             self._decide(runner)
