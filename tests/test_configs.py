@@ -8,10 +8,26 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 from mmyolox.config import load_config
+from mmyolox.engine.ema import YOLOXEMA
 from mmyolox.registry import MODELS
 
 CONFIGS = Path(__file__).parents[1] / 'configs'
-COCO = sorted(path.stem for path in CONFIGS.glob('yolox/*_coco.py'))
+OTHERS = {
+    'yolox_nano_fast_8xb16-300e-supergradients_coco': dict(
+        model='nano', batch=16, lr=0.02, ema=(1e-4, 18320), affine=('RandomAffine', (0.1, 2)),
+        mixup=dict(type='YOLOXMixUp', ratio_range=(0.5, 1.5)), colours='YOLOXHSVRandomAug', nms=0.6,
+        radius=2.5,
+    ),
+    'yolox_s_fast_8xb8-300e-mindyolo_coco': dict(
+        model='s', batch=8, lr=0.01, ema=(1e-4, 2000), affine=('CenteredAffine', (0.1, 1.9)),
+        mixup=dict(type='BetaMixUp', alpha=8.0, beta=8.0), colours='RandomHSVGains', nms=0.65, radius=1.5,
+    ),
+}  # fmt: skip
+"""The recipes of other frameworks, as their repositories give them."""
+OTHERS['yolox_tiny_fast_8xb16-300e-supergradients_coco'] = dict(
+    OTHERS['yolox_nano_fast_8xb16-300e-supergradients_coco'], model='tiny'
+)
+COCO = sorted({path.stem for path in CONFIGS.glob('yolox/*_coco.py')} - OTHERS.keys())
 RECIPES = {
     '8xb8-300e': dict(batch=8, optimizer='SGD', lr=0.01, last=15, ema=1e-4, interval=10),
     '8xb8-300e-cached': dict(batch=8, optimizer='SGD', lr=0.01, last=15, ema=1e-4, interval=10),
@@ -65,6 +81,39 @@ def test_hyper_parameters_are_the_published_ones(name):
     assert cfg.model.test_cfg.nms.iou_threshold == 0.65
     if recipe['optimizer'] == 'SGD':
         assert (optimizer.momentum, optimizer.nesterov, optimizer.weight_decay) == (0.9, True, 5e-4)
+
+
+@pytest.mark.parametrize('name', OTHERS)
+def test_recipes_of_others_are_what_their_repositories_say(name):
+    cfg, wanted = load_config(name), OTHERS[name]
+    assert cfg.to_dict() == Config.fromfile(CONFIGS / f'yolox/{name}.py').to_dict()
+    init_default_scope('mmyolox')
+    with torch.device('meta'):
+        model = MODELS.build(cfg.model)
+        ours = MODELS.build(load_config(f'yolox_{wanted["model"]}_fast_8xb8-300e_coco').model)
+    shapes = {key: value.shape for key, value in ours.state_dict().items()}
+    assert {key: value.shape for key, value in model.state_dict().items()} == shapes
+    assert not cfg.model.data_preprocessor.batch_augments
+    assert cfg.model.test_cfg.nms.iou_threshold == wanted['nms']
+    assert cfg.model.train_cfg.assigner.center_radius == wanted['radius']
+    assert cfg.optim_wrapper.optimizer == dict(
+        type='SGD', lr=wanted['lr'], momentum=0.9, weight_decay=5e-4, nesterov=True
+    )
+    assert cfg.train_dataloader.batch_size == wanted['batch']
+    assert cfg.auto_scale_lr.base_batch_size == 8 * wanted['batch']
+    average = cfg.default_hooks.ema
+    assert (average.momentum, average.get('gamma', YOLOXEMA(torch.nn.Linear(1, 1)).gamma)) == wanted['ema']
+    schedule = cfg.param_scheduler
+    assert (schedule.warmup_epochs, schedule.num_last_epochs, cfg.train_cfg.max_epochs) == (5, 15, 300)
+    assert cfg.train_dataloader.dataset.img_scale == cfg.test_dataloader.dataset.img_scale == (640, 640)
+    steps = {step.type: step for step in cfg.train_dataloader.dataset.pipeline}
+    affine, scales = wanted['affine']
+    assert steps[affine].scaling_ratio_range == scales
+    mixup = steps[wanted['mixup']['type']]
+    assert {key: mixup[key] for key in wanted['mixup']} == wanted['mixup']
+    assert steps.get('Mosaic').get('prob', 1) == 1
+    assert {wanted['colours'], 'RandomFlip'} < steps.keys()
+    assert [step.type for step in cfg.train_pipeline_stage2][2:4] == ['Letterbox', wanted['colours']]
 
 
 @pytest.mark.parametrize('size', ['tiny', 's', 'm', 'l', 'x'])

@@ -58,7 +58,7 @@ class YOLOXBatchHSV(nn.Module):
 
 
 def shift_hsv_of_batch(images: Tensor, gains: Tensor) -> Tensor:
-    """Shifts images as :func:`mmyolox.datasets.transforms.augmentations.shift_hsv`, each by its own gains.
+    """Shifts images as :class:`mmyolox.datasets.transforms.YOLOXHSVRandomAug`, each by its own gains.
 
     Args:
         images: (B, 3, H, W) float32 BGR, whole grey levels 0-255.

@@ -181,17 +181,19 @@ def _axis_on_canvas(anchor: int, scale: float, length: int, canvas: int) -> tupl
 
 @dataclass(frozen=True)
 class Scene:
-    """Layers on a canvas, the later ones on top, and perhaps a second scene blended in half and half.
+    """Layers on a canvas, the later ones on top, and perhaps a second scene blended in.
 
     Attributes:
         size: The size of the canvas.
         layers: The images on it.
         blend: A scene of the same size that is averaged with this one (mixup), or None.
+        share: The weight of this scene in the average; the other one has the rest.
     """
 
     size: Size
     layers: tuple[Layer, ...]
     blend: Scene | None = None
+    share: float = 0.5
 
     @classmethod
     def of(cls, image: np.ndarray) -> Scene:
@@ -212,17 +214,17 @@ class Scene:
         """
         if size == self.size and np.array_equal(matrix, horizontal_flip(size.width)):
             blend = self.blend and self.blend.moved(matrix, size)
-            return Scene(size, tuple(layer.moved(matrix) for layer in self.layers), blend)
+            return Scene(size, tuple(layer.moved(matrix) for layer in self.layers), blend, self.share)
         if self.blend or not all(la.is_upright or la.fits(self.size) for la in self.layers):
             return Scene.of(self.render()).moved(matrix, size)
         kept = (la if la.fits(self.size) else la.cropped(self.size) for la in self.layers)
         return Scene(size, tuple(layer.moved(matrix) for layer in kept))
 
-    def blended_with(self, other: Scene) -> Scene:
-        """The half-and-half average of this scene and another one of the same size."""
+    def blended_with(self, other: Scene, share: float = 0.5) -> Scene:
+        """The average of this scene, with the weight ``share``, and another one of the same size."""
         if self.blend:
-            return Scene.of(self.render()).blended_with(other)
-        return Scene(self.size, self.layers, other)
+            return Scene.of(self.render()).blended_with(other, share)
+        return Scene(self.size, self.layers, other, share)
 
     def render(self) -> np.ndarray:
         """Draws the scene: (h, w, channels) uint8, contiguous.
@@ -243,9 +245,9 @@ class Scene:
             return canvas
         partner = self.blend.render()
         _check_same_channels(canvas.shape[2], partner.shape[2])
-        # A quarter less, so that rounding to the nearest rounds halves down, as the float average cast to
-        # uint8 of Megvii's and MMDetection's mixup. OpenCV drops the axis of a single channel.
-        return cv2.addWeighted(canvas, 0.5, partner, 0.5, -0.25).reshape(canvas.shape)
+        # Nearly a half less, so that rounding to the nearest cuts the fraction off, as the float average cast
+        # to uint8 of Megvii's and MMDetection's mixup. OpenCV drops the axis of a single channel.
+        return cv2.addWeighted(canvas, self.share, partner, 1 - self.share, -0.49).reshape(canvas.shape)
 
 
 def _check_same_channels(one: int, other: int) -> None:

@@ -16,8 +16,11 @@ from .augmentations import (
 )
 from .loading import LoadAnnotations, LoadImage, begin_scene
 from .packing import FilterAnnotations, PackDetInputs
+from .yolov5 import BetaMixUp, CenteredAffine, RandomHSVGains
 
 __all__ = [
+    'BetaMixUp',
+    'CenteredAffine',
     'FilterAnnotations',
     'Letterbox',
     'LoadAnnotations',
@@ -27,6 +30,7 @@ __all__ = [
     'PartnerTransform',
     'RandomAffine',
     'RandomFlip',
+    'RandomHSVGains',
     'RecentSamples',
     'Sample',
     'Scene',

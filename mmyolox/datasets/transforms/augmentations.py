@@ -115,13 +115,38 @@ class RandomFlip(BaseTransform):
         return move_sample(results, horizontal_flip(size.width), size)
 
 
+class HSVTransform(BaseTransform):
+    """A transform of the colours alone, by a table for each of hue, saturation and value.
+
+    The arithmetic is done once per grey level, with results equal to doing it per pixel. Of images with more
+    than three channels the first three are blue, green and red; the others stay as they are.
+    """
+
+    def draw_tables(self, rng: np.random.Generator) -> Sequence[np.ndarray]:
+        """Draws the tables, see :func:`map_hsv`."""
+        raise NotImplementedError
+
+    def check_channels(self, channels: int) -> None:
+        """Raises a :class:`UserError` if images have too few channels to have colours."""
+        if channels < 3:
+            raise UserError(
+                f'{type(self).__name__} needs images in colour, these have {channels} channel(s); leave it '
+                'out of the pipeline'
+            )
+
+    def transform(self, results: dict) -> dict:
+        tables = self.draw_tables(results['rng'])
+        image = take_image(results)
+        self.check_channels(image.shape[2])
+        results['img'] = map_hsv(image, tables)
+        return results
+
+
 @TRANSFORMS.register_module()
-class YOLOXHSVRandomAug(BaseTransform):
+class YOLOXHSVRandomAug(HSVTransform):
     """Shifts hue, saturation and value by random amounts, each with probability one half.
 
-    The distribution is Megvii YOLOX's ``augment_hsv``; the arithmetic is done once per grey level in lookup
-    tables, with results equal to doing it per pixel. Of images with more than three channels the first three
-    are blue, green and red; the others stay as they are.
+    The distribution is Megvii YOLOX's ``augment_hsv``.
 
     Args:
         hue_delta: The largest shift of the hue, in OpenCV's 180 steps; it wraps around.
@@ -132,46 +157,44 @@ class YOLOXHSVRandomAug(BaseTransform):
     def __init__(self, hue_delta: int = 5, saturation_delta: int = 30, value_delta: int = 30) -> None:
         self.deltas = np.array([hue_delta, saturation_delta, value_delta])
 
-    def check_channels(self, channels: int) -> None:
-        """Raises a :class:`UserError` if images have too few channels to have colours."""
-        if channels < 3:
-            raise UserError(
-                f'YOLOXHSVRandomAug needs images in colour, these have {channels} channel(s); leave it out '
-                'of the pipeline'
-            )
-
-    def transform(self, results: dict) -> dict:
-        rng = results['rng']
-        gains = (rng.uniform(-1, 1, 3) * self.deltas * rng.integers(0, 2, 3)).astype(int)
-        image = take_image(results)
-        self.check_channels(image.shape[2])
-        results['img'] = shift_hsv(image, *gains)
-        return results
+    def draw_tables(self, rng: np.random.Generator) -> Sequence[np.ndarray]:
+        """Draws the tables of whole shifts."""
+        return shift_tables(*(rng.uniform(-1, 1, 3) * self.deltas * rng.integers(0, 2, 3)).astype(int))
 
 
-def shift_hsv(image: np.ndarray, hue: int, saturation: int, value: int) -> np.ndarray:
-    """Shifts an image by whole steps of OpenCV's HSV.
+def shift_tables(hue: int, saturation: int, value: int) -> Sequence[np.ndarray]:
+    """The tables for :func:`map_hsv` that shift by whole steps of OpenCV's HSV.
+
+    Args:
+        hue: The shift in steps of two degrees; it wraps around.
+        saturation: The shift in grey levels; it saturates.
+        value: The same of the value.
+    """
+    levels = np.arange(256)
+    return (levels + hue) % 180, (levels + saturation).clip(0, 255), (levels + value).clip(0, 255)
+
+
+def map_hsv(image: np.ndarray, tables: Sequence[np.ndarray]) -> np.ndarray:
+    """Maps an image's hue, saturation and value in OpenCV's HSV through a table each.
 
     Args:
         image: (h, w, channels) uint8, the first three of at least three channels are BGR.
-        hue: The shift in steps of two degrees; it wraps around.
-        saturation: The shift in grey levels, 0 to 255; it saturates.
-        value: The shift in grey levels, 0 to 255; it saturates.
+        tables: Three arrays (256,) of values within 0 to 255, which are cut to whole numbers; of the hue's
+            the first 180 are read.
 
     Returns:
         A new image.
     """
     if image.shape[2] > 3:
-        shifted = image.copy()
-        shifted[..., :3] = shift_hsv(np.ascontiguousarray(image[..., :3]), hue, saturation, value)
-        return shifted
-    levels = np.arange(256)
+        mapped = image.copy()
+        mapped[..., :3] = map_hsv(np.ascontiguousarray(image[..., :3]), tables)
+        return mapped
     hsv = cv2.cvtColor(image, cv2.COLOR_BGR2HSV)
     # Plane by plane, and only where something changes: OpenCV's three-channel LUT is slow.
-    tables = ((levels + hue) % 180, (levels + saturation).clip(0, 255), (levels + value).clip(0, 255))
-    for channel, (shift, table) in enumerate(zip((hue, saturation, value), tables, strict=True)):
-        if shift:
-            plane = cv2.LUT(cv2.extractChannel(hsv, channel), table.astype(np.uint8))
+    for channel, (table, last) in enumerate(zip(tables, (180, 256, 256), strict=True)):
+        whole = np.asarray(table).astype(np.uint8)
+        if (whole[:last] != np.arange(last)).any():
+            plane = cv2.LUT(cv2.extractChannel(hsv, channel), whole)
             cv2.insertChannel(plane, hsv, channel)
     return cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR, dst=hsv)
 

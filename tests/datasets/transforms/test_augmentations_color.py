@@ -6,7 +6,7 @@ from mmdet.datasets.transforms import YOLOXHSVRandomAug as PeerHSV
 
 from mmyolox.datasets.canvas.geometry import scaling
 from mmyolox.datasets.transforms import Sample, Scene, YOLOXHSVRandomAug
-from mmyolox.datasets.transforms.augmentations import shift_hsv
+from mmyolox.datasets.transforms.augmentations import map_hsv, shift_tables
 from mmyolox.deploy.letterbox import Size
 from tests.datasets.transforms.pictures import Draws
 
@@ -36,16 +36,16 @@ def test_defaults_are_mmdets():
 def test_each_shift_is_left_out_half_the_time(noise, fraction):
     draws = Draws([1.0, 1.0, 1.0, fraction, fraction, fraction])
     image = YOLOXHSVRandomAug()(Sample(img=noise, rng=draws))['img']
-    np.testing.assert_array_equal(image, shift_hsv(noise, 0, 0, 0))
+    np.testing.assert_array_equal(image, map_hsv(noise, shift_tables(0, 0, 0)))
 
 
 def test_hue_wraps_around_and_the_others_saturate():
     red = np.full((1, 1, 3), (0, 0, 255), np.uint8)
-    assert shift_hsv(red, -60, 0, 0).tolist() == [[[255, 0, 0]]]
-    assert shift_hsv(red, 120, 0, 0).tolist() == [[[255, 0, 0]]]
-    assert shift_hsv(red, 0, 100, 100).tolist() == [[[0, 0, 255]]]
-    assert shift_hsv(red, 0, -300, 0).tolist() == [[[255, 255, 255]]]
-    assert shift_hsv(red, 0, 0, -300).tolist() == [[[0, 0, 0]]]
+    assert map_hsv(red, shift_tables(-60, 0, 0)).tolist() == [[[255, 0, 0]]]
+    assert map_hsv(red, shift_tables(120, 0, 0)).tolist() == [[[255, 0, 0]]]
+    assert map_hsv(red, shift_tables(0, 100, 100)).tolist() == [[[0, 0, 255]]]
+    assert map_hsv(red, shift_tables(0, -300, 0)).tolist() == [[[255, 255, 255]]]
+    assert map_hsv(red, shift_tables(0, 0, -300)).tolist() == [[[0, 0, 0]]]
 
 
 def test_source_is_left_alone(noise):
@@ -59,4 +59,4 @@ def test_draws_a_pending_scene_first(noise):
     fractions = [1.0, 0.0, 1.0, 0.9, 0.9, 0.9]
     results = YOLOXHSVRandomAug()(Sample(scene=scene, rng=Draws(fractions)))
     assert 'scene' not in results
-    np.testing.assert_array_equal(results['img'], shift_hsv(scene.render(), 5, -30, 30))
+    np.testing.assert_array_equal(results['img'], map_hsv(scene.render(), shift_tables(5, -30, 30)))
