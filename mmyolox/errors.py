@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from io import TextIOWrapper
 from itertools import islice
+from pathlib import Path
 from typing import TextIO
 
 _LONGEST = 2000
@@ -78,3 +80,30 @@ def first_few(names: Iterable[object], shown: int = 3) -> str:
     """The first names, comma-separated, and ``...`` where there are more."""
     texts = [str(name) for name in islice(names, shown + 1)]
     return ', '.join(texts[:shown]) + ', ...' * (len(texts) > shown)
+
+
+@dataclass
+class ReadingReport:
+    """What the reading of a data set of many files left out, and what else the user should know.
+
+    Attributes:
+        skipped: One line for everything that was left out, naming its file.
+        notes: What else the user should know, with the locations where it was found.
+    """
+
+    skipped: list[str] = field(default_factory=list)
+    notes: dict[str, list[str]] = field(default_factory=dict)
+
+    def skip(self, location: str | Path, reason: str) -> None:
+        """Notes that what is at ``location`` was left out."""
+        self.skipped.append(f'{location}: {reason}, skipped')
+
+    def note(self, what: str, locations: Iterable[object]) -> None:
+        """Notes something that was found at some locations; nothing if there are none."""
+        names = [str(location) for location in locations]
+        if names:
+            self.notes.setdefault(what, []).extend(names)
+
+    def note_lines(self, shown: int = 5) -> list[str]:
+        """A line for each note: what it is, how often it was found, and the first locations."""
+        return [f'{what}: {len(found)} ({first_few(found, shown)})' for what, found in self.notes.items()]

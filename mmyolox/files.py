@@ -1,6 +1,7 @@
-"""Files: which are images; writing them whole or not at all; what is said when it fails."""
+"""Files: which are images; reading texts; writing whole or not at all; what is said when it fails."""
 
 import errno
+import json
 import os
 import shutil
 import socket
@@ -190,6 +191,34 @@ def _new_part(path: Path) -> Path:
         if is_part and not Path(f'/proc/{writer}').exists() and Path('/proc/self').exists():
             remove(path.with_name(name))
     return _part_of(path)
+
+
+def read_text(path: str | Path) -> str:
+    """A text file in UTF-8, with or without a byte order mark, UTF-16 or UTF-32: what editors write.
+
+    Bytes that are no UTF-8 become lone surrogates, as in the names of files, so that a list finds its files.
+
+    Raises:
+        UserError: It cannot be read, or is a pipe or a device, which would never end.
+    """
+    try:
+        if is_special(path):  # a pipe would wait for ever
+            raise UserError(f'{path}: not a regular file')
+        content = Path(path).read_bytes()
+        return content.decode(json.detect_encoding(content), errors='surrogateescape')
+    except (OSError, ValueError) as error:  # the latter: a null byte in the name, half a character of UTF-16
+        reason = getattr(error, 'strerror', None) or error
+        raise UserError(f'{path}: cannot be read ({reason})') from None
+
+
+def is_special(path: str | Path) -> bool:
+    """Whether there is something at a path that is no regular file: a folder, pipe, device or broken link."""
+    return os.path.lexists(path) and not os.path.isfile(path)
+
+
+def read_lines(path: str | Path) -> list[str]:
+    """The lines of a text file without surrounding space, empty ones left out."""
+    return [line.strip() for line in read_text(path).splitlines() if line.strip()]
 
 
 def path_endings(path: str) -> list[str]:

@@ -5,12 +5,14 @@ from .base import DetectionDataset, SeededSampler, detection_datasets
 from .coco import YOLOXCocoDataset
 from .transforms.packing import tta_collate, yolox_collate
 from .voc import YOLOXVOCDataset
+from .yolo import YOLOXYoloDataset
 
 __all__ = [
     'DetectionDataset',
     'SeededSampler',
     'YOLOXCocoDataset',
     'YOLOXVOCDataset',
+    'YOLOXYoloDataset',
     'detection_datasets',
     'transforms',
     'tta_collate',

@@ -83,6 +83,8 @@ class AnnotationReport:
         outside: The boxes dropped for lying outside their image.
         clipped: The boxes cut to their image.
         turned: The boxes that are turned in the file, for which the upright ones around them were taken.
+        polygons: The polygons, of which the boxes were taken.
+        faulty: The lines and files of a data set of many that are left out, and what is wrong with each.
         other_classes: The boxes left out because their class is not configured, by class.
     """
 
@@ -94,6 +96,8 @@ class AnnotationReport:
     outside: Finding = field(default_factory=Finding)
     clipped: Finding = field(default_factory=Finding)
     turned: Finding = field(default_factory=Finding)
+    polygons: Finding = field(default_factory=Finding)
+    faulty: Finding = field(default_factory=Finding)
     other_classes: Counter[str] = field(default_factory=Counter)
 
     @property
@@ -124,6 +128,8 @@ class AnnotationReport:
                 ('outside the image (dropped)', self.outside),
                 ('over the image border (clipped)', self.clipped),
                 ('turned by an attribute `rotation` (the upright box around them taken)', self.turned),
+                ('polygons (their boxes taken)', self.polygons),
+                ('lines or files at fault (left out)', self.faulty),
             )
             if finding.count
         ]
@@ -186,6 +192,7 @@ def image_entry(
     names: Sequence[str],
     bboxes: NDArray[np.floating],
     is_crowd: NDArray[np.bool_] | None = None,
+    **arrays: NDArray[Any],
 ) -> dict[str, Any]:
     """The entry of a data list for one image, with what is usable of its M annotations.
 
@@ -198,6 +205,7 @@ def image_entry(
         names: The M class names.
         bboxes: (M, 4) xyxy in pixels of the image.
         is_crowd: (M,) bool, regions that are neither object nor background; None for no such region.
+        **arrays: Further arrays (M, ...), of which the entry has what belongs to the boxes that are kept.
     """
     is_known = np.array([name in labels for name in names], np.bool_)
     report.other_classes.update(name for name in names if name not in labels)
@@ -212,6 +220,7 @@ def image_entry(
         bboxes=check.bboxes[keep],
         labels=np.array([labels[name] for name in names if name in labels], np.int64)[keep],
         is_crowd=crowd[is_known][keep],
+        **{key: array[is_known][keep] for key, array in arrays.items()},
     )
 
 

@@ -1,9 +1,10 @@
-"""Whether images have the sizes that are annotated: if not, boxes lie wrong and nothing shows it."""
+"""The sizes of image files, and whether they are those annotated: if not, boxes lie wrong unseen."""
 
 import math
 import time
 from collections.abc import Mapping, Sequence
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 from mmengine.logging import print_log
@@ -11,7 +12,7 @@ from mmengine.logging import print_log
 from mmyolox.deploy.letterbox import Size
 from mmyolox.errors import UserError, first_few
 
-from .canvas.images import UndecodableImageError, is_annotated_size, read_image_header
+from .canvas.images import UndecodableImageError, is_annotated_size, read_image, read_image_header
 
 _PATIENCE = 3.0
 
@@ -59,3 +60,28 @@ def check_image_sizes(
     if compared < total:
         line = f'the sizes of {compared} of {total} images were compared with the annotated ones in advance'
         print_log(f'{ann_file}: {line}', 'current')
+
+
+def read_image_size(path: str | Path, annotated: tuple[int, int] | None = None) -> Size:
+    """Reads an image's size as training decodes it, from the header alone wherever that is enough.
+
+    JPEG, PNG and WebP images are turned upright by their EXIF orientation; whether OpenCV turns other
+    formats depends on its version. Images but plain JPEG with a tag that swaps the sides are therefore
+    decoded, unless the annotated (width, height) are those of the image as it is stored: then training reads
+    it so.
+
+    Returns:
+        Width and height, pixels.
+
+    Raises:
+        UserError: The file is missing or is not an image.
+    """
+    try:
+        header = read_image_header(str(path))
+        if not header.is_transposed or header.size == annotated:
+            return header.size
+        if header.is_plain_jpeg:
+            return header.upright_size
+        return Size.of_shape(read_image(str(path)).shape)
+    except UndecodableImageError as error:
+        raise UserError(str(error)) from None

@@ -358,19 +358,6 @@ def test_labels_beside_the_images(tmp_path, run, load):
     assert boxes(load('train')) == [[15, 5, 10, 10]]
 
 
-@pytest.mark.parametrize(
-    ('path', 'expected'),
-    [
-        ('x/images/train/a.b.jpg', 'x/labels/train/a.b.txt'),
-        ('images/x/images/a.png', 'images/x/labels/a.txt'),
-        ('x/images.jpg', 'x/images.txt'),
-        ('x/a.jpg', 'x/a.txt'),
-    ],
-)
-def test_label_path(tmp_path, path, expected):
-    assert yolo2coco.label_path(type(tmp_path)(path)).as_posix() == expected
-
-
 def test_a_split_that_does_not_exist(convert):
     with pytest.raises(UserError, match='images/nowhere: no such folder or list of images'):
         convert('--train', 'images/nowhere')
@@ -550,7 +537,7 @@ def test_images_without_splits_are_for_training(run, load, tmp_path):
     write_image(root / 'images/a photo.jpg')
     write_text(root / 'labels/a photo.txt', LABEL)
     write_text(root / 'classes.txt', 'cat\ndog\n')
-    assert 'all images taken for train.json: 1 ' in run(yolo2coco, root, tmp_path / 'out')
+    assert 'all images taken for training: 1 ' in run(yolo2coco, root, tmp_path / 'out')
     assert names(load('train')) == ['a photo.jpg']
     assert len(boxes(load('train'))) == 1
 

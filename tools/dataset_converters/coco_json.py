@@ -2,12 +2,12 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mmyolox.errors import first_few, printable
+from mmyolox.errors import ReadingReport, printable
 
 Box = tuple[float, float, float, float]
 
@@ -88,28 +88,14 @@ class CocoFile:
 
 
 @dataclass
-class ConversionReport:
+class ConversionReport(ReadingReport):
     """What a conversion left out or changed.
 
     Attributes:
-        skipped: One line for everything that was left out, naming its file.
-        notes: What else the user should know, with the locations where it was found.
         clipped: The number of boxes that reached outside their image and were cut to it.
     """
 
-    skipped: list[str] = field(default_factory=list)
-    notes: dict[str, list[str]] = field(default_factory=dict)
     clipped: int = 0
-
-    def skip(self, location: str | Path, reason: str) -> None:
-        """Notes that what is at ``location`` was left out."""
-        self.skipped.append(f'{location}: {reason}, skipped')
-
-    def note(self, what: str, locations: Iterable[object]) -> None:
-        """Notes something that was found at some locations; nothing if there are none."""
-        names = [str(location) for location in locations]
-        if names:
-            self.notes.setdefault(what, []).extend(names)
 
     def without_empty(self, files: Mapping[str, CocoFile]) -> dict[str, CocoFile]:
         """The files of the splits that have images; the others, which nothing could read, are noted."""
@@ -156,8 +142,7 @@ class ConversionReport:
             files: The files written, by split.
         """
         lines = [f'skipped: {line}' for line in self.skipped]
-        for what, locations in self.notes.items():
-            lines.append(f'note: {what}: {len(locations)} ({first_few(locations, 5)})')
+        lines += [f'note: {line}' for line in self.note_lines()]
         if self.clipped:
             lines.append(f'note: boxes that reached outside their image, clipped to it: {self.clipped}')
         for name, file in files.items():

@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from coco_json import Box, CocoFile, ConversionReport
-from dataset_files import place_images, read_image_size, read_lines
+from dataset_files import place_images
 
 from mmyolox.errors import UserError, alike
-from mmyolox.files import check_folder
+from mmyolox.files import check_folder, read_lines
 from mmyolox.utils.cli import run_tool
 
 _USUAL_SPLITS = {'train': ('train', 'trainval', 'default'), 'val': ('val', 'valid', 'validation')}
@@ -218,6 +218,7 @@ def read_record(files: VocFiles, image: str, one_based: bool, report: Conversion
     Returns:
         None, and a line in the report, if the XML or the image is missing or broken.
     """
+    from mmyolox.datasets.image_sizes import read_image_size
     from mmyolox.datasets.voc import read_voc_xml
 
     xml = files.xml_files.get(image, files.annotations / f'{image}.xml')

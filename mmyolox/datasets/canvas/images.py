@@ -73,10 +73,13 @@ class ImageHeader(NamedTuple):
     Attributes:
         size: The size in pixels as stored, of the first frame or page.
         orientation: The orientation of EXIF, 1 (upright) to 8; 1 where the file does not say.
+        is_plain_jpeg: Whether it is a JPEG file that :func:`read_jpeg_header` takes, which every version of
+            OpenCV turns upright.
     """
 
     size: Size
     orientation: int
+    is_plain_jpeg: bool = False
 
     @property
     def is_transposed(self) -> bool:
@@ -109,7 +112,7 @@ def read_header(file: BinaryIO) -> ImageHeader:
     if jpeg is None and start.startswith(_START_OF_JPEG):
         jpeg = read_jpeg_header(start + file.read(_MORE_BYTES))
     if jpeg is not None:
-        return ImageHeader(jpeg.size, jpeg.orientation)
+        return ImageHeader(jpeg.size, jpeg.orientation, is_plain_jpeg=True)
     file.seek(0)
     try:
         image = PIL.Image.open(file)

@@ -1,0 +1,48 @@
+"""The files of a YOLO data set. Most of their forms are in the tests of the data set and the converter."""
+
+from pathlib import Path
+
+import pytest
+
+from mmyolox.datasets.yolo_files import keypoint_shape, label_path, resolve
+from mmyolox.errors import UserError
+
+
+@pytest.mark.parametrize(
+    ('path', 'expected'),
+    [
+        ('x/images/train/a.b.jpg', 'x/labels/train/a.b.txt'),
+        ('images/x/images/a.png', 'images/x/labels/a.txt'),
+        ('x/images.jpg', 'x/images.txt'),
+        ('x/a.jpg', 'x/a.txt'),
+    ],
+)
+def test_label_path(path, expected):
+    assert label_path(Path(path)).as_posix() == expected
+
+
+@pytest.mark.parametrize('name', ['train/images', '../train/images', '/content/set/train/images'])
+def test_a_path_is_found_below_the_folder_of_the_set(tmp_path, name):
+    (tmp_path / 'train/images').mkdir(parents=True)
+    assert resolve(name, [tmp_path]) == tmp_path / 'train/images'
+
+
+def test_its_last_part_alone_is_another_path(tmp_path):
+    (tmp_path / 'images').mkdir()
+    with pytest.raises(UserError, match='test/images: no such folder or list of images'):
+        resolve('../test/images', [tmp_path])
+
+
+@pytest.mark.parametrize(
+    ('shape', 'expected'), [(None, (0, 0)), (['17', '3'], (17, 3)), (['4', '2'], (4, 2))]
+)
+def test_keypoint_shape(shape, expected):
+    assert keypoint_shape({} if shape is None else dict(kpt_shape=shape)) == expected
+
+
+@pytest.mark.parametrize(
+    'shape', ['17', ['17'], ['0', '3'], ['17', '4'], ['x', '3'], [['1'], '3'], {'17': '3'}]
+)
+def test_a_keypoint_shape_that_is_none(shape):
+    with pytest.raises(UserError, match=r'\[K, 2\] or \[K, 3\] is needed'):
+        keypoint_shape(dict(kpt_shape=shape))
