@@ -237,13 +237,18 @@ def images_of(source: Path, root: Path, report: ReadingReport) -> list[Path]:
 
 def label_path(image: Path) -> Path:
     """The path of the label file of an image, or the one at which it has to be."""
+    usual, beside = label_paths(image)
+    return beside if os.path.lexists(beside) and not os.path.lexists(usual) else usual
+
+
+def label_paths(image: Path) -> tuple[Path, Path]:
+    """The two paths that the label file of an image may have: in the folder of labels, and beside it."""
     beside = image.with_suffix('.txt')
     parts = list(beside.parts)
     folders = [index for index, part in enumerate(parts[:-1]) if part in _LABEL_FOLDERS]
     if folders:
         parts[folders[-1]] = _LABEL_FOLDERS[parts[folders[-1]]]
-    usual = Path(*parts)
-    return beside if os.path.lexists(beside) and not os.path.lexists(usual) else usual
+    return Path(*parts), beside
 
 
 def note_missing_labels(labels: Mapping[Path, Path], report: ReadingReport) -> None:

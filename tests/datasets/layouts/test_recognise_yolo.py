@@ -1,0 +1,78 @@
+"""YOLO's format, recognised in the folders that tools write."""
+
+import pytest
+
+from mmyolox.datasets import YOLOXYoloDataset
+from mmyolox.datasets.layouts import FORMATS, recognise
+from mmyolox.errors import UserError
+from tests.datasets.test_yolo import LAYOUTS, LINE, ROBOFLOW, write_set
+from tests.tools.small_files import write_image, write_text
+
+
+@pytest.mark.parametrize('kind', LAYOUTS)
+def test_layouts(tmp_path, kind):
+    yaml, form, files = LAYOUTS[kind]
+    images = {form.format(split, split): LINE for split in ('train', 'valid')}
+    write_set(tmp_path, images, yaml and yaml.replace('{root}', str(tmp_path)))
+    for name, text in files.items():
+        write_text(tmp_path / name, text)
+    layout = recognise(tmp_path)
+    assert layout.format == 'yolo'
+    assert layout.name == ('YOLO (Roboflow export)' if kind == 'roboflow' else 'YOLO')
+    given = {} if yaml is None else dict(ann_file='data.yaml')
+    assert layout.splits == {split: dict(given, split=split) for split in ('train', 'val')}
+    assert FORMATS['yolo'].read_classes(layout) == ('cat', 'dog')
+    for split, folder in (('train', 'train'), ('val', 'valid')):
+        dataset = YOLOXYoloDataset(data_root=str(tmp_path), **layout.splits[split])
+        assert [dataset.get_data_info(0)['img_id']] == [form.format(folder, folder)]
+
+
+def test_without_splits_some_images_are_held_out(tmp_path):
+    write_set(tmp_path, {'images/a.jpg': LINE, 'images/b.jpg': LINE}, yaml=None)
+    write_text(tmp_path / 'classes.txt', 'cat\ndog\n')
+    layout = recognise(tmp_path)
+    assert layout.splits['val'] == dict(split='train', fold=dict(count=5, index=0, seed=0, held_out=True))
+
+
+def test_a_split_that_is_named_and_absent_is_told(tmp_path):
+    write_set(tmp_path, {'train/images/a.jpg': LINE, 'valid/images/b.jpg': LINE}, ROBOFLOW)
+    layout = recognise(tmp_path)
+    assert set(layout.splits) == {'train', 'val'}
+    assert layout.notes == (
+        'folders or lists that the YAML file names and that are not there: 1 (../test/images)',
+    )
+
+
+@pytest.mark.parametrize('chosen', ['cats.yaml', 'dogs.yml'])
+def test_one_of_several_yaml_files_is_chosen(tmp_path, chosen):
+    write_set(tmp_path, {'images/train/a.jpg': LINE, 'images/val/b.jpg': LINE}, yaml=None)
+    for name in ('cats.yaml', 'dogs.yml'):
+        write_text(tmp_path / name, f'train: images/train\nval: images/val\nnames: [{name[:3]}, other]')
+    write_text(tmp_path / 'other.yaml', 'a: [')
+    with pytest.raises(UserError, match=r'by train_ann_file=cats\.yaml; YOLO by train_ann_file=dogs\.yml$'):
+        recognise(tmp_path)
+    layout = recognise(tmp_path, ann_files=dict(train=chosen))
+    assert layout.splits['val'] == dict(ann_file=chosen, split='val')
+    assert FORMATS['yolo'].read_classes(layout) == (chosen[:3], 'other')
+
+
+@pytest.mark.parametrize(
+    ('files', 'message'),
+    [
+        ({'data.yaml': 'names: [cat'}, 'not a valid YAML file'),
+        ({'labels/a.txt': LINE}, r'no class names in a data\.yaml or classes\.txt; .* classes=cat,dog'),
+        ({'data.yaml': 'nc: 2\nnames: [cat]'}, 'nc: 2 but names 1 classes'),
+        ({'data.yaml': 'roboflow: {}', 'notes.txt': ''}, 'no data set was recognised'),
+        ({'notes.txt': ''}, 'no data set was recognised'),
+        (
+            {'data.yaml': 'names: [a]', 'x.json': '"images" "annotations" "categories"'},
+            r'COCO by train_ann_file=x\.json; YOLO by train_ann_file=data\.yaml$',
+        ),
+    ],
+)
+def test_what_is_wrong_is_one_line(tmp_path, files, message):
+    write_image(tmp_path / 'images/a.jpg')
+    for name, text in files.items():
+        write_text(tmp_path / name, text)
+    with pytest.raises(UserError, match=message):
+        FORMATS['yolo'].read_classes(recognise(tmp_path))
