@@ -6,7 +6,7 @@ import os.path as osp
 import re
 import xml.etree.ElementTree as ElementTree
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,8 +17,8 @@ from mmengine.logging import print_log
 from numpy.typing import NDArray
 
 from mmyolox.deploy.letterbox import Size
-from mmyolox.errors import UserError, did_you_mean, first_few
-from mmyolox.files import IMAGE_SUFFIXES, path_endings
+from mmyolox.errors import ReadingReport, UserError, alike, did_you_mean, first_few
+from mmyolox.files import IMAGE_SUFFIXES
 from mmyolox.registry import DATASETS
 
 from .annotations import (
@@ -34,6 +34,7 @@ from .annotations import (
 from .base import DetectionDataset
 from .canvas.images import UndecodableImageError, read_image
 from .image_sizes import check_image_sizes
+from .voc_files import annotation_files, image_files, listed_image
 
 _LONGEST_SIDE = 2**20  # OpenCV's limit
 _CORNERS = ('xmin', 'ymin', 'xmax', 'ymax')
@@ -79,16 +80,7 @@ def read_voc_xml(path: str | Path, *, one_based: bool = True, faults: list[str] 
         UserError: The file is missing, is not XML, has boxes elsewhere than in objects or annotations
             inside one another, or an object lacks its name or a corner, or holds something that is no number.
     """
-    if osp.exists(path) and not osp.isfile(path):  # a pipe would wait for ever
-        raise UserError(f'{path}: not a regular file')
-    try:
-        root = _parse_xml(Path(path).read_bytes())
-    except FileNotFoundError:
-        raise UserError(f'{path}: annotation file not found') from None
-    except OSError as error:
-        raise UserError(f'{path}: cannot be read ({error.strerror})') from None
-    except (ElementTree.ParseError, LookupError, ValueError) as error:  # the latter two: an odd encoding
-        raise UserError(f'{path}: not a valid XML file ({error})') from None
+    root = _read_root(path)
     if root.tag != 'annotation' and root.find('object') is None:
         raise UserError(f'{path}: its root is <{root.tag}>; that of a Pascal VOC file is <annotation>')
     if root.find('object') is None and root.find('.//bndbox') is not None:
@@ -116,29 +108,14 @@ def read_voc_xml(path: str | Path, *, one_based: bool = True, faults: list[str] 
     )
 
 
-def listed_image(line: str, is_known: Callable[[str], bool]) -> str:
-    """The image that a line of a split file names: an image's file without its suffix.
+def annotated_classes(paths: Iterable[str | Path]) -> tuple[str, ...]:
+    """The sorted names of all objects in Pascal VOC annotation files.
 
-    Lists of other tools have the suffix of the image or of the XML file, folders before the name (of this or
-    another computer), and behind a blank a flag or the XML file.
-
-    Args:
-        line: The line, without blanks around it.
-        is_known: Whether there is an image of a name.
-
-    Returns:
-        The first reading that is known; the line without a suffix if none is.
+    Raises:
+        UserError: A file is missing or is not XML.
     """
-    readings = list(_readings(line))
-    return next((reading for reading in readings if is_known(reading)), readings[1])
-
-
-def _readings(line: str) -> Iterator[str]:
-    for text in (line, *line.split()[:1]):
-        for name in (text, *path_endings(text)[1:]):
-            yield name
-            stem, suffix = osp.splitext(name)
-            yield stem if _is_image(name) or suffix.lower() == '.xml' else name
+    names = {name.text or '' for path in paths for name in _read_root(path).iterfind('object/name')}
+    return tuple(sorted({name.strip() for name in names} - {''}))
 
 
 def _pixels(root: ElementTree.Element, tag: str, path: str | Path) -> int:
@@ -146,6 +123,20 @@ def _pixels(root: ElementTree.Element, tag: str, path: str | Path) -> int:
     if not 0 <= value <= _LONGEST_SIDE or value % 1:
         raise UserError(f'{path}: <{tag}> holds {value:g}, a whole number of pixels is needed')
     return int(value)
+
+
+def _read_root(path: str | Path) -> ElementTree.Element:
+    """The root of an XML file; raises UserError where there is none."""
+    if osp.exists(path) and not osp.isfile(path):  # a pipe would wait for ever
+        raise UserError(f'{path}: not a regular file')
+    try:
+        return _parse_xml(Path(path).read_bytes())
+    except FileNotFoundError:
+        raise UserError(f'{path}: annotation file not found') from None
+    except OSError as error:
+        raise UserError(f'{path}: cannot be read ({error.strerror})') from None
+    except (ElementTree.ParseError, LookupError, ValueError) as error:  # the latter two: an odd encoding
+        raise UserError(f'{path}: not a valid XML file ({error})') from None
 
 
 def _parse_xml(content: bytes) -> ElementTree.Element:
@@ -200,22 +191,19 @@ def _number(element: ElementTree.Element, tag: str, path: str | Path, default: f
         raise UserError(f'{path}: <{tag}> of <{element.tag}> holds {text!r}, a number is needed') from None
 
 
-def _is_image(name: str) -> bool:
-    return osp.splitext(name)[1].lower() in IMAGE_SUFFIXES
-
-
 @DATASETS.register_module()
 class YOLOXVOCDataset(DetectionDataset):
     """Images and boxes of a split of a Pascal VOC folder (``JPEGImages``, ``Annotations``, ``ImageSets``).
 
-    The entries are those of :class:`YOLOXCocoDataset`, with ``difficult`` in ``is_crowd`` and the name in
-    the split file as ``img_id``. The classes are VOC's 20 unless ``metainfo`` has others. ``metainfo`` has
+    Without a split file, all images that have an XML file are read. The entries are those of
+    :class:`YOLOXCocoDataset`, with ``difficult`` in ``is_crowd`` and the name of the XML file, without the
+    suffix, as ``img_id``. The classes are VOC's 20 unless ``metainfo`` has others. ``metainfo`` has
     ``dataset_type``, ``'VOC2007'`` or ``'VOC2012'`` (else None), which mmdet's ``VOCMetric`` reads.
 
     Args:
         *args: Those of :class:`DetectionDataset`. ``ann_file`` is a split file with one image name a line,
-            ``data_prefix`` is ``dict(sub_data_root='VOC2007/')``, the folder that holds the next two; both
-            relative to ``data_root``. The key names are those of mmdet's ``VOCDataset`` (3.x).
+            if there is one. ``data_prefix`` is ``dict(sub_data_root='VOC2007/')``, the folder that holds the
+            next two; both relative to ``data_root``. The key names are those of mmdet's ``VOCDataset`` (3.x).
         img_subdir: The images' folder; ``<name>.jpg``, or another suffix where there is no such file.
         ann_subdir: The folder of the ``<name>.xml``. Where these lie beside the images, both are ``''``.
         one_based: Whether to subtract 1 from the coordinates, as mmdet does; see :func:`read_voc_xml`. False
@@ -257,11 +245,25 @@ class YOLOXVOCDataset(DetectionDataset):
         # mmdet prints the 20 standard names for a set of this type, whatever `classes` says.
         self.complete_metainfo(classes=classes, dataset_type=year if classes == standard else None)
         self._labels = {name: label for label, name in enumerate(classes)}
+        files = self._split_files() if self.ann_file else self._all_files()
+        self.report = AnnotationReport(self.ann_file or self._folder(self.ann_subdir), images=len(files))
+        data_list = [self._entry(*paths) for paths in files]
+        if not self.backend_args:
+            check_image_sizes(self.report.path, data_list)
+        self._check_classes(data_list)
+        self.report.log()
+        return data_list
+
+    def _split_files(self) -> list[tuple[str, str, str]]:
+        """Name, image file and XML file of the images in the split file."""
         names = self._read_split()
-        self.report = AnnotationReport(self.ann_file, images=len(names))
         img_folder, ann_folder = self._folder(self.img_subdir), self._folder(self.ann_subdir)
         files = set() if self.backend_args else list_folder(img_folder)
-        stems = {osp.splitext(file)[0]: file for file in sorted(files) if _is_image(file)}
+        stems = {
+            osp.splitext(file)[0]: file
+            for file in sorted(files)
+            if osp.splitext(file)[1].lower() in IMAGE_SUFFIXES
+        }
         usual = [f'{name}.jpg' for name in names]
         paths = [
             osp.join(img_folder, file if file in files else stems.get(name, file))
@@ -271,12 +273,32 @@ class YOLOXVOCDataset(DetectionDataset):
         if not self.backend_args:
             check_files_exist(self.ann_file, 'images', img_folder, paths)
             check_files_exist(self.ann_file, 'annotations', ann_folder, xml_paths)
-        data_list = [self._entry(*files) for files in zip(names, paths, xml_paths, strict=True)]
-        if not self.backend_args:
-            check_image_sizes(self.ann_file, data_list)
-        self._check_classes(data_list)
-        self.report.log()
-        return data_list
+        return list(zip(names, paths, xml_paths, strict=True))
+
+    def _all_files(self) -> list[tuple[str, str, str]]:
+        """Name, image file and XML file of all images that have an XML file; what has none is told."""
+        if self.backend_args:
+            raise UserError('ann_file is not set: with backend_args it must be a split file')
+        img_folder, ann_folder = Path(self._folder(self.img_subdir)), Path(self._folder(self.ann_subdir))
+        for what, folder in (('images', img_folder), ('annotations', ann_folder)):
+            if not folder.is_dir():
+                raise UserError(f'{folder}, the folder of the {what}, not found; check data_root')
+        report = ReadingReport()
+        xml_files, images = annotation_files(ann_folder), image_files(img_folder, report)
+        report.note('images without an XML file (left out)', [n for n in images if n not in xml_files])
+        report.note('XML files without an image (left out)', [n for n in xml_files if n not in images])
+        if lines := report.note_lines(shown=3):
+            print_log(f'{ann_folder}: {"; ".join(lines)}', 'current', logging.WARNING)
+        if xml_files.keys().isdisjoint(images):
+            raise UserError(
+                f'{img_folder}: none of {len(images)} images has one of the {len(xml_files)} XML files in '
+                f'{ann_folder}'
+            )
+        return [
+            (name, str(img_folder / images[name]), str(xml))
+            for name, xml in xml_files.items()
+            if name in images
+        ]
 
     def _folder(self, subdir: str) -> str:
         return osp.join(self.data_prefix.get('sub_data_root', self.data_root or ''), subdir)
@@ -284,10 +306,6 @@ class YOLOXVOCDataset(DetectionDataset):
     def _read_split(self) -> list[str]:
         """The image names in the split file."""
         path = self.ann_file
-        if not path:
-            raise UserError(
-                'ann_file is not set: it must be a split file such as ImageSets/Main/trainval.txt'
-            )
         try:
             content = get(path, backend_args=self.backend_args)
             lines = content.decode(json.detect_encoding(content)).splitlines()
@@ -331,10 +349,13 @@ class YOLOXVOCDataset(DetectionDataset):
         report, others = self.report, self.report.other_classes
         if others and not report.boxes + report.dropped:
             raise UserError(
-                f'{self.ann_file}: none of the classes {first_few(self._labels)} is annotated; '
+                f'{report.path}: none of the classes {first_few(self._labels)} is annotated; '
                 f'the annotations name {first_few(others, 20)}; set metainfo=dict(classes=...)'
             )
+        if same := alike(sorted({*self._labels, *others})):
+            line = 'classes that only case, blanks or underscores tell apart'
+            print_log(f'{report.path}: {line}: {first_few(same)}', 'current', logging.WARNING)
         used = {label for entry in data_list for label in entry['labels'].tolist()}
         for name, label in self._labels.items():
             if label not in used and (hint := did_you_mean(name, others)):
-                print_log(f'{self.ann_file}: no box of class {name!r}{hint}', 'current', logging.WARNING)
+                print_log(f'{report.path}: no box of class {name!r}{hint}', 'current', logging.WARNING)

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from mmyolox.datasets import YOLOXVOCDataset
-from mmyolox.datasets.voc import listed_image, read_voc_xml
+from mmyolox.datasets.voc import annotated_classes, read_voc_xml
+from mmyolox.datasets.voc_files import listed_image
 from mmyolox.errors import UserError
 from mmyolox.registry import DATASETS
 
@@ -285,12 +286,68 @@ def test_split_file_at_fault(write, content, message):
         load(root)
 
 
+def test_a_split_file_that_is_a_folder(write):
+    with pytest.raises(UserError, match='cannot be read'):
+        load(write({'a': [DOG]}), ann_file='VOC2007')
+
+
+@pytest.mark.parametrize('flat', [False, True])
+def test_without_a_split_file_all_images_with_an_xml_file_are_read(write, flat, monkeypatch):
+    lines = []
+    monkeypatch.setattr('mmyolox.datasets.voc.print_log', lambda line, *_: lines.append(line))
+    root = write({'a': [DOG], 'sub/b': [CAT, DOG], 'c': []}, suffix='.png')
+    voc = root / 'VOC2007'
+    (voc / 'JPEGImages/lone.jpg').touch()
+    (voc / 'Annotations/lost.XML').touch()
+    if flat:
+        for path in (voc / 'JPEGImages').rglob('*.*'):
+            path.rename(voc / 'Annotations' / path.relative_to(voc / 'JPEGImages'))
+    folders = dict(img_subdir='Annotations') if flat else {}
+    dataset = load(root, ann_file='', metainfo=dict(classes=['cat', 'dog']), **folders)
+    folder = voc / ('Annotations' if flat else 'JPEGImages')
+    entries = [dataset.get_data_info(index) for index in range(len(dataset))]
+    assert [(entry['img_id'], entry['img_path'], len(entry['labels'])) for entry in entries] == [
+        (name, str(folder / f'{name}.png'), count) for name, count in (('a', 1), ('c', 0), ('sub/b', 2))
+    ]
+    assert lines == [
+        f'{voc}/Annotations: images without an XML file (left out): 1 (lone); '
+        'XML files without an image (left out): 1 (lost)'
+    ]
+
+
 @pytest.mark.parametrize(
-    ('ann_file', 'message'), [('', 'ann_file is not set'), ('VOC2007', 'cannot be read')]
+    ('change', 'message'),
+    [
+        (dict(img_subdir='gone'), r'VOC2007/gone, the folder of the images, not found'),
+        (dict(ann_subdir='gone'), r'VOC2007/gone, the folder of the annotations, not found'),
+        (dict(ann_subdir='ImageSets'), r'none of 1 images has one of the 0 XML files in .*ImageSets'),
+        (dict(backend_args=dict(backend='local')), 'with backend_args it must be a split file'),
+    ],
 )
-def test_no_split_file(write, ann_file, message):
+def test_folders_at_fault_without_a_split_file(write, change, message):
     with pytest.raises(UserError, match=message):
-        load(write({'a': [DOG]}), ann_file=ann_file)
+        load(write({'a': [DOG]}), ann_file='', **change)
+
+
+def test_annotated_classes_are_those_of_objects(tmp_path):
+    (tmp_path / 'a.xml').write_text(
+        xml_text([DOG, ('zebra ', 1, 1, 2, 2, 0), CAT]).replace(
+            '<size>', '<owner><name>me</name></owner><size>'
+        )
+    )
+    (tmp_path / 'b.xml').write_text(
+        xml_text([DOG]).replace('</bndbox>', '</bndbox><part><name>head</name></part>')
+    )
+    assert annotated_classes(tmp_path.iterdir()) == ('cat', 'dog', 'zebra')
+
+
+def test_classes_that_are_alike_are_told(write, monkeypatch):
+    lines = []
+    monkeypatch.setattr('mmyolox.datasets.voc.print_log', lambda line, *_: lines.append(line))
+    load(write({'a': [DOG, ('Dog', 1, 1, 9, 9, 0)]}), metainfo=dict(classes=('Dog', 'dog')))
+    assert [line.split(': ')[1:] for line in lines] == [
+        ['classes that only case, blanks or underscores tell apart', "'Dog', 'dog'"]
+    ]
 
 
 def test_built_by_name():

@@ -405,7 +405,7 @@ def test_xml_files_beside_images(run, load, tmp_path, lists, expected):
         assert [image['file_name'] for image in load(split)['images']] == names
         assert [box[2] for box in boxes(load(split))] == [widths[name] for name in names]
         assert all((tmp_path / 'out/images' / name).is_file() for name in names)
-    assert ('all images taken for train.json' in printed) == (not lists)
+    assert ('all images taken for training' in printed) == (not lists)
     assert ('that training needs: 1 (--val)' in printed) == ('val' not in expected)
 
 

@@ -16,68 +16,20 @@ Every box or image that is left out is printed with its file. Objects flagged ``
 import argparse
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from coco_json import Box, CocoFile, ConversionReport
 from dataset_files import place_images
 
 from mmyolox.errors import UserError, alike
-from mmyolox.files import check_folder, read_lines
+from mmyolox.files import check_folder
 from mmyolox.utils.cli import run_tool
 
-_USUAL_SPLITS = {'train': ('train', 'trainval', 'default'), 'val': ('val', 'valid', 'validation')}
-"""The splits that become a file, the first that is there; ``default`` is what CVAT calls its only one."""
+if TYPE_CHECKING:
+    from mmyolox.datasets.voc_files import VocFiles
+
 _FURTHER_SPLITS = ('trainval', 'test')
-
-
-@dataclass(frozen=True)
-class VocFiles:
-    """The files of a data set. An image is called by the path of its XML file, without the suffix.
-
-    Attributes:
-        root: The folder of the data set.
-        images: The folder that the files in ``image_files`` are relative to.
-        annotations: The folder of the XML files.
-        xml_files: The XML files by image.
-        image_files: The image files by image.
-        lists: The lists of images, by split.
-        folders: The images of the folders below ``annotations``, by split.
-    """
-
-    root: Path
-    images: Path
-    annotations: Path
-    xml_files: dict[str, Path]
-    image_files: dict[str, str]
-    lists: dict[str, Path]
-    folders: dict[str, list[str]]
-
-    @property
-    def splits(self) -> set[str]:
-        """The names of all splits."""
-        return {*self.lists, *self.folders}
-
-    def image_name(self, line: str) -> str:
-        """The image that a line of a list names, see :func:`mmyolox.datasets.voc.listed_image`."""
-        from mmyolox.datasets.voc import listed_image
-
-        return listed_image(line, lambda name: name in self.xml_files or name in self.image_files)
-
-    def images_of(self, split: str, report: ConversionReport) -> list[str]:
-        """The images of a split; those that its list repeats are noted and dropped."""
-        if split not in self.lists:
-            return self.folders[split]
-        names = [self.image_name(line) for line in read_lines(self.lists[split])]
-        repeated = [name for name, count in Counter(names).items() if count > 1]
-        report.note(f'images listed more than once in {self.lists[split]}', repeated)
-        return list(dict.fromkeys(names))
-
-    def listed_anywhere(self) -> set[str]:
-        """Everything in a split."""
-        lines = {line for path in self.lists.values() for line in read_lines(path)}
-        return {self.image_name(line) for line in lines}.union(*self.folders.values())
 
 
 class Object(NamedTuple):
@@ -127,52 +79,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def find_files(root: Path, report: ConversionReport) -> VocFiles:
-    """Finds the files of a data set; of images that differ in their suffix only one is taken.
-
-    Raises:
-        UserError: It is no Pascal VOC data set.
-    """
-    from mmyolox.files import PICTURE_SUFFIXES, list_images
-
-    parts = {path.name.lower(): path for path in sorted(root.glob('*')) if path.is_dir()}
-    is_flat = parts.keys().isdisjoint({'annotations', 'jpegimages'})
-    annotations = root if is_flat else parts.get('annotations')
-    images = root if is_flat else parts.get('jpegimages', parts.get('images'))
-    inner = sorted(path.parent for path in root.glob('*/Annotations'))
-    xml_paths = list_images(annotations, {'.xml'}) if annotations and not (is_flat and inner) else []
-    for part, is_there in (('Annotations', xml_paths), ('JPEGImages', images)):
-        if not is_there:
-            hint = f'; do you mean {inner[0]}?' if is_flat and inner else ''
-            reason = f'no folder {part}, nor XML files beside images, so this is not a Pascal VOC data set'
-            raise UserError(f'{root}: {reason}{hint}')
-    xml_files = {path.relative_to(annotations).with_suffix('').as_posix(): path for path in xml_paths}
-    names = [path.relative_to(images) for path in list_images(images, PICTURE_SUFFIXES)]
-    image_files = {name.with_suffix('').as_posix(): name.as_posix() for name in reversed(names)}
-    report.note(
-        'images that differ in their suffix only, not taken',
-        sorted({name.as_posix() for name in names} - {*image_files.values()}),
-    )
-    folders: dict[str, list[str]] = {}
-    for name in xml_files:
-        if '/' in name:
-            folders.setdefault(name.split('/')[0], []).append(name)
-    list_folder = next(path for path in (root / 'ImageSets/Main', root / 'ImageSets', root) if path.is_dir())
-    lists = {path.stem: path for path in sorted(list_folder.glob('*.txt'))}
-    if not usual_split('train', lists.keys() | folders.keys()) and list_folder == root:
-        folders['train'] = list(xml_files)
-        report.note('no list or folder of a split, all images taken for train.json', [root])
-    return VocFiles(root, images, annotations, xml_files, image_files, lists, folders)
-
-
-def usual_split(name: str, there: Iterable[str]) -> str | None:
-    """The split that becomes ``name``, in upper or lower case; None if there is none of the usual ones."""
-    by_lower_case = {split.lower(): split for split in sorted(there)}
-    return next((by_lower_case[usual] for usual in _USUAL_SPLITS[name] if usual in by_lower_case), None)
-
-
 def choose_splits(
-    files: VocFiles, given: dict[str, str | None], further: Sequence[str] | None, report: ConversionReport
+    files: 'VocFiles', given: dict[str, str | None], further: Sequence[str] | None, report: ConversionReport
 ) -> dict[str, str]:
     """Which VOC split becomes which file: ``{'train': 'trainval', 'val': 'test'}``.
 
@@ -186,8 +94,10 @@ def choose_splits(
     Raises:
         UserError: A split does not exist, or two splits want the same file name.
     """
+    from mmyolox.datasets.voc_files import usual_split
+
     chosen = {}
-    for name in _USUAL_SPLITS:
+    for name in ('train', 'val'):
         chosen[name] = given[name] or usual_split(name, files.splits) or name
     if not given['val'] and chosen['val'] not in files.splits:
         report.note('no images found for a split that training needs', ['--val'])
@@ -206,7 +116,7 @@ def choose_splits(
     return chosen
 
 
-def read_record(files: VocFiles, image: str, one_based: bool, report: ConversionReport) -> Record | None:
+def read_record(files: 'VocFiles', image: str, one_based: bool, report: ConversionReport) -> Record | None:
     """Reads an image of a split.
 
     Args:
@@ -292,7 +202,7 @@ def convert_split(records: Iterable[Record], classes: Sequence[str], difficult: 
 
 
 def convert(
-    args: argparse.Namespace, files: VocFiles, report: ConversionReport
+    args: argparse.Namespace, files: 'VocFiles', report: ConversionReport
 ) -> tuple[dict[str, CocoFile], list[str]]:
     """Reads the data set and builds all its COCO files.
 
@@ -327,6 +237,8 @@ def convert(
 
 def main() -> None:
     args = parse_args()
+    from mmyolox.datasets.voc_files import find_files
+
     check_folder(args.out_dir)
     report = ConversionReport()
     files = find_files(args.voc_root, report)

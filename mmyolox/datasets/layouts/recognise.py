@@ -8,10 +8,10 @@ from typing import Any
 
 from mmyolox.errors import UserError, did_you_mean, first_few
 
-from . import coco, yolo
+from . import coco, voc, yolo
 from .layout import Contents, Format, Layout
 
-FORMATS: dict[str, Format] = dict(coco=coco.FORMAT, yolo=yolo.FORMAT)
+FORMATS: dict[str, Format] = dict(coco=coco.FORMAT, yolo=yolo.FORMAT, voc=voc.FORMAT)
 """The formats by the names that ``data_format`` takes."""
 
 _ARCHIVES = ('.zip', '.tar', '.gz', '.tgz', '.7z', '.rar', '.bz2', '.xz')
