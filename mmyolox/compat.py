@@ -44,6 +44,14 @@ class _Requirement(NamedTuple):
     minimum: str
     distributions: tuple[str, ...]
 
+    def installed(self) -> dict[str, str]:
+        """The version of each of its distributions that is installed; a bare source folder has none."""
+        versions = {}
+        for name in self.distributions:
+            with suppress(metadata.PackageNotFoundError):
+                versions[name] = metadata.version(name)
+        return versions
+
 
 _REQUIREMENTS = (
     _Requirement('mmengine', '0.10.0', ('onedl-mmengine', 'mmengine', 'mmengine-lite')),
@@ -61,10 +69,7 @@ def check_versions() -> None:
         ImportError: One line that names the package that is too old, and what to install.
     """
     for need in _REQUIREMENTS:
-        versions = {}  # a bare source folder has none
-        for name in need.distributions:
-            with suppress(metadata.PackageNotFoundError):
-                versions[name] = metadata.version(name)
+        versions = need.installed()
         if versions and all(_release(version) < _release(need.minimum) for version in versions.values()):
             name, version = next(iter(versions.items()))
             raise ImportError(
@@ -76,6 +81,14 @@ def check_versions() -> None:
 def _release(version: str) -> tuple[int, ...]:
     """The numbers of '2.1.0rc1' as (2, 1, 0)."""
     return tuple(int(number) for number in re.findall(r'\d+', version)[:3])
+
+
+def installed_packages() -> dict[str, str]:
+    """What is installed of each OpenMMLab package: ``mmcv`` to ``onedl-mmcv 2.3.6``, or ``not installed``."""
+    return {
+        need.package: ', '.join(map(' '.join, need.installed().items())) or 'not installed'
+        for need in _REQUIREMENTS
+    }
 
 
 def describe_missing() -> str:

@@ -1,4 +1,4 @@
-"""Files: which are images; reading texts; writing whole or not at all; what is said when it fails."""
+"""Files: which are images, where ours are; reading texts; writing whole; what is said when it fails."""
 
 import errno
 import json
@@ -31,6 +31,13 @@ _REASONS = {
     errno.ENAMETOOLONG: 'choose a shorter name',
 }
 """What the system can say of a file that cannot be written, and what to do."""
+
+
+def assets_folder() -> Path:
+    """The folder that has our ``configs`` and ``tools``: ``.mim`` of an installation, else the checkout."""
+    package = Path(__file__).resolve().parent
+    installed = package / '.mim'
+    return installed if (installed / 'configs').is_dir() else package.parent
 
 
 @contextmanager

@@ -24,6 +24,7 @@ ORDER = (
     ('engine', 'evaluation'),
     ('apis',),
     ('export',),
+    ('__main__',),
 )
 """The rooms of the package, the lowest floor first; a room knows only those below it."""
 FLOORS = {room: floor for floor, rooms in enumerate(ORDER) for room in rooms}

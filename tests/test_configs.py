@@ -8,6 +8,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 from mmyolox.config import load_config
+from mmyolox.config.find import find_config
 from mmyolox.engine.ema import YOLOXEMA
 from mmyolox.registry import MODELS
 
@@ -28,6 +29,7 @@ OTHERS['yolox_tiny_fast_8xb16-300e-supergradients_coco'] = dict(
     OTHERS['yolox_nano_fast_8xb16-300e-supergradients_coco'], model='tiny'
 )
 COCO = sorted({path.stem for path in CONFIGS.glob('yolox/*_coco.py')} - OTHERS.keys())
+CLASSES = dict(classes=('cat', 'dog'))
 RECIPES = {
     '8xb8-300e': dict(batch=8, optimizer='SGD', lr=0.01, last=15, ema=1e-4, interval=10),
     '8xb8-300e-cached': dict(batch=8, optimizer='SGD', lr=0.01, last=15, ema=1e-4, interval=10),
@@ -136,6 +138,20 @@ def test_nano_has_mosaic_half_of_the_time():
     for recipe in ('8xb8-300e', '8xb32-300e-rtmdet-hyp'):
         pipeline = load_config(f'yolox_nano_fast_{recipe}_coco').train_dataloader.dataset.pipeline
         assert [step.get('prob') for step in pipeline if step['type'] == 'Mosaic'] == [0.5]
+
+
+@pytest.mark.parametrize('size', ['nano', 'tiny', 's', 'm', 'l', 'x', 'darknet53'])
+def test_every_size_can_be_fine_tuned(size):
+    """By one recipe: networks are those of COCO's configs, and small ones see smaller images."""
+    cfg, coco = load_config(find_config(f'yolox_{size}', 'custom'), CLASSES), load_config(f'yolox_{size}')
+    for part in ('backbone', 'neck'):
+        assert cfg.model[part] == coco.model[part]
+    assert cfg.model.bbox_head.head_module == dict(coco.model.bbox_head.head_module, num_classes=2)
+    for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
+        assert loader.dataset.img_scale == coco.test_dataloader.dataset.img_scale
+    resize = cfg.model.data_preprocessor.batch_augments[-1]
+    assert resize.ratio_range == (0.75, 1.25)
+    assert cfg.optim_wrapper == load_config('yolox_s_fast_1xb8-50e_custom', CLASSES).optim_wrapper
 
 
 @pytest.mark.parametrize('recipe', RECIPES)

@@ -7,7 +7,7 @@ import pytest
 
 from mmyolox import extensions
 from mmyolox.checkpoints.sources.base import SOURCES, known_sources
-from mmyolox.config.load import find_config
+from mmyolox.config.find import find_config
 from mmyolox.errors import UserError
 from mmyolox.extensions import config_folders, load_extensions
 

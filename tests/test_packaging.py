@@ -176,6 +176,19 @@ def test_installed_pose_configs_are_found_by_name_and_load(unpacked: Path, tmp_p
     assert types == 'YOLOXPoseHead YOLOXCSPDarknet'
 
 
+COMMAND = (
+    'import sys; from importlib.metadata import entry_points; '
+    "[script] = entry_points(group='console_scripts', name='mmyolox'); "
+    "sys.argv = ['mmyolox', 'voc2coco', '-h']; script.load()()"
+)
+
+
+def test_the_installed_command_runs_the_tools_of_the_wheel(unpacked: Path, tmp_path: Path) -> None:
+    """From another folder, and without the other packages: as the script that pip makes."""
+    code = f'import sys; sys.path.insert(0, {str(unpacked)!r}); {COMMAND}'
+    assert run_python('-ES', '-c', code, cwd=tmp_path).startswith('usage: mmyolox voc2coco [-h]')
+
+
 def test_build_leaves_no_copies_in_the_source_tree(source: Path, wheel: Path) -> None:
     made = {name for name in files_below(source) if name.split('/')[0] not in SOURCES + FILES}
     left = {name for name in made if not name.startswith('mmyolox.egg-info/')}
@@ -202,6 +215,8 @@ def test_editable_install_uses_the_source_tree(source: Path, tmp_path: Path) -> 
     code = f'import site; site.addsitedir({str(tmp_path / "site")!r}); {LIST_CONFIGS}'
     config = source / 'projects/planted/configs/planted_config.py'
     assert Path(run_python('-ES', '-c', code, cwd=tmp_path)) == config
+    code = f'import site; site.addsitedir({str(tmp_path / "site")!r}); {COMMAND}'
+    assert run_python('-ES', '-c', code, cwd=tmp_path).startswith('usage: mmyolox voc2coco [-h]')
     assert not (source / 'mmyolox/.mim').exists()  # mim would find every config twice
 
 

@@ -1,6 +1,6 @@
 """Shows the whole way on the CPU, in a few minutes: data, training, evaluation, pictures, curves.
 
-    python tools/demo.py        (what ``make demo`` calls; ``make demo-pose`` does the same with keypoints)
+    mmyolox demo        (what ``make demo`` calls; ``make demo-pose`` does the same with keypoints)
 
 Everything is written to ``demo/`` in the current folder. Each step is one of the tools, with the command line
 that is printed. Ends with status 1 if the trained model's figure is below the least (AP50 0.90).
@@ -36,7 +36,7 @@ _OBJECTS = dict(bbox='', keypoints='keypoint ')
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Reads the command line; nothing heavy is imported yet."""
     parser = argparse.ArgumentParser(
-        description='Makes a data set, trains on it, evaluates and draws.',
+        description=__doc__.splitlines()[0],
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument('--config', default='yolox_w025_fast_1xb16-44e_shapes', help='of the training')

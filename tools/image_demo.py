@@ -1,8 +1,8 @@
 """Finds objects in an image, in all images under a folder, or in a video.
 
-    python tools/image_demo.py photos/ yolox_s.pth --out-dir outputs
+    mmyolox predict photos/ yolox_s.pth --out-dir outputs
 
-Which model a checkpoint holds is seen from it; a config (``image_demo.py photos/ CONFIG yolox_s.pth``) is
+Which model a checkpoint holds is seen from it; a config (``mmyolox predict photos/ CONFIG yolox_s.pth``) is
 needed for what weights do not tell, such as another size of the network's input. Instead of a checkpoint it
 may be an exported file (``.onnx``, OpenVINO's ``.xml``, ...), which its runtime runs.
 
@@ -41,9 +41,7 @@ VIDEO_SUFFIXES = frozenset({'.mp4', '.avi', '.mov', '.mkv', '.webm'})
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Reads the command line; nothing heavy is imported yet."""
-    parser = argparse.ArgumentParser(
-        description='Finds objects in an image, in all images under a folder, or in a video.'
-    )
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('input', type=Path, help='an image, a folder that is searched for images, or a video')
     parser.add_argument(
         'config',

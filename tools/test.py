@@ -1,4 +1,7 @@
-"""Evaluates a checkpoint: ``python tools/test.py CONFIG CHECKPOINT``."""
+"""Evaluates a checkpoint on the test data of a config.
+
+mmyolox test yolox_s work_dirs/yolox_s_fast_1xb8-50e_custom/epoch_50.pth --cfg-options data_root=my_data/
+"""
 
 import argparse
 from pathlib import Path
@@ -13,8 +16,12 @@ if TYPE_CHECKING:
 
 def parse_args() -> argparse.Namespace:
     """Reads the command line; nothing heavy is imported yet."""
-    parser = argparse.ArgumentParser(description='Evaluate a checkpoint.')
-    parser.add_argument('config', help='a config file, or the name of one of ours')
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        'config',
+        help='a config file, or the name of one of ours; of a model, as yolox_s: the one that the checkpoint '
+        'was trained with, else that for COCO',
+    )
     parser.add_argument('checkpoint', help='the checkpoint file')
     parser.add_argument('--out', help='keep the detections: a .json (COCO results) or a .pkl file')
     parser.add_argument('--show-dir', help='keep pictures with ground truth and detections in this folder')

@@ -1,4 +1,7 @@
-"""Trains a detector: ``python tools/train.py CONFIG``."""
+"""Trains a detector.
+
+mmyolox train yolox_s --load-from yolox_s.pth --cfg-options data_root=my_data/
+"""
 
 import argparse
 import os
@@ -9,8 +12,10 @@ from mmyolox.utils.cli import add_cfg_options, add_launch_options, run_tool
 
 def parse_args() -> argparse.Namespace:
     """Reads the command line; nothing heavy is imported yet."""
-    parser = argparse.ArgumentParser(description='Train a detector.')
-    parser.add_argument('config', help='a config file, or the name of one of ours')
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        'config', help='a config file, or the name of one of ours; of a model, as yolox_s: to fine-tune it'
+    )
     parser.add_argument('--load-from', help='start from the weights of this checkpoint')
     parser.add_argument(
         '--resume',
@@ -43,12 +48,13 @@ def main() -> None:
     from mmyolox.checkpoints.record import read_record
     from mmyolox.config import load_config, require
     from mmyolox.config.check import check_channels
+    from mmyolox.config.find import find_config
     from mmyolox.config.recorded import follow_start
     from mmyolox.engine.launch import build_runner, enable_amp, enable_lr_scaling, is_first_process, prepare
     from mmyolox.engine.work_dir import claim, set_start
     from mmyolox.files import writing
 
-    cfg = load_config(args.config, args.cfg_options)
+    cfg = load_config(find_config(args.config, 'custom'), args.cfg_options)
     require(cfg, 'model', 'train_dataloader')
     check_channels(cfg)
     prepare(cfg, args)

@@ -386,7 +386,7 @@ def init_detector(
     classes = ClassNames(names_of(recorded), names_of(dataset.metainfo))
     matched, summary = match_weights(model, weights, source, classes)
     if not summary.complete:
-        raise UserError(f'checkpoint {source} cannot be used with {config}: {summary.describe()}')
+        raise UserError(f'checkpoint {source} cannot be used with {cfg.filename}: {summary.describe()}')
     model.load_state_dict(matched)
     print_log(f'checkpoint {source}: {summary.describe()}', 'current', summary.level)
     if summary.class_layers and classes.file != classes.model:

@@ -94,7 +94,7 @@ def load_checkpoint(
     if exported is not None and exported.name != 'onnx' and path.with_suffix(exported.suffix).exists():
         raise UserError(
             f'checkpoint {path}: this is an exported file, which cannot be trained or exported again; '
-            'tools/image_demo.py and tools/deployment/test.py run it'
+            'mmyolox predict and mmyolox test-export run it'
         )
     try:
         with path.open('rb') as file:

@@ -82,7 +82,11 @@ class InputRecord:
 
     def config_values(self) -> dict[str, Any]:
         """What :func:`mmyolox.config.load_config` takes of it, beside what is recorded of the data."""
-        values: dict[str, Any] = {} if self.img_scale is None else dict(img_scale=self.img_scale)
+        values: dict[str, Any] = {}
+        if self.recipe:
+            values['recipe'] = self.recipe
+        if self.img_scale is not None:
+            values['img_scale'] = self.img_scale
         if self.network:
             values['network'] = self.network
         if self.normalisation is not None:

@@ -13,10 +13,9 @@ from mmengine.config import Config
 from mmengine.utils import import_modules_from_strings
 
 from mmyolox.errors import UserError, did_you_mean
-from mmyolox.extensions import config_folders
 
 from .check import check_config, check_parts
-from .elsewhere import hint_of_package
+from .find import find_base, find_recorded_config, own_configs
 from .loaders import check_loaders, settle_modes
 from .mmdet_parts import check_mmdet_parts
 from .options import check_names, check_options, merge_options, read_options
@@ -25,8 +24,6 @@ from .scopes import resolve_scopes
 from .training import check_training, settle_training
 from .values import class_values, data_values, recorded_values, value_sources
 from .variables import ConfigFile, read_chain, write_chain
-
-_SUFFIXES = ('.py', '.json', '.yaml', '.yml')
 
 _LAID_OUT = 60_000
 """How many characters of a config yapf lays out, in some seconds. A run does so five times."""
@@ -62,7 +59,8 @@ def load_config(
         recorded: What a checkpoint says. Of the data, by the variables' names (its ``dataset_meta``): that is
             taken where a variable would be read from the annotations. Of the images that its model takes, and
             of its ``network``: see :func:`.recorded.follow_recorded_input` and
-            :func:`.recorded.follow_recorded_network`.
+            :func:`.recorded.follow_recorded_network`. The ``recipe``, the name of the config that it was
+            trained with: see :func:`.find.find_recorded_config`.
 
     Returns:
         The config; its ``filename`` is that of the original file.
@@ -70,7 +68,8 @@ def load_config(
     Raises:
         UserError: The file is absent or faulty, an option fits nothing, or the checks find a mistake.
     """
-    chain = read_chain(find_config(str(path)), find_base)
+    recipe = (recorded or {}).get('recipe', '')
+    chain = read_chain(find_recorded_config(str(path), recipe), find_base)
     written = _evaluate(chain, {})
     options = read_options(written, cfg_options or {})
     read = chain.read() | value_sources(chain)
@@ -82,7 +81,7 @@ def load_config(
     if known:
         variables |= known
         cfg = _evaluate(chain, variables)
-    check_names(cfg, chain, _own_configs(), read)
+    check_names(cfg, chain, own_configs(), read)
     check_options(cfg, options, read)
     plain = cfg.to_dict()
     from_data = class_values(plain, chain, options | known) | data_values(plain)
@@ -124,73 +123,6 @@ def require(cfg: Config, *keys: str) -> None:
     missing = [key for key in keys if key not in cfg]
     if missing:
         raise UserError(f'config {cfg.filename} has no {" and no ".join(missing)}')
-
-
-def find_config(name: str) -> Path:
-    """Finds a config by its path, or one of ours by its name.
-
-    Args:
-        name: The path of a file; or, for the configs that come with mmyolox, a file name or the end of a
-            path (``yolox_s_fast_8xb8-300e_coco``, ``yolox/yolox_s_fast_8xb8-300e_coco.py``), with or
-            without ``mmyolox::`` before it.
-
-    Returns:
-        The absolute path.
-
-    Raises:
-        UserError: There is no such file, or several of ours have the name.
-    """
-    path = Path(name.removeprefix('mmyolox::')).expanduser()
-    if path.is_file():
-        if path.suffix not in _SUFFIXES:
-            raise UserError(f'config {name} must end in one of {", ".join(_SUFFIXES)}')
-        return path.resolve()
-    ending = path.parts if path.suffix in _SUFFIXES else (*path.parts[:-1], f'{path.name}.py')
-    ours = _own_configs()
-    matching = [config for config in ours if config.parts[-len(ending) :] == ending]
-    if len(matching) > 1:
-        raise UserError(
-            f'config {name} could be any of {", ".join(map(str, matching))}; give one of these paths'
-        )
-    if not matching:
-        hint = did_you_mean(path.stem, {config.stem for config in ours if '_base_' not in config.parts})
-        if not config_folders():
-            hint += '; an older installation does not know the configs of projects: install mmyolox again'
-        raise UserError(f'config {name} does not exist, as a file or as a config of mmyolox{hint}')
-    return matching[0]
-
-
-def find_base(entry: str, child: Path) -> tuple[Path, str | None]:
-    """Finds the file that an entry of ``_base_`` means.
-
-    Args:
-        entry: A path relative to the child, or ``package::path``.
-        child: The file that the entry stands in.
-
-    Returns:
-        The absolute path and the package it was named with, if any.
-
-    Raises:
-        UserError: The package is unknown, is not installed, or has no such config.
-    """
-    package, separator, name = entry.partition('::')
-    if separator and package == 'mmyolox':  # MMEngine knows only the packages of OpenMMLab by name
-        return find_config(name), package
-    try:
-        path, scope = Config._get_cfg_path(entry, str(child))
-    except (ImportError, AssertionError, ValueError, FileNotFoundError) as error:
-        hint = hint_of_package(package)
-        raise UserError(f'config {child}: base {entry!r} cannot be found: {error}{hint}') from error
-    return Path(path).resolve(), scope
-
-
-def _own_configs() -> list[Path]:
-    """All configs of mmyolox, in the installed package or else in the repository, and of its extensions."""
-    package = Path(__file__).resolve().parents[1]
-    installed = package / '.mim'
-    root = installed if (installed / 'configs').is_dir() else package.parent
-    folders = [root / 'configs', *config_folders()]
-    return sorted({file.resolve() for folder in folders for file in folder.rglob('*.py')})
 
 
 @dataclass(frozen=True)

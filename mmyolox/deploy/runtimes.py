@@ -76,7 +76,7 @@ def open_runtime(path: str | Path, threads: int | None = None) -> Runtime:
         suffixes = [known.suffix for known in FORMATS.values()]
         raise DeployError(
             f'{path}: the name of an exported file must end in {", ".join(suffixes[:-1])} or {suffixes[-1]}; '
-            'tools/deployment/export.py makes one of a checkpoint'
+            'mmyolox export makes one of a checkpoint'
         )
     if not (path.is_dir() if chosen.is_folder else path.is_file()):
         raise DeployError(f'{path}: there is no such file')

@@ -1,6 +1,7 @@
 """What a device is good at: number formats, and the compiler."""
 
 import os
+import platform
 import shlex
 import shutil
 import sys
@@ -53,6 +54,12 @@ def has_bfloat16(device: torch.device) -> bool:
         return bool(supports(including_emulation=False))
     except TypeError:  # not every accelerator's function tells these apart
         return bool(supports())
+
+
+def device_name(device: torch.device | str) -> str:
+    """What a device calls itself, such as ``NVIDIA H200``; of a CPU, what the system tells, or ``cpu``."""
+    get_name: Any = getattr(torch.get_device_module(device), 'get_device_name', platform.processor)
+    return str(get_name() or 'cpu')
 
 
 def require_compiler(device: str) -> None:

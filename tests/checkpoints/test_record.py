@@ -134,7 +134,7 @@ def test_what_a_config_takes():
     state = our_weights(NANO, 'cpu')
     meta = dict(dataset_meta=dict(classes=NAMES), mmyolox=RECORDS[1].to_meta())
     expected = dict(classes=NAMES, img_scale=(256, 192), normalisation=Normalisation())
-    expected['network'] = RECORDS[1].network
+    expected |= dict(network=RECORDS[1].network, recipe='mine')
     assert recorded_values(dict(state_dict=state, meta=meta), 'a.pth') == expected
     state['backbone.stem.conv.conv.weight'].fill_(1)
     state['backbone.stem.conv.bn.weight'].fill_(1)

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from mmyolox.config import load_config
-from mmyolox.config.load import find_config
 from mmyolox.errors import UserError
 
 BASE = """
@@ -262,20 +261,6 @@ def test_unusable_annotation_files_are_named(write, tmp_path, content, message):
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 NANO = 'yolox_nano_fast_8xb8-300e_coco'
-
-
-@pytest.mark.parametrize(
-    'name',
-    [NANO, f'{NANO}.py', f'yolox/{NANO}.py', f'configs/yolox/{NANO}.py', f'mmyolox::yolox/{NANO}.py'],
-)
-def test_our_configs_are_found_by_name_from_anywhere(name, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    assert find_config(name) == CONFIGS / f'yolox/{NANO}.py'
-
-
-def test_nearest_names_of_our_configs_are_suggested():
-    with pytest.raises(UserError, match=f'did you mean {NANO}'):
-        find_config(NANO.replace('nano', 'namo'))
 
 
 def test_our_configs_follow_a_child_outside_of_the_repository(write):

@@ -7,7 +7,7 @@ from mmengine.config import Config
 
 from mmyolox.config import load_config
 from mmyolox.config.check import value_at
-from mmyolox.config.load import find_config
+from mmyolox.config.find import find_config
 from mmyolox.errors import UserError
 
 NANO = 'yolox_nano_fast_8xb8-300e_coco'

@@ -6,7 +6,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 
-from mmyolox.config.load import find_config
+from mmyolox.config.find import find_config
 from mmyolox.errors import UserError
 from mmyolox.registry import MODELS
 from tests.datasets.small_sets import write_coco

@@ -85,9 +85,7 @@ def test_a_file_beside_the_model_in_another_encoding(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize('name', ['yolox.pth', 'yolox.pt', 'photos'])
 def test_a_file_that_is_no_export(name: str) -> None:
-    with pytest.raises(
-        DeployError, match=rf'{name}: .*; tools/deployment/export\.py makes one of a checkpoint'
-    ):
+    with pytest.raises(DeployError, match=rf'{name}: .*; mmyolox export makes one of a checkpoint'):
         open_runtime(name)
 
 

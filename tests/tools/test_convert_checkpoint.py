@@ -182,7 +182,7 @@ def test_a_folder_as_destination(run, src, tmp_path):
 def test_a_destination_of_another_kind(run, src, tmp_path, suffix):
     with pytest.raises(
         UserError,
-        match=rf'nano\{suffix}: .* end in \.pth, \.pt, \.safetensors; .*tools/deployment/export\.py',
+        match=rf'nano\{suffix}: .* end in \.pth, \.pt, \.safetensors; .*mmyolox export',
     ):
         run(converter, src, tmp_path / f'nano{suffix}')
     assert [*tmp_path.iterdir()] == [src]

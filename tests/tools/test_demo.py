@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mmyolox.config.load import find_config
+from mmyolox.config.find import find_config
 from mmyolox.errors import UserError
 from tests.tools.tool_loading import load_tool
 

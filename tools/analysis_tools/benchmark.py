@@ -1,6 +1,6 @@
 """Measures how fast a detector is, stage by stage.
 
-    python tools/analysis_tools/benchmark.py yolox_s_fast_8xb8-300e_coco yolox_s.pth --images photos/
+    mmyolox benchmark yolox_s yolox_s.pth --images photos/
 
 A batch goes through four stages, one after the other: *decode* reads the image files, *preprocess* resizes
 them, stacks them and moves them to the device, *network* gives the raw outputs, *postprocess* turns these
@@ -215,20 +215,17 @@ def load_model(args: argparse.Namespace, checkpoint: str | Path) -> 'YOLODetecto
 
 def describe(model: 'YOLODetector', args: argparse.Namespace) -> dict[str, Any]:
     """What was measured, on what."""
-    import platform
-
     import torch
 
+    from mmyolox.utils.devices import device_name
+
     weight = next(model.parameters())
-    module = torch.get_device_module(weight.device)
     return dict(
-        config=args.config,
+        config=model.cfg.filename,
         checkpoint=args.checkpoint,
         images=str(args.images) if args.images else None,
         img_scale=list(model.cfg.test_dataloader.dataset.img_scale),
-        device=module.get_device_name()
-        if hasattr(module, 'get_device_name')
-        else platform.processor() or 'cpu',
+        device=device_name(weight.device),
         dtype=str(weight.dtype).removeprefix('torch.'),
         fuse=args.fuse,
         compile=args.compile,

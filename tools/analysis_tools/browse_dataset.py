@@ -1,6 +1,6 @@
-"""Writes pictures of the samples of a data set as the network sees them: augmented, with what is annotated.
+"""Draws samples of a data set as the network sees them: augmented, with what is annotated.
 
-    python tools/analysis_tools/browse_dataset.py configs/yolox/yolox_s_fast_8xb8-300e_coco.py --out-dir seen
+    mmyolox browse yolox_s --out-dir seen --cfg-options data_root=my_data/
 
 ``seen`` gets one picture a sample and ``contact_sheet.jpg`` with all of them. The config's visualizer draws
 them; regions that training ignores (crowds) are drawn as ``ignored``.
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description='Writes pictures of the samples of a data set as the network sees them.'
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        'config', help='a config file, or the name of one of ours; of a model, as yolox_s: to fine-tune it'
     )
-    parser.add_argument('config', help='config file, or the name of one of ours')
     parser.add_argument(
         '--out-dir', type=Path, default=Path('work_dirs/browse_dataset'), help='(default: %(default)s)'
     )
@@ -94,13 +94,15 @@ def main() -> None:
 
     from mmyolox.apis.drawing import build_visualizer, contact_sheet, write_image
     from mmyolox.config import load_config
+    from mmyolox.config.find import find_config
     from mmyolox.datasets import detection_datasets
     from mmyolox.registry import DATASETS
 
     if args.number < 1:
         raise UserError(f'--number {args.number}: at least one sample is needed')
     check_folder(args.out_dir)
-    cfg = load_config(args.config, args.cfg_options)
+    cfg = load_config(find_config(args.config, 'custom'), args.cfg_options)
+    print(f'config {cfg.filename}')
     init_default_scope(cfg.get('default_scope', 'mmyolox'))
     dataset = DATASETS.build(dataset_config(cfg, args.split, args.stage))
     for inner in detection_datasets(dataset):

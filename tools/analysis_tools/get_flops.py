@@ -1,6 +1,6 @@
 """Prints the parameters and the GFLOPs of a config's network.
 
-    python tools/analysis_tools/get_flops.py configs/yolox/yolox_s_fast_8xb8-300e_coco.py [--shape 640 640]
+    mmyolox flops yolox_s [--shape 640 640]
 
 Counted are backbone, neck and head convolutions with their norms, for one image, as 2 FLOPs a multiply-add:
 the figures that YOLOX publishes. Decoding and NMS are left out.
@@ -41,7 +41,7 @@ def main() -> None:
     cfg = load_config(args.config, args.cfg_options)
     init_default_scope(cfg.get('default_scope', 'mmyolox'))
     if args.shape is None and 'img_scale' not in cfg:
-        raise UserError(f'{args.config}: has no img_scale; give --shape H W')
+        raise UserError(f'{cfg.filename}: has no img_scale; give --shape H W')
     height, width = args.shape or reversed(cfg.img_scale)
     if min(height, width) < 1 or height * width > MAX_PIXELS:
         raise UserError(
@@ -49,6 +49,7 @@ def main() -> None:
         )
     model = MODELS.build(cfg.model)
     params, flops = complexity(model, (model.input_channels, height, width))
+    print(f'config      {cfg.filename}')
     print(f'input       {width} x {height} (w x h)')
     print(f'parameters  {params / 1e6:.2f} M')
     print(f'GFLOPs      {flops / 1e9:.2f} (2 x multiply-adds)')

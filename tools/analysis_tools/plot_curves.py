@@ -1,6 +1,6 @@
 """Plots the losses and the validation APs of a training.
 
-    python tools/analysis_tools/plot_curves.py work_dirs/yolox_s_fast_1xb8-50e_custom
+    mmyolox curves work_dirs/yolox_s_fast_1xb8-50e_custom
 
 They come from the scalars that MMEngine's ``LocalVisBackend`` writes; the runs of a work dir that was resumed
 are joined.
@@ -147,7 +147,7 @@ def _continue(curves: Series, run: Series) -> None:
 
 def parse_args() -> argparse.Namespace:
     """Reads the command line."""
-    parser = argparse.ArgumentParser(description='Plots the losses and the validation APs of a training.')
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('work_dir', type=Path, help='where the training wrote its logs')
     parser.add_argument('--out', type=Path, help='the picture; default: curves.png in the work dir')
     return parser.parse_args()

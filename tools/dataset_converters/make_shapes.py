@@ -6,7 +6,7 @@ patterns say nothing about the class: only the outline does. Some images are emp
 custom-data config, which takes it with nothing set but ``data_root=OUT_DIR``: ``annotations/train.json``,
 ``annotations/val.json``, and the images under ``images``. For example:
 
-    python tools/dataset_converters/make_shapes.py data/shapes --train 200 --val 50 --size 320
+    mmyolox shapes data/shapes --train 200 --val 50 --size 320
 
 The same arguments give the same files, byte for byte, with the same versions of numpy and OpenCV. An image
 depends on the seed and on its number only, so that a larger set continues a smaller one.
@@ -37,7 +37,7 @@ SPLITS = ('train', 'val')
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        description='Makes a small COCO data set of textured shapes, with boxes and keypoints.',
+        description=__doc__.splitlines()[0],
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument('out_dir', type=Path, help='gets annotations/{train,val}.json and images')

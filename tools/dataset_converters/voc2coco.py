@@ -4,7 +4,7 @@ Reads ``VOC_ROOT/Annotations``, ``ImageSets/Main`` and ``JPEGImages``; writes wh
 takes with nothing set but ``data_root=OUT_DIR``: ``OUT_DIR/annotations/{train,val,...}.json`` and
 ``OUT_DIR/images``. For example, to train on ``trainval`` and to validate on ``test``:
 
-    python tools/dataset_converters/voc2coco.py VOC2007 data/voc07 --train trainval --val test
+    mmyolox voc2coco VOC2007 data/voc07 --train trainval --val test
 
 XML files may also lie beside their images. A split is a list, or a folder (``train``, ``valid``, ...) in
 which its XML files are; where there is neither, all images become ``train.json``.
@@ -49,7 +49,7 @@ class Record(NamedTuple):
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description='Converts a Pascal VOC data set to COCO annotation files.')
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
         'voc_root',
         type=Path,

@@ -6,7 +6,7 @@ file), ``classes.txt`` or ``--classes``. Writes what the custom-data config take
 ``data_root=OUT_DIR``: ``OUT_DIR/annotations/{train,val,test}.json`` and ``OUT_DIR/images``. Where there is no
 split, all images become ``train.json``. For example:
 
-    python tools/dataset_converters/yolo2coco.py data/my_yolo_set data/my_set
+    mmyolox yolo2coco data/my_yolo_set data/my_set
 
 A label file has one object a line: ``class cx cy w h``, the last four divided by the image's size, or a class
 and the points of a polygon, of which the box is taken. The label of ``a/images/b/c.jpg`` is
@@ -32,7 +32,7 @@ _SPLITS = ('train', 'val', 'test')
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description='Converts a data set with YOLO text labels to COCO files.')
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('yolo_root', type=Path, help='folder of the data set')
     parser.add_argument('out_dir', type=Path, help='gets annotations/*.json and images')
     parser.add_argument('--data', type=Path, help='YAML file (default: data.yaml in the folder, if there)')

@@ -1,13 +1,13 @@
 """Exports a checkpoint to the file of another runtime, and checks that it computes the same.
 
-    python tools/deployment/export.py yolox_s.pth
-    python tools/deployment/export.py yolox_s.pth --form end2end --preprocess --dynamic batch
-    python tools/deployment/export.py yolox_s.pth --format openvino --precision int8 --images photos/
-    python tools/deployment/export.py my_config.py my.pth --eval --ann-file val.json --img-prefix val/
-    python tools/deployment/export.py --list
+    mmyolox export yolox_s.pth
+    mmyolox export yolox_s.pth --form end2end --preprocess --dynamic batch
+    mmyolox export yolox_s.pth --format openvino --precision int8 --images photos/
+    mmyolox export my_config.py my.pth --eval --ann-file val.json --img-prefix val/
+    mmyolox export --list
 
 The config may be left out: the size of the model and its source are recognised from the weights. The file
-runs with ``mmyolox.deploy.ExportedModel``, which needs no torch, and with ``tools/image_demo.py`` in place of
+runs with ``mmyolox.deploy.ExportedModel``, which needs no torch, and with ``mmyolox predict`` in place of
 a checkpoint. Every file is compared with PyTorch on images, and removed if it differs.
 """
 
@@ -56,9 +56,7 @@ class ListFormats(argparse.Action):
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Reads the command line; nothing heavy is imported yet."""
-    parser = argparse.ArgumentParser(
-        description='Export a checkpoint to the file of another runtime, and check it.'
-    )
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
         'config', nargs='?', help='a config file, or the name of one of ours; default: as the weights say'
     )

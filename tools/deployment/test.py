@@ -1,7 +1,7 @@
-"""Evaluates an exported file: COCO's average precision, as ``tools/test.py`` reports that of a checkpoint.
+"""Evaluates an exported file: COCO's average precision, as of a checkpoint.
 
-    python tools/deployment/test.py yolox_s.onnx --ann-file instances_val2017.json --img-prefix val2017/
-    python tools/deployment/test.py yolox-pose_s.onnx --config yolox-pose_s_8xb32-300e-rtmdet-hyp_coco
+    mmyolox test-export yolox_s.onnx --ann-file instances_val2017.json --img-prefix val2017/
+    mmyolox test-export yolox-pose_s.onnx --config yolox-pose_s_8xb32-300e-rtmdet-hyp_coco
 
 With ``--config`` the images, annotations and figures are those of the config's test data set. Keypoints are
 evaluated too; without ``--config`` with COCO's sigmas for those of COCO's names, and their mean for others.
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 def parse_args() -> argparse.Namespace:
     """Reads the command line; nothing heavy is imported yet."""
-    parser = argparse.ArgumentParser(description='Evaluate an exported file on a data set.')
-    parser.add_argument('exported', help='a file that tools/deployment/export.py wrote')
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('exported', help='a file that mmyolox export wrote')
     parser.add_argument('--ann-file', help="annotations in COCO's format")
     parser.add_argument('--img-prefix', help='the folder of its images')
     parser.add_argument('--config', help='a config file, or the name of one of ours, for its test data set')

@@ -18,7 +18,8 @@ def main() -> None:
     args = parse_args()
     from mmyolox.config import load_config  # after the arguments: `-h` answers at once
 
-    print(load_config(args.config, args.cfg_options).pretty_text)
+    cfg = load_config(args.config, args.cfg_options)
+    print(f'# {cfg.filename}\n{cfg.pretty_text}')
 
 
 if __name__ == '__main__':

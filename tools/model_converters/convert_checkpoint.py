@@ -1,7 +1,7 @@
 """Converts YOLOX weights of any framework to this project's checkpoint layout, and ours to Megvii's.
 
-    python tools/model_converters/convert_checkpoint.py yolox_s.pth yolox_s_mmyolox.pth
-    python tools/model_converters/convert_checkpoint.py epoch_300.pth yolox_s_megvii.pth --to megvii
+    mmyolox convert yolox_s.pth yolox_s_mmyolox.pth
+    mmyolox convert epoch_300.pth yolox_s_megvii.pth --to megvii
 
 Where the weights come from, and which model they are, is seen from them: Megvii's YOLOX, MMYOLO,
 MMDetection, MMPose, SuperGradients, MindYOLO and MindSpore's model zoo, and ONNX files of Megvii's exporter.
@@ -98,7 +98,7 @@ def check_destination(src: Path, dst: Path) -> None:
     if dst.suffix not in _SUFFIXES:
         raise UserError(
             f'{dst}: the result is a checkpoint, whose name must end in {first_few(_SUFFIXES)}; other '
-            'formats are written by tools/deployment/export.py'
+            'formats are written by mmyolox export'
         )
     if dst.exists() and src.exists() and dst.samefile(src):
         raise UserError(f'{dst} is the file to convert itself; choose another name for the result')

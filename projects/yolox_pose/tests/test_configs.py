@@ -9,6 +9,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 from mmyolox.config import load_config
+from mmyolox.config.find import find_config
 from mmyolox.errors import UserError
 from mmyolox.projects.yolox_pose.skeleton import COCO_SIGMAS, Skeleton, read_skeleton, side_pairs
 from mmyolox.registry import DATASETS, METRICS, MODELS, VISUALIZERS
@@ -21,7 +22,7 @@ WITH_COCO_OKS = f'yolox-pose_s_{RECIPE}-coco-oks_coco'
 WITH_MMPOSE = f'yolox-pose_s_{RECIPE}-mmpose_coco'
 SHAPES = [name for name in ALL if name.endswith('_shapes')]
 OVERFIT = [name for name in ALL if name.endswith('_overfit')]
-CUSTOM = ['yolox-pose_nano_1xb8-50e_custom', 'yolox-pose_s_1xb8-50e_custom']
+CUSTOM = [f'yolox-pose_{size}_1xb8-50e_custom' for size in ('nano', 'tiny', 's', 'm', 'l')]
 SMALL = ('nano', 'tiny')
 
 
@@ -63,6 +64,12 @@ def data(tmp_path):
 def test_table_is_complete():
     assert len(SHAPES) == len(OVERFIT) == 1
     assert set(ALL) == {*COCO, WITH_COCO_OKS, WITH_MMPOSE, *CUSTOM, *SHAPES, *OVERFIT}
+
+
+@pytest.mark.parametrize('size', ['nano', 'tiny', 's', 'm', 'l'])
+def test_a_model_alone_is_its_config_for_coco_or_for_own_data(size):
+    files = (find_config(f'yolox-pose_{size}', data).stem for data in ('coco', 'custom'))
+    assert tuple(files) == (f'yolox-pose_{size}_{RECIPE}_coco', f'yolox-pose_{size}_1xb8-50e_custom')
 
 
 def test_overfitting_trains_and_evaluates_the_same_images_by_wider_sigmas():

@@ -5,7 +5,7 @@ import pytest
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from mmyolox.config.load import find_config
+from mmyolox.config.find import find_config
 from mmyolox.errors import UserError
 from mmyolox.projects.yolox_pose.skeleton import (
     COCO_SIGMAS,
