@@ -23,6 +23,7 @@ default_hooks = dict(
         save_best='auto',
         backend_args=dict(backend='atomic_local'),
     ),
+    accumulation=dict(type='AccumulationHook'),
     patience=dict(type='PatienceHook', patience=patience),
     statistics=dict(type='SharedStatisticsHook'),
     sampler_seed=dict(type='DistSamplerSeedHook'),

@@ -1,6 +1,7 @@
 """What happens around the training steps."""
 
 from .ema import YOLOXEMA, SharedStatisticsHook
+from .hooks.accumulation import AccumulationHook, UpdateEMAHook
 from .hooks.checkpoint_check import AtomicLocalBackend, CheckpointCheckHook
 from .hooks.checkpoint_saving import ResumableCheckpointHook
 from .hooks.losses import AsyncRuntimeInfoHook, InvalidLossHook
@@ -14,6 +15,7 @@ from .schedules import YOLOXLR
 __all__ = [
     'YOLOXEMA',
     'YOLOXLR',
+    'AccumulationHook',
     'AsyncRuntimeInfoHook',
     'AtomicLocalBackend',
     'AutocastOptimWrapper',
@@ -25,6 +27,7 @@ __all__ = [
     'ResumableCheckpointHook',
     'SharedStatisticsHook',
     'StartUpTimeHook',
+    'UpdateEMAHook',
     'YOLOXModeSwitchHook',
     'YOLOXOptimWrapperConstructor',
 ]

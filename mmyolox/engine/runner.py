@@ -11,6 +11,7 @@ from mmengine.config import Config
 from mmengine.dist import master_only
 from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
+from mmengine.optim import OptimWrapper
 from mmengine.runner import BaseLoop, Runner
 from torch import nn
 from torch.utils.data import DataLoader, IterableDataset
@@ -20,6 +21,7 @@ from mmyolox.errors import UserError, did_you_mean
 from mmyolox.files import atomic_write
 
 from .building import errors_of_parts
+from .hooks.accumulation import TotalBatch
 from .hooks.mode_switch import YOLOXModeSwitchHook
 from .resume import is_followed
 from .schedules import YOLOXLR
@@ -101,6 +103,28 @@ class YOLOXRunner(Runner):
         built = super().build_test_loop(loop)
         require_batches(built.dataloader, 'test_dataloader')
         return built
+
+    def scale_lr(self, optim_wrapper: OptimWrapper, auto_scale_lr: dict | None = None) -> None:
+        """Scales the learning rate to the total batch size as MMEngine does, or says that it is not scaled.
+
+        Gradients that are added up over several batches count as those of one batch.
+
+        Args:
+            optim_wrapper: The wrapper of the optimizer, whose rate is scaled in place.
+            auto_scale_lr: The config's ``auto_scale_lr``.
+        """
+        scaling = auto_scale_lr or {}
+        base, total = scaling.get('base_batch_size'), TotalBatch.of(self)
+        if scaling.get('enable'):
+            if total.batches > 1:
+                self.logger.info(f'The total batch is {total}; below, sizes are of one batch.')
+                scaling = dict(scaling, base_batch_size=scaling['base_batch_size'] / total.batches)
+            super().scale_lr(optim_wrapper, scaling)
+        elif base and total.size not in (0, base) and not self._resume:
+            self.logger.warning(
+                f'The learning rate is for a total batch of {base} images, and this training has {total}. '
+                f'It is not scaled; --auto-scale-lr multiplies it by {total.size / base:g}'
+            )
 
     @master_only
     def dump_config(self) -> None:

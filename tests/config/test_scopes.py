@@ -25,8 +25,8 @@ def test_another_packages_config_on_ours_finds_our_types(tmp_path):
     assert cfg.model._scope_ == 'mmyolox'
     assert cfg.model.type == 'YOLODetector'
     assert cfg.default_hooks.ema == dict(
-        type='EMAHook', ema_type='mmyolox.YOLOXEMA', momentum=1e-4, update_buffers=True, strict_load=False,
-        priority=49, _scope_='mmyolox',
+        type='UpdateEMAHook', ema_type='mmyolox.YOLOXEMA', momentum=1e-4, update_buffers=True,
+        strict_load=False, priority=49, _scope_='mmyolox',
     )  # fmt: skip
     assert cfg.optim_wrapper.constructor == 'mmyolox.YOLOXOptimWrapperConstructor'
     assert cfg.train_dataloader.collate_fn == dict(type='yolox_collate')

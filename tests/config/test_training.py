@@ -55,7 +55,10 @@ NANO = 'yolox_nano_fast_8xb8-300e_coco'
             'ema.ema_type: there is no YOLOXEMO; did you mean YOLOXEMA',
         ),
         ({'default_hooks.ema.ema_type': 3}, 'ema.ema_type=3: it must be the name of a component'),
-        ({'default_hooks.ema.momentun': 3}, 'ema.momentun: EMAHook takes no such .*did you mean momentum'),
+        (
+            {'default_hooks.ema.momentun': 3},
+            'ema.momentun: UpdateEMAHook takes no such .*did you mean momentum',
+        ),
         ({'default_hooks.ema.momentum': 'x'}, "ema.momentum='x': YOLOXEMA takes a number"),
         ({'optim_wrapper.constructor': 'X'}, 'optim_wrapper.constructor: there is no X'),
         ({'default_scope': 3}, 'default_scope=3 must be text'),
