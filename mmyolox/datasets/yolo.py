@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from mmengine.logging import print_log
+from numpy.typing import NDArray
 
 from mmyolox.deploy.letterbox import Size
 from mmyolox.errors import ReadingReport, UserError, alike, did_you_mean, first_few
@@ -281,7 +282,12 @@ class YOLOXYoloDataset(DetectionDataset):
         return entries
 
     def entry(self, img_id: str, img_path: str, size: Size, objects: Sequence[YoloObject]) -> dict[str, Any]:
-        """The entry of an image; data sets with more than boxes add to it here."""
+        """The entry of an image with what is usable of its objects."""
         bboxes = np.array([pixel_box(item.bbox, size) for item in objects], np.float64).reshape(-1, 4)
         names = [self._names[item.class_index] for item in objects]
-        return image_entry(self.report, self._labels, img_id, img_path, size, names, bboxes)
+        arrays = self.instance_arrays(objects, size)
+        return image_entry(self.report, self._labels, img_id, img_path, size, names, bboxes, **arrays)
+
+    def instance_arrays(self, objects: Sequence[YoloObject], size: Size) -> dict[str, NDArray[Any]]:
+        """Further arrays of an image's M objects, by key; data sets with more than boxes have them."""
+        return {}

@@ -15,6 +15,7 @@ from .skeleton import Skeleton
 from .transforms import LoadPoseAnnotations, PackPoseInputs
 from .visualizer import YOLOXPoseVisualizer
 from .xtcocotools import support_mmpose
+from .yolo_dataset import YOLOXPoseYoloDataset
 
 __all__ = [
     'LoadPoseAnnotations',
@@ -29,6 +30,7 @@ __all__ = [
     'YOLOXPoseHead',
     'YOLOXPoseHeadModule',
     'YOLOXPoseVisualizer',
+    'YOLOXPoseYoloDataset',
 ]
 
 support_mmpose()  # so that `mmpose.CocoMetric` in a config needs no compiler

@@ -23,6 +23,8 @@ from mmengine.logging import print_log
 from mmyolox.datasets.coco import read_categories
 from mmyolox.errors import UserError, first_few
 
+from .yolo_skeleton import yolo_parts
+
 COCO_SIGMAS = {
     'nose': 0.026, 'left_eye': 0.025, 'right_eye': 0.025, 'left_ear': 0.035, 'right_ear': 0.035,
     'left_shoulder': 0.079, 'right_shoulder': 0.079, 'left_elbow': 0.072, 'right_elbow': 0.072,
@@ -70,10 +72,10 @@ class Skeleton:
         Args:
             spec: A dict with ``keypoints``, the names, and optionally ``flip_pairs`` and ``links``, each a
                 list of pairs of names, and ``sigmas``, a number above 0 for every name. Instead of the names,
-                ``from_file`` may name a COCO keypoint file (``.json``) or a metainfo file of MMPose; what
-                stands beside it goes before what it says. Without ``flip_pairs``, names that differ in
-                left/right or l/r are pairs. Without ``sigmas``, COCO's keypoints have COCO's, and others the
-                mean of those. A warning names what was filled in.
+                ``from_file`` may name a COCO keypoint file (``.json``), the YAML file of a YOLO data set, or
+                a metainfo file of MMPose; what stands beside it goes before what it says. Without
+                ``flip_pairs``, names that differ in left/right or l/r are pairs. Without ``sigmas``, COCO's
+                keypoints have COCO's, and others the mean of those. A warning names what was filled in.
 
         Raises:
             UserError: The parts contradict each other, or the file is of no use.
@@ -91,7 +93,10 @@ class Skeleton:
         file = given.pop('from_file', None)
         if file is None:
             return cls._complete(given, 'the config')
-        parts = _category_parts(file) if file.endswith('.json') else read_metainfo(file)
+        if file.endswith('.json'):
+            parts = _category_parts(file)
+        else:
+            parts = yolo_parts(file) if file.endswith(('.yaml', '.yml')) else read_metainfo(file)
         with _errors_in(file):
             return cls._complete(parts | given, file)
 
@@ -134,11 +139,13 @@ class Skeleton:
 def read_skeleton(ann_file: str) -> dict[str, Any]:
     """The skeleton of a COCO keypoint file: all its categories' keypoints, each name once.
 
+    Or that of a YOLO data set, see :func:`.yolo_skeleton.yolo_parts`.
+
     Beside COCO's fields of a category, ``keypoints`` (names) and ``skeleton`` (lines, as pairs of indices
     that count from 1), two more are read where they are: ``flip_pairs`` (pairs of names) and ``sigmas``.
 
     Args:
-        ann_file: The JSON file.
+        ann_file: The JSON file, or the YAML file.
 
     Returns:
         The complete form for :meth:`Skeleton.of`.
