@@ -26,6 +26,7 @@ default_hooks = dict(
     accumulation=dict(type='AccumulationHook'),
     patience=dict(type='PatienceHook', patience=patience),
     statistics=dict(type='SharedStatisticsHook'),
+    folded_norms=dict(type='UnfoldNormsHook'),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     checkpoint_check=dict(type='CheckpointCheckHook'),
     invalid_loss=dict(type='InvalidLossHook'),

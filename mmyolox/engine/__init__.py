@@ -4,6 +4,7 @@ from .ema import YOLOXEMA, SharedStatisticsHook
 from .hooks.accumulation import AccumulationHook, UpdateEMAHook
 from .hooks.checkpoint_check import AtomicLocalBackend, CheckpointCheckHook
 from .hooks.checkpoint_saving import ResumableCheckpointHook
+from .hooks.folded_norms import UnfoldNormsHook
 from .hooks.losses import AsyncRuntimeInfoHook, InvalidLossHook
 from .hooks.mode_switch import YOLOXModeSwitchHook
 from .hooks.patience import PatienceHook
@@ -27,6 +28,7 @@ __all__ = [
     'ResumableCheckpointHook',
     'SharedStatisticsHook',
     'StartUpTimeHook',
+    'UnfoldNormsHook',
     'UpdateEMAHook',
     'YOLOXModeSwitchHook',
     'YOLOXOptimWrapperConstructor',
