@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mmyolox.deploy.letterbox import Size
 from mmyolox.errors import ReadingReport, UserError, alike, did_you_mean, first_few
-from mmyolox.files import is_special, read_text
+from mmyolox.files import read_text
 from mmyolox.registry import DATASETS
 
 from .annotations import AnnotationReport, configured_classes, image_entry
@@ -88,10 +88,8 @@ def read_labels(path: Path, num_classes: int, num_values: int = 0) -> YoloLabels
     Raises:
         UserError: It is no regular file, or cannot be read.
     """
-    if is_special(path):
-        raise UserError(f'{path}: not a regular file')
     labels = YoloLabels()
-    if not os.path.isfile(path):
+    if not os.path.lexists(path):
         return labels
     for number, line in enumerate(read_text(path).splitlines(), start=1):
         if not line.strip():
@@ -244,7 +242,7 @@ class YOLOXYoloDataset(DetectionDataset):
                 f'{source}: no images in the split {self.split!r} ({reason or "no folder or list of it"}); '
                 f'splits with images: {", ".join(others) or "none"}'
             )
-        if lost := [image for image in images if not image.is_file()]:
+        if lost := [image for image in images if not os.path.isfile(image)]:
             raise UserError(
                 f'{source}: {len(lost)} of {len(images)} images of the split {self.split!r} are not '
                 f'there: {first_few(lost)}'

@@ -96,7 +96,7 @@ class YOLOXPoseYoloDataset(YOLOXYoloDataset):
         values = values.reshape(len(objects), count, numbers)
         positions = values[..., :2]
         if numbers == 3:
-            visibility = (values[..., 2] > 0).astype(float) + (values[..., 2] > 1)
+            visibility = np.where(values[..., 2] > 1, 2.0, np.where(values[..., 2] > 0, 1.0, 0.0))
         else:
-            visibility = 2.0 * ((positions >= 0).all(-1) & (positions > 0).any(-1))
+            visibility = np.where((positions >= 0).all(-1) & (positions > 0).any(-1), 2.0, 0.0)
         return dict(keypoints=np.concatenate([positions * size, visibility[..., None]], axis=-1))

@@ -1,5 +1,6 @@
 """Pascal VOC's format in folders: its own, with lists of images, and XML files beside images."""
 
+import os.path as osp
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -7,8 +8,9 @@ from typing import Any
 from mmyolox.datasets.voc import annotated_classes
 from mmyolox.datasets.voc_files import USUAL_SPLITS, VocFiles, annotation_files, find_files, usual_split
 from mmyolox.errors import ReadingReport, UserError, first_few
+from mmyolox.files import PICTURE_SUFFIXES
 
-from .layout import Contents, Format, Layout
+from .layout import Contents, Format, Layout, split_named
 
 _START = re.compile(rb'<annotation[\s>/]')
 _START_BYTES = 1024
@@ -27,21 +29,10 @@ def find(contents: Contents, ann_files: Mapping[str, str]) -> list[Layout]:
     if not any(_is_voc(contents, file) for file in contents.with_suffix('.xml')[:_TRIED]):
         return []
     report = ReadingReport()
-    files = find_files(contents.root, report)
-    splits: dict[str, dict[str, Any]] = {}
-    for name in USUAL_SPLITS:
-        if name in ann_files:
-            splits[name] = _arguments(files) | dict(ann_file=ann_files[name])
-        elif split := usual_split(name, files.splits):
-            splits[name] = _split_arguments(files, split)
-    if 'train' not in splits:
-        there = first_few(sorted(files.splits), 8) or 'none'
-        raise UserError(
-            f'data_root={contents.root}: Pascal VOC without a list or folder of training images (lists and '
-            f'folders: {there}); name a list by train_ann_file'
-        )
+    splits = _inner_splits(contents) or _splits(find_files(contents.root, report), ann_files)
     is_export = any('roboflow' in name.lower() for name in contents.files[''])
-    kind = ' (Roboflow export)' * is_export or ' (XML beside images)' * (files.images == files.annotations)
+    is_beside = splits['train']['img_subdir'] == splits['train']['ann_subdir']
+    kind = ' (Roboflow export)' * is_export or ' (XML beside images)' * is_beside
     notes = tuple(report.note_lines())
     return [Layout(f'Pascal VOC{kind}', 'voc', contents.root, splits, 'data_format=voc', notes)]
 
@@ -59,17 +50,49 @@ def read_classes(layout: Layout) -> tuple[str, ...]:
     return classes
 
 
-def _arguments(files: VocFiles, folder: str = '') -> dict[str, Any]:
-    """The folders of the images and of the XML files, or those of one name in them."""
-    paths = dict(img_subdir=files.images / folder, ann_subdir=files.annotations / folder)
-    return {key: path.relative_to(files.root).as_posix() for key, path in paths.items()}
+def _inner_splits(contents: Contents) -> dict[str, dict[str, Any]]:
+    """Splits that are folders with one of images and one of XML files in each; none without a train split."""
+    splits = {}
+    for folder in contents.files:
+        inner = {path: names for path, names in contents.files.items() if path.startswith(f'{folder}/')}
+        pair = [
+            [path for path, names in inner.items() if not suffixes.isdisjoint(map(_suffix, names))]
+            for suffixes in (PICTURE_SUFFIXES, {'.xml'})
+        ]
+        split = split_named(folder) if '/' not in folder else None
+        if split and [len(paths) for paths in pair] == [1, 1]:
+            splits[split] = dict(img_subdir=pair[0][0], ann_subdir=pair[1][0])
+    return splits if 'train' in splits else {}
 
 
-def _split_arguments(files: VocFiles, split: str) -> dict[str, Any]:
-    if split in files.lists:
-        return _arguments(files) | dict(ann_file=files.lists[split].relative_to(files.root).as_posix())
-    # Where there are no such folders, all images are for training.
-    return _arguments(files, split if (files.annotations / split).is_dir() else '')
+def _splits(files: VocFiles, ann_files: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """Splits by lists, or by folders that have the images or the XML files of one each."""
+
+    def folders(name: str = '') -> dict[str, str]:
+        paths = dict(img_subdir=files.images / name, ann_subdir=files.annotations / name)
+        return {key: path.relative_to(files.root).as_posix() for key, path in paths.items()}
+
+    splits: dict[str, dict[str, Any]] = {}
+    for name in USUAL_SPLITS:
+        split = usual_split(name, files.splits)
+        if name in ann_files:
+            splits[name] = folders() | dict(ann_file=ann_files[name])
+        elif split in files.lists:
+            splits[name] = folders() | dict(ann_file=files.lists[split].relative_to(files.root).as_posix())
+        elif split is not None:
+            # Where there is no such folder, all images are for training.
+            splits[name] = folders(split if (files.annotations / split).is_dir() else '')
+    if 'train' not in splits:
+        there = first_few(sorted(files.splits), 8) or 'none'
+        raise UserError(
+            f'data_root={files.root}: Pascal VOC without a list or folder of training images (lists and '
+            f'folders: {there}); name a list by train_ann_file'
+        )
+    return splits
+
+
+def _suffix(name: str) -> str:
+    return osp.splitext(name)[1].lower()
 
 
 def _is_voc(contents: Contents, file: str) -> bool:

@@ -45,6 +45,16 @@ LISTS = {'ImageSets/Main/train.txt': 'a\nb', 'ImageSets/Main/val.txt': 'c'}
             'Pascal VOC (Roboflow export)',
             dict(train=['a'], test=['b']),
         ),
+        (
+            {
+                f'{split}/images/{name}': f'{split}/labels/{name}'
+                for split in ('train', 'valid')
+                for name in 'ab'
+            },
+            {},
+            'Pascal VOC',
+            dict(train=['a', 'b'], val=['a', 'b']),
+        ),
         (dict(a='', b=''), {}, 'Pascal VOC (XML beside images)', dict(train=['a', 'b'])),
         (its_own(), {}, 'Pascal VOC', dict(train=['a', 'b', 'c'])),
         (dict(a='', b=''), {'train.txt': 'a', 'val.txt': 'b'}, None, dict(train=['a'], val=['b'])),
