@@ -96,6 +96,7 @@ _RANGES = {
     '*_evaluator*.proposal_nums': _COUNT,
     '*_evaluator*.iou_thrs': _SHARE,
     '*.prob': _SHARE,
+    '*_dataloader.sampler.oversample_thr': _SHARE,
 }
 """The numbers that may stand at keys of a pattern, and in lists there; the first one that fits counts."""
 

@@ -25,6 +25,18 @@ from .shared_bytes import SharedBytes
 from .transforms.loading import LoadImage
 
 
+class Draw(int):
+    """The index of a sample of which an epoch has several draws, and how many it had before this one."""
+
+    repeat: int
+
+    def __new__(cls, index: int, repeat: int = 0) -> 'Draw':
+        """Makes it of both."""
+        draw = super().__new__(cls, index)
+        draw.repeat = repeat
+        return draw
+
+
 class DetectionDataset(BaseDataset):
     """An MMEngine data set whose every random draw is a function of (seed, epoch, index).
 
@@ -57,6 +69,7 @@ class DetectionDataset(BaseDataset):
     data_bytes: NDArray[np.uint8]
     image_cache: ImageCache | None = None
     _annotations: SharedBytes | None = None
+    _partner_edges: NDArray[np.float64] | None = None
 
     def __init__(
         self,
@@ -164,6 +177,17 @@ class DetectionDataset(BaseDataset):
         """Says which draws come next, to this process and to running workers."""
         self._draw_key.write(0, np.array([seed, epoch]))
 
+    def set_partner_weights(self, weights: NDArray[np.float64]) -> None:
+        """Says how likely each sample is a partner of mosaic and mixup; without it, all are as likely."""
+        self._partner_edges = np.cumsum(weights) / np.sum(weights)
+
+    def draw_partner(self, rng: np.random.Generator) -> int:
+        """The index of a random sample."""
+        if self._partner_edges is None:
+            return int(rng.integers(len(self)))
+        # A sum of shares may end below 1.
+        return min(int(np.searchsorted(self._partner_edges, rng.random(), side='right')), len(self) - 1)
+
     def _copy_without_annotation(self, memo: dict[int, Any] | None = None) -> BaseDataset:
         # The default of MMEngine up to 0.10.7 is one dict for all calls: it gives back another object's copy
         # as soon as an address is used again.
@@ -174,7 +198,8 @@ class DetectionDataset(BaseDataset):
         seed, epoch = self.draw_key
         if seed >= 0:
             # Once a sample, not once an attempt: an attempt that fails must not draw itself again for ever.
-            global_seed = int(np.random.default_rng((seed, epoch, idx)).integers(2**31))
+            key = (seed, epoch, int(idx), getattr(idx, 'repeat', 0))
+            global_seed = int(np.random.default_rng(key).integers(2**31))
             # Transforms of other projects draw from the global states.
             np.random.seed(global_seed)
             random.seed(global_seed)

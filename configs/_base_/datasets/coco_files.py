@@ -11,6 +11,9 @@ train_batch_size_per_gpu = 8
 train_num_workers = 8
 val_batch_size_per_gpu = 8
 val_num_workers = 4
+oversample_thr = 0  # images with a class that is in a smaller share of all images are drawn more often
+seeded = dict(type='SeededSampler', shuffle=True)
+balanced = dict(type='BalancedSampler', oversample_thr=oversample_thr)
 
 train_dataloader = dict(
     batch_size=train_batch_size_per_gpu,
@@ -18,7 +21,7 @@ train_dataloader = dict(
     persistent_workers=train_num_workers > 0,
     pin_memory=True,
     collate_fn=dict(type='yolox_collate'),
-    sampler=dict(type='SeededSampler', shuffle=True),
+    sampler=balanced if oversample_thr else seeded,
     dataset=dict(
         type='YOLOXCocoDataset',
         data_root=data_root,

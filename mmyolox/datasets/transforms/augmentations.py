@@ -282,8 +282,10 @@ class PartnerTransform(BaseTransform):
         """
         dataset, rng, cached = results['dataset'], results['rng'], results.get('cached_samples', ())
         for _ in range(tries):
-            idx = int(rng.integers(len(cached) or len(dataset)))
-            info = cached[idx] if cached else dataset.get_data_info(idx)
+            if cached:
+                info = cached[int(rng.integers(len(cached)))]
+            else:
+                info = dataset.get_data_info(dataset.draw_partner(rng))
             if len(info['labels']):
                 break
         partner = Sample(info, dataset=dataset, rng=rng, img_scale=results['img_scale'])

@@ -139,6 +139,9 @@ class PoseAlbum(list):
     def get_data_info(self, idx):
         return dict(self[idx])
 
+    def draw_partner(self, rng):
+        return int(rng.integers(len(self)))
+
 
 def load_pose(results, ignore_crowd=False):
     """The first steps of a pipeline for an entry of :class:`PoseAlbum`."""

@@ -77,6 +77,9 @@ class Album(list):
     def get_data_info(self, idx):
         return dict(self[idx])
 
+    def draw_partner(self, rng):
+        return int(rng.integers(len(self)))
+
 
 def make_sample(album, idx, draws, img_scale):
     """Sample ``idx`` of an album after loading."""
