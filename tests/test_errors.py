@@ -3,7 +3,7 @@
 import pytest
 from torch._utils import ExceptionWrapper
 
-from mmyolox.errors import UserError, alike, did_you_mean, first_few
+from mmyolox.errors import ReadingReport, UserError, alike, did_you_mean, first_few
 
 
 @pytest.mark.parametrize(
@@ -72,3 +72,13 @@ def test_an_error_of_a_data_worker_keeps_its_line(kind):
     with pytest.raises(kind) as caught:
         wrapped.reraise()
     assert str(caught.value) == 'the image a.png: 4 channels, 3 are needed'
+
+
+def test_a_report_of_reading():
+    report = ReadingReport()
+    report.skip('a.txt:3', 'is odd')
+    report.note('nothing', [])
+    report.note('things', 'ab')
+    report.note('things', [3, 4])
+    assert report.skipped == ['a.txt:3: is odd, skipped']
+    assert report.note_lines(shown=3) == ['things: 4 (a, b, 3, ...)']

@@ -19,7 +19,10 @@ from mmyolox.files import (
     check_folder,
     check_target,
     folder_beside,
+    is_special,
     list_images,
+    read_lines,
+    read_text,
     writing,
 )
 
@@ -205,3 +208,29 @@ def test_images_in_linked_folders_are_listed_once(tmp_path):
     (tmp_path / 'elsewhere/above').symlink_to(tmp_path / 'set')
     (tmp_path / 'set/part').symlink_to(tmp_path / 'elsewhere')
     assert list_images(tmp_path / 'set') == [tmp_path / 'set/part/a.jpg']
+
+
+@pytest.mark.parametrize('encoding', ['utf-8', 'utf-8-sig', 'utf-16', 'utf-32-le'])
+def test_lines_of_a_text_in_any_unicode(tmp_path, encoding):
+    (tmp_path / 'a.txt').write_bytes(' Kätzchen \r\n\n\tb c\n'.encode(encoding))
+    assert read_lines(tmp_path / 'a.txt') == ['Kätzchen', 'b c']
+
+
+def test_a_text_that_is_no_unicode_names_the_files_that_are_called_so(tmp_path):
+    (tmp_path / 'a.txt').write_bytes(b'\xff.jpg')
+    assert os.fsencode(read_text(tmp_path / 'a.txt')) == b'\xff.jpg'
+
+
+@pytest.mark.parametrize('make', [os.mkfifo, os.mkdir, lambda path: os.symlink('gone', path)])
+def test_what_is_no_regular_file_is_not_read(tmp_path, make):
+    path = tmp_path / 'a.txt'
+    assert not is_special(path)
+    make(path)
+    assert is_special(path)
+    with pytest.raises(UserError, match=r'a\.txt: not a regular file$'):
+        read_text(path)
+
+
+def test_a_text_that_is_absent(tmp_path):
+    with pytest.raises(UserError, match=r'a\.txt: cannot be read \(No such file'):
+        read_text(tmp_path / 'a.txt')

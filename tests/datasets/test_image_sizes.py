@@ -6,9 +6,11 @@ import logging
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from mmyolox.datasets import YOLOXVOCDataset
-from mmyolox.datasets.image_sizes import check_image_sizes
+from mmyolox.datasets.canvas.images import read_image
+from mmyolox.datasets.image_sizes import check_image_sizes, read_image_size
 from mmyolox.datasets.transforms import LoadAnnotations, LoadImage, UndecodableImageError
 from mmyolox.errors import UserError
 from tests.datasets.small_sets import open_coco, write_coco
@@ -136,3 +138,28 @@ def test_the_size_in_a_voc_file(tmp_path):
     (tmp_path / 'all.txt').write_text('a')
     with pytest.raises(UserError, match=r'a.jpg is 64 x 48, annotated 48 x 64 \(swapped\)'):
         YOLOXVOCDataset(data_root=str(tmp_path), ann_file='all.txt', data_prefix=dict(sub_data_root=''))
+
+
+@pytest.mark.parametrize('orientation', [1, 3, 6, 8])
+@pytest.mark.parametrize('suffix', ['jpg', 'webp', 'bmp'])
+def test_the_size_of_a_file_is_that_of_what_training_decodes(tmp_path, suffix, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = str(tmp_path / f'a.{suffix}')
+    Image.new('RGB', (40, 20)).save(path, exif=exif)
+    assert read_image_size(path).shape_hw == read_image(path).shape[:2]
+    # Boxes drawn on the stored pixels stay there.
+    assert read_image_size(path, (40, 20)) == (40, 20)
+
+
+def test_a_turned_jpeg_need_not_be_decoded(tmp_path, monkeypatch):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new('RGB', (40, 20)).save(tmp_path / 'a.jpg', exif=exif)
+    monkeypatch.setattr('mmyolox.datasets.image_sizes.read_image', None)
+    assert read_image_size(tmp_path / 'a.jpg') == (20, 40)
+
+
+def test_the_size_of_what_is_no_image(tmp_path):
+    with pytest.raises(UserError, match=r'cannot decode the image .*a\.jpg \(No such file'):
+        read_image_size(tmp_path / 'a.jpg')
