@@ -3,8 +3,8 @@
 import logging
 import math
 import os
-from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from mmyolox.deploy.letterbox import Size
 from mmyolox.errors import UserError, did_you_mean, first_few
+
+from .table import AnnotationTable
 
 MIN_SIDE = 1e-3
 """A box with a side below this, in pixels, is no box: float32 cannot hold one at the far end of an image."""
@@ -28,6 +30,7 @@ UNBOUNDED = 'with a coordinate that is not finite or beyond 2**31'
 """What messages say of a box that :func:`is_bounded` does not take."""
 
 _SHOWN = 3
+_BLOCK = 2**16
 
 _FLAGS = {'0': False, '1': True, '0.0': False, '1.0': True, 'false': False, 'true': True}
 
@@ -286,17 +289,23 @@ def check_files_exist(ann_file: str, what: str, folder: str, paths: Sequence[str
     """
     if not os.path.isdir(folder or '.'):
         raise UserError(f'{folder}, the folder of the {what}, not found; check data_root and data_prefix')
-    by_folder: defaultdict[str, list[str]] = defaultdict(list)
-    for path in paths:
-        by_folder[os.path.dirname(path)].append(path)
-    listed = {parent: list_folder(parent) for parent in by_folder}
-    # `exists` has the last word: a file system may ignore case or normalise names.
-    absent = [
-        path
-        for parent, inside in by_folder.items()
-        for path in inside
-        if os.path.basename(path) not in listed[parent] and not os.path.isfile(path)
-    ]
+    # A number a file, and not its name: of millions of files they would fill the memory.
+    listed = np.sort(
+        np.concatenate(
+            [
+                np.fromiter((hash(os.path.join(parent, name)) for name in _listing(parent)), np.int64)
+                for parent in {os.path.dirname(path) for path in paths}
+            ]
+            or [np.empty(0, np.int64)]
+        )
+    )
+    absent = []
+    for first in range(0, len(paths), _BLOCK):
+        block = paths[first : first + _BLOCK]
+        numbers = np.array([*map(hash, block)], np.int64)
+        is_listed = np.searchsorted(listed, numbers) < np.searchsorted(listed, numbers, side='right')
+        # `isfile` has the last word: a file system may ignore case or normalise names.
+        absent += [block[i] for i in np.flatnonzero(~is_listed) if not os.path.isfile(block[i])]
     if absent:
         inside = [os.path.relpath(path, folder or '.') for path in absent]
         above = os.path.dirname(os.path.abspath(folder))
@@ -309,11 +318,15 @@ def check_files_exist(ann_file: str, what: str, folder: str, paths: Sequence[str
 
 def list_folder(folder: str) -> set[str]:
     """The names in a folder of what is there and no folder; none if it cannot be listed."""
+    return {*_listing(folder)}
+
+
+def _listing(folder: str) -> Iterator[str]:
     try:
         with os.scandir(folder or '.') as entries:
-            return {entry.name for entry in entries if _is_there(entry)}
+            yield from (entry.name for entry in entries if _is_there(entry))
     except (OSError, ValueError):  # the latter: a null byte in the name
-        return set()
+        return
 
 
 def _is_there(entry: os.DirEntry[str]) -> bool:
@@ -322,13 +335,13 @@ def _is_there(entry: os.DirEntry[str]) -> bool:
     return not entry.is_dir()
 
 
-def filter_entries(
-    entries: Sequence[dict[str, Any]], filter_cfg: Mapping[str, Any] | None, report: AnnotationReport
-) -> list[dict[str, Any]]:
+def filter_images(
+    table: AnnotationTable, filter_cfg: Mapping[str, Any] | None, report: AnnotationReport
+) -> AnnotationTable:
     """Leaves out images as ``filter_cfg`` asks, and logs how many and why.
 
     Args:
-        entries: The entries of a data list.
+        table: The entries of a data list.
         filter_cfg: A dict, of which ``filter_empty_gt`` (bool) leaves out images without a box that is not
             crowd or difficult; ``min_size`` (pixels) those with a shorter side. By default all images stay:
             those without boxes train the objectness.
@@ -342,15 +355,16 @@ def filter_entries(
     for key in sorted(set(filter_cfg or {}) - set(known)):
         raise UserError(f'filter_cfg has no key {key!r}{did_you_mean(key, known)} (known: {known})')
     options = dict(filter_empty_gt=False, min_size=0) | dict(filter_cfg or {})
-    empty = [options['filter_empty_gt'] and bool(entry['is_crowd'].all()) for entry in entries]
-    small = [min(entry['width'], entry['height']) < options['min_size'] for entry in entries]
-    kept = [entry for entry, *left_out in zip(entries, empty, small, strict=True) if not any(left_out)]
-    if report.boxes and all(entry['is_crowd'].all() for entry in entries):
+    objects = table.objects
+    is_empty = (objects == 0) & options['filter_empty_gt']
+    is_small = np.minimum(table.images('width'), table.images('height')) < options['min_size']
+    kept = table.take(np.flatnonzero(~(is_empty | is_small)))
+    if report.boxes and not objects.any():
         raise UserError(
             f'{report.path}: all {report.boxes} boxes are crowds, ignored or difficult (iscrowd, ignore, '
             'difficult), so that there is no object to train on'
         )
-    if report.boxes and all((entry['bboxes'] <= 1).all() for entry in entries):
+    if report.boxes and table.largest_coordinate <= 1:
         raise UserError(
             f'{report.path}: all {report.boxes} boxes lie in the first pixel of their image, as fractions of '
             "the image's size would; boxes are in pixels: multiply them by width and height"
@@ -358,12 +372,15 @@ def filter_entries(
     # A file of background images only, beside others, is no mistake: it has no losses.
     if not report.boxes and (losses := report.losses()):
         raise UserError(f'{report.path}: no box is left to train on: {losses}')
-    counts = {'without a box': sum(empty), f'smaller than {options["min_size"]} px': sum(small)}
+    counts = {
+        'without a box': np.count_nonzero(is_empty),
+        f'smaller than {options["min_size"]} px': np.count_nonzero(is_small),
+    }
     reasons = ', '.join(f'{count} {reason}' for reason, count in counts.items() if count)
     if not kept:
         raise UserError(
             f'{report.path}: filter_cfg leaves none of {report.images} images to train on: {reasons}'
         )
-    if len(kept) < len(entries):
+    if len(kept) < len(table):
         print_log(f'{report.path}: {len(kept)} of {report.images} images used; {reasons}', 'current')
     return kept

@@ -17,11 +17,12 @@ from mmyolox.deploy.letterbox import Size
 from mmyolox.errors import UserError, first_few
 from mmyolox.registry import DATA_SAMPLERS
 
-from .annotations import AnnotationReport, filter_entries
+from .annotations import AnnotationReport, filter_images
 from .canvas.images import UndecodableImageError
 from .canvas.scene import Sample
 from .image_cache import ImageCache
 from .shared_bytes import SharedBytes
+from .table import AnnotationTable
 from .transforms.loading import LoadImage
 
 
@@ -61,14 +62,16 @@ class DetectionDataset(BaseDataset):
         **kwargs: Those of :class:`mmengine.dataset.BaseDataset`.
 
     Attributes:
+        data_list: The entries, a table of columns that all workers share, whatever ``serialize_data`` is; set
+            when the annotations are loaded. Take entries from a data set by :meth:`get_data_info`.
         report: What the annotations held and what was left out; set by ``load_data_list``.
         image_cache: The decoded images by ``sample_idx``, or None; set when the annotations are loaded.
     """
 
+    _fully_initialized: bool
+    data_list: AnnotationTable
     report: AnnotationReport
-    data_bytes: NDArray[np.uint8]
     image_cache: ImageCache | None = None
-    _annotations: SharedBytes | None = None
     _partner_edges: NDArray[np.float64] | None = None
 
     def __init__(
@@ -98,70 +101,60 @@ class DetectionDataset(BaseDataset):
         """Loads the annotations; see :class:`mmengine.dataset.BaseDataset`."""
         if self._fully_initialized:
             return
-        super().full_init()
-        self._share_annotations()
+        self.data_list = AnnotationTable.of(self.load_data_list())
+        self.data_list = AnnotationTable.of(self.filter_data())
+        if self._indices is not None:
+            self.data_list = self.data_list.take(_chosen(len(self.data_list), self._indices))
+        self._fully_initialized = True
         self._undecodable = SharedBytes(len(self))
         channels = checked_channels(self.pipeline.transforms)
         medium, folder = self._image_cache
         if medium is not None:
-            entries = (self.get_data_info(idx) for idx in range(len(self)))
-            sizes = [Size(entry['width'], entry['height']) for entry in entries]
-            self.image_cache = ImageCache(sizes, medium, folder, channels or 3)
+            sides = zip(self.data_list.images('width'), self.data_list.images('height'), strict=True)
+            self.image_cache = ImageCache([Size(*size) for size in sides], medium, folder, channels or 3)
 
     def complete_metainfo(self, **values: Any) -> None:
         """Adds to ``metainfo`` what the annotations tell; ``load_data_list`` calls it."""
         self._metainfo.update(values)
 
-    def filter_data(self) -> list[dict[str, Any]]:
+    def filter_data(self) -> Sequence[dict[str, Any]]:
         """Applies ``filter_cfg`` and names classes without a box, except in test mode."""
         if self.test_mode:
             return self.data_list
-        entries = filter_entries(self.data_list, self.filter_cfg, self.report)
-        labels = {label for entry in entries for label in entry['labels'][~entry['is_crowd']].tolist()}
+        table = filter_images(self.data_list, self.filter_cfg, self.report)
+        counts = table.class_counts
+        labels = set(np.flatnonzero(counts).tolist())
         unused = [name for label, name in enumerate(self.metainfo['classes']) if label not in labels]
         if labels and unused:
             line = f'{len(unused)} classes have no box, so nothing is learnt of them: {first_few(unused)}'
             print_log(f'{self.report.path}: {line}', 'current', logging.WARNING)
-        return entries
+        return table
+
+    def __len__(self) -> int:
+        self.full_init()
+        return len(self.data_list)
+
+    def get_data_info(self, idx: int) -> dict[str, Any]:
+        """The entry of sample ``idx``, with its ``sample_idx``; its arrays are copies."""
+        self.full_init()
+        return self.data_list[idx] | dict(sample_idx=range(len(self))[idx])
 
     def get_subset_(self, indices: int | Sequence[int]) -> None:
         """Keeps only some samples; see :class:`mmengine.dataset.BaseDataset`."""
-        chosen = self._chosen(indices)
-        super().get_subset_(indices)
-        self._follow(chosen)
-
-    def get_subset(self, indices: int | Sequence[int]) -> 'DetectionDataset':
-        """A data set of some of the samples, which shares the decoded images with this one."""
-        subset: DetectionDataset = super().get_subset(indices)
-        subset._follow(self._chosen(indices))
-        return subset
-
-    def _chosen(self, indices: int | Sequence[int]) -> NDArray[np.int64]:
-        # MMEngine takes a number for the first samples, a negative one for the last.
-        if not isinstance(indices, int):
-            return np.array(indices, np.int64)
-        return np.arange(len(self))[slice(indices) if indices >= 0 else slice(indices, None)]
-
-    def _follow(self, chosen: NDArray[np.int64]) -> None:
-        """Brings what goes by the samples' index in line with a choice among them."""
-        self._share_annotations()
+        chosen = _chosen(len(self), indices)
+        self.data_list = self.data_list.take(chosen)
+        # What goes by the samples' index follows the choice among them.
         self._undecodable = SharedBytes(len(chosen))
         if self.image_cache is not None:
             self.image_cache = self.image_cache.subset(chosen)
 
-    def _share_annotations(self) -> None:
-        if self.serialize_data:
-            self._annotations = SharedBytes.of(self.data_bytes)
-            self.data_bytes = self._annotations.array
-
-    def __getstate__(self) -> dict[str, Any]:
-        # Spawned workers map the annotations, where MMEngine's data set would give each a copy.
-        return {key: value for key, value in self.__dict__.items() if key != 'data_bytes'}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        if self._annotations is not None:
-            self.data_bytes = self._annotations.array
+    def get_subset(self, indices: int | Sequence[int]) -> 'DetectionDataset':
+        """A data set of some of the samples, which shares annotations and decoded images with this one."""
+        self.full_init()
+        subset: DetectionDataset = self._copy_without_annotation()
+        subset.data_list = self.data_list
+        subset.get_subset_(indices)
+        return subset
 
     def get_cat_ids(self, idx: int) -> list[int]:
         """The labels in image ``idx``, one a box, for MMEngine's ``ClassBalancedDataset``."""
@@ -229,6 +222,13 @@ class DetectionDataset(BaseDataset):
                     f'max_undecodable_ratio={self.max_undecodable_ratio}; the last time: {error}'
                 ) from None
             return None
+
+
+def _chosen(total: int, indices: int | Sequence[int]) -> NDArray[np.int64]:
+    # MMEngine takes a number for the first samples, a negative one for the last.
+    if not isinstance(indices, int):
+        return np.array(indices, np.int64)
+    return np.arange(total)[slice(indices) if indices >= 0 else slice(indices, None)]
 
 
 def checked_channels(steps: Sequence[Any]) -> int | None:

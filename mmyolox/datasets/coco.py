@@ -349,7 +349,7 @@ class YOLOXCocoDataset(DetectionDataset):
     Args are those of :class:`DetectionDataset`, here with:
 
     - ``data_prefix``: ``dict(img=...)``, the image folder.
-    - ``filter_cfg``: see :func:`~mmyolox.datasets.annotations.filter_entries`; not used in test mode.
+    - ``filter_cfg``: see :func:`~mmyolox.datasets.annotations.filter_images`; not used in test mode.
     - ``backend_args``: of MMEngine's file backend. If set, images are not looked for in advance.
 
     Raises:

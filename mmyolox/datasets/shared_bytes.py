@@ -5,6 +5,7 @@ import os
 import tempfile
 from multiprocessing.context import get_spawning_popen
 from multiprocessing.reduction import DupFd
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,15 @@ class SharedBytes:
         self._map(descriptor)
 
     @classmethod
+    def opened(cls, path: str | Path) -> 'SharedBytes':
+        """The bytes of a file, for reading; it may be replaced or removed in the meantime.
+
+        Raises:
+            OSError: It cannot be read.
+        """
+        return _reopen(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+
+    @classmethod
     def of(cls, data: NDArray[Any]) -> 'SharedBytes':
         """The bytes of a contiguous array, in memory."""
         shared = cls(data.nbytes)
@@ -46,7 +56,8 @@ class SharedBytes:
         return shared
 
     def _map(self, descriptor: int) -> None:
-        self._file = open(descriptor, 'r+b', buffering=0)  # noqa: SIM115
+        # For closing alone: the writes go to the descriptor.
+        self._file = open(descriptor, 'rb', buffering=0)  # noqa: SIM115
         size = os.fstat(descriptor).st_size
         # A map cannot be empty.
         content = mmap.mmap(descriptor, size, access=mmap.ACCESS_READ) if size else b''
@@ -72,10 +83,14 @@ class SharedBytes:
     def __reduce__(self) -> Any:
         if get_spawning_popen() is None:
             return SharedBytes.of, (self.array,)
-        return _reopen, (DupFd(self._file.fileno()),)
+        return _detach, (DupFd(self._file.fileno()),)
 
 
-def _reopen(duplicate: Any) -> SharedBytes:
+def _detach(duplicate: Any) -> SharedBytes:
+    return _reopen(duplicate.detach())
+
+
+def _reopen(descriptor: int) -> SharedBytes:
     shared = SharedBytes.__new__(SharedBytes)
-    shared._map(duplicate.detach())
+    shared._map(descriptor)
     return shared

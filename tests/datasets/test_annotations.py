@@ -11,8 +11,9 @@ from mmyolox.datasets.annotations import (
     check_boxes,
     check_files_exist,
     configured_classes,
-    filter_entries,
+    filter_images,
 )
+from mmyolox.datasets.table import AnnotationTable
 from mmyolox.errors import UserError
 
 NAN, INF = float('nan'), float('inf')
@@ -155,7 +156,8 @@ def test_absent_folder(tmp_path):
 
 def entry(size=(100, 100), crowd=(False,)):
     bboxes = np.full((len(crowd), 4), (0, 0, 9, 9), np.float32)
-    return dict(width=size[0], height=size[1], bboxes=bboxes, is_crowd=np.array(crowd, bool))
+    labels = np.zeros(len(crowd), np.int64)
+    return dict(width=size[0], height=size[1], bboxes=bboxes, labels=labels, is_crowd=np.array(crowd, bool))
 
 
 ENTRIES = [entry(), entry(crowd=()), entry(crowd=(True,)), entry(crowd=(True, False)), entry((31, 100))]
@@ -174,14 +176,14 @@ ENTRIES = [entry(), entry(crowd=()), entry(crowd=(True,)), entry(crowd=(True, Fa
 )
 def test_filter_keeps_background_and_small_images_unless_asked(filter_cfg, left):
     report = AnnotationReport('f', images=5, boxes=4)
-    kept = filter_entries(ENTRIES, filter_cfg, report)
-    assert [i for i, e in enumerate(ENTRIES) if any(e is k for k in kept)] == left
+    entries = [e | dict(img_id=i) for i, e in enumerate(ENTRIES)]
+    assert filter_images(AnnotationTable.of(entries), filter_cfg, report).images('img_id').tolist() == left
 
 
 def test_filtering_to_nothing_says_why():
     report = AnnotationReport('f.json', images=5, boxes=4)
     with pytest.raises(UserError) as error:
-        filter_entries(ENTRIES, dict(min_size=101, filter_empty_gt=True), report)
+        filter_images(AnnotationTable.of(ENTRIES), dict(min_size=101, filter_empty_gt=True), report)
     assert str(error.value) == (
         'f.json: filter_cfg leaves none of 5 images to train on: 2 without a box, 5 smaller than 101 px'
     )
@@ -191,13 +193,15 @@ def test_a_file_whose_boxes_are_all_lost_says_why():
     report = AnnotationReport('f.json', images=5)
     report.degenerate.note([4, 5])
     with pytest.raises(UserError, match=r'^f\.json: no box is left.*2 without area \(dropped\): 4, 5$'):
-        filter_entries(ENTRIES, None, report)
+        filter_images(AnnotationTable.of(ENTRIES), None, report)
 
 
 def test_a_file_of_background_images_is_no_mistake():
-    assert len(filter_entries([entry(crowd=())], None, AnnotationReport('f', images=1))) == 1
+    assert (
+        len(filter_images(AnnotationTable.of([entry(crowd=())]), None, AnnotationReport('f', images=1))) == 1
+    )
 
 
 def test_unknown_filter_key_is_named_with_the_nearest():
     with pytest.raises(UserError, match=r"no key 'filter_empty'; did you mean filter_empty_gt\?"):
-        filter_entries(ENTRIES, dict(filter_empty=True), AnnotationReport('f'))
+        filter_images(AnnotationTable.of(ENTRIES), dict(filter_empty=True), AnnotationReport('f'))

@@ -1,0 +1,159 @@
+"""Named arrays in one mapped block of bytes, in memory or in a file, that processes share without copies.
+
+A file is: the magic bytes, length and CRC-32 of the header, the header (JSON), and the arrays, each at
+a multiple of 64 bytes. It holds numbers and texts alone, and nothing that could run.
+"""
+
+import json
+import os
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .shared_bytes import SharedBytes
+
+_MAGIC = b'MMYXCOL1'
+_ALIGNMENT = 64
+_START = len(_MAGIC) + 8 + 4
+_BLOCK = 2**22
+_CHECKED = 2**28
+"""Files up to this size are compared with their checksum whenever they are opened: in a tenth of a second."""
+
+Array = NDArray[Any]
+
+
+class DamagedError(ValueError):
+    """A file is none of :class:`Columns`, or not as it was written."""
+
+
+class Columns(Mapping[str, Array]):
+    """Read-only arrays by name, and a value of JSON that describes them.
+
+    A forked worker sees the same memory, and a spawned one maps it; a copy of an object that has it shares
+    it too.
+
+    Args:
+        shared: The bytes, of :meth:`of` or of a file.
+
+    Attributes:
+        info: The value that describes them.
+
+    Raises:
+        DamagedError: The header is not as it was written, or the file has another length.
+    """
+
+    def __init__(self, shared: SharedBytes) -> None:
+        self._shared = shared
+        content = shared.array
+        start = content[:_START].tobytes()
+        length = int.from_bytes(start[len(_MAGIC) : -4], 'little')
+        header = content[_START : _START + length].tobytes()
+        is_ours = start[: len(_MAGIC)] == _MAGIC and len(header) == length > 0
+        if not is_ours or zlib.crc32(header) != int.from_bytes(start[-4:], 'little'):
+            raise DamagedError('the header is damaged')
+        described = json.loads(header)
+        self.info = described['info']
+        self._checksum, size = described['checksum'], described['size']
+        self._first = _START + length
+        if len(content) != self._first + size:
+            raise DamagedError(f'{len(content)} bytes instead of {self._first + size}')
+        self._arrays = {
+            name: self._view(dtype, shape, offset)
+            for name, (dtype, shape, offset) in described['arrays'].items()
+        }
+
+    def _view(self, dtype: str, shape: Sequence[int], offset: int) -> Array:
+        start = self._first + offset
+        kind = np.dtype(dtype)
+        end = start + kind.itemsize * int(np.prod(shape, dtype=np.int64))
+        return self._shared.array[start:end].view(kind).reshape(shape)
+
+    @classmethod
+    def of(cls, arrays: Mapping[str, Array], info: Any) -> 'Columns':
+        """Copies arrays to memory that processes share."""
+        header, size = _header(arrays, info)
+        shared = SharedBytes(size)
+        for offset, piece in _pieces(header, arrays):
+            shared.write(offset, piece)
+        return cls(shared)
+
+    @classmethod
+    def opened(cls, path: str | Path) -> 'Columns':
+        """Maps a file.
+
+        Raises:
+            OSError: There is none, or it cannot be read.
+            DamagedError: It is not as it was written. Beyond 256 MiB only header and length are compared.
+        """
+        columns = cls(SharedBytes.opened(path))
+        if os.path.getsize(path) <= _CHECKED:
+            with open(path, 'rb') as file:  # reads, where going through the map would count as memory
+                file.seek(columns._first)
+                checksum = 0
+                while block := file.read(_BLOCK):
+                    checksum = zlib.crc32(block, checksum)
+            if checksum != columns._checksum:
+                raise DamagedError('the content is damaged')
+        return columns
+
+    def __getitem__(self, name: str) -> Array:
+        return self._arrays[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._arrays)
+
+    def __len__(self) -> int:
+        return len(self._arrays)
+
+    def __reduce__(self) -> Any:
+        return Columns, (self._shared,)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> 'Columns':
+        return self
+
+
+def write_columns(path: str | Path, arrays: Mapping[str, Array], info: Any) -> None:
+    """Writes a file for :meth:`Columns.opened`.
+
+    Raises:
+        OSError: The system does not take it.
+    """
+    header, size = _header(arrays, info)
+    with open(path, 'wb') as file:
+        for offset, piece in _pieces(header, arrays):
+            file.seek(offset)
+            file.write(piece.reshape(-1).view(np.uint8).data)
+        file.truncate(size)
+
+
+def _aligned(size: int) -> int:
+    return -(-size // _ALIGNMENT) * _ALIGNMENT
+
+
+def _header(arrays: Mapping[str, Array], info: Any) -> tuple[bytes, int]:
+    """The start of a file, and the size of the whole."""
+    described, offset, checksum = {}, 0, 0
+    for name, array in arrays.items():
+        described[name] = (array.dtype.str, array.shape, offset)
+        content = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+        padding = _aligned(len(content)) - len(content)
+        checksum = zlib.crc32(bytes(padding), zlib.crc32(content.data, checksum))
+        offset += len(content) + padding
+    header = json.dumps(dict(info=info, arrays=described, checksum=checksum, size=offset)).encode()
+    header += b' ' * (_aligned(_START + len(header)) - _START - len(header))
+    start = _MAGIC + len(header).to_bytes(8, 'little') + zlib.crc32(header).to_bytes(4, 'little') + header
+    return start, len(start) + offset
+
+
+def _pieces(header: bytes, arrays: Mapping[str, Array]) -> Iterator[tuple[int, Array]]:
+    """The parts of a file and where each begins."""
+    yield 0, np.frombuffer(header, np.uint8)
+    offset = len(header)
+    for array in arrays.values():
+        if array.size:
+            yield offset, np.ascontiguousarray(array)
+        offset += _aligned(array.nbytes)
