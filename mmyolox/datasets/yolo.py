@@ -199,7 +199,7 @@ class YOLOXYoloDataset(DetectionDataset):
         self.set_names(class_names(root, data), data)
         notes.note('class names that only case, blanks or underscores tell apart', alike(self._names))
         entries = self._entries(root, labels, data)
-        if lines := notes.note_lines(shown=3):
+        if not self.test_mode and (lines := notes.note_lines(shown=3)):
             print_log(f'{source}: {"; ".join(lines)}', 'current', logging.WARNING)
         self.report.log()
         return entries

@@ -140,6 +140,20 @@ def test_what_was_left_out_is_reported(root, monkeypatch):
     assert paths(dataset) == ['images/train/a.jpg']
 
 
+@pytest.mark.parametrize('test_mode', [False, True])
+def test_what_else_was_found_is_told_in_training(root, monkeypatch, test_mode):
+    lines = []
+    monkeypatch.setattr('mmyolox.datasets.yolo.print_log', lambda line, *_: lines.append(line))
+    (root / 'data.yaml').rename(root / 'set.yml')
+    write_image(root / 'images/train/b.jpg')
+    load(root, test_mode=test_mode)
+    line = (
+        f'{root}/set.yml: no data.yaml, another YAML file taken: 1 ({root}/set.yml); '
+        f'images without a label file, taken as background: 1 ({root}/labels/train/b.txt)'
+    )
+    assert lines == ([] if test_mode else [line])
+
+
 @pytest.mark.parametrize('kpt_shape', ['[2, 3]', '[3, 2]'])
 def test_of_labels_with_keypoints_the_boxes_are_taken(root, kpt_shape):
     write_text(root / 'data.yaml', f'names: [cat, dog]\nkpt_shape: {kpt_shape}\nflip_idx: [1, 0]\n')
