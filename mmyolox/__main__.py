@@ -110,7 +110,7 @@ def describe_installation() -> str:
 
         from mmyolox.utils.devices import device_name
 
-        lines |= dict(torch=torch.__version__, device=f'{get_device()} ({device_name(get_device())})')
+        lines |= dict(torch=torch.__version__, device=device_name(get_device()))
     except ImportError as error:
         lines['device'] = f'unknown: {error}'
     return '\n'.join(f'{name:<10}{value}' for name, value in lines.items())
