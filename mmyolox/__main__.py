@@ -31,6 +31,7 @@ COMMANDS = {
     'convert': 'model_converters/convert_checkpoint.py',
     'voc2coco': 'dataset_converters/voc2coco.py',
     'yolo2coco': 'dataset_converters/yolo2coco.py',
+    'import': 'dataset_converters/import_dataset.py',
     'shapes': 'dataset_converters/make_shapes.py',
     'demo': 'demo.py',
 }
