@@ -9,6 +9,7 @@ env_cfg = dict(
     dist_cfg=dict(backend='nccl', timeout=600),  # seconds that a process waits for the others
 )
 
+val_loss = False  # whether validations log the losses on their images
 patience = None  # epochs without a better figure after which the training ends; None for all epochs
 
 default_hooks = dict(
@@ -33,6 +34,8 @@ default_hooks = dict(
     data_time=dict(type='DataTimeHook'),
     start_up=dict(type='StartUpTimeHook'),
 )
+if val_loss:
+    default_hooks['val_loss'] = dict(type='ValidationLossHook')
 
 # Writes the curves. Pictures of detections: `tools/test.py --show-dir`.
 visualizer = dict(type='YOLOXVisualizer', vis_backends=[dict(type='LocalVisBackend')], name='visualizer')

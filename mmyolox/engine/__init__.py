@@ -10,6 +10,7 @@ from .hooks.mode_switch import YOLOXModeSwitchHook
 from .hooks.patience import PatienceHook
 from .hooks.pictures import DetectionPicturesHook
 from .hooks.timing import DataTimeHook, StartUpTimeHook
+from .hooks.validation_loss import ValidationLossHook
 from .optimizer import AutocastOptimWrapper, YOLOXOptimWrapperConstructor
 from .schedules import YOLOXLR
 
@@ -30,6 +31,7 @@ __all__ = [
     'StartUpTimeHook',
     'UnfoldNormsHook',
     'UpdateEMAHook',
+    'ValidationLossHook',
     'YOLOXModeSwitchHook',
     'YOLOXOptimWrapperConstructor',
 ]

@@ -39,6 +39,23 @@ def test_losses_by_iteration_and_aps_by_epoch(tmp_path):
     assert curves.metrics == dict(bbox_mAP={1: 0.1})
 
 
+def test_losses_of_validations_are_apart(tmp_path):
+    write(
+        tmp_path,
+        '20250101_000000',
+        train(10, 9.0),
+        val(1, 0.1, **{'val/loss': 8.0, 'val/loss_cls': 2.0}),
+        val(2, 0.2, **{'val/loss': 7.0}),
+    )
+    curves = read_curves(tmp_path)
+    assert curves.losses == dict(loss={10: 9.0})
+    assert curves.val_losses == dict(loss={1: 8.0, 2: 7.0}, loss_cls={1: 2.0})
+    assert curves.metrics == dict(bbox_mAP={1: 0.1, 2: 0.2})
+    plot_curves(curves, tmp_path / 'three.png')
+    plot_curves(Curves(curves.losses, curves.metrics), tmp_path / 'two.png')
+    assert (tmp_path / 'three.png').read_bytes() != (tmp_path / 'two.png').read_bytes()
+
+
 def test_a_loss_part_that_begins_later(tmp_path):
     write(tmp_path, '20250101_000000', train(10, 9.0), train(20, 5.0, loss_l1=1.5))
     assert read_curves(tmp_path).losses == dict(loss={10: 9.0, 20: 5.0}, loss_l1={20: 1.5})

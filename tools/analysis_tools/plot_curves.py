@@ -32,10 +32,12 @@ class Curves:
     Attributes:
         losses: The loss parts, by iteration.
         metrics: The APs in [0, 1], by epoch (by iteration, where a run counts those).
+        val_losses: The loss parts on the validation images, by epoch, where a training logs them.
     """
 
     losses: Series = field(default_factory=dict)
     metrics: Series = field(default_factory=dict)
+    val_losses: Series = field(default_factory=dict)
 
 
 def read_curves(work_dir: str | Path) -> Curves:
@@ -60,13 +62,14 @@ def read_curves(work_dir: str | Path) -> Curves:
         run = _read_run(file.read_text(encoding='utf-8', errors='replace').splitlines())
         _continue(curves.losses, run.losses)
         _continue(curves.metrics, run.metrics)
+        _continue(curves.val_losses, run.val_losses)
     if not (curves.losses or curves.metrics):
         raise UserError(f'{work_dir}: its runs have recorded neither losses nor APs')
     return curves
 
 
 def plot_curves(curves: Curves, path: str | Path, title: str = '') -> None:
-    """Plots losses and APs side by side, the last values in the legend.
+    """Plots losses, APs and losses of the validations, if any, side by side, the last values in the legend.
 
     Args:
         curves: The curves that :func:`read_curves` returns.
@@ -82,7 +85,16 @@ def plot_curves(curves: Curves, path: str | Path, title: str = '') -> None:
     figure = Figure(figsize=(11, 5), layout='constrained')
     FigureCanvasAgg(figure)
     figure.suptitle(title)
-    left, right = figure.subplots(1, 2)
+    left, right, *middle = figure.subplots(1, 3 if curves.val_losses else 2)
+    for axes in middle:
+        _plot(
+            axes,
+            curves.val_losses,
+            xlabel='epoch',
+            ylabel='loss on the validation images',
+            yscale='log',
+            marker='.',
+        )
     _plot(left, curves.losses, xlabel='iteration', ylabel='loss', yscale='log')
     _plot(
         right, curves.metrics, xlabel='epoch', ylabel='AP on the validation images', ylim=(0, 1), marker='.'
@@ -126,7 +138,9 @@ def _read_run(lines: Iterable[str]) -> Curves:
             name = key.rpartition('/')[2]
             if type(step) is not int or type(value) not in (int, float):
                 continue
-            if key.startswith('loss'):
+            if key.startswith('val/loss'):
+                run.val_losses.setdefault(name, {})[step] = value
+            elif key.startswith('loss'):
                 run.losses.setdefault(key, {})[step] = value
             elif _AP.search(name) and 'loss' not in entry and value >= 0:  # -1: no such ground truth
                 run.metrics.setdefault(name, {})[step] = value

@@ -192,7 +192,7 @@ def check_figures(runner: Runner) -> None:
     followed += [('monitor', one.monitor) for one in schedulers if hasattr(one, 'monitor')]
     if runner.val_loop is None:
         return
-    given = []
+    given = [name for hook in runner.hooks if hasattr(hook, 'figure_names') for name in hook.figure_names()]
     for metric in runner.val_loop.evaluator.metrics:
         if type(metric).__name__ == 'VOCMetric' and metric.metric == 'mAP':
             names = ['mAP', *(f'AP{int(iou * 100):02d}' for iou in metric.iou_thrs)]

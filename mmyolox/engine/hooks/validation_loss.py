@@ -1,0 +1,98 @@
+"""The losses on the validation images."""
+
+from typing import Any
+
+import torch
+from mmengine.dist import broadcast_object_list, collect_results
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from torch import Tensor, nn
+
+from mmyolox.checkpoints.match import bare_model
+from mmyolox.models.losses import MatchedBatch, all_reduce_mean
+from mmyolox.registry import HOOKS
+
+
+@HOOKS.register_module()
+class ValidationLossHook(Hook):
+    """Adds the losses on the validation images to the figures of a validation.
+
+    They are computed from the raw outputs that the predictions are made of, of the averaged weights, without
+    another pass through the network, and change nothing of the training. ``val/loss_cls`` and the others
+    are the sums over all images by the number of all positive priors, so that they depend neither on the size
+    of the batches nor on the number of processes (parts of a head that divides by other counts are means
+    of the images, weighted by their positives). ``val/loss`` is their sum. ``loss_l1`` is among them when it
+    is on: in the last epochs.
+    """
+
+    # Before the hook that logs the figures.
+    priority = 'HIGHEST'
+
+    def __init__(self) -> None:
+        self._outputs: Any = None
+        self._images: list[tuple[dict[str, float], float]] = []
+        self._handle: Any = None
+
+    def figure_names(self) -> list[str]:
+        """What there always is among the figures."""
+        return ['val/loss', 'val/loss_cls', 'val/loss_obj', 'val/loss_bbox']
+
+    def before_val_epoch(self, runner: Runner) -> None:
+        """Begins to listen to the head's raw outputs."""
+        self._images = []
+        model: Any = bare_model(runner.model)
+        self._handle = model.bbox_head.head_module.register_forward_hook(self._keep)
+
+    def after_val_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
+    ) -> None:
+        """Computes the losses of each image of a batch."""
+        model: Any = bare_model(runner.model)
+        data_samples = model.data_preprocessor.cast_data(data_batch['data_samples'])
+        for index in range(len(data_samples['metas'])):
+            self._images.append(image_losses(model.bbox_head, self._outputs, data_samples, index))
+        self._outputs = None
+
+    def after_val_epoch(self, runner: Runner, metrics: dict[str, Any] | None = None) -> None:
+        """Adds the figures, the same in all processes."""
+        self._handle.remove()
+        images = collect_results(self._images, len(runner.val_loop.dataloader.dataset))
+        figures: dict[str, float] = {}
+        for sums, _ in images or ():  # there are none in processes but the first
+            for name, value in sums.items():
+                figures[name] = figures.get(name, 0.0) + value
+        positives = max(sum(count for _, count in images or ()), 1)
+        figures = {f'val/{name}': value / positives for name, value in figures.items()}
+        everywhere = [figures]
+        broadcast_object_list(everywhere)
+        if metrics is not None:
+            metrics.update(everywhere[0], **{'val/loss': sum(everywhere[0].values())})
+
+    def _keep(self, module: nn.Module, inputs: Any, outputs: Any) -> None:
+        self._outputs = outputs
+
+
+def image_losses(
+    head: Any, outputs: Any, data_samples: dict[str, Any], index: int
+) -> tuple[dict[str, float], float]:
+    """The losses of one image of a batch, as sums.
+
+    Args:
+        head: The head.
+        outputs: Its raw outputs, a named tuple of lists of levels (B, ...).
+        data_samples: Those of :func:`mmyolox.datasets.yolox_collate`, on the device of the outputs.
+        index: Which image.
+
+    Returns:
+        By name, each loss times the number of positive priors that the head divides it by; and the image's
+        number of positive priors.
+    """
+    own = type(outputs)(*([level[index : index + 1] for level in levels] for levels in outputs))
+    sample = {key: value[index : index + 1] for key, value in data_samples.items()}
+    priors = head.priors(own)
+    matched = MatchedBatch.of(head.assign(own, priors, sample), priors, sample)
+    positives: Tensor = matched.assignment.is_positive.sum().float()
+    divisor = all_reduce_mean(positives).clamp(min=1)  # as in YOLOXHead.losses, also of several processes
+    losses = {name: loss * divisor for name, loss in head.losses(own, matched).items()}
+    *sums, count = torch.stack([*losses.values(), positives]).tolist()
+    return dict(zip(losses, sums, strict=True)), count
