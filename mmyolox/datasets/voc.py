@@ -23,6 +23,7 @@ from mmyolox.registry import DATASETS
 
 from .annotations import (
     AnnotationReport,
+    Finding,
     box_around,
     check_files_exist,
     configured_classes,
@@ -33,7 +34,7 @@ from .annotations import (
 )
 from .base import DetectionDataset
 from .canvas.images import UndecodableImageError, read_image
-from .image_sizes import check_image_sizes
+from .image_sizes import check_image_sizes, read_image_size
 from .voc_files import annotation_files, image_files, listed_image
 
 _LONGEST_SIDE = 2**20  # OpenCV's limit
@@ -247,7 +248,13 @@ class YOLOXVOCDataset(DetectionDataset):
         self._labels = {name: label for label, name in enumerate(classes)}
         files = self._split_files() if self.ann_file else self._all_files()
         self.report = AnnotationReport(self.ann_file or self._folder(self.ann_subdir), images=len(files))
+        self._from_zero = Finding()
         data_list = [self._entry(*paths) for paths in files]
+        if self._from_zero.count and not self.test_mode:
+            names = first_few(self._from_zero.examples)
+            advice = 'set one_based=False if these annotations count pixels from 0'
+            line = f'{self.report.path}: {self._from_zero.count} boxes start at 0 (in {names}): {advice}'
+            print_log(line, 'current', logging.WARNING)
         if not self.backend_args:
             check_image_sizes(self.report.path, data_list)
         self._check_classes(data_list)
@@ -334,11 +341,16 @@ class YOLOXVOCDataset(DetectionDataset):
         with get_local_path(xml_path, backend_args=self.backend_args) as path:
             voc = read_voc_xml(path, one_based=self.one_based)
         self.report.turned.note([name] * voc.turned)
+        if self.one_based:
+            self._from_zero.note([name] * int((voc.bboxes[:, :2] == -1).any(axis=1).sum()))
         size = Size(voc.width, voc.height)
         if min(size) <= 0:
             try:
-                size = Size.of_shape(read_image(img_path, backend_args=self.backend_args).shape)
-            except UndecodableImageError as error:
+                if self.backend_args:
+                    size = Size.of_shape(read_image(img_path, backend_args=self.backend_args).shape)
+                else:
+                    size = read_image_size(img_path)
+            except (UndecodableImageError, UserError) as error:
                 raise UserError(f'{error}, and its annotation does not give its size') from None
         return image_entry(
             self.report, self._labels, name, img_path, size, voc.names, voc.bboxes, voc.difficult

@@ -127,6 +127,16 @@ def test_entries(write):
     assert dataset.get_cat_ids(0) == [1, 0]
 
 
+@pytest.mark.parametrize('one_based', [True, False])
+def test_boxes_that_start_at_zero_are_told(write, monkeypatch, one_based):
+    lines = []
+    monkeypatch.setattr('mmyolox.datasets.voc.print_log', lambda line, *_: lines.append(line))
+    objects = [('dog', 0, 5, 10, 20, 0), ('dog', 5, 0, 10, 20, 0), ('dog', 1, 1, 10, 20, 0)]
+    dataset = load(write({'a': objects, 'b': [DOG]}), one_based=one_based)
+    line = '2 boxes start at 0 (in a): set one_based=False if these annotations count pixels from 0'
+    assert lines == [f'{dataset.ann_file}: {line}'] * one_based
+
+
 def test_boxes_from_zero(write):
     dataset = load(write({'a': [('dog', 0, 0, 100, 50, 0)]}), one_based=False)
     assert dataset.get_data_info(0)['bboxes'].tolist() == [[0, 0, 100, 50]]

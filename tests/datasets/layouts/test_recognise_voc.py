@@ -92,6 +92,11 @@ def test_lists_can_be_named(tmp_path):
             r'without a list or folder of training images \(lists and folders: dog_test\); name a list',
         ),
         (dict(a=''), {'x.json': '"images" "annotations" "categories"'}, 'choose one: .*data_format=voc'),
+        (
+            dict(a=''),
+            {'a.txt': '0 .5 .5 .5 .5', 'classes.txt': 'dog'},
+            r'choose one: YOLO by data_format=yolo; Pascal VOC .* by data_format=voc$',
+        ),
         ({}, {'a.xml': '<annotations/>'}, 'no data set was recognised'),
         ({}, {'a.xml': '<annotation/>'}, 'the XML files have no objects'),
     ],
