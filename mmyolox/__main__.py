@@ -29,6 +29,7 @@ COMMANDS = {
     'flops': 'analysis_tools/get_flops.py',
     'benchmark': 'analysis_tools/benchmark.py',
     'convert': 'model_converters/convert_checkpoint.py',
+    'weights': 'misc/weights.py',
     'voc2coco': 'dataset_converters/voc2coco.py',
     'yolo2coco': 'dataset_converters/yolo2coco.py',
     'import': 'dataset_converters/import_dataset.py',

@@ -7,10 +7,10 @@ A package names a module of its own, in its ``setup.cfg`` (or under ``[project.e
     mmyolox.extensions =
         my_project = my_package.my_project.extension
 
-That module is imported when weights are recognised, a file is opened for prediction or a format is looked
-up. It registers what the project adds: sources of weights, families of models, formats of exported files,
-kinds of keypoints. The folder ``configs`` beside it holds configs that all tools find by their bare names; of
-an installed wheel, the folder's copy in ``.mim``.
+That module is imported when weights are named or recognised, a file is opened for prediction or a format is
+looked up. It registers what the project adds: sources of weights, published weights, families of models,
+formats of exported files, kinds of keypoints. The folder ``configs`` beside it holds configs that all tools
+find by their bare names; of an installed wheel, the folder's copy in ``.mim``.
 """
 
 import functools

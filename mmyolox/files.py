@@ -125,6 +125,24 @@ def folder_beside(path: str | Path) -> Iterator[Path]:
             remove(part)
 
 
+def cache_folder() -> Path:
+    """The folder for what can be had again at the cost of time, such as downloads; it may be absent.
+
+    It is ``$MMYOLOX_HOME``, else ``mmyolox`` in ``$XDG_CACHE_HOME``, which is ``~/.cache`` by default.
+
+    Raises:
+        UserError: The user has no home folder, and the environment names none.
+    """
+    home = os.environ.get('MMYOLOX_HOME')
+    folder = Path(home) if home else Path(os.environ.get('XDG_CACHE_HOME') or '~/.cache', 'mmyolox')
+    try:
+        return folder.expanduser().absolute()
+    except RuntimeError as error:
+        raise UserError(
+            f'the cache folder {folder} cannot be told: {error}; name one by MMYOLOX_HOME'
+        ) from error
+
+
 def remove(path: Path) -> None:
     """Removes a file, or a folder with all that is in it; nothing if there is none."""
     if path.is_dir() and not path.is_symlink():

@@ -6,11 +6,19 @@ from pathlib import Path
 import pytest
 
 from mmyolox import extensions
+from mmyolox.checkpoints import published
 from mmyolox.checkpoints.sources.base import SOURCES, known_sources
 from mmyolox.config.find import find_config
 from mmyolox.errors import UserError
 from mmyolox.extensions import config_folders, load_extensions
 
+WEIGHTS = """
+from mmyolox.checkpoints.published import PublishedWeights, register_weights
+
+register_weights(
+    PublishedWeights('strange_s', 'YOLOX-s', 1.5, 'strange_config', 'https://a/s.pth', 'They', 'MIT', 'ab')
+)
+"""
 SOURCE = """
 from mmyolox.checkpoints.sources.base import Source, recognised_by, register_source, rename_all
 
@@ -39,6 +47,7 @@ def install(tmp_path, monkeypatch):
     yield install
     load_extensions.cache_clear()
     SOURCES.pop('stranger', None)
+    published._WEIGHTS.pop('strange_s', None)
     for name in [name for name in sys.modules if name.partition('.')[0].startswith('stranger')]:
         del sys.modules[name]
 
@@ -51,6 +60,12 @@ def test_the_pose_project_is_one():
 def test_that_of_a_stranger_is_imported(install):
     install('stranger.weights', {'stranger/__init__.py': '', 'stranger/weights.py': SOURCE})
     assert {'stranger', 'mmpose'} <= {source.name for source in known_sources()}
+
+
+def test_its_weights_are_known_by_name(install):
+    install('stranger', {'stranger.py': WEIGHTS})
+    assert published.published_weights()['strange_s'].describe() == 'They, MIT, box AP 1.5 as published'
+    assert published.weights_for('YOLOX', 's').name == 'yolox_s'
 
 
 def test_a_module_outside_of_any_package_is_one_too(install):

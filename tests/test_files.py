@@ -16,6 +16,7 @@ from mmyolox.errors import UserError
 from mmyolox.files import (
     PICTURE_SUFFIXES,
     atomic_write,
+    cache_folder,
     check_folder,
     check_target,
     folder_beside,
@@ -39,6 +40,29 @@ def test_file_appears_whole_with_the_usual_rights(tmp_path):
     plain.touch()
     assert path.stat().st_mode == plain.stat().st_mode
     assert os.listdir(path.parent) == ['a.txt']
+
+
+@pytest.mark.parametrize(
+    ('variables', 'folder'),
+    [
+        ({}, '/home/u/.cache/mmyolox'),
+        (dict(XDG_CACHE_HOME='/c'), '/c/mmyolox'),
+        (dict(XDG_CACHE_HOME='/c', MMYOLOX_HOME='~/m'), '/home/u/m'),
+    ],
+)
+def test_the_cache_is_where_the_environment_says(monkeypatch, variables, folder):
+    for name, value in (dict.fromkeys(('XDG_CACHE_HOME', 'MMYOLOX_HOME'), '') | variables).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv('HOME', '/home/u')
+    assert cache_folder() == Path(folder)
+
+
+def test_a_user_without_a_home_is_told_to_name_a_cache(monkeypatch):
+    for name in ('XDG_CACHE_HOME', 'MMYOLOX_HOME', 'HOME'):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(os, 'getuid', lambda: 987654)
+    with pytest.raises(UserError, match=r'cache folder ~/.cache/mmyolox cannot be told.*by MMYOLOX_HOME'):
+        cache_folder()
 
 
 def test_a_reader_of_the_old_file_keeps_it(tmp_path):

@@ -226,7 +226,7 @@ def test_metadata(unpacked: Path) -> None:
     exec((ROOT / 'mmyolox/version.py').read_text(), version)
     assert metadata['Version'] == version['__version__']
     requirements = [Requirement(text) for text in metadata.get_all('Requires-Dist')]
-    assert {item.name for item in requirements if not item.marker} == {'numpy', 'torch'}
+    assert {item.name for item in requirements if not item.marker} == {'filelock', 'numpy', 'torch'}
     assert set(metadata.get_all('Provides-Extra')) >= {'mmlab', 'dev'}
     entry_points = next(unpacked.glob('*.dist-info/entry_points.txt')).read_text()
     assert 'yolox_pose = mmyolox.projects.yolox_pose.checkpoints' in entry_points

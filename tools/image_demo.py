@@ -1,10 +1,12 @@
 """Finds objects in an image, in all images under a folder, or in a video.
 
-    mmyolox predict photos/ yolox_s.pth --out-dir outputs
+    mmyolox predict photos/ yolox_s --out-dir outputs
 
-Which model a checkpoint holds is seen from it; a config (``mmyolox predict photos/ CONFIG yolox_s.pth``) is
-needed for what weights do not tell, such as another size of the network's input. Instead of a checkpoint it
-may be an exported file (``.onnx``, OpenVINO's ``.xml``, ...), which its runtime runs.
+The path of a checkpoint may stand there as well: ``yolox_s`` are published weights, which are downloaded
+(``mmyolox weights`` lists such names). Which model a checkpoint holds is seen from it; a config is needed for
+what weights do not tell, such as another size of the network's input (``mmyolox predict photos/ CONFIG
+yolox_s``). Instead of a checkpoint it may be an exported file (``.onnx``, OpenVINO's ``.xml``, ...), which
+its runtime runs.
 
 ``outputs`` gets a picture for every image, under the image's name (``a.npy.png`` for the array ``a.npy``),
 with what was found drawn by the config's visualizer; and ``predictions.json``, a list in the form of COCO's
@@ -48,7 +50,10 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         nargs='?',
         help="a config file, or the name of one of ours; default: the config of the checkpoint's model",
     )
-    parser.add_argument('checkpoint', help='the checkpoint file, or its web address; or an exported file')
+    parser.add_argument(
+        'checkpoint',
+        help='the checkpoint file, its web address, or a name such as yolox_s; or an exported file',
+    )
     parser.add_argument('--out-dir', type=Path, default=Path('outputs'), help='(default: %(default)s)')
     parser.add_argument(
         '--score-thr', type=float, default=0.3, help='keep what is at least so certain (default: %(default)s)'

@@ -22,7 +22,7 @@ def parse_args() -> argparse.Namespace:
         help='a config file, or the name of one of ours; of a model, as yolox_s: the one that the checkpoint '
         'was trained with, else that for COCO',
     )
-    parser.add_argument('checkpoint', help='the checkpoint file')
+    parser.add_argument('checkpoint', help='the checkpoint file, its web address, or a name such as yolox_s')
     parser.add_argument('--out', help='keep the detections: a .json (COCO results) or a .pkl file')
     parser.add_argument('--show-dir', help='keep pictures with ground truth and detections in this folder')
     parser.add_argument('--tta', action='store_true', help='several sizes and mirrored views of each image')

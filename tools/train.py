@@ -16,7 +16,11 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         'config', help='a config file, or the name of one of ours; of a model, as yolox_s: to fine-tune it'
     )
-    parser.add_argument('--load-from', help='start from the weights of this checkpoint')
+    parser.add_argument(
+        '--load-from',
+        metavar='CHECKPOINT',
+        help='start from these weights: a file, a web address, or a name such as yolox_s',
+    )
     parser.add_argument(
         '--resume',
         nargs='?',

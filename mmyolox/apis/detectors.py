@@ -23,7 +23,7 @@ from torch import nn
 
 from mmyolox.checkpoints.classes import ClassNames, names_of, of_classes, recorded_data
 from mmyolox.checkpoints.convert import state_dict_of
-from mmyolox.checkpoints.load import download_checkpoint, load_checkpoint
+from mmyolox.checkpoints.load import load_checkpoint
 from mmyolox.checkpoints.match import match_weights
 from mmyolox.checkpoints.recognise import config_for, recognise
 from mmyolox.checkpoints.record import read_record
@@ -340,7 +340,8 @@ def init_detector(
             is told (see :func:`~mmyolox.checkpoints.recognise.config_for`). The size of images and what is
             done to their pixels are those that the checkpoint records; ``cfg_options`` go before that.
         checkpoint: A file or a web address, of ours or of any other framework that
-            :mod:`mmyolox.checkpoints` knows.
+            :mod:`mmyolox.checkpoints` knows; or the name of published weights, such as ``yolox_s`` (see
+            :mod:`mmyolox.checkpoints.published`).
         device: The device, as PyTorch names it; None for the machine's accelerator, else the CPU.
         cfg_options: The values of the config to change, as for :func:`~mmyolox.config.load_config`.
         allow_unsafe: Whether to read whatever the checkpoint contains, which may run code.
@@ -365,8 +366,7 @@ def init_detector(
     source = str(checkpoint)
     if config is not None and str(config).endswith(('.pth', '.pt', '.ckpt', '.safetensors')):
         raise UserError(f'config {config}: these are weights; give the config first, then the checkpoint')
-    load = download_checkpoint if source.startswith(('http://', 'https://')) else load_checkpoint
-    content = load(source, allow_unsafe=allow_unsafe)
+    content = load_checkpoint(source, allow_unsafe=allow_unsafe)
     weights = state_dict_of(content, source)
     recorded, record = recorded_data(content, weights, source), read_record(content, weights, source)
     if config is None:

@@ -12,15 +12,12 @@ import re
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from functools import partial
-from http.client import HTTPException
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
-from urllib.parse import urlparse
 
 import numpy as np
 import torch
-from mmengine.dist import barrier, get_rank
 from mmengine.logging import HistoryBuffer, print_log
 from mmengine.runner import CheckpointLoader
 from torch import Tensor
@@ -30,6 +27,7 @@ from mmyolox.deploy.formats import format_of
 from mmyolox.errors import UserError, first_few
 
 from . import safetensors_file
+from .published import WEB, checkpoint_file
 from .sources import mindspore, onnx
 
 _AVERAGES = ('ema_model', 'ema_net', 'ema', 'model_ema', 'state_dict_ema')
@@ -61,9 +59,9 @@ _NUMBERS = '?bhilqBHILQefdgFD'
 
 
 def load_checkpoint(
-    path: str | Path, map_location: Any = 'cpu', allow_unsafe: bool = False
+    source: str | Path, map_location: Any = 'cpu', allow_unsafe: bool = False
 ) -> dict[str, Any]:
-    """Loads a checkpoint file: PyTorch's, safetensors', MindSpore's, or an ONNX model of Megvii's.
+    """Loads a checkpoint: PyTorch's, safetensors', MindSpore's, or an ONNX model of Megvii's.
 
     Which one it is is seen from its structure, whatever its name.
 
@@ -71,7 +69,8 @@ def load_checkpoint(
     none, nor have ONNX and safetensors: a changed bit among their weights cannot be seen.
 
     Args:
-        path: The file.
+        source: A file, a web address, or the name of published weights
+            (see :func:`~mmyolox.checkpoints.published.checkpoint_file`).
         map_location: The device that its tensors go to, as for ``torch.load``.
         allow_unsafe: Whether to read whatever the file contains, which may run code: for a file of trusted
             origin.
@@ -82,13 +81,10 @@ def load_checkpoint(
         ``meta``.
 
     Raises:
-        UserError: The file is absent or damaged, is no checkpoint, or needs more than is safe.
+        UserError: The file is absent or damaged, cannot be downloaded, is no checkpoint, or needs more than
+            is safe.
     """
-    path = Path(path).expanduser()
-    if path.is_dir():
-        raise UserError(f'checkpoint {path} is a folder; name the file in it')
-    if not path.is_file():
-        raise UserError(f'checkpoint {path} does not exist')
+    path = checkpoint_file(source)
     exported = format_of(path.with_suffix('.xml') if path.suffix == '.bin' else path)
     # An ONNX file is one that weights are read from.
     if exported is not None and exported.name != 'onnx' and path.with_suffix(exported.suffix).exists():
@@ -113,56 +109,23 @@ def load_checkpoint(
         return _checked(partial(torch.load, file, map_location), str(path), allow_unsafe)
 
 
-def download_checkpoint(url: str, map_location: Any = 'cpu', allow_unsafe: bool = False) -> dict[str, Any]:
-    """Loads a checkpoint from a web address, through PyTorch's download cache.
-
-    Only the first process downloads; the others wait and read its copy. The other arguments are those of
-    :func:`load_checkpoint`.
-
-    Raises:
-        UserError: As in :func:`load_checkpoint`, and when the download fails.
-    """
-    path = Path(torch.hub.get_dir(), 'checkpoints', Path(urlparse(url).path).name)
-    # A process with another disk than the first finds nothing there, and downloads for itself.
-    if get_rank() > 0:
-        barrier()
-    try:
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            print_log(f'downloading {url} to {path}', 'current')
-            torch.hub.download_url_to_file(url, str(path))
-    except (OSError, HTTPException) as error:
-        raise UserError(f'checkpoint {url} cannot be downloaded: {error}') from error
-    finally:
-        if get_rank() == 0:
-            barrier()
-    try:
-        return load_checkpoint(path, map_location, allow_unsafe)
-    except UserError as error:
-        raise UserError(f'{url}: {error}') from error
-
-
 def use_safe_loading(allow_unsafe: bool = False, loaded: Mapping[str, dict[str, Any]] | None = None) -> None:
-    """Makes MMEngine load local files and web addresses through this module.
+    """Makes MMEngine load local files, web addresses and published weights through :func:`load_checkpoint`.
 
     This reaches ``Runner.load_checkpoint``, ``Runner.resume``, ``init_cfg`` and all else that goes through
     MMEngine's ``CheckpointLoader``. Its other schemes (``torchvision://``, ``s3://``...) stay its own.
 
     Args:
         allow_unsafe: Whether the user said ``--allow-unsafe-checkpoint``.
-        loaded: What was read already, by the name of the file, on the CPU: it is handed out once, instead of
-            reading the file again.
+        loaded: What was read already, by what the user called it, on the CPU: it is handed out once, instead
+            of reading the file again.
     """
     known = dict(loaded or {})
 
-    def load_from_local(filename: str, map_location: Any) -> dict[str, Any]:
+    def load(filename: str, map_location: Any = None) -> dict[str, Any]:
         return known.pop(filename, None) or load_checkpoint(filename, map_location, allow_unsafe)
 
-    def load_from_http(filename: str, map_location: Any = None) -> dict[str, Any]:
-        return known.pop(filename, None) or download_checkpoint(filename, map_location, allow_unsafe)
-
-    CheckpointLoader.register_scheme('', load_from_local, force=True)
-    CheckpointLoader.register_scheme(('http://', 'https://'), load_from_http, force=True)
+    CheckpointLoader.register_scheme(('', *WEB), load, force=True)
 
 
 def latest_checkpoint(work_dir: str | Path) -> Path | None:

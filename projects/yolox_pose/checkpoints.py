@@ -1,6 +1,7 @@
 """What this project adds to the core, which imports this module as its :mod:`extension <mmyolox.extensions>`.
 
-They are what the weights of a pose model tell, and what the keypoints of an exported one are.
+They are what the weights of a pose model tell, which ones are published, and what the keypoints of an
+exported model are.
 
 MMYOLO's YOLOX-Pose has our layout, so that it needs no translation; for MMPose's see
 :mod:`.mmpose_checkpoints`.
@@ -12,6 +13,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from mmyolox.apis.results import register_keypoints
+from mmyolox.checkpoints.published import of_mmyolo, register_weights
 from mmyolox.checkpoints.recognise import HEAD, Architecture, Family, register_family
 from mmyolox.checkpoints.sources.base import register_source
 
@@ -62,5 +64,23 @@ class PoseFamily(Family):
 
 
 register_family(PoseFamily())
+register_weights(
+    *(
+        of_mmyolo(
+            f'yolox-pose_{size}_8xb32-300e-rtmdet-hyp_coco_{stamp}',
+            ap,
+            name=f'yolox-pose_{size}',
+            family=PoseFamily.name,
+            kind='keypoint',
+            group='pose/',
+        )
+        for size, ap, stamp in (
+            ('tiny', 52.8, '20230427_080351-2117af67'),
+            ('s', 63.7, '20230427_005150-e87d843a'),
+            ('m', 69.3, '20230427_094024-bbeacc1c'),
+            ('l', 71.1, '20230427_041140-82d65ac8'),
+        )
+    )
+)
 register_source(mmpose_checkpoints.SOURCE)
 register_keypoints(results.KEYPOINTS)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from mmengine.registry import init_default_scope
 
-from mmyolox.apis import detect, init_detector
+from mmyolox.apis import detect, init_detector, open_detector
 from mmyolox.checkpoints.recognise import PUBLISHED, Architecture, config_for
 from mmyolox.checkpoints.sources.megvii import to_megvii
 from mmyolox.config import load_config
@@ -115,6 +115,14 @@ def test_a_detector_without_a_config(weights, tmp_path, image, told, content):
     for field in ('bboxes', 'scores', 'labels'):
         assert torch.equal(found[field], expected[field])
     assert model.dataset_meta['classes'] == ('class 0', 'class 1', 'class 2')
+
+
+def test_published_weights_are_a_detector_by_name(weights, tmp_path, monkeypatch, told):
+    monkeypatch.setenv('MMYOLOX_HOME', str(tmp_path))
+    (tmp_path / 'weights').mkdir()
+    torch.save(dict(model=to_megvii(weights)), tmp_path / 'weights/yolox_nano.pth')
+    open_detector('yolox_nano', device='cpu', cfg_options=SMALL)
+    assert told[1] == 'checkpoint yolox_nano: 642 of 642 tensors of the model loaded'
 
 
 def test_recorded_names_are_known_without_a_config(weights, tmp_path, told):

@@ -15,9 +15,11 @@ from mmengine.logging import HistoryBuffer
 from mmengine.runner import CheckpointLoader, save_checkpoint
 from mmengine.runner.checkpoint import load_from_http, load_from_local
 
-from mmyolox.checkpoints.load import download_checkpoint, latest_checkpoint, load_checkpoint, use_safe_loading
+from mmyolox.checkpoints.load import latest_checkpoint, load_checkpoint, use_safe_loading
 from mmyolox.deploy.archives import archive_fault
 from mmyolox.errors import UserError
+
+from .web import serving
 
 
 def _mmengine_content() -> dict:
@@ -217,19 +219,18 @@ def test_mmengine_loads_through_us(tmp_path, monkeypatch):
 
 
 @pytest.mark.usefixtures('restore_loaders')
-def test_web_addresses_are_loaded_safely(tmp_path, monkeypatch):
-    source = tmp_path / 'source'
-    torch.save(_nested(_Call(os.mkdir, str(tmp_path / 'MARK'))), source)
-    monkeypatch.setattr(
-        torch.hub, 'download_url_to_file', lambda url, target, *_, **__: shutil.copy(source, target)
-    )
-    monkeypatch.setenv('TORCH_HOME', str(tmp_path))
+def test_web_addresses_and_names_are_loaded_safely(tmp_path, monkeypatch):
+    monkeypatch.setenv('MMYOLOX_HOME', str(tmp_path / 'cache'))
+    bad, good = tmp_path / 'bad.pth', tmp_path / 'cache/weights/yolox_s.pth'
+    torch.save(_nested(_Call(os.mkdir, str(tmp_path / 'MARK'))), bad)
+    good.parent.mkdir(parents=True)
+    torch.save(_mmengine_content(), good)
     use_safe_loading()
-    with pytest.raises(UserError, match=r'https://host/m\.pth: checkpoint .*m\.pth is refused'):
-        CheckpointLoader.load_checkpoint('https://host/m.pth', 'cpu')
-    torch.save(_mmengine_content(), source)
-    (tmp_path / 'hub/checkpoints/m.pth').unlink()
-    assert CheckpointLoader.load_checkpoint('https://host/m.pth', 'cpu')['meta']['epoch'] == 3
+    with serving() as web:
+        web.files['/m.pth'] = bad.read_bytes()
+        with pytest.raises(UserError, match=r'checkpoint .*/cache/weights/\w+/m\.pth is refused'):
+            CheckpointLoader.load_checkpoint(f'{web.address}/m.pth', 'cpu')
+    assert CheckpointLoader.load_checkpoint('yolox_s', 'cpu')['meta']['epoch'] == 3
     assert not (tmp_path / 'MARK').exists()
 
 
@@ -261,17 +262,6 @@ def test_files_without_checksums_are_read(tmp_path):
     finally:
         torch.serialization.set_crc32_options(before)
     assert torch.equal(load_checkpoint(tmp_path / 'w.pth')['a'], torch.ones(3))
-
-
-@pytest.mark.usefixtures('restore_loaders')
-def test_a_download_that_fails_is_one_line(tmp_path, monkeypatch):
-    def fail(*_, **__):
-        raise OSError('no such host')
-
-    monkeypatch.setattr(torch.hub, 'download_url_to_file', fail)
-    monkeypatch.setenv('TORCH_HOME', str(tmp_path))
-    with pytest.raises(UserError, match=r'https://host/m\.pth cannot be downloaded: no such host'):
-        download_checkpoint('https://host/m.pth')
 
 
 def test_latest_is_the_newest_good_checkpoint(tmp_path):

@@ -13,6 +13,7 @@ from mmengine.runner.checkpoint import load_from_http, load_from_local
 from torch import nn
 
 from mmyolox.checkpoints.load import load_checkpoint, use_safe_loading
+from mmyolox.checkpoints.recognise import PUBLISHED, Architecture
 from mmyolox.checkpoints.record import IMAGENET, InputRecord
 from mmyolox.config.recorded import Normalisation
 from mmyolox.engine import AtomicLocalBackend, CheckpointCheckHook
@@ -103,6 +104,42 @@ def test_what_the_runner_saves_passes_the_allow_list(trained):
 
 def test_what_the_runner_saves_has_a_record(trained):
     assert load_checkpoint(trained)['meta']['mmyolox']['format'] == 1
+
+
+@pytest.mark.parametrize(
+    ('size', 'family', 'name'),
+    [
+        ('s', 'YOLOX', 'yolox_s starts from published'),
+        ('nano', 'YOLOX-Pose', 'yolox_nano starts from published'),
+        ('s', 'YOLOX-Pose', 'yolox-pose_s starts from published'),
+        ('custom', 'YOLOX', 'FILE starts from trained'),
+    ],
+)
+def test_random_weights_are_told_with_what_fits(size, family, name):
+    fields = dict(num_keypoints=3) if 'Pose' in family else {}
+    factors = PUBLISHED.get(size, (0.33, 0.3, False))
+    with torch.device('meta'):
+        model = Architecture(size, *factors, num_classes=2, family=family, fields=fields).build()
+    told = checkpoint_check.describe_random_start(model)
+    assert told == f'random weights; --load-from {name} ones'
+
+
+def test_only_a_training_from_nothing_says_so(make_runner, trained, monkeypatch):
+    told = []
+    monkeypatch.setattr(
+        checkpoint_check, 'describe_random_start', lambda model: told.append(type(model)) or 'nothing'
+    )
+    make_runner(Tiny()).train()
+    make_runner(Tiny(), load_from=trained).train()
+    make_runner(Tiny(), load_from=trained, resume=True, epochs=2).train()
+    assert told == [Tiny]
+
+
+def test_weights_that_the_model_names_are_a_start():
+    model = Tiny()
+    assert checkpoint_check.describe_random_start(model).startswith('random weights; --load-from FILE')
+    model.init_cfg = dict(type='Pretrained', checkpoint='a.pth')
+    assert checkpoint_check.describe_random_start(model) == 'the weights that init_cfg of the model names'
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,16 @@ def src(tmp_path):
     return path
 
 
+def test_published_weights_are_converted_by_name(run, src, tmp_path, monkeypatch):
+    monkeypatch.setenv('MMYOLOX_HOME', str(tmp_path / 'cache'))
+    target = tmp_path / 'cache/weights/yolox_nano.pth'
+    target.parent.mkdir(parents=True)
+    src.rename(target)
+    out = run(converter, 'yolox_nano', tmp_path / 'nano.pth')
+    assert out.startswith(f'{target}: Megvii YOLOX')
+    assert out.endswith(f'written: {tmp_path}/nano.pth\n')
+
+
 def resave(path, change):
     """Rewrites a checkpoint with its weights changed."""
     content = torch.load(path, weights_only=True)

@@ -1,6 +1,6 @@
 """Measures how fast a detector is, stage by stage.
 
-    mmyolox benchmark yolox_s yolox_s.pth --images photos/
+    mmyolox benchmark yolox_s yolox_s --images photos/
 
 A batch goes through four stages, one after the other: *decode* reads the image files, *preprocess* resizes
 them, stacks them and moves them to the device, *network* gives the raw outputs, *postprocess* turns these
@@ -33,7 +33,11 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Reads the command line; nothing heavy is imported yet."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('config', help='a config file, or the name of one of ours')
-    parser.add_argument('checkpoint', nargs='?', help='the checkpoint file; default: random weights')
+    parser.add_argument(
+        'checkpoint',
+        nargs='?',
+        help='the checkpoint file, its web address, or a name such as yolox_s; default: random weights',
+    )
     parser.add_argument('--images', type=Path, help='a folder of images; default: 640x480 images, made up')
     parser.add_argument('--batch-sizes', type=int, nargs='+', default=[1, 32], help='(default: 1 32)')
     parser.add_argument('--device', help='such as cpu or cuda:1; default: the accelerator, if there is one')

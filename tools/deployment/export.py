@@ -1,8 +1,8 @@
 """Exports a checkpoint to the file of another runtime, and checks that it computes the same.
 
-    mmyolox export yolox_s.pth
-    mmyolox export yolox_s.pth --form end2end --preprocess --dynamic batch
-    mmyolox export yolox_s.pth --format openvino --precision int8 --images photos/
+    mmyolox export yolox_s
+    mmyolox export yolox_s --form end2end --preprocess --dynamic batch
+    mmyolox export yolox_s --format openvino --precision int8 --images photos/
     mmyolox export my_config.py my.pth --eval --ann-file val.json --img-prefix val/
     mmyolox export --list
 
@@ -60,7 +60,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         'config', nargs='?', help='a config file, or the name of one of ours; default: as the weights say'
     )
-    parser.add_argument('checkpoint', help='the checkpoint file, or its web address')
+    parser.add_argument('checkpoint', help='the checkpoint file, its web address, or a name such as yolox_s')
     parser.add_argument(
         '--format', default='onnx', help='one of those that --list shows (default: %(default)s)'
     )

@@ -33,7 +33,11 @@ _SUFFIXES = ('.pth', '.pt', '.safetensors')
 def parse_args() -> argparse.Namespace:
     """Reads the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('src', type=Path, help='the weights: .pth, .safetensors, .ckpt of MindSpore, .onnx')
+    parser.add_argument(
+        'src',
+        help='the weights: .pth, .safetensors, .ckpt of MindSpore, .onnx; their web address, or a name such '
+        'as yolox_s',
+    )
     parser.add_argument('dst', type=Path, help='the checkpoint to write, .pth or .safetensors')
     parser.add_argument(
         '--from',
@@ -59,22 +63,24 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Converts one file."""
     args = parse_args()
-    check_destination(args.src, args.dst)
+    check_destination(Path(args.src), args.dst)
     from mmyolox.checkpoints.classes import names_of, recorded_data
     from mmyolox.checkpoints.convert import convert
     from mmyolox.checkpoints.load import load_checkpoint, weights_in
+    from mmyolox.checkpoints.published import checkpoint_file
     from mmyolox.checkpoints.record import read_record
 
-    old = load_checkpoint(args.src, allow_unsafe=args.allow_unsafe_checkpoint)
-    tensors, others = weights_in(old, str(args.src))
+    src = checkpoint_file(args.src)
+    old = load_checkpoint(src, allow_unsafe=args.allow_unsafe_checkpoint)
+    tensors, others = weights_in(old, str(src))
     try:
         conversion = convert(tensors, args.source)
-        record = read_record(old, conversion.state_dict, str(args.src))
-        recorded = recorded_data(old, conversion.state_dict, str(args.src))
-        content = checkpoint(args.src, conversion, recorded, record, args.to)
+        record = read_record(old, conversion.state_dict, str(src))
+        recorded = recorded_data(old, conversion.state_dict, str(src))
+        content = checkpoint(src, conversion, recorded, record, args.to)
     except UserError as error:
-        raise UserError(f'{args.src}: {error}') from error
-    print(summary(args.src, conversion, others, args.list))
+        raise UserError(f'{src}: {error}') from error
+    print(summary(src, conversion, others, args.list))
     names = first_few(names_of(recorded), 5) or 'not named in the file; tools assume names, and say so'
     print(f'  classes              {names}')
     if record.normalisation and record.normalisation.mean:
@@ -84,7 +90,7 @@ def main() -> None:
     faults = len(conversion.unused) + len(conversion.missing)
     if faults and not args.allow_partial:
         raise UserError(
-            f'{args.src}: {len(conversion.unused)} tensors unused and {len(conversion.missing)} missing, '
+            f'{src}: {len(conversion.unused)} tensors unused and {len(conversion.missing)} missing, '
             'nothing written; --allow-partial writes the rest'
         )
     save(args.dst, content)

@@ -6,10 +6,14 @@ from typing import Any
 from mmengine.fileio import LocalBackend, register_backend
 from mmengine.hooks import EMAHook, Hook
 from mmengine.runner import BaseLoop, Runner
+from torch import nn
 
 from mmyolox.checkpoints.classes import ClassNames, names_of, recorded_data
 from mmyolox.checkpoints.convert import state_dict_of
+from mmyolox.checkpoints.load import without_wrapper
 from mmyolox.checkpoints.match import bare_model, match_weights
+from mmyolox.checkpoints.published import weights_for
+from mmyolox.checkpoints.recognise import recognise
 from mmyolox.checkpoints.record import KEY, InputRecord, read_record, record_of
 from mmyolox.config.recorded import other_settings
 from mmyolox.engine.resume import (
@@ -79,10 +83,41 @@ class CheckpointCheckHook(Hook):
         if isinstance(runner._train_loop, BaseLoop):
             _check_record(runner, read_record(checkpoint, weights, source), source)
 
+    def before_train(self, runner: Runner) -> None:
+        """Says of a training that starts from nothing what it could start from.
+
+        Args:
+            runner: The runner.
+        """
+        if not runner._resume and not runner._load_from:
+            runner.logger.info(f'starts from {describe_random_start(bare_model(runner.model))}')
+
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Adds the record of the model's images and network, and by what epochs the schedule counts."""
         checkpoint['meta'][KEY] = record_of(runner).to_meta()
         checkpoint['meta'][EPOCH_LENGTH] = self._schedule_epoch_length or epoch_length(runner)
+
+
+def describe_random_start(model: nn.Module) -> str:
+    """What a model starts from that no checkpoint was loaded into, and how to change that.
+
+    Args:
+        model: The model, without wrappers.
+
+    Returns:
+        ``random weights; --load-from yolox_s starts from published ones``, with the name of weights of the
+        same network, if there are any.
+    """
+    if any('Pretrained' in str(getattr(module, 'init_cfg', '')) for module in model.modules()):
+        return 'the weights that init_cfg of the model names'
+    try:
+        architecture = recognise(without_wrapper(model.state_dict()))
+    except UserError:  # another network than any of YOLOX
+        weights = None
+    else:
+        weights = weights_for(architecture.family, architecture.name)
+    name = weights.name if weights else 'FILE'
+    return f'random weights; --load-from {name} starts from {"published" if weights else "trained"} ones'
 
 
 def _classes_of_data(runner: Runner) -> tuple[str, ...]:

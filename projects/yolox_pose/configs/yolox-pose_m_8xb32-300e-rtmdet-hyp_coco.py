@@ -1,4 +1,4 @@
-# Starts from the detector's weights, as published: --load-from yolox_m_fast_8xb32-300e-rtmdet-hyp_coco.pth
+# Starts from the detector's weights, as published: --load-from yolox_m_fast_8xb32-300e-rtmdet-hyp_coco
 _base_ = [
     '../../../configs/_base_/models/yolox_m.py',
     './_base_/coco.py',

@@ -1,5 +1,5 @@
 # Learns a few images by heart, to see that training fits real people: nothing is augmented, and the images
-# are evaluated that were trained on. Start from the detector's weights: --load-from yolox_nano.pth
+# are evaluated that were trained on. Start from the detector's weights: --load-from yolox_nano
 _base_ = [
     '../../../configs/_base_/models/yolox_nano.py',
     './_base_/coco.py',

@@ -1,5 +1,5 @@
 # Fine-tunes YOLOX-Pose-nano on your own data: see _base_/custom.py for what to set. Start from the
-# weights of a detector or of another YOLOX-Pose-nano: --load-from yolox_nano.pth; what fits is taken.
+# weights of a detector or of another YOLOX-Pose-nano: --load-from yolox_nano; what fits is taken.
 _base_ = [
     '../../../configs/_base_/models/yolox_nano.py',
     './_base_/custom.py',

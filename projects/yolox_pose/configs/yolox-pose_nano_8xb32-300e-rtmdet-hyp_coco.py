@@ -1,4 +1,4 @@
-# Starts from the detector's weights, as published: --load-from yolox_nano_fast_8xb32-300e-rtmdet-hyp_coco.pth
+# Starts from the detector's weights, as published: --load-from yolox_nano
 _base_ = [
     '../../../configs/_base_/models/yolox_nano.py',
     './_base_/coco.py',

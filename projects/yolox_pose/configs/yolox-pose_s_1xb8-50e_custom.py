@@ -1,5 +1,5 @@
 # Fine-tunes YOLOX-Pose-s on your own data: see _base_/custom.py for what to set. Start from the
-# weights of a detector or of another YOLOX-Pose-s: --load-from yolox_s.pth; what fits is taken.
+# weights of a detector or of another YOLOX-Pose-s: --load-from yolox_s; what fits is taken.
 _base_ = [
     '../../../configs/_base_/models/yolox_s.py',
     './_base_/custom.py',

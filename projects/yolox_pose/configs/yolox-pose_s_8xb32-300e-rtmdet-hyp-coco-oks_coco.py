@@ -1,6 +1,6 @@
 # The keypoint loss and the matching by COCO's own similarity, as the evaluation measures it: 2 sigma and the
 # area of the object, instead of sigma and the diagonal of its box.
-# Starts from the detector's weights, as published: --load-from yolox_s_fast_8xb32-300e-rtmdet-hyp_coco.pth
+# Starts from the detector's weights, as published: --load-from yolox_s_fast_8xb32-300e-rtmdet-hyp_coco
 _base_ = [
     '../../../configs/_base_/models/yolox_s.py',
     './_base_/coco.py',

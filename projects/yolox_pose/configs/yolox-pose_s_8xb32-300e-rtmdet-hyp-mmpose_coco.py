@@ -1,5 +1,5 @@
 # Evaluated by MMPose's metric, which needs MMPose: `pip install --no-deps mmpose==1.3.2 munkres`.
-# Starts from the detector's weights, as published: --load-from yolox_s_fast_8xb32-300e-rtmdet-hyp_coco.pth
+# Starts from the detector's weights, as published: --load-from yolox_s_fast_8xb32-300e-rtmdet-hyp_coco
 _base_ = [
     '../../../configs/_base_/models/yolox_s.py',
     './_base_/coco.py',
