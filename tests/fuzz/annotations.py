@@ -2,7 +2,7 @@
 
 import io
 import json
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from xml.dom import minidom
 
 import cv2
@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from mmyolox.datasets import YOLOXCocoDataset, YOLOXVOCDataset
+from mmyolox.datasets import YOLOXCocoDataset, YOLOXVOCDataset, YOLOXYoloDataset
 from mmyolox.datasets.coco import read_class_names
+from mmyolox.datasets.layouts import FORMATS, recognise
 from mmyolox.datasets.voc import read_voc_xml
+from mmyolox.datasets.voc_files import find_files
 from mmyolox.errors import UserError
 from mmyolox.evaluation import YOLOXCocoMetric
 from tests.fuzz.checks import Target
@@ -217,7 +219,7 @@ def read_voc(content, folder):
     report = CONVERTER_REPORT()
     args = VOC.parse_args([str(folder), str(folder / 'out'), '--val', 'train'])
     try:
-        files, _ = VOC.convert(args, VOC.find_files(folder, report), report)
+        files, _ = VOC.convert(args, find_files(folder, report), report)
     except UserError:
         pass
     else:
@@ -226,6 +228,8 @@ def read_voc(content, folder):
         assert len(open_coco(folder, 'out/train.json')) == 1 or report.skipped
     faults = []
     voc = read_voc_xml(path, faults=faults)
+    with suppress(UserError):
+        FORMATS['voc'].read_classes(recognise(folder))
     document = (
         minidom.parse(str(path)) if b'encoding' not in content[:60] or b'utf-8' in content[:60] else None
     )
@@ -305,6 +309,12 @@ def read_yolo(case, folder):
             (folder / kind / split / f'0.{suffix}').write_bytes(content)
     (folder / 'data.yaml').write_bytes(data)
     (folder / 'train.txt').write_bytes(listed)
+    read = {}
+    for split in ('train', 'val'):
+        # What the converter takes, such as an index beyond the classes, may be refused here.
+        with suppress(UserError):
+            FORMATS['yolo'].read_classes(recognise(folder))
+            read[split] = YOLOXYoloDataset(data_root=str(folder), split=split, test_mode=True)
     report = CONVERTER_REPORT()
     files, base = YOLO.convert(YOLO.parse_args([str(folder), str(folder / 'out')]), report)
     for split, file in files.items():
@@ -315,9 +325,13 @@ def read_yolo(case, folder):
             dataset = open_coco(folder / 'out', f'annotations/{split}.json', test_mode=True)
         except UserError as error:
             raise AssertionError('what was written is refused') from error
-        assert sum(len(dataset.get_data_info(i)['labels']) for i in range(len(dataset))) == len(
-            file.annotations
-        )
+        assert sum(map(len, labels_in(dataset))) == len(file.annotations)
+        if split in read:
+            assert labels_in(read[split]) == labels_in(dataset)
+
+
+def labels_in(dataset):
+    return [dataset.get_data_info(index)['labels'].tolist() for index in range(len(dataset))]
 
 
 VOC, YOLO = load_tool('dataset_converters/voc2coco.py'), load_tool('dataset_converters/yolo2coco.py')
