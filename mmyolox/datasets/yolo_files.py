@@ -18,7 +18,7 @@ SPLITS = {'train': ('train',), 'val': ('val', 'valid', 'validation'), 'test': ('
 _NOTHING = ('', '~', 'null')
 """What YAML writes for no value."""
 _LABEL_FOLDERS = {'images': 'labels', 'Images': 'Labels', 'IMAGES': 'LABELS'}
-_CLASS_FILES = ('classes.txt', 'labels/classes.txt', 'obj.names')
+_CLASS_FILES = ('classes.txt', 'labels/classes.txt', 'obj.names', 'train/_darknet.labels')
 
 
 def read_yaml(path: str | Path) -> dict[str, Any]:

@@ -94,6 +94,7 @@ LAYOUTS = {
         'images/{}/{}.jpg',
         {},
     ),
+    'darknet export of roboflow': (None, '{}/{}.jpg', {'train/_darknet.labels': 'cat\ndog\n'}),
     'classes.txt': (None, '{}/{}.jpg', {'classes.txt': 'cat\ndog\n'}),
 }
 
