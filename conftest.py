@@ -5,7 +5,7 @@ import sys
 
 import pytest
 import torch
-from mmengine.logging import MessageHub
+from mmengine.logging import MessageHub, MMLogger
 from mmengine.registry import DefaultScope
 
 import mmyolox  # stands in for mmcv's compiled ops; has to come before mmdet
@@ -34,4 +34,5 @@ def clean_globals():
     """Every test begins in the scope of mmyolox and without the globals of MMEngine runs before it."""
     DefaultScope._instance_dict.clear()
     MessageHub._instance_dict.clear()
+    MMLogger._instance_dict.clear()
     DefaultScope.get_instance('tests', scope_name='mmyolox')

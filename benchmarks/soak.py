@@ -83,7 +83,7 @@ def train(folder: Path, iterations: int) -> list[Usage]:
     options += [
         f'{loader}_dataloader.dataset.img_scale=({SIDE},{SIDE})' for loader in ('train', 'val', 'test')
     ]
-    command = [sys.executable, ROOT / 'tools/train.py', RECIPE, '--work-dir', folder / 'run']
+    command = [sys.executable, ROOT / 'tools/train.py', RECIPE, '--verbose', '--work-dir', folder / 'run']
     looks: list[Usage] = []
     with (
         (folder / 'log').open('w') as log,

@@ -105,7 +105,7 @@ def compare(mmyolo: Path, repeats: int) -> str:
         folder = Path(name)
         ours, theirs = write_configs(folder, mmyolo)
         train = [sys.executable, ROOT / 'tools/train.py']
-        options = [ours, '--work-dir', folder / 'ours', *LOG_EVERY]
+        options = [ours, '--verbose', '--work-dir', folder / 'ours', *LOG_EVERY]
         peer_options = [theirs, '--work-dir', folder / 'theirs', *LOG_EVERY]
         commands = {
             '`tools/train.py -h`': ([*train, '-h'], [mmyolo, PEER, 'train', '-h'], None),

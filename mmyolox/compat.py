@@ -14,13 +14,13 @@ Importing this module imports neither torch nor an OpenMMLab package.
 
 import re
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout, suppress
 from importlib import metadata
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import FrameType, ModuleType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TextIO, cast
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -31,6 +31,9 @@ _IMPORTING = '_find_and_load_unlocked'
 """The function of importlib that an import looks for its module in."""
 PACKAGES = ('torch', 'mmengine', 'mmcv', 'mmdet', 'cv2')
 """What mmyolox imports, all but :mod:`mmyolox.deploy`, beside what every Python program has."""
+
+PRINTED_NOISE = ('Could not import OneDL. Skipping', 'Loads checkpoint by ')
+"""How lines begin that MMDetection and MMEngine print beside the log, and that no user can do away with."""
 
 
 class MissingOpError(RuntimeError):
@@ -89,6 +92,30 @@ def installed_packages() -> dict[str, str]:
         need.package: ', '.join(map(' '.join, need.installed().items())) or 'not installed'
         for need in _REQUIREMENTS
     }
+
+
+class _Sieve:
+    """A text stream without the lines of :data:`PRINTED_NOISE`, each printed by a call of its own."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._is_dropping = False
+
+    def write(self, text: str) -> int:
+        """Writes a text, unless it is noise, or the end of its line."""
+        is_end = self._is_dropping and text == '\n'
+        self._is_dropping = text.startswith(PRINTED_NOISE)
+        return len(text) if is_end or self._is_dropping else self._stream.write(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+@contextmanager
+def without_printed_noise() -> Iterator[None]:
+    """Leaves the lines of :data:`PRINTED_NOISE` out of what is printed in the block."""
+    with redirect_stdout(cast(TextIO, _Sieve(sys.stdout))):
+        yield
 
 
 def describe_missing() -> str:

@@ -9,6 +9,9 @@ from itertools import islice
 from pathlib import Path
 from typing import TextIO
 
+SHOWN = {'is_shown': True}
+"""The ``extra`` of what is logged as information and is for a person's eyes: the terminal shows it, too."""
+
 _LONGEST = 2000
 _LINE_BREAKS = re.compile('[\x00-\x1f\x7f-\x9f\u2028\u2029]')
 

@@ -16,7 +16,7 @@ ORDER = (
     ('errors', 'version', 'nms'),
     ('compat',),
     ('deploy', 'extensions', 'files', 'utils'),
-    ('registry',),
+    ('curves', 'registry'),
     ('datasets',),
     ('config',),
     ('models',),

@@ -14,6 +14,7 @@ import pytest
 import torch
 
 import mmyolox  # noqa: F401  (lets mmcv.ops be imported)
+from mmyolox.compat import without_printed_noise
 
 ROOT = Path(__file__).parents[1]
 MMLAB = ('mmengine', 'mmcv', 'mmdet')
@@ -222,3 +223,14 @@ def test_what_mmengine_and_mmcv_do_when_the_extension_is_found_works() -> None:
     converted = revert_sync_batchnorm(torch.nn.Sequential(torch.nn.SyncBatchNorm(4)))
     assert not isinstance(converted[0], torch.nn.SyncBatchNorm)
     assert 'MMCV Compiler' in collect_env()
+
+
+def test_noise_is_left_out_of_what_is_printed_and_nothing_else(capsys):
+    with without_printed_noise():
+        print('Could not import OneDL. Skipping OneDL datasets.')
+        print('Could not import yours')
+        print('Loads checkpoint by local backend from path: w.pth')
+        print()
+        print('50%', end='\r', flush=True)
+    print('Loads checkpoint by hand')
+    assert capsys.readouterr().out == 'Could not import yours\n\n50%\rLoads checkpoint by hand\n'

@@ -131,7 +131,7 @@ def make_data(folder: Path, images: int) -> None:
 
 def train(config: str, data: Path, work_dir: Path, iou_type: str) -> Path:
     """Trains, and returns the last checkpoint."""
-    options = ('--work-dir', work_dir, '--cfg-options', f'data_root={data}/')
+    options = ('--verbose', '--work-dir', work_dir, '--cfg-options', f'data_root={data}/')
     for line in run(TRAIN, config, *options):
         if short := progress(line, iou_type):
             print(short, flush=True)
@@ -146,7 +146,8 @@ def evaluate(
     Returns:
         The metrics by name, and a table of the APs, overall and of each class.
     """
-    options = ('--work-dir', work_dir, '--cfg-options', f'data_root={data}/', 'test_evaluator.classwise=True')
+    data_and_classes = (f'data_root={data}/', 'test_evaluator.classwise=True')
+    options = ('--verbose', '--work-dir', work_dir, '--cfg-options', *data_and_classes)
     lines = run('tools/test.py', config, checkpoint, *options)
     by_class = [line for line in lines if line.startswith(('+', '|'))]
     record = max(work_dir.glob('*/*.json'))

@@ -93,9 +93,11 @@ def main() -> None:
     from mmyolox.config import load_config, require
     from mmyolox.config.check import check_channels
     from mmyolox.config.options import warn_of_validation_options
-    from mmyolox.engine.launch import build_runner, prepare
+    from mmyolox.engine.launch import build_runner, is_first_process, prepare
+    from mmyolox.engine.terminal import use_terminal
     from mmyolox.files import writing
 
+    use_terminal(args.verbose, is_first_process(args.launcher))
     warn_of_validation_options(args.cfg_options or ())
     use_safe_loading(args.allow_unsafe_checkpoint)
     content = CheckpointLoader.load_checkpoint(args.checkpoint, 'cpu', logger='silent')

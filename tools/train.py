@@ -55,9 +55,11 @@ def main() -> None:
     from mmyolox.config.find import find_config
     from mmyolox.config.recorded import follow_start
     from mmyolox.engine.launch import build_runner, enable_amp, enable_lr_scaling, is_first_process, prepare
+    from mmyolox.engine.terminal import resumable, use_terminal
     from mmyolox.engine.work_dir import claim, set_start
     from mmyolox.files import writing
 
+    use_terminal(args.verbose, is_first_process(args.launcher))
     cfg = load_config(find_config(args.config, 'custom'), args.cfg_options)
     require(cfg, 'model', 'train_dataloader')
     check_channels(cfg)
@@ -77,7 +79,8 @@ def main() -> None:
             enable_amp(cfg)
         if args.auto_scale_lr:
             enable_lr_scaling(cfg)
-        build_runner(cfg).train()
+        with resumable(cfg.work_dir, args.launcher):
+            build_runner(cfg).train()
 
 
 if __name__ == '__main__':

@@ -33,11 +33,13 @@ default_hooks = dict(
     invalid_loss=dict(type='InvalidLossHook'),
     data_time=dict(type='DataTimeHook'),
     start_up=dict(type='StartUpTimeHook'),
+    validation_pictures=dict(type='ValidationPicturesHook'),
+    curves=dict(type='CurvesHook'),
 )
 if val_loss:
     default_hooks['val_loss'] = dict(type='ValidationLossHook')
 
-# Writes the curves. Pictures of detections: `tools/test.py --show-dir`.
+# Writes the scalars of the curves, and draws detections.
 visualizer = dict(type='YOLOXVisualizer', vis_backends=[dict(type='LocalVisBackend')], name='visualizer')
 log_processor = dict(type='LogProcessor', window_size=50, by_epoch=True)
 log_level = 'INFO'

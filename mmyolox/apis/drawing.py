@@ -89,6 +89,46 @@ class YOLOXVisualizer(Visualizer):
             for (x1, y1, x2, y2), score, label in zip(*columns, strict=True)
         ]
 
+    def draw_sample(
+        self,
+        image: Image,
+        sample: BaseDataElement,
+        draw_gt: bool = True,
+        draw_pred: bool = True,
+        pred_score_thr: float = 0.3,
+    ) -> Image:
+        """Draws annotations and, to their right, predictions of an image.
+
+        Args:
+            image: (H, W, 3) uint8, BGR. It is not changed.
+            sample: A sample with ``gt_instances``, ``ignored_instances`` and ``pred_instances``, each
+                optional, in pixels of the image, on any device.
+            draw_gt: Whether to draw the annotations.
+            draw_pred: Whether to draw the predictions.
+            pred_score_thr: The lowest score that is drawn.
+
+        Returns:
+            (H, W, 3) uint8, BGR, twice as wide where both are there.
+        """
+        sample = sample.cpu()
+        pictures = []
+        if draw_gt and 'gt_instances' in sample:
+            ignored = sample.get('ignored_instances')
+            bboxes = np.zeros((0, 4)) if ignored is None else ignored.bboxes
+            pictures.append(self.draw_truth(image, sample.gt_instances, bboxes))
+        if draw_pred and 'pred_instances' in sample:
+            predicted = sample.pred_instances
+            pictures.append(self.draw(image, predicted[predicted.scores >= pred_score_thr]))
+        return np.concatenate(pictures or [image], axis=1)
+
+    def sheet(self, pictures: Sequence[Image]) -> Image:
+        """Pictures of samples on one sheet, each at most 640 pixels wide and high, see :func:`contact_sheet`.
+
+        Args:
+            pictures: At least one; (H, W, 3) uint8, BGR.
+        """
+        return contact_sheet(pictures, cell=640)
+
     @master_only
     def add_datasample(
         self,
@@ -118,17 +158,8 @@ class YOLOXVisualizer(Visualizer):
             pred_score_thr: The lowest score that is drawn.
             step: The iteration, for the backends.
         """
-        bgr = image[..., ::-1]
-        sample = BaseDataElement() if data_sample is None else data_sample.cpu()
-        pictures = []
-        if draw_gt and 'gt_instances' in sample:
-            ignored = sample.get('ignored_instances')
-            bboxes = np.zeros((0, 4)) if ignored is None else ignored.bboxes
-            pictures.append(self.draw_truth(bgr, sample.gt_instances, bboxes))
-        if draw_pred and 'pred_instances' in sample:
-            predicted = sample.pred_instances
-            pictures.append(self.draw(bgr, predicted[predicted.scores >= pred_score_thr]))
-        picture = np.concatenate(pictures or [bgr], axis=1)
+        sample = BaseDataElement() if data_sample is None else data_sample
+        picture = self.draw_sample(image[..., ::-1], sample, draw_gt, draw_pred, pred_score_thr)
         rgb = np.ascontiguousarray(picture[..., ::-1])
         if show:
             self.show(rgb, win_name=name, wait_time=wait_time)

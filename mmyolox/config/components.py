@@ -13,6 +13,7 @@ from mmengine import registry as mmengine_registry
 from mmengine.registry import Registry
 from mmengine.utils import get_object_from_string
 
+from mmyolox.compat import without_printed_noise
 from mmyolox.errors import UserError, did_you_mean
 
 from .elsewhere import hint_of_package, hint_of_type
@@ -108,7 +109,8 @@ def search_registries(package: str, names: Iterable[str], key: str) -> Iterator[
             root = getattr(mmengine_registry, name)
             own = [child for scope, child in root.children.items() if scope == package]
             for registry in [*own, root]:
-                registry.import_from_location()
+                with without_printed_noise():
+                    registry.import_from_location()
                 yield registry
     except (ImportError, AssertionError) as error:  # OpenMMLab's packages assert each other's versions
         hint = hint_of_package(package)

@@ -8,7 +8,7 @@ from .hooks.folded_norms import UnfoldNormsHook
 from .hooks.losses import AsyncRuntimeInfoHook, InvalidLossHook
 from .hooks.mode_switch import YOLOXModeSwitchHook
 from .hooks.patience import PatienceHook
-from .hooks.pictures import DetectionPicturesHook
+from .hooks.pictures import CurvesHook, DetectionPicturesHook, ValidationPicturesHook
 from .hooks.timing import DataTimeHook, StartUpTimeHook
 from .hooks.validation_loss import ValidationLossHook
 from .optimizer import AutocastOptimWrapper, YOLOXOptimWrapperConstructor
@@ -22,6 +22,7 @@ __all__ = [
     'AtomicLocalBackend',
     'AutocastOptimWrapper',
     'CheckpointCheckHook',
+    'CurvesHook',
     'DataTimeHook',
     'DetectionPicturesHook',
     'InvalidLossHook',
@@ -32,6 +33,7 @@ __all__ = [
     'UnfoldNormsHook',
     'UpdateEMAHook',
     'ValidationLossHook',
+    'ValidationPicturesHook',
     'YOLOXModeSwitchHook',
     'YOLOXOptimWrapperConstructor',
 ]

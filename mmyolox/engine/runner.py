@@ -4,11 +4,14 @@ import logging
 import os.path as osp
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.dist import master_only
+from mmengine.device import get_device
+from mmengine.dist import is_main_process, master_only
 from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
 from mmengine.optim import OptimWrapper
@@ -17,14 +20,19 @@ from torch import nn
 from torch.utils.data import DataLoader, IterableDataset
 
 from mmyolox.checkpoints.match import bare_model
+from mmyolox.compat import without_printed_noise
 from mmyolox.errors import UserError, did_you_mean
 from mmyolox.files import atomic_write
 
 from .building import errors_of_parts
 from .hooks.accumulation import TotalBatch
-from .hooks.mode_switch import YOLOXModeSwitchHook
+from .hooks.header import HeaderHook
+from .hooks.mode_switch import last_epochs
+from .hooks.progress import ProgressHook
+from .hooks.summary import SummaryHook
 from .resume import is_followed
 from .schedules import YOLOXLR
+from .terminal import attach, terminal_of
 
 
 class LogFile(logging.FileHandler):
@@ -53,12 +61,89 @@ class YOLOXRunner(Runner):
     a moment later, replaces that of the training. Here it goes into the run's own folder of logs, and into
     the work dir when a training begins.
 
-    An error of a library about a part of the config is a ``UserError`` that names the part.
+    An error of a library about a part of the config is a ``UserError`` that names the part. Where the process
+    has a :class:`~mmyolox.engine.terminal.Terminal`, a person sees there what concerns them.
     """
 
     def __init__(self, *args: Any, cfg: Config | None = None, **kwargs: Any) -> None:
-        with errors_of_parts(cfg or Config()):
+        self._has_begun = False
+        with self._refusing(cfg or Config()):
             super().__init__(*args, cfg=cfg, **kwargs)
+
+    @contextmanager
+    def _refusing(self, cfg: Config) -> Iterator[None]:
+        """Turns errors about parts of the config in the block into one line, and leaves no log of a mistake.
+
+        A log of level DEBUG, which has the traceback, and one of a run that has begun are kept.
+
+        Args:
+            cfg: The config.
+
+        Raises:
+            UserError: A part cannot be built, or the user has made another mistake.
+        """
+        try:
+            with errors_of_parts(cfg):
+                yield
+        except UserError:
+            is_wanted = self._has_begun or cfg.get('log_level') == 'DEBUG'
+            if not is_wanted and is_main_process() and hasattr(self, '_log_dir'):
+                for handler in MMLogger.get_current_instance().handlers:
+                    if isinstance(handler, logging.FileHandler):
+                        handler.close()
+                shutil.rmtree(self._log_dir, ignore_errors=True)
+            raise
+
+    @contextmanager
+    def _running(self) -> Iterator[None]:
+        """Has the block draw on the terminal, if this process has one of ours; else as :meth:`_refusing`."""
+        terminal = terminal_of(self.logger)
+        if terminal is not None and not any(isinstance(hook, HeaderHook) for hook in self.hooks):
+            for hook in (HeaderHook(terminal), ProgressHook(terminal), SummaryHook(terminal)):
+                self.register_hook(hook)
+        try:
+            with self._refusing(self.cfg):
+                yield
+        finally:
+            if terminal is not None:
+                terminal.clear()
+
+    def load_checkpoint(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Loads a checkpoint, of which MMEngine prints a line beside the log.
+
+        Args:
+            *args: As for MMEngine's Runner.
+            **kwargs: As for MMEngine's Runner.
+
+        Returns:
+            What the file holds.
+        """
+        with without_printed_noise():
+            loaded: dict[str, Any] = super().load_checkpoint(*args, **kwargs)
+        return loaded
+
+    def call_hook(self, fn_name: str, **kwargs: Any) -> None:
+        """Calls all hooks, and notes that the run has begun.
+
+        Args:
+            fn_name: The name of their method.
+            **kwargs: Its arguments.
+        """
+        self._has_begun = self._has_begun or fn_name.endswith('_iter')
+        super().call_hook(fn_name, **kwargs)
+
+    @staticmethod
+    def build_dataloader(dataloader: DataLoader | dict, *args: Any, **kwargs: Any) -> DataLoader:
+        """Builds a loader; without an accelerator, whose memory it is for, none is pinned.
+
+        Args:
+            dataloader: As for MMEngine's Runner.
+            *args: As for MMEngine's Runner.
+            **kwargs: As for MMEngine's Runner.
+        """
+        if isinstance(dataloader, dict) and dataloader.get('pin_memory') and get_device() == 'cpu':
+            dataloader = {**dataloader, 'pin_memory': False}
+        return Runner.build_dataloader(dataloader, *args, **kwargs)
 
     @property
     def saved_config(self) -> Path:
@@ -73,6 +158,9 @@ class YOLOXRunner(Runner):
             **kwargs: As for MMEngine's Runner.
         """
         logger = super().build_logger(*args, **kwargs)
+        terminal = terminal_of(MMLogger.get_instance('mmengine'))
+        if terminal is not None:
+            attach(terminal, logger)
         for theirs in [handler for handler in logger.handlers if type(handler) is logging.FileHandler]:
             ours = LogFile(theirs.baseFilename, theirs.mode, theirs.encoding, errors='backslashreplace')
             ours.setLevel(theirs.level)
@@ -150,7 +238,7 @@ class YOLOXRunner(Runner):
                     raise UserError(f'config key {key}: the model has no module {name!r}{hint}')
         self.register_hook(SavedConfigHook())
         self.register_hook(PlanHook())
-        with errors_of_parts(self.cfg):
+        with self._running():
             return super().train()
 
     def val(self) -> dict[str, float]:
@@ -159,7 +247,7 @@ class YOLOXRunner(Runner):
         Returns:
             The figures.
         """
-        with errors_of_parts(self.cfg):
+        with self._running():
             return super().val()
 
     def test(self) -> dict[str, float]:
@@ -168,7 +256,7 @@ class YOLOXRunner(Runner):
         Returns:
             The figures.
         """
-        with errors_of_parts(self.cfg):
+        with self._running():
             return super().test()
 
 
@@ -238,10 +326,9 @@ class PlanHook(Hook):
         Args:
             runner: The runner.
         """
-        switches = [hook.num_last_epochs for hook in runner.hooks if isinstance(hook, YOLOXModeSwitchHook)]
         for scheduler in runner.param_schedulers or ():
             if isinstance(scheduler, YOLOXLR):
                 epoch_length = len(runner.train_dataloader)
                 level = logging.WARNING if scheduler.is_low else logging.INFO
-                plan = scheduler.plan(epoch_length, runner.max_epochs, sum(switches))
-                runner.logger.log(level, plan)
+                phases = scheduler.phases(epoch_length, runner.max_epochs, last_epochs(runner))
+                runner.logger.log(level, f'plan of {phases}; learning rate {scheduler.rates}')

@@ -75,8 +75,8 @@ class YOLOXLR(LRSchedulerMixin, _ParamScheduler):
         """Whether the rate stays at the floor from the first step to the last."""
         return not self.warmup_steps and self.last_steps >= self.end
 
-    def plan(self, epoch_length: int, num_epochs: int, num_plain_epochs: int) -> str:
-        """The phases of the training and their learning rates, in one line.
+    def phases(self, epoch_length: int, num_epochs: int, num_plain_epochs: int) -> str:
+        """The phases of the training, in one line.
 
         Args:
             epoch_length: The number of steps in an epoch.
@@ -93,16 +93,17 @@ class YOLOXLR(LRSchedulerMixin, _ParamScheduler):
             plain = 'mosaic and mixup, if any, stay on'
         elif (num_plain_epochs, num_epochs) != (last, total):
             plain = f'the last {num_plain_epochs} of all without mosaic and mixup'
+        phases = f'warm-up {warmup:g}, main phase {main:g}, last epochs {last:g}'
+        return f'{total:g} epochs{length}: {phases} ({plain})'
+
+    @property
+    def rates(self) -> str:
+        """The learning rates of the phases, in one line."""
         rate = max(self.base_values)
-        rates = f'up to {rate:g}'
         if self.is_low:
-            rates = f'{rate * self.eta_min_ratio:g} from the start: let num_last_epochs be below max_epochs'
-        elif last:
-            rates += f', {rate * self.eta_min_ratio:g} in the last epochs'
-        return (
-            f'plan of {total:g} epochs{length}: warm-up {warmup:g}, main phase {main:g}, '
-            f'last epochs {last:g} ({plain}); learning rate {rates}'
-        )
+            return f'{rate * self.eta_min_ratio:g} from the start: let num_last_epochs be below max_epochs'
+        floor = f', {rate * self.eta_min_ratio:g} in the last epochs' if self.last_steps else ''
+        return f'up to {rate:g}{floor}'
 
     def _get_value(self) -> list[float]:
         return [base * self.share(self.last_step) for base in self.base_values]

@@ -3,6 +3,7 @@
 import json
 import logging
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -22,7 +23,16 @@ from mmyolox.files import atomic_write, check_target
 from mmyolox.registry import METRICS
 
 from .coco_curves import BACKENDS, IOU_THRESHOLDS, Comparison, Curves, Detections, Entry, coco_curves
-from .coco_summary import PRECISIONS, class_table, figures_of, is_evaluated, summary_lines, value_of
+from .coco_summary import (
+    PRECISIONS,
+    ClassFigures,
+    class_figures,
+    class_table,
+    figures_of,
+    is_evaluated,
+    summary_lines,
+    value_of,
+)
 
 ImageDetections = tuple[int | str, NDArray[np.floating]]
 """An image's id and its detections (n, 6 + E): xyxy in pixels of the image, score, label, E values more."""
@@ -60,6 +70,10 @@ class YOLOXCocoMetric(BaseMetric):
         backend: The library: ``faster_coco_eval``, or ``pycocotools``, whose results are equal and slower.
         collect_device: The device on which processes exchange their results: ``cpu`` or ``gpu``.
         prefix: What stands before the names of the figures.
+
+    Attributes:
+        by_class: What the last evaluation measured of each class, whatever ``classwise`` says; the terminal
+            shows it. Any metric may have it.
 
     Raises:
         UserError: The file is missing or at fault, has crowds only, or lacks one of the data set's classes;
@@ -103,6 +117,7 @@ class YOLOXCocoMetric(BaseMetric):
             for comparison in self.comparisons:
                 check_target(self._outfile(comparison))
         self.library = BACKENDS[backend]()
+        self.by_class: list[ClassFigures] = []
         file = read_coco(ann_file, backend_args=backend_args, need_annotations=not format_only)
         self._file = _without_unbounded_boxes(file)
         if not format_only:
@@ -178,8 +193,11 @@ class YOLOXCocoMetric(BaseMetric):
         # Totals come first: `save_best='auto'` goes by the first figure.
         metrics: dict[str, float] = {}
         class_metrics: dict[str, float] = {}
-        for comparison in self.comparisons:
-            curves, figures = self.curves(results, comparison.iou_type), figures_of(comparison)
+        all_curves = [self.curves(results, comparison.iou_type) for comparison in self.comparisons]
+        counts = Counter(one['category_id'] for one in self._file.annotations if not one['iscrowd'])
+        self.by_class = class_figures(all_curves, self.classes, [counts[one] for one in self.cat_ids])
+        for comparison, curves in zip(self.comparisons, all_curves, strict=True):
+            figures = figures_of(comparison)
             print_log('\n'.join([comparison.iou_type, *summary_lines(curves)]), 'current')
             if self.classwise:
                 print_log('\n'.join([comparison.iou_type, *class_table(curves, self.classes)]), 'current')

@@ -66,6 +66,41 @@ def value_of(figure: Figure, curves: Curves, label: int | None = None) -> float:
     return float(known.mean()) if known.size else -1.0
 
 
+class ClassFigures(NamedTuple):
+    """What was measured of a class.
+
+    Attributes:
+        name: The class.
+        objects: The number of objects to find, crowds not counted.
+        precisions: The average precisions by what a person calls them (``AP``, ``AP50``; of several
+            comparisons ``bbox AP``); -1 where there is nothing to find.
+    """
+
+    name: str
+    objects: int
+    precisions: dict[str, float]
+
+
+def class_figures(
+    all_curves: Sequence[Curves], classes: Sequence[str], objects: Sequence[int]
+) -> list[ClassFigures]:
+    """The precisions of each class, overall and at an IoU of 0.5.
+
+    Args:
+        all_curves: The curves of each comparison.
+        classes: The names of the C classes.
+        objects: (C,) How many objects there are to find.
+    """
+    rows = [ClassFigures(name, count, {}) for name, count in zip(classes, objects, strict=True)]
+    for curves in all_curves:
+        figures = figures_of(curves.comparison)
+        prefix = '' if len(all_curves) == 1 else f'{curves.comparison.iou_type} '
+        for label, row in enumerate(rows):
+            for name, title in (('mAP', 'AP'), ('mAP_50', 'AP50')):
+                row.precisions[prefix + title] = value_of(figures[name], curves, label)
+    return rows
+
+
 def summary_lines(curves: Curves) -> Iterator[str]:
     """All figures, a line each, in the form that pycocotools prints."""
     first, last = curves.comparison.iou_thrs[[0, -1]]

@@ -217,5 +217,6 @@ def add_launch_options(parser: argparse.ArgumentParser) -> None:
         default='none',
         help='how processes are started',
     )
+    parser.add_argument('--verbose', action='store_true', help='print all of the log')
     parser.add_argument('--local-rank', '--local_rank', type=int, default=0, help=argparse.SUPPRESS)
     add_unsafe_option(parser)

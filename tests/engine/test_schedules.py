@@ -80,9 +80,8 @@ def test_the_plan_is_one_line(epochs, last, switched, length, phases, floor):
     scheduler = YOLOXLR.build_iter_from_epoch(
         optimizer, end=5, epoch_length=7, warmup_epochs=1, num_last_epochs=last
     )
-    assert scheduler.plan(7, epochs, switched) == (
-        f'plan of 5 epochs{length}: warm-up 1, {phases}; learning rate up to 0.01{floor}'
-    )
+    assert scheduler.phases(7, epochs, switched) == f'5 epochs{length}: warm-up 1, {phases}'
+    assert scheduler.rates == f'up to 0.01{floor}'
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,11 @@ import cv2
 import numpy as np
 from hypothesis import strategies as st
 
+from mmyolox.curves import plot_curves, read_curves
 from mmyolox.datasets.canvas.images import EncodedJpeg, read_image, read_image_header, read_jpeg_header
 from mmyolox.deploy import ModelInfo
 from tests.fuzz.checks import Target
 from tests.fuzz.strategies import VALUES, changed, damaged, json_files
-from tests.tools.tool_loading import load_tool
 
 INFO = ModelInfo(
     classes=('a', 'b'),
@@ -66,7 +66,6 @@ def read_picture(case, folder):
 
 
 LINES = [dict(lr=0.01, loss=1.5, loss_cls=0.5, epoch=1, iter=10, step=10), {'coco/bbox_mAP': 0.5, 'step': 1}]
-CURVES = load_tool('analysis_tools/plot_curves.py')
 
 
 def read_log(case, folder):
@@ -74,11 +73,11 @@ def read_log(case, folder):
     path = folder / 'run/vis_data/scalars.json'
     path.parent.mkdir(parents=True)
     path.write_bytes(b'\n'.join(case))
-    curves = CURVES.read_curves(folder)
+    curves = read_curves(folder)
     for series in (curves.losses, curves.metrics):
         for values in series.values():
             assert all(isinstance(number, int | float) for pair in values.items() for number in pair)
-    CURVES.plot_curves(curves, folder / 'curves.svg')
+    plot_curves(curves, folder / 'curves.svg')
 
 
 LOG_LINES = st.one_of(

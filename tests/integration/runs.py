@@ -30,7 +30,9 @@ model = dict(
     bbox_head=dict(head_module=dict(feat_channels=64, stacked_convs=1)),
 )
 default_hooks = dict(
-    checkpoint=dict(interval=1, save_best=None, max_keep_ckpts=9), recorder=dict(type='Recorder')
+    checkpoint=dict(interval=1, save_best=None, max_keep_ckpts=9),
+    curves=None,  # half a second each
+    recorder=dict(type='Recorder'),
 )
 """
 
@@ -77,6 +79,12 @@ def succeed(result: subprocess.CompletedProcess) -> str:
 def read_record(work_dir: Path, rank: int = 0) -> list[dict]:
     """What the recorder wrote, one dict an iteration."""
     return [json.loads(line) for line in (work_dir / f'record_rank{rank}.jsonl').read_text().splitlines()]
+
+
+def read_log(work_dir: Path) -> str:
+    """The log of the only run of a work dir."""
+    (path,) = work_dir.glob('*/*.log')
+    return path.read_text(encoding='utf-8')
 
 
 def load(path: Path) -> dict:

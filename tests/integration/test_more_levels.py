@@ -17,7 +17,7 @@ def test_p6_is_a_config(config, tmp_path):
     options = ['--cfg-options', 'max_epochs=1', 'num_last_epochs=1', 'val_interval=1', 'img_scale=(128,64)']
     output = succeed(run_tool('train.py', config, '--work-dir', tmp_path / 'run', *options))
     assert len(read_record(tmp_path / 'run')) == 4
-    assert 'bbox_mAP' in output
+    assert 'AP50' in output
 
 
 def test_a_size_that_does_not_fit_the_largest_stride_is_named(config, tmp_path):

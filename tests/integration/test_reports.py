@@ -9,7 +9,7 @@ import pytest
 
 from mmyolox.config import load_config
 from mmyolox.registry import DATASETS
-from tests.integration.runs import ONE_EPOCH, run_tool, succeed, write_config
+from tests.integration.runs import ONE_EPOCH, read_log, run_tool, succeed, write_config
 from tests.integration.test_errors import error_line
 
 CAT, DOG = [10, 10, 20, 20], [34, 30, 24, 20]
@@ -91,9 +91,9 @@ def test_figures_of_classes_do_not_choose_the_best_checkpoint(tmp_path, data, tr
         f"model.update(type='ScriptedDetector', script={list(found.values())!r})\n"
         f"custom_imports['imports'].append('scripted')\nval_evaluator = dict(classwise={classwise})\n"
     )
-    output = succeed(train('max_epochs=3', 'val_interval=1', 'default_hooks.checkpoint.save_best=auto'))
+    succeed(train('max_epochs=3', 'val_interval=1', 'default_hooks.checkpoint.save_best=auto'))
     assert [path.name for path in (tmp_path / 'run').glob('best_*')] == ['best_coco_bbox_mAP_epoch_2.pth']
-    assert ('ghost_precision: nan' in output) == classwise
+    assert ('ghost_precision: nan' in read_log(tmp_path / 'run')) == classwise
 
 
 def test_crowds_alone_are_refused_with_their_number(data, train):
@@ -115,9 +115,7 @@ def test_a_byte_order_mark_is_read_by_every_reader(tmp_path, data, train):
     succeed(train('val_interval=1'))
     assert read_boxes(data)[0] == ('ghost', 'cat', 'dog')
     config, checkpoint = tmp_path / 'tiny.py', tmp_path / 'run/epoch_1.pth'
-    assert 'coco/bbox_mAP' in succeed(
-        run_tool('test.py', config, checkpoint, '--work-dir', tmp_path / 'test')
-    )
+    assert 'AP50' in succeed(run_tool('test.py', config, checkpoint, '--work-dir', tmp_path / 'test'))
     drawn = ['--split', 'val', '--out-dir', tmp_path / 'seen']
     succeed(run_tool('analysis_tools/browse_dataset.py', config, *drawn))
 

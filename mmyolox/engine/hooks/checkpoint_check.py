@@ -1,5 +1,6 @@
 """Checkpoints that fit and are whole: checked before the Runner loads them, written in one step."""
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,8 @@ class CheckpointCheckHook(Hook):
     def __init__(self) -> None:
         self._schedule_epoch_length: float | None = None
         """That of the training that goes on."""
+        self.said = ''
+        """What the model got, and from what."""
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Checks the checkpoint and completes its ``state_dict`` in place.
@@ -79,7 +82,9 @@ class CheckpointCheckHook(Hook):
             raise UserError(f'checkpoint {source} cannot be resumed with this config: {summary.describe()}')
         if not summary.complete and not isinstance(runner._train_loop, BaseLoop):
             raise UserError(f'checkpoint {source} cannot be tested with this config: {summary.describe()}')
-        runner.logger.log(summary.level, f'checkpoint {source}: {summary.describe()}')
+        said = f'{source}: {summary.describe()}'
+        runner.logger.log(summary.level, f'checkpoint {said}')
+        self.said = said if summary.level == logging.INFO else f'{source}, in part (see the warning)'
         if isinstance(runner._train_loop, BaseLoop):
             _check_record(runner, read_record(checkpoint, weights, source), source)
 

@@ -10,7 +10,7 @@ from mmengine.fileio import LocalBackend
 from mmengine.hooks import CheckpointHook, EarlyStoppingHook
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
-from mmyolox.errors import UserError, did_you_mean, one_line
+from mmyolox.errors import SHOWN, UserError, did_you_mean, one_line
 from mmyolox.files import atomic_write, check_folder
 from mmyolox.registry import HOOKS
 
@@ -66,7 +66,9 @@ class ResumableCheckpointHook(CheckpointHook):
             loop.epoch % loop.val_interval == 0 or loop.epoch == loop.max_epochs
         )
         if runner.val_loop is not None and is_due and info.get(EPOCH_VALIDATED) != loop.epoch:
-            runner.logger.info(f'Epoch {loop.epoch} was not validated before the training ended: now it is.')
+            runner.logger.info(
+                f'Epoch {loop.epoch} was not validated before the training ended: now it is.', extra=SHOWN
+            )
             # What is saved says the same as at the end of the epoch.
             runner.message_hub.update_info_dict(dict(epoch=loop.epoch - 1, iter=loop.iter - 1))
             runner.val_loop.run()
@@ -74,7 +76,8 @@ class ResumableCheckpointHook(CheckpointHook):
             runner.logger.info(
                 f'This training is finished: {loop.epoch} of {loop.max_epochs} epochs are done. To train on, '
                 f'begin another one from its weights: --load-from {one_line(self._path(loop.epoch))} '
-                '--work-dir ...'
+                '--work-dir ...',
+                extra=SHOWN,
             )
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, Any]) -> None:

@@ -4,12 +4,11 @@ import copy
 
 from mmengine.dataset import Compose
 from mmengine.hooks import Hook
-from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from mmyolox.datasets.base import checked_channels, detection_datasets, whole_dataset
-from mmyolox.errors import UserError
+from mmyolox.errors import SHOWN, UserError
 from mmyolox.registry import HOOKS
 
 
@@ -56,7 +55,7 @@ class YOLOXModeSwitchHook(Hook):
         if self._is_switched or runner.epoch < runner.max_epochs - self.num_last_epochs:
             return
         self._is_switched = True
-        print_log('The last epochs begin: no more mosaic and mixup, the L1 loss is on.', 'current')
+        runner.logger.info('The last epochs begin: no more mosaic and mixup, the L1 loss is on.', extra=SHOWN)
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         model.bbox_head.use_l1 = True
         loader = runner.train_dataloader
@@ -65,3 +64,12 @@ class YOLOXModeSwitchHook(Hook):
         # A new loader around the same data set: persistent workers hold copies with the old pipeline.
         cfg = {**copy.deepcopy(runner.cfg.train_dataloader), 'dataset': whole_dataset(loader.dataset)}
         runner.train_loop.dataloader = runner.build_dataloader(cfg, seed=runner.seed)
+
+
+def last_epochs(runner: Runner) -> int:
+    """The number of epochs after the mode switch.
+
+    Args:
+        runner: The runner.
+    """
+    return sum(hook.num_last_epochs for hook in runner.hooks if isinstance(hook, YOLOXModeSwitchHook))

@@ -5,11 +5,11 @@ from typing import Any
 from mmengine.hooks import Hook
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
-from mmyolox.errors import UserError
+from mmyolox.errors import SHOWN, UserError
 from mmyolox.registry import HOOKS
 
 from .checkpoint_saving import BEST_EPOCH, EPOCH_VALIDATED, ResumableCheckpointHook
-from .mode_switch import YOLOXModeSwitchHook
+from .mode_switch import last_epochs
 
 
 @HOOKS.register_module()
@@ -68,7 +68,7 @@ class PatienceHook(Hook):
     def _decide(self, runner: Runner) -> None:
         loop, epoch = runner.train_loop, runner.epoch
         best = runner.message_hub.runtime_info.get(BEST_EPOCH, 0)
-        last = sum(hook.num_last_epochs for hook in runner.hooks if isinstance(hook, YOLOXModeSwitchHook))
+        last = last_epochs(runner)
         switch = runner.max_epochs - last
         since = max(best, switch) if epoch > switch else best
         if loop.stop_training or epoch >= runner.max_epochs or epoch - since < self.patience:
@@ -83,4 +83,4 @@ class PatienceHook(Hook):
                 f'. The last {last} epochs, which train otherwise and mostly help, did not come: a larger '
                 'patience, or fewer max_epochs, lets them'
             )
-        runner.logger.info(message)
+        runner.logger.info(message, extra=SHOWN)

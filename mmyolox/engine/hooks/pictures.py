@@ -1,18 +1,22 @@
-"""Pictures of what was found, kept while a test runs."""
+"""Pictures of what was found, kept while a test runs, or during a training."""
 
 import os.path as osp
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import cv2
 from mmdet.structures import DetDataSample
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
-from mmengine.runner import Runner
+from mmengine.runner import BaseLoop, EpochBasedTrainLoop, Runner
 
+from mmyolox.curves import plot_curves, read_curves
 from mmyolox.datasets.transforms import UndecodableImageError, read_image
 from mmyolox.deploy.draw import as_bgr, picture_path
-from mmyolox.files import check_folder, writing
+from mmyolox.errors import UserError
+from mmyolox.files import atomic_write, check_folder, writing
 from mmyolox.registry import HOOKS
 
 
@@ -67,3 +71,100 @@ class DetectionPicturesHook(Hook):
                 pred_score_thr=self.score_thr,
                 out_file=str(picture_path(self.out_dir / name)),
             )
+
+
+@HOOKS.register_module()
+class ValidationPicturesHook(Hook):
+    """Keeps a sheet of the same few images for each validation: annotations, and detections beside them.
+
+    The sheets are ``<work_dir>/validation/epoch_<N>.jpg``. Nothing is drawn where the Runner's visualizer has
+    not the methods of :class:`~mmyolox.apis.drawing.YOLOXVisualizer`. A file that cannot be written is told
+    once, and the training goes on.
+
+    Args:
+        max_images: The number of images on a sheet, spread evenly over those of the first process.
+        max_sheets: How many sheets are kept, the newest.
+        score_thr: The lowest score that is drawn.
+        backend_args: The arguments of the images' file backend, as for
+            :func:`~mmyolox.datasets.transforms.read_image`.
+    """
+
+    def __init__(
+        self,
+        max_images: int = 8,
+        max_sheets: int = 20,
+        score_thr: float = 0.3,
+        backend_args: dict[str, Any] | None = None,
+    ) -> None:
+        self.max_images = max_images
+        self.max_sheets = max_sheets
+        self.score_thr = score_thr
+        self.backend_args = backend_args
+        self._pictures: list[Any] = []
+
+    def after_val_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: Any = None,
+        outputs: Sequence[DetDataSample] | None = None,
+    ) -> None:
+        """Draws those images of a batch that are chosen."""
+        if not is_main_process() or not hasattr(runner.visualizer, 'draw_sample'):
+            return
+        loader = runner.val_dataloader
+        size = loader.batch_size or 1
+        total = min(len(loader) * size, len(loader.dataset))
+        chosen = {number * total // self.max_images for number in range(self.max_images)}
+        for number, sample in enumerate(outputs or (), start=batch_idx * size):
+            if number in chosen:
+                try:
+                    image = as_bgr(read_image(sample.img_path, backend_args=self.backend_args))
+                except UndecodableImageError:
+                    continue
+                picture = runner.visualizer.draw_sample(image, sample, pred_score_thr=self.score_thr)
+                self._pictures.append(runner.visualizer.sheet([picture]))
+
+    def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+        """Writes the sheet, and removes the oldest of too many."""
+        pictures, self._pictures = self._pictures, []
+        loop = runner._train_loop
+        if not pictures or not isinstance(loop, BaseLoop):
+            return
+        by_epoch = isinstance(loop, EpochBasedTrainLoop)
+        path = Path(
+            runner.work_dir, 'validation', f'epoch_{loop.epoch}.jpg' if by_epoch else f'iter_{loop.iter}.jpg'
+        )
+        sheet = cv2.imencode('.jpg', runner.visualizer.sheet(pictures))[1].tobytes()
+        try:
+            with atomic_write(path) as part:
+                part.write_bytes(sheet)
+        except UserError as error:
+            runner.logger.warning(str(error))
+            return
+        sheets = [one for one in path.parent.iterdir() if re.fullmatch(r'(epoch|iter)_\d+\.jpg', one.name)]
+        sheets.sort(key=lambda one: int(re.sub(r'\D', '', one.name)))
+        for old in sheets[: -self.max_sheets]:
+            old.unlink(missing_ok=True)
+
+
+@HOOKS.register_module()
+class CurvesHook(Hook):
+    """Plots the losses and APs of the training so far after each validation: ``<work_dir>/curves.png``.
+
+    They come from the scalars of ``LocalVisBackend``; without that there is no picture. One that cannot be
+    written is told once, and the training goes on.
+    """
+
+    # After the hook that writes the figures of the validation.
+    priority = 'LOW'
+
+    def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+        """Plots them."""
+        folder = Path(runner.work_dir)
+        is_training = isinstance(runner._train_loop, BaseLoop)
+        if is_main_process() and is_training and any(folder.glob('*/vis_data/scalars.json')):
+            try:
+                plot_curves(read_curves(folder), folder / 'curves.png', title=folder.name)
+            except UserError as error:
+                runner.logger.warning(str(error))

@@ -1,0 +1,167 @@
+"""The first lines on a terminal: what is trained, on what, from what, for how long, where it goes."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.dist import get_world_size, is_main_process
+from mmengine.hooks import Hook
+from mmengine.runner import EpochBasedTrainLoop, Runner
+from torch.utils.data import DataLoader
+
+from mmyolox.checkpoints.match import bare_model
+from mmyolox.datasets.base import detection_datasets
+from mmyolox.engine.schedules import YOLOXLR
+from mmyolox.engine.terminal import Terminal, shown_path
+from mmyolox.errors import first_few, one_line
+from mmyolox.version import __version__
+
+from .checkpoint_check import CheckpointCheckHook
+from .mode_switch import last_epochs
+
+Line = tuple[str, str]
+"""What a line of the header is about, and what it says."""
+
+_SHOWN_CLASSES = 8
+
+
+class HeaderHook(Hook):
+    """Prints the header when a training or a test begins, and writes it to the log.
+
+    Args:
+        terminal: Where to print.
+    """
+
+    # Before the checkpoint hook, which may validate what a killed training did not.
+    priority = 'LOW'
+
+    def __init__(self, terminal: Terminal) -> None:
+        self.terminal = terminal
+
+    def before_train(self, runner: Runner) -> None:
+        """Prints the header of a training.
+
+        Args:
+            runner: The runner, with all that it needs built and loaded.
+        """
+        lines = [*_start(runner), *_data(dict(train=runner.train_dataloader))]
+        if runner.val_loop is not None:
+            lines += _data(dict(val=runner.val_dataloader))
+        lines += [
+            ('weights', weights(runner, 'random')),
+            *_schedule(runner),
+            *_machine(runner, runner.train_dataloader),
+        ]
+        self._print(f'training {Path(runner.cfg.filename or "").stem}', [*lines, *_places(runner)])
+
+    def before_test(self, runner: Runner) -> None:
+        """Prints the header of a test.
+
+        Args:
+            runner: The runner, with all that it needs built and loaded.
+        """
+        lines = [*_start(runner), *_data(dict(test=runner.test_dataloader))]
+        lines += [
+            ('weights', weights(runner, 'random')),
+            *_machine(runner, runner.test_dataloader),
+            *_places(runner),
+        ]
+        self._print(f'testing {Path(runner.cfg.filename or "").stem}', lines)
+
+    def _print(self, what: str, lines: Sequence[Line]) -> None:
+        if is_main_process():
+            self.terminal.print(f'mmyolox {__version__}: {one_line(what)}', 'bold')
+            for name, text in lines:
+                self.terminal.print(f'  {name:<9} {one_line(text)}')
+
+
+def weights(runner: Runner, otherwise: str) -> str:
+    """What the model's weights come from.
+
+    Args:
+        runner: The runner, after it has loaded a checkpoint, if it does.
+        otherwise: What to say where it has loaded none.
+    """
+    said = [hook.said for hook in runner.hooks if isinstance(hook, CheckpointCheckHook) and hook.said]
+    if runner._resume and isinstance(runner.train_loop, EpochBasedTrainLoop):
+        return f'resumed after epoch {runner.epoch} from {runner._load_from}'
+    return next(iter(said), str(runner._load_from or otherwise))
+
+
+def _start(runner: Runner) -> Iterator[Line]:
+    """The config file and the model."""
+    model = bare_model(runner.model)
+    size = sum(parameter.numel() for parameter in model.parameters())
+    frozen = size - sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+    if runner.cfg.filename:
+        yield 'config', shown_path(runner.cfg.filename)
+    parts = f'{type(model).__name__}, {size / 1e6:.2f} M parameters'
+    yield 'model', parts + (f' ({frozen / 1e6:.2f} M of them frozen)' if frozen else '')
+
+
+def _data(loaders: dict[str, DataLoader]) -> Iterator[Line]:
+    """For each data set its file, what is in it, and the size of the images; the classes once."""
+    for name, loader in loaders.items():
+        datasets = list(detection_datasets(loader.dataset))
+        for dataset in datasets:
+            report, size = dataset.report, dataset.img_scale
+            used = '' if len(dataset) == report.images else f' ({len(dataset)} used)'
+            yield (
+                name,
+                f'{report.path}: {report.images} images{used}, {report.boxes} boxes; '
+                f'shown at {size.width} x {size.height}',
+            )
+        if not datasets:
+            yield name, f'{type(loader.dataset).__name__}, {len(loader.dataset)} samples'  # type: ignore[arg-type]
+        classes = getattr(loader.dataset, 'metainfo', {}).get('classes')
+        if classes and name != 'val':
+            yield 'classes', f'{len(classes)}: {first_few(classes, _SHOWN_CLASSES)}'
+
+
+def _schedule(runner: Runner) -> Iterator[Line]:
+    """How long, in what batches and at what rate; when is validated."""
+    loop, loader = runner.train_loop, runner.train_dataloader
+    batch = f'batch {loader.batch_size} on {get_world_size()} device{"s" * (get_world_size() > 1)}'
+    counts: Any = getattr(runner.optim_wrapper, '_accumulative_counts', 1)
+    batch += f', {counts} batches a step' if counts > 1 else ''
+    if isinstance(loop, EpochBasedTrainLoop):
+        length = f'{len(loader)} iterations an epoch'
+        interval = f', validation every {loop.val_interval} epochs' if loop.val_interval > 1 else ''
+    else:
+        length, interval = f'{loop.max_iters} iterations', f', validation every {loop.val_interval}'
+    yield 'length', f'{length}, {batch}{interval if runner.val_loop is not None else ", no validation"}'
+    for scheduler in runner.param_schedulers or ():
+        if isinstance(scheduler, YOLOXLR):
+            yield 'schedule', scheduler.phases(len(loader), runner.max_epochs, last_epochs(runner))
+            yield 'rate', f'{type(runner.optim_wrapper.optimizer).__name__}, {scheduler.rates}'
+
+
+def _machine(runner: Runner, loader: DataLoader) -> Iterator[Line]:
+    """The device, the number format, the data workers and the seed."""
+    device = next(runner.model.parameters()).device
+    name = f'{device.type}, {torch.get_num_threads()} threads' if device.type == 'cpu' else device.type
+    wrapper: Any = runner.optim_wrapper
+    dtype = getattr(wrapper, 'dtype', None) or getattr(wrapper, 'cast_dtype', None) or 'float32'
+    precision = str(dtype).removeprefix('torch.')
+    yield 'device', f'{name}, {precision}; {loader.num_workers} data workers; seed {runner.seed}'
+
+
+def _places(runner: Runner) -> Iterator[Line]:
+    """Where the files go."""
+    yield 'to', f'{shown_path(runner.work_dir)}; log: {log_file(runner)}'
+
+
+def log_file(runner: Runner) -> str:
+    """The file of the log, in the work dir if it is there; empty for none.
+
+    Args:
+        runner: The runner.
+    """
+    files = (handler for handler in runner.logger.handlers if isinstance(handler, logging.FileHandler))
+    path = next((Path(handler.baseFilename) for handler in files), None)
+    if path is None:
+        return ''
+    work_dir = Path(runner.work_dir)
+    return str(path.relative_to(work_dir) if path.is_relative_to(work_dir) else path)

@@ -1,0 +1,144 @@
+"""Sheets of validation images, and curves, that a training keeps."""
+
+import json
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmdet.structures import DetDataSample
+from mmengine.runner import EpochBasedTrainLoop
+from mmengine.structures import InstanceData
+
+from mmyolox.engine import CurvesHook, ValidationPicturesHook
+from mmyolox.registry import VISUALIZERS
+
+
+class Loop(EpochBasedTrainLoop):
+    def __init__(self, epoch):
+        self._epoch = epoch
+
+
+def instances(x, **more):
+    return InstanceData(
+        bboxes=torch.tensor([[x, 10.0, x + 20, 30]]), labels=torch.zeros(1, dtype=torch.int64), **more
+    )
+
+
+@pytest.fixture
+def samples(tmp_path):
+    """Ten grey images; what is annotated lies left, what is found right, with scores from 0 to 0.9."""
+    samples = []
+    for number in range(10):
+        path = tmp_path / f'{number}.png'
+        cv2.imwrite(str(path), np.full((40, 60, 3), 90 + number, np.uint8))
+        sample = DetDataSample(metainfo=dict(img_path=str(path)))
+        sample.gt_instances = instances(2.0)
+        sample.pred_instances = instances(35.0, scores=torch.tensor([number / 10]))
+        samples.append(sample)
+    (tmp_path / '3.png').write_bytes(b'no image')
+    return samples
+
+
+@pytest.fixture
+def runner(tmp_path):
+    visualizer = VISUALIZERS.build(dict(type='YOLOXVisualizer', name=f'sheets of {tmp_path.name}'))
+    visualizer.dataset_meta = dict(classes=('cat',))
+    warnings = []
+    return SimpleNamespace(
+        work_dir=str(tmp_path),
+        visualizer=visualizer,
+        val_dataloader=torch.utils.data.DataLoader(range(10), batch_size=4),
+        logger=SimpleNamespace(warning=warnings.append),
+        warnings=warnings,
+        _train_loop=None,
+    )
+
+
+def validate(hook, runner, samples, epoch):
+    runner._train_loop = Loop(epoch)
+    for index in range(3):
+        hook.after_val_iter(runner, index, None, samples[4 * index : 4 * index + 4])
+    hook.after_val_epoch(runner, {})
+
+
+def test_a_sheet_has_annotations_and_what_was_found_beside(tmp_path, runner, samples):
+    validate(ValidationPicturesHook(max_images=2, score_thr=0.5), runner, samples, epoch=3)
+    sheet = cv2.imread(str(tmp_path / 'validation/epoch_3.jpg')).astype(int)
+    assert sheet.shape == (40, 240, 3)  # images 0 and 5, each twice
+    is_drawn = np.ptp(sheet, axis=2)[26:] > 60  # below the names, which may reach to the left
+    parts = [is_drawn[:, start : start + 60] for start in range(0, 240, 60)]
+    left, right = slice(0, 30), slice(33, 60)
+    assert [bool(part[:, left].any()) for part in parts] == [True, False, True, False]
+    assert [bool(part[:, right].any()) for part in parts] == [False, False, False, True]
+
+
+def test_the_images_are_the_same_each_time_and_those_that_do_not_decode_are_left_out(
+    tmp_path, runner, samples
+):
+    hook = ValidationPicturesHook(max_images=10)
+    for epoch in (1, 2):
+        validate(hook, runner, samples, epoch)
+    first, second = ((tmp_path / f'validation/epoch_{epoch}.jpg').read_bytes() for epoch in (1, 2))
+    assert first == second
+    assert cv2.imread(str(tmp_path / 'validation/epoch_1.jpg')).shape == (120, 360, 3)  # nine pairs
+
+
+def test_few_images_are_all_drawn(tmp_path, runner, samples):
+    runner.val_dataloader = torch.utils.data.DataLoader(range(1), batch_size=4)
+    validate(ValidationPicturesHook(max_images=8), runner, samples[:1], epoch=1)
+    assert cv2.imread(str(tmp_path / 'validation/epoch_1.jpg')).shape == (40, 120, 3)
+
+
+def test_large_images_are_shrunk(tmp_path, runner, samples):
+    cv2.imwrite(str(tmp_path / '0.png'), np.zeros((1000, 2000, 3), np.uint8))
+    validate(ValidationPicturesHook(max_images=1), runner, samples, epoch=1)
+    assert cv2.imread(str(tmp_path / 'validation/epoch_1.jpg')).shape == (160, 640, 3)
+
+
+def test_the_newest_sheets_stay(tmp_path, runner, samples):
+    (tmp_path / 'validation').mkdir()
+    (tmp_path / 'validation/mine.jpg').touch()
+    hook = ValidationPicturesHook(max_images=1, max_sheets=2)
+    for epoch in (8, 9, 10, 11):
+        validate(hook, runner, samples, epoch)
+    assert {path.name for path in (tmp_path / 'validation').iterdir()} == {
+        'mine.jpg',
+        'epoch_10.jpg',
+        'epoch_11.jpg',
+    }
+
+
+def test_a_visualizer_that_draws_nothing_is_left_alone(tmp_path, runner, samples):
+    runner.visualizer = SimpleNamespace()
+    validate(ValidationPicturesHook(), runner, samples, epoch=1)
+    assert not (tmp_path / 'validation').exists()
+
+
+def test_a_training_goes_on_where_no_picture_can_be_written(tmp_path, runner, samples):
+    (tmp_path / 'validation').touch()
+    validate(ValidationPicturesHook(), runner, samples, epoch=1)
+    (tmp_path / 'run/vis_data').mkdir(parents=True)
+    (tmp_path / 'run/vis_data/scalars.json').write_text(json.dumps(dict(loss=1.0, step=1)))
+    (tmp_path / 'curves.png').mkdir()
+    CurvesHook().after_val_epoch(runner)
+    assert [line.partition(' cannot be written')[0] for line in runner.warnings] == [
+        str(tmp_path / 'validation/epoch_1.jpg'),
+        str(tmp_path / 'curves.png'),
+    ]
+
+
+def test_curves_are_drawn_of_what_was_recorded(tmp_path, runner):
+    runner._train_loop = Loop(1)
+    CurvesHook().after_val_epoch(runner)
+    assert not runner.warnings
+    assert not (tmp_path / 'curves.png').exists()
+    (tmp_path / 'run/vis_data').mkdir(parents=True)
+    (tmp_path / 'run/vis_data/scalars.json').write_text(json.dumps(dict(loss=1.0, step=1)))
+    runner._train_loop = None  # a test
+    CurvesHook().after_val_epoch(runner)
+    assert not (tmp_path / 'curves.png').exists()
+    runner._train_loop = Loop(1)
+    CurvesHook().after_val_epoch(runner)
+    assert (tmp_path / 'curves.png').read_bytes().startswith(b'\x89PNG')
