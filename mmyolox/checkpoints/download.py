@@ -19,9 +19,9 @@ from urllib.parse import quote
 from urllib.request import Request, urlopen
 
 from filelock import FileLock, Timeout
-from mmengine.logging import print_log
+from mmengine.logging import MMLogger
 
-from mmyolox.errors import UserError
+from mmyolox.errors import SHOWN, UserError
 from mmyolox.files import writing
 from mmyolox.version import __version__
 
@@ -53,7 +53,7 @@ def download(url: str, path: Path, sha256: str = '', about: str = '') -> None:
     try:
         with writing(path.parent), _alone(path):
             if not path.is_file():  # else another process was faster
-                print_log(f'{about}downloading {url} to {path}', 'current')
+                tell(f'{about}downloading {url} to {path}')
                 _fetch(quote(url, safe=string.punctuation), path, sha256)
     except UserError as error:
         raise UserError(
@@ -76,7 +76,7 @@ def _alone(path: Path) -> Iterator[None]:
         held = lock.acquire(timeout=0)
     except Timeout:
         if os.environ.get('LOCAL_RANK', '0') == '0':  # the others of a training need not say so as well
-            print_log(f'{path.name}: waiting for another process, which downloads it', 'current')
+            tell(f'{path.name}: waiting for another process, which downloads it')
         held = lock.acquire()
     with held:
         yield
@@ -217,6 +217,15 @@ def _progress(part: Path, done: int, total: int | None) -> Iterator[Callable[[in
         if time.monotonic() - last >= _LINE_INTERVAL:
             last = time.monotonic()
             of_all = f' of {total / 1e6:.1f}' if total else ''
-            print_log(f'{name}: {done / 1e6:.1f}{of_all} MB downloaded', 'current')
+            tell(f'{name}: {done / 1e6:.1f}{of_all} MB downloaded')
 
     yield advance
+
+
+def tell(line: str) -> None:
+    """Logs what a person waits for, and has the terminal show it.
+
+    Args:
+        line: What to say.
+    """
+    MMLogger.get_current_instance().info(line, extra=SHOWN)

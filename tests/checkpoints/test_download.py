@@ -250,7 +250,7 @@ def test_two_processes_download_once(web, target, monkeypatch):
     """The second one comes while the first is at work, and says that it waits."""
     context = multiprocessing.get_context('fork')
     told = context.SimpleQueue()
-    monkeypatch.setattr(module, 'print_log', lambda line, *_: told.put(line))
+    monkeypatch.setattr(module, 'tell', lambda line: told.put(line))
     web.hold.clear()
     processes = [
         context.Process(target=download, args=(web.address + PATH, target, SHA256)) for _ in range(2)
@@ -270,7 +270,7 @@ def test_two_processes_download_once(web, target, monkeypatch):
 @pytest.mark.parametrize('is_terminal', [True, False])
 def test_progress_is_a_bar_on_a_terminal_and_lines_elsewhere(web, target, monkeypatch, capfd, is_terminal):
     told = []
-    monkeypatch.setattr(module, 'print_log', lambda line, *_: told.append(line))
+    monkeypatch.setattr(module, 'tell', lambda line: told.append(line))
     monkeypatch.setattr(module, '_LINE_INTERVAL', 0)
     monkeypatch.setattr(sys.stderr, 'isatty', lambda: is_terminal)
     monkeypatch.setenv('FORCE_COLOR', '1')

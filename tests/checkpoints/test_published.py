@@ -39,7 +39,7 @@ def web(tmp_path, monkeypatch):
 @pytest.fixture
 def told(monkeypatch):
     lines = []
-    monkeypatch.setattr('mmyolox.checkpoints.download.print_log', lambda line, *_: lines.append(line))
+    monkeypatch.setattr('mmyolox.checkpoints.download.tell', lambda line: lines.append(line))
     return lines
 
 

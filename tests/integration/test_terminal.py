@@ -7,7 +7,8 @@ import pytest
 from tests.integration.runs import read_log, run_tool, succeed, write_config
 from tests.integration.test_errors import error_line
 
-OPTIONS = ['max_epochs=2', 'num_last_epochs=1', 'val_interval=1', 'default_hooks.checkpoint.save_best=auto']
+OPTIONS = ['max_epochs=2', 'num_last_epochs=1', 'val_interval=1', 'train_batch_size_per_gpu=8']
+OPTIONS += ['default_hooks.checkpoint.save_best=auto']
 CURVES = '\ndefault_hooks.update(curves=dict(type="CurvesHook"))\n'
 
 
@@ -38,6 +39,7 @@ def test_the_header_and_nothing_else_comes_before_the_first_epoch(training, shap
     assert told['classes'].startswith('4: ')
     assert told['schedule'].startswith('2 epochs: warm-up 1, main phase 0, last epochs 1')
     assert told['rate'] == 'AdamW, up to 0.002, 0.0001 in the last epochs'
+    assert told['weights'] == 'random weights; --load-from FILE starts from trained ones'
     assert told['device'].endswith('float32; 1 data workers; seed 0')
 
 
@@ -93,5 +95,11 @@ def test_a_mistake_leaves_no_log_and_debugging_does(config, tmp_path):
 def test_all_of_the_log_with_verbose(config, tmp_path):
     args = ['--verbose', '--work-dir', tmp_path / 'run', '--cfg-options', 'max_epochs=1', 'num_last_epochs=0']
     printed = succeed(run_tool('train.py', config, *args))
-    for text in ('System environment', 'paramwise_options', 'weights   random', 'Epoch(train)', 'trained 1'):
+    for text in (
+        'System environment',
+        'paramwise_options',
+        'weights   random weights',
+        'Epoch(train)',
+        'trained 1',
+    ):
         assert text in printed

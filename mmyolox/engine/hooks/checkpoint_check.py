@@ -95,7 +95,8 @@ class CheckpointCheckHook(Hook):
             runner: The runner.
         """
         if not runner._resume and not runner._load_from:
-            runner.logger.info(f'starts from {describe_random_start(bare_model(runner.model))}')
+            self.said = describe_random_start(bare_model(runner.model))
+            runner.logger.info(f'starts from {self.said}')
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Adds the record of the model's images and network, and by what epochs the schedule counts."""

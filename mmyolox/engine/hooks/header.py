@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.dist import get_world_size, is_main_process
+from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch.utils.data import DataLoader
@@ -18,6 +18,7 @@ from mmyolox.engine.terminal import Terminal, shown_path
 from mmyolox.errors import first_few, one_line
 from mmyolox.version import __version__
 
+from .accumulation import TotalBatch
 from .checkpoint_check import CheckpointCheckHook
 from .mode_switch import last_epochs
 
@@ -123,9 +124,9 @@ def _data(loaders: dict[str, DataLoader]) -> Iterator[Line]:
 def _schedule(runner: Runner) -> Iterator[Line]:
     """How long, in what batches and at what rate; when is validated."""
     loop, loader = runner.train_loop, runner.train_dataloader
-    batch = f'batch {loader.batch_size} on {get_world_size()} device{"s" * (get_world_size() > 1)}'
-    counts: Any = getattr(runner.optim_wrapper, '_accumulative_counts', 1)
-    batch += f', {counts} batches a step' if counts > 1 else ''
+    total = TotalBatch.of(runner)
+    batch = f'batch {total.images} on {total.processes} device{"s" * (total.processes > 1)}'
+    batch += f', {total.batches} batches a step' if total.batches > 1 else ''
     if isinstance(loop, EpochBasedTrainLoop):
         length = f'{len(loader)} iterations an epoch'
         interval = f', validation every {loop.val_interval} epochs' if loop.val_interval > 1 else ''
