@@ -242,7 +242,7 @@ class YOLOXYoloDataset(DetectionDataset):
                 f'{source}: no images in the split {self.split!r} ({reason or "no folder or list of it"}); '
                 f'splits with images: {", ".join(others) or "none"}'
             )
-        if lost := [image for image in images if not os.path.isfile(image)]:
+        if lost := [image for image in images if not os.path.exists(image)]:
             raise UserError(
                 f'{source}: {len(lost)} of {len(images)} images of the split {self.split!r} are not '
                 f'there: {first_few(lost)}'

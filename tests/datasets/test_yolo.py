@@ -129,14 +129,16 @@ def test_what_was_left_out_is_reported(root, monkeypatch):
     monkeypatch.setattr('mmyolox.datasets.annotations.print_log', lambda line, **_: lines.append(line))
     write_text(root / 'labels/train/a.txt', f'{LINE}\n1 2 3\n1 .5 .5 0 .5\n0 .1 .1 .2 .1 .2 .3\n1 0 .9 .5 .4')
     write_text(root / 'images/train/bad.jpg', 'no image')
+    (root / 'images/train/folder.jpg').mkdir()
     dataset = load(root)
     path = f'{root}/labels/train/a.txt'
     assert lines == [
         f'{root}/data.yaml: 3 boxes kept; 1 without area (dropped): images/train/a.jpg; '
         '1 over the image border (clipped): images/train/a.jpg; '
         f'1 polygons (their boxes taken): {path}:4; '
-        f'2 lines or files at fault (left out): {path}:2: 3 values where `class cx cy w h` or a polygon is '
-        f'needed, cannot decode the image {root}/images/train/bad.jpg (no size found in its header)'
+        f'3 lines or files at fault (left out): {path}:2: 3 values where `class cx cy w h` or a polygon is '
+        f'needed, cannot decode the image {root}/images/train/bad.jpg (no size found in its header), '
+        f'cannot decode the image {root}/images/train/folder.jpg (not a regular file)'
     ]
     assert paths(dataset) == ['images/train/a.jpg']
 

@@ -53,13 +53,13 @@ def read_classes(layout: Layout) -> tuple[str, ...]:
 def _inner_splits(contents: Contents) -> dict[str, dict[str, Any]]:
     """Splits that are folders with one of images and one of XML files in each; none without a train split."""
     splits = {}
-    for folder in contents.files:
+    named = {folder: split_named(folder) for folder in contents.files if '/' not in folder}
+    for folder, split in named.items():
         inner = {path: names for path, names in contents.files.items() if path.startswith(f'{folder}/')}
         pair = [
             [path for path, names in inner.items() if not suffixes.isdisjoint(map(_suffix, names))]
             for suffixes in (PICTURE_SUFFIXES, {'.xml'})
         ]
-        split = split_named(folder) if '/' not in folder else None
         if split and [len(paths) for paths in pair] == [1, 1]:
             splits[split] = dict(img_subdir=pair[0][0], ann_subdir=pair[1][0])
     return splits if 'train' in splits else {}
@@ -70,7 +70,7 @@ def _splits(files: VocFiles, ann_files: Mapping[str, str]) -> dict[str, dict[str
 
     def folders(name: str = '') -> dict[str, str]:
         paths = dict(img_subdir=files.images / name, ann_subdir=files.annotations / name)
-        return {key: path.relative_to(files.root).as_posix() for key, path in paths.items()}
+        return {key: '/'.join(path.relative_to(files.root).parts) for key, path in paths.items()}
 
     splits: dict[str, dict[str, Any]] = {}
     for name in USUAL_SPLITS:
