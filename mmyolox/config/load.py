@@ -16,6 +16,7 @@ from mmengine.utils import import_modules_from_strings
 from mmyolox.errors import UserError, did_you_mean
 
 from .check import check_config, check_parts
+from .class_weights import settle_class_weights
 from .find import find_base, find_recorded_config, own_configs
 from .loaders import check_loaders, settle_modes
 from .mmdet_parts import check_mmdet_parts
@@ -128,6 +129,7 @@ def load_config(
         follow_recorded_input(cfg, recorded, options, written)
     settle_training(cfg)
     settle_modes(cfg)
+    settle_class_weights(cfg)
     check_mmdet_parts(cfg)
     check_config(cfg)
     check_training(cfg)

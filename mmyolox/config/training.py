@@ -88,6 +88,7 @@ _RANGES = {
     'model.data_preprocessor.std': _POSITIVE,
     'model.*.interval': _COUNT,
     'model.*_weight': _Range(0),
+    'model.bbox_head.class_weights': _Range(0),
     'model.*.center_radius': _POSITIVE,
     'model.test_cfg.score_thr': _SHARE,
     '*.nms.iou_threshold': _SHARE,

@@ -236,6 +236,12 @@ class YOLOXRunner(Runner):
                 if name not in modules:
                     hint = did_you_mean(name, filter(None, modules))
                     raise UserError(f'config key {key}: the model has no module {name!r}{hint}')
+        frozen = getattr(bare_model(self.model), 'frozen_names', ())
+        if frozen and not (self._load_from or self._resume):
+            self.logger.warning(
+                f'model.freeze: {" and ".join(frozen)} will keep the random weights that they begin with; '
+                'start from weights by --load-from'
+            )
         self.register_hook(SavedConfigHook())
         self.register_hook(PlanHook())
         with self._running():

@@ -1,7 +1,7 @@
 """The detector: backbone, neck and head in a row; and test-time augmentation of it."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from mmdet.structures import DetDataSample
@@ -34,6 +34,9 @@ class YOLODetector(BaseModel):
         train_cfg: What the head is given for training; None for a model that only predicts.
         test_cfg: What the head is given for prediction.
         data_preprocessor: The config of what prepares a batch on the device.
+        freeze: What does not train: ``backbone``, or ``neck`` for backbone and neck. It takes no gradient,
+            keeps its batch norms' statistics and has no place in the optimizer. ``frozen_stages`` of our
+            backbones freezes less.
         norm_eval: Whether to freeze the statistics of all batch norms, for tiny batches or data.
         channels_last: Whether weights and feature maps have channels last in memory, which convolutions are
             faster on. State dicts are the same either way.
@@ -57,6 +60,7 @@ class YOLODetector(BaseModel):
         train_cfg: dict | None = None,
         test_cfg: dict | None = None,
         data_preprocessor: dict | None = None,
+        freeze: Literal['backbone', 'neck'] | None = None,
         norm_eval: bool = False,
         channels_last: bool = True,
         compile_network: bool = False,
@@ -71,6 +75,9 @@ class YOLODetector(BaseModel):
         if isinstance(self.data_preprocessor, YOLOXDataPreprocessor):
             self.data_preprocessor.set_size_divisor(self.size_divisor)
             self.data_preprocessor.channels = self.input_channels
+        self.frozen_names = dict(backbone=('backbone',), neck=('backbone', 'neck')).get(str(freeze), ())
+        for name in self.frozen_names:
+            self.get_submodule(name).requires_grad_(False)
         self.norm_eval = norm_eval
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
         self.to(memory_format=self.memory_format)
@@ -168,8 +175,10 @@ class YOLODetector(BaseModel):
         raise ValueError(f'mode={mode!r} is none of tensor, loss and predict')
 
     def train(self, mode: bool = True) -> nn.Module:
-        """Sets the mode; batch norms stay in evaluation mode with ``norm_eval``."""
+        """Sets the mode; frozen parts, and with ``norm_eval`` all batch norms, stay in evaluation mode."""
         super().train(mode)
+        for name in self.frozen_names:
+            self.get_submodule(name).eval()
         if mode and self.norm_eval:
             for module in self.modules():
                 if isinstance(module, _BatchNorm):

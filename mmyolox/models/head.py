@@ -32,6 +32,8 @@ class YOLOXHead(BaseModule):
         loss_bbox_weight: The weight of the squared IoU loss.
         loss_l1_weight: The weight of the L1 loss on the raw regression in the last epochs.
         use_l1: Whether the L1 loss is on; :class:`mmyolox.engine.YOLOXModeSwitchHook` turns it on.
+        class_weights: What the classification loss of a prior is multiplied by, by the class of its ground
+            truth: a number a class, at least 0. None is for ones.
         train_cfg: A dict with ``assigner``, which only training needs.
         test_cfg: A dict, which only prediction needs, with ``score_thr``; ``nms`` with ``iou_threshold``
             (and a ``type`` that is 'nms', as in MMDetection); ``max_per_img``; ``multi_label``: whether a
@@ -46,6 +48,7 @@ class YOLOXHead(BaseModule):
         loss_bbox_weight: float = 5.0,
         loss_l1_weight: float = 1.0,
         use_l1: bool = False,
+        class_weights: Sequence[float] | None = None,
         train_cfg: dict | None = None,
         test_cfg: dict | None = None,
         init_cfg: dict | None = None,
@@ -55,6 +58,14 @@ class YOLOXHead(BaseModule):
         self.loss_bbox_weight = loss_bbox_weight
         self.loss_l1_weight = loss_l1_weight
         self.use_l1 = use_l1
+        self.class_weights: Tensor | None
+        if class_weights is not None and len(class_weights) != self.num_classes:
+            raise UserError(
+                f'model.bbox_head.class_weights has {len(class_weights)} numbers, but there are '
+                f'{self.num_classes} classes'
+            )
+        weights = None if class_weights is None else torch.tensor(class_weights, dtype=torch.float32)
+        self.register_buffer('class_weights', weights, persistent=False)
         if train_cfg and set(train_cfg) != {'assigner'}:
             raise UserError(
                 f'model.train_cfg must have the key assigner alone; it has {sorted(map(str, train_cfg))}'
@@ -135,6 +146,8 @@ class YOLOXHead(BaseModule):
         labels, scores = matched.labels[..., None], matched.class_scores[..., None]
         targets = torch.zeros_like(logits).scatter_(2, labels, scores)
         weight = matched.assignment.is_filled[..., None].float()
+        if self.class_weights is not None:
+            weight = weight * self.class_weights[labels]
         return F.binary_cross_entropy_with_logits(logits, targets, weight, reduction='sum')
 
     def objectness_loss(self, outputs: HeadOutputs, matched: MatchedBatch) -> Tensor:

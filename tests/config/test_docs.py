@@ -46,6 +46,7 @@ def test_the_commands_of_the_settings(tmp_path, monkeypatch):
     parser = argparse.ArgumentParser()
     parser.add_argument('config')
     parser.add_argument('--auto-scale-lr', action='store_true')
+    parser.add_argument('--load-from')
     add_cfg_options(parser)
     for command in commands:
         args = parser.parse_args(shlex.split(command))

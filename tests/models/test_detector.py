@@ -13,7 +13,7 @@ from torch import nn
 from torch._dynamo.testing import CompileCounter
 
 from mmyolox.datasets import yolox_collate
-from mmyolox.engine import AutocastOptimWrapper
+from mmyolox.engine import AutocastOptimWrapper, YOLOXOptimWrapperConstructor
 from mmyolox.errors import UserError
 from mmyolox.models import YOLODetector
 from mmyolox.models.detector import pack_prediction
@@ -157,6 +157,23 @@ def test_frozen_stages_are_frozen_once_and_stay_so():
     assert 0 < len(frozen) < len(before)
     assert same == frozen
     assert {name for name, p in model.backbone.named_parameters() if not p.requires_grad} == frozen
+
+
+@pytest.mark.parametrize(
+    ('freeze', 'frozen'), [(None, ()), ('backbone', ('backbone',)), ('neck', ('backbone', 'neck'))]
+)
+def test_what_is_frozen_keeps_weights_and_statistics(freeze, frozen):
+    model = small_detector(freeze=freeze)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    train_step(model, batch([[8, 8, 60, 60, 2]]))
+    changed = {name for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
+    parts = ('backbone', 'neck', 'bbox_head')
+    assert {name.split('.')[0] for name in changed} == set(parts) - set(frozen)
+    assert all(model.get_submodule(name).training is (name not in frozen) for name in parts)
+    optimizer = dict(optimizer=dict(type='SGD', lr=0.1, weight_decay=0.1))
+    wrapper = YOLOXOptimWrapperConstructor(optimizer, dict(norm_decay_mult=0.0))(model)
+    trained = sum(len(group['params']) for group in wrapper.optimizer.param_groups)
+    assert trained == sum(name.split('.')[0] not in frozen for name, _ in model.named_parameters())
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch._dynamo.testing import CompileCounter
 
+from mmyolox.errors import UserError
 from mmyolox.models import HeadOutputs, PairCosts, YOLOXHead
 from mmyolox.models.boxes import bbox_ious, decode_bboxes, encode_bboxes
 from mmyolox.models.levels import flatten_levels
@@ -353,3 +354,39 @@ def test_registered_by_name():
     cfg = dict(type='YOLOXHead', head_module=dict(type='YOLOXHeadModule', num_classes=3))
     with torch.device('meta'):
         assert isinstance(MODELS.build(cfg), YOLOXHead)
+
+
+def test_class_weights_multiply_the_class_loss_of_their_objects():
+    outputs = random_outputs()
+    plain, weighted = given_head(), given_head(class_weights=[0.5, 2, 0])
+    expected = 0.0
+    assignment = matches(plain, outputs, TWO_IMAGES)
+    count = int(assignment.is_positive.sum())
+    for label, weight in ((0, 0.5), (1, 2.0), (2, 0.0)):
+        # What the objects of one class cost: those of the others have scores to reach, and no weight.
+        alone = given_head(class_weights=[float(other == label) for other in range(3)])
+        expected += weight * float(alone.loss(outputs, TWO_IMAGES)['loss_cls'])
+    losses, unweighted = weighted.loss(outputs, TWO_IMAGES), plain.loss(outputs, TWO_IMAGES)
+    assert float(losses['loss_cls']) == pytest.approx(expected, rel=1e-5)
+    for name in ('loss_bbox', 'loss_obj'):
+        assert torch.equal(losses[name], unweighted[name])
+    cls_logits = flatten(outputs)[0]
+    by_hand, overlaps = 0.0, assignment.per_prior(assignment.slot_ious)
+    for image, prior in assignment.is_positive.nonzero().tolist():
+        label = int(TWO_IMAGES['labels'][image, assignment.gt_index[image, prior]])
+        target = F.one_hot(torch.tensor(label), 3) * overlaps[image, prior]
+        cost = F.binary_cross_entropy_with_logits(cls_logits[image, prior], target, reduction='sum')
+        by_hand += [0.5, 2, 0][label] * float(cost)
+    assert float(losses['loss_cls']) == pytest.approx(by_hand / count, rel=1e-5)
+
+
+def test_ones_and_none_are_the_same():
+    outputs = random_outputs()
+    losses = [given_head(class_weights=weights).loss(outputs, TWO_IMAGES) for weights in (None, [1, 1, 1])]
+    assert losses[0].keys() == losses[1].keys()
+    assert all(torch.equal(loss, losses[1][name]) for name, loss in losses[0].items())
+
+
+def test_as_many_weights_as_classes():
+    with pytest.raises(UserError, match='class_weights has 2 numbers, but there are 3 classes'):
+        given_head(class_weights=[1, 2])

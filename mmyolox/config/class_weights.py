@@ -1,0 +1,53 @@
+"""Weights of classes, given by their names."""
+
+from collections.abc import Sequence
+
+from mmengine.config import Config
+
+from mmyolox.errors import UserError, did_you_mean
+
+from .check import LOADERS, value_at
+
+_KEY = 'class_weights'
+
+
+def settle_class_weights(cfg: Config) -> None:
+    """Puts ``model.bbox_head.class_weights`` that go by names into the order of the classes, in place.
+
+    A class that is not named has the weight 1. On a command line: ``class_weights=cat:2,dog:0.5``.
+
+    Args:
+        cfg: The config, complete.
+
+    Raises:
+        UserError: There is no such class, it is not known which classes there are, or one has no number.
+    """
+    given = value_at(cfg, f'model.bbox_head.{_KEY}')
+    texts = [given] if isinstance(given, str) else given
+    if not isinstance(texts, list | tuple) or not any(isinstance(text, str) for text in texts):
+        return
+    classes = _classes(cfg)
+    if not classes:
+        raise UserError(
+            f'{_KEY}={given!r} goes by names, and the config names no classes: add classes=[...], or give a '
+            'list with a number a class'
+        )
+    weights = dict.fromkeys(classes, 1.0)
+    for text in texts:
+        name, _, number = str(text).rpartition(':')
+        try:
+            weight = float(number)
+        except ValueError:
+            name = ''
+        if not name:
+            raise UserError(f'{_KEY}: {text!r} must be a name and a number, such as cat:2')
+        if name not in weights:
+            raise UserError(f'{_KEY}: there is no class {name!r}{did_you_mean(name, classes)}')
+        weights[name] = weight
+    cfg.model.bbox_head[_KEY] = list(weights.values())
+
+
+def _classes(cfg: Config) -> Sequence[str]:
+    """The names of the classes in the config; empty where there are none."""
+    places = ['classes', *(f'{loader}.dataset.metainfo.classes' for loader in LOADERS)]
+    return next((names for names in (value_at(cfg, place) for place in places) if names), ())
