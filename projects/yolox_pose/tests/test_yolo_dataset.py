@@ -89,6 +89,23 @@ def test_keypoints_of_a_line(tmp_path, numbers, values, expected):
     assert dataset.get_data_info(0)['keypoints'][1].round(3).tolist() == expected
 
 
+def test_keypoints_stay_with_the_boxes_that_are_kept(tmp_path):
+    write_yolo(
+        tmp_path, content_of(IMAGES), names=['cat', 'dog'], kpt_shape=[1, 2], flip_idx=[], kpt_names=[]
+    )
+    lines = (
+        f'{label} .5 .5 {width} .5 .{number} .5'
+        for number, (label, width) in enumerate([(0, 0.5), (1, 0), (1, 0.25), (0, 0.5), (1, 0.5)], start=1)
+    )
+    (tmp_path / 'labels/0.txt').write_text('\n'.join(lines))
+    dataset = open_yolo(tmp_path, metainfo=dict(classes=('dog',)))
+    entry = dataset.get_data_info(0)
+    assert entry['bboxes'].tolist() == [[30, 15, 50, 45], [20, 15, 60, 45]]
+    np.testing.assert_allclose(entry['keypoints'], [[[24, 30, 2]], [[40, 30, 2]]])
+    assert (entry['id'], entry['areas'].tolist()) == ([1, 2], [600, 1200])
+    assert dataset.metainfo['class_keypoints'] == [[0]]
+
+
 def test_keypoints_outside_the_image_are_told(tmp_path, monkeypatch):
     lines = []
     monkeypatch.setattr(
