@@ -85,4 +85,7 @@ def _what_is_there(root: Path, formats: Collection[str]) -> str:
             return f'there is one in {folder}: name that folder'
     names = first_few((entry.name + os.sep * entry.is_dir() for entry in sorted(root.iterdir())), 6)
     known = '; '.join(FORMATS[name].example for name in formats)
-    return f'it holds {names or "nothing"}; known are {known}'
+    return (
+        f'it holds {names or "nothing"}; known are {known}; exports of CVAT, Label Studio, LabelMe and Open '
+        'Images are converted by mmyolox import'
+    )

@@ -106,7 +106,10 @@ def test_splits_of_other_classes_are_named(tmp_path):
     ('files', 'message'),
     [
         ({}, r'no data set was recognised; it holds nothing; known are COCO: annotations/train.json'),
-        ({'a.json': '{}', 'b/c.txt': ''}, r'it holds a.json, b/; known are'),
+        (
+            {'a.json': '{}', 'b/c.txt': ''},
+            r'it holds a.json, b/; known are .* CVAT.* are converted by mmyolox import',
+        ),
         ({'my/own/data/x.json': '"images" "annotations" "categories"'}, r'there is one in .*/my: name that'),
     ],
 )
