@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 Entry = dict[str, Any]
 
+DEFAULT_WEIGHTS = 'yolox_nano'
 VIDEO_SUFFIXES = frozenset({'.mp4', '.avi', '.mov', '.mkv', '.webm'})
 
 
@@ -52,7 +53,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument(
         'checkpoint',
-        help='the checkpoint file, its web address, or a name such as yolox_s; or an exported file',
+        nargs='?',
+        help='the checkpoint file, its web address, or a name such as yolox_s; or an exported file '
+        f'(default: {DEFAULT_WEIGHTS})',
     )
     parser.add_argument('--out-dir', type=Path, default=Path('outputs'), help='(default: %(default)s)')
     parser.add_argument(
@@ -76,7 +79,10 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--no-json', action='store_true', help='draw only')
     add_unsafe_option(parser)
     add_cfg_options(parser)
-    return parser.parse_intermixed_args(argv)
+    args = parser.parse_intermixed_args(argv)
+    if args.checkpoint is None:  # a single one is no config
+        args.config, args.checkpoint = None, args.config or DEFAULT_WEIGHTS
+    return args
 
 
 def find_images(source: Path, out_dir: Path) -> dict[Path, Path]:

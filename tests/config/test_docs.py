@@ -8,6 +8,7 @@ import shlex
 from pathlib import Path
 
 from mmyolox.config import load_config
+from mmyolox.config.find import find_config
 from mmyolox.utils.cli import add_cfg_options
 
 PAGE = Path(__file__).parents[2] / 'docs/config.md'
@@ -41,7 +42,7 @@ def test_the_commands_of_the_settings(tmp_path, monkeypatch):
     text = SETTINGS.read_text(encoding='utf-8')
     for name, file in re.findall(r'```python\n# (\w+\.py)\n(.*?)```', text, re.DOTALL):
         (tmp_path / name).write_text(file, encoding='utf-8')
-    commands = re.findall(r'^python tools/train\.py (.*)$', text.replace('\\\n', ''), re.MULTILINE)
+    commands = re.findall(r'^mmyolox train (.*)$', text.replace('\\\n', ''), re.MULTILINE)
     assert len(commands) >= len(re.findall('^## ', text, re.MULTILINE)) - 1
     parser = argparse.ArgumentParser()
     parser.add_argument('config')
@@ -51,7 +52,8 @@ def test_the_commands_of_the_settings(tmp_path, monkeypatch):
     for command in commands:
         args = parser.parse_args(shlex.split(command))
         with_it, without = (
-            load_config(args.config, options) for options in (args.cfg_options, dict(data_root='my_data'))
+            load_config(find_config(args.config, 'custom'), options)
+            for options in (args.cfg_options, dict(data_root='my_data'))
         )
         is_elsewhere = args.auto_scale_lr or args.config.endswith('.py')
         assert is_elsewhere or with_it.to_dict() != without.to_dict()

@@ -164,17 +164,19 @@ def test_a_format_that_the_device_has_not(run, checkpoint, photos, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ('arguments', 'config'),
+    ('arguments', 'config', 'checkpoint'),
     [
-        (('in', 'w.pth'), None),
-        (('in', 'c.py', 'w.pth'), 'c.py'),
-        (('in', '--batch-size', '2', 'w.pth'), None),
-        (('in', 'c.py', '--batch-size', '2', 'w.pth', '--cfg-options', 'a=1'), 'c.py'),
+        (('in',), None, 'yolox_nano'),
+        (('in', '--batch-size', '2'), None, 'yolox_nano'),
+        (('in', 'w.pth'), None, 'w.pth'),
+        (('in', 'c.py', 'w.pth'), 'c.py', 'w.pth'),
+        (('in', '--batch-size', '2', 'w.pth'), None, 'w.pth'),
+        (('in', 'c.py', '--batch-size', '2', 'w.pth', '--cfg-options', 'a=1'), 'c.py', 'w.pth'),
     ],
 )
-def test_the_config_may_be_left_out(arguments, config):
+def test_the_config_may_be_left_out_and_the_checkpoint_too(arguments, config, checkpoint):
     args = image_demo.parse_args(arguments)
-    assert (args.input, args.config, args.checkpoint) == (Path('in'), config, 'w.pth')
+    assert (args.input, args.config, args.checkpoint) == (Path('in'), config, checkpoint)
 
 
 def test_pictures_without_a_config(run, checkpoint, photos, tmp_path):
