@@ -136,6 +136,14 @@ def test_a_file_of_which_only_the_renaming_is_missing_is_not_asked_for(web, targ
     assert web.asked == []
 
 
+@pytest.mark.usefixtures('interrupted')
+def test_another_server_starts_anew(web, target):
+    web.files['/mirror.pth'] = CONTENT
+    download(f'{web.address}/mirror.pth', target, SHA256)
+    assert target.read_bytes() == CONTENT
+    assert ranges(web) == [None]
+
+
 @pytest.mark.parametrize('note', ['', '{"url": "htt'])
 @pytest.mark.usefixtures('interrupted')
 def test_a_note_that_was_not_finished_starts_anew(web, target, note):
