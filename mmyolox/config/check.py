@@ -37,9 +37,19 @@ _CHANNELS = dict(color=3, grayscale=1)
 """The channels of what ``LoadImage`` loads, by ``color_type``."""
 
 _NO_COMPONENTS = frozenset(
-    ('metainfo', 'clip_grad', 'nms', 'norm_cfg', 'act_cfg', 'conv_cfg', 'upsample_cfg', 'plugins')
+    (
+        'augmentations',
+        'metainfo',
+        'clip_grad',
+        'nms',
+        'norm_cfg',
+        'act_cfg',
+        'conv_cfg',
+        'upsample_cfg',
+        'plugins',
+    )
 )
-"""Keys whose dicts have a ``type`` that is no registered component, or one with arguments of its own."""
+"""Keys of dicts, or of lists of them, whose ``type`` no registry has, or has with arguments of its own."""
 _LAYERS = ('norm_cfg', 'act_cfg', 'conv_cfg')
 """Those of them whose ``type`` is one of mmcv's layers."""
 
@@ -284,6 +294,8 @@ def _check(value: Any, path: str, scope: str) -> None:
     The parts of other projects' components are left alone: there, a ``type`` may also be a name that only
     the component itself understands.
     """
+    if isinstance(value, list | tuple) and path.rpartition('.')[2] in _NO_COMPONENTS:
+        return
     if isinstance(value, dict):
         hints = hints_at(path)
         if hints is not None:

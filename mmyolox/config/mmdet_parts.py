@@ -97,6 +97,8 @@ def check_mmdet_parts(cfg: Config) -> None:
     check_their_metrics(cfg)
     for top in (*_TRAINING, *_TESTING):
         for path, _ in walk(cfg.get(top), top):
+            if '.augmentations.' in path:  # those of Albumentations, which no registry has
+                continue
             package, name = package_at(cfg, path)
             if package not in ('mmdet', 'mmcv'):
                 continue

@@ -3,6 +3,7 @@
 from mmyolox.datasets.canvas.images import UndecodableImageError, read_image
 from mmyolox.datasets.canvas.scene import Sample, Scene, take_image
 
+from .albumentations_bridge import Albumentations
 from .augmentations import (
     Letterbox,
     Mosaic,
@@ -19,6 +20,7 @@ from .packing import FilterAnnotations, PackDetInputs
 from .yolov5 import BetaMixUp, CenteredAffine, RandomHSVGains
 
 __all__ = [
+    'Albumentations',
     'BetaMixUp',
     'CenteredAffine',
     'FilterAnnotations',
