@@ -39,7 +39,7 @@ def test_the_header_and_nothing_else_comes_before_the_first_epoch(training, shap
     assert told['classes'].startswith('4: ')
     assert told['schedule'].startswith('2 epochs: warm-up 1, main phase 0, last epochs 1')
     assert told['rate'] == 'AdamW, up to 0.002, 0.0001 in the last epochs'
-    assert told['weights'] == 'random weights; --load-from FILE starts from trained ones'
+    assert told['weights'] == 'random weights; --load-from yolox_nano starts from published ones'
     assert told['device'].endswith('float32; 1 data workers; seed 0')
 
 
