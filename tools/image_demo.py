@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmyolox.errors import UserError
-from mmyolox.files import check_folder
+from mmyolox.files import PICTURE_SUFFIXES, check_folder
 from mmyolox.utils.cli import add_cfg_options, add_unsafe_option, run_tool
 
 if TYPE_CHECKING:
@@ -82,6 +82,11 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     args = parser.parse_intermixed_args(argv)
     if args.checkpoint is None:  # a single one is no config
         args.config, args.checkpoint = None, args.config or DEFAULT_WEIGHTS
+    for word in (args.config, args.checkpoint):
+        if word and Path(word).suffix.lower() in PICTURE_SUFFIXES:
+            parser.error(
+                f'{word}: an image, where a config or checkpoint stands; give the folder of the images'
+            )
     return args
 
 

@@ -179,6 +179,13 @@ def test_the_config_may_be_left_out_and_the_checkpoint_too(arguments, config, ch
     assert (args.input, args.config, args.checkpoint) == (Path('in'), config, checkpoint)
 
 
+@pytest.mark.parametrize('arguments', [('a.jpg', 'b.jpg'), ('a.jpg', 'b.PNG', 'w.pth')])
+def test_several_images_are_no_checkpoint(arguments, capsys):
+    with pytest.raises(SystemExit):
+        image_demo.parse_args(arguments)
+    assert 'an image, where a config or checkpoint stands; give the folder' in capsys.readouterr().err
+
+
 def test_pictures_without_a_config(run, checkpoint, photos, tmp_path):
     out, options = (
         tmp_path / 'out',
