@@ -10,6 +10,7 @@ from mmengine.registry import DefaultScope
 
 import mmyolox  # stands in for mmcv's compiled ops; has to come before mmdet
 import mmyolox.projects.yolox_pose
+from mmyolox.engine.terminal import terminal_of
 
 # The tensors are small: threads would wait for one another, for minutes on a busy machine.
 torch.set_num_threads(1)
@@ -34,5 +35,7 @@ def clean_globals():
     """Every test begins in the scope of mmyolox and without the globals of MMEngine runs before it."""
     DefaultScope._instance_dict.clear()
     MessageHub._instance_dict.clear()
-    MMLogger._instance_dict.clear()
+    for name, logger in list(MMLogger._instance_dict.items()):
+        if terminal_of(logger) is not None:  # a tool was run in a test
+            del MMLogger._instance_dict[name]
     DefaultScope.get_instance('tests', scope_name='mmyolox')

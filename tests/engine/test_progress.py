@@ -24,6 +24,12 @@ SCORES = {1: 0.2, 2: 0.4, 3: 0.3}
 """By epoch."""
 
 
+@pytest.fixture(autouse=True)
+def no_loggers():
+    """Every test begins without loggers of tests before it."""
+    MMLogger._instance_dict.clear()
+
+
 class Tiny(BaseModel):
     def __init__(self):
         super().__init__()

@@ -26,6 +26,12 @@ from mmyolox.engine.terminal import (
 from mmyolox.errors import SHOWN
 
 
+@pytest.fixture(autouse=True)
+def no_loggers():
+    """Every test begins without loggers of tests before it."""
+    MMLogger._instance_dict.clear()
+
+
 @pytest.fixture
 def shown(capsys):
     """What was printed since the last call."""
