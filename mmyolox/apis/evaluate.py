@@ -13,6 +13,7 @@ from mmengine.utils import track_iter_progress
 
 from mmyolox.checkpoints.classes import names_of
 from mmyolox.datasets import DetectionDataset
+from mmyolox.datasets.ground_truth import hand_over
 from mmyolox.datasets.transforms import LoadAnnotations, LoadImage, PackDetInputs
 from mmyolox.deploy import ModelInfo
 from mmyolox.deploy.letterbox import Image
@@ -113,6 +114,7 @@ def evaluate(
 
     evaluator = Evaluator(metric)
     evaluator.dataset_meta = dataset.metainfo
+    hand_over(evaluator, dataset)
     samples = detect_items(detector, load, range(len(dataset)), batch_size, _WORKERS)
     # Within the progress bar, so that an error gets a line of its own.
     deque(with_progress((evaluator.process([sample]) for sample in samples), len(dataset)), maxlen=0)

@@ -17,6 +17,7 @@ from mmyolox.errors import UserError, did_you_mean
 
 from .check import check_config, check_parts
 from .class_weights import settle_class_weights
+from .data_layout import layout_values, recognised_layout
 from .find import find_base, find_recorded_config, own_configs
 from .loaders import check_loaders, settle_modes
 from .mmdet_parts import check_mmdet_parts
@@ -79,6 +80,8 @@ def load_config(
     - *Classes come from the data.* With variables ``classes = None`` and ``train_ann_file``, the names are
       read from that COCO file (joined to ``data_root``), and ``num_classes`` is set to their number.
       Classes that are given set ``num_classes`` too.
+    - *So do the files.* With a variable ``train_data = None``, the splits, their files and their format are
+      recognised in ``data_root``, see :func:`.data_layout.layout_values`.
     - *So may others.* With ``data_variables = dict(skeleton='package.module.function')``, a variable
       ``skeleton = None`` becomes what the function makes of that file's path: numbers, strings, lists and
       dicts. What is computed from it follows (``_base_.skeleton``), also when it is given instead, as a
@@ -117,7 +120,10 @@ def load_config(
     check_names(cfg, chain, own_configs(), read)
     check_options(cfg, options, read)
     plain = cfg.to_dict()
-    from_data = class_values(plain, chain, options | known) | data_values(plain)
+    layout = recognised_layout(plain)
+    from_data = class_values(plain, chain, options | known, layout) | data_values(plain, layout)
+    if layout is not None:
+        from_data |= layout_values(plain, layout)
     if from_data:
         cfg = _evaluate(chain, variables | from_data)
     merge_options(cfg, options | {name: from_data[name] for name in from_data if name in options})

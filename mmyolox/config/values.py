@@ -8,8 +8,10 @@ from mmengine.config import Config
 from mmengine.utils import get_object_from_string
 
 from mmyolox.datasets.coco import read_class_names
+from mmyolox.datasets.layouts import FORMATS, Layout
 from mmyolox.errors import UserError, first_few
 
+from .data_layout import GIVEN, OPEN, annotation_path
 from .variables import ConfigFile
 
 DATA_VARIABLES = 'data_variables'
@@ -19,20 +21,25 @@ DATA_VARIABLES = 'data_variables'
 def value_sources(chain: ConfigFile) -> set[str]:
     """The variables that values from the data are computed from, beside those that the files read."""
     takes_classes = chain.assigns('classes') and chain.depth_of('classes') == float('inf')
-    return {'data_root', 'train_ann_file'} if takes_classes or chain.binds(DATA_VARIABLES) else set()
+    takes_file = takes_classes or chain.binds(DATA_VARIABLES)
+    sources = {'data_root', 'train_ann_file'} if takes_file else set()
+    return sources.union(GIVEN) if chain.binds(OPEN) else sources
 
 
-def class_values(cfg: dict[str, Any], chain: ConfigFile, options: dict[str, Any]) -> dict[str, Any]:
+def class_values(
+    cfg: dict[str, Any], chain: ConfigFile, options: dict[str, Any], layout: Layout | None = None
+) -> dict[str, Any]:
     """Works out what the variables ``classes`` and ``num_classes`` have to be.
 
     A config takes part when it has a variable ``classes``. If it is None, the names are those of the
-    training annotations. ``num_classes`` follows their number, unless the file that gives the names, or one
+    data set. ``num_classes`` follows their number, unless the file that gives the names, or one
     that inherits from it, or an option gives it too: then both must agree.
 
     Args:
         cfg: The evaluated config.
         chain: The files of the config.
         options: The user's options.
+        layout: The data set, if it was recognised; else its classes are those of ``train_ann_file``.
 
     Returns:
         The new values of the two variables; empty when nothing is to change.
@@ -42,7 +49,7 @@ def class_values(cfg: dict[str, Any], chain: ConfigFile, options: dict[str, Any]
     """
     if 'classes' not in cfg:
         return {}
-    path = _annotation_path(cfg)
+    path = _annotation_path(cfg, layout)
     if cfg['classes'] is not None:
         if not isinstance(cfg['classes'], str | list | tuple):
             raise UserError(
@@ -51,6 +58,8 @@ def class_values(cfg: dict[str, Any], chain: ConfigFile, options: dict[str, Any]
         # `classes=cat` is one class, and a name may look like a number.
         given = (cfg['classes'],) if isinstance(cfg['classes'], str) else cfg['classes']
         names, source = _checked(tuple(map(str, given)), 'classes'), 'classes'
+    elif layout is not None:
+        names, source = FORMATS[layout.format].read_classes(layout), layout.describe()
     elif path is not None:
         if not osp.isfile(path):
             raise UserError(
@@ -74,20 +83,21 @@ def class_values(cfg: dict[str, Any], chain: ConfigFile, options: dict[str, Any]
     return {name: value for name, value in values.items() if cfg.get(name, value) != value}
 
 
-def data_values(cfg: dict[str, Any]) -> dict[str, Any]:
+def data_values(cfg: dict[str, Any], layout: Layout | None = None) -> dict[str, Any]:
     """Works out what the variables that are named under ``data_variables`` have to be.
 
     Args:
         cfg: The evaluated config.
+        layout: The data set, if it was recognised.
 
     Returns:
         The given values, which have to reach the files below the one that gives them, and for those that are
-        None what their functions make of the file that ``train_ann_file`` names, if it is set.
+        None what their functions make of the training annotations, if the config or the layout names them.
 
     Raises:
         UserError: There is no such function, or it can do nothing with the file.
     """
-    path = _annotation_path(cfg)
+    path = _annotation_path(cfg, layout)
     values = {}
     for name, import_path in data_variables(cfg).items():
         value = cfg.get(name)
@@ -127,13 +137,15 @@ def recorded_values(cfg: Config, recorded: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _annotation_path(cfg: dict[str, Any]) -> str | None:
-    """The file that the variables ``data_root`` and ``train_ann_file`` name; None without the latter."""
+def _annotation_path(cfg: dict[str, Any], layout: Layout | None) -> str | None:
+    """The file of the training annotations; None where nothing names one."""
     file, root = cfg.get('train_ann_file'), cfg.get('data_root') or ''
     for name, value in (('data_root', root), ('train_ann_file', file)):
         if not isinstance(value, str | None):
             raise UserError(f'config key {name}={value!r}: it must be a path')
-    return None if file is None else osp.join(root, file)
+    if layout is not None:
+        file = layout.splits['train'].get('ann_file')
+    return None if file is None else annotation_path(root, file)
 
 
 def _checked(names: tuple[str, ...], source: str) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from mmyolox.registry import DATA_SAMPLERS
 from .annotations import AnnotationReport, filter_images
 from .canvas.images import UndecodableImageError
 from .canvas.scene import Sample
+from .folds import Fold, image_names
 from .image_cache import ImageCache
 from .shared_bytes import SharedBytes
 from .table import AnnotationTable
@@ -59,6 +60,8 @@ class DetectionDataset(BaseDataset):
             train_dataloader.dataset.image_cache=ram``); for small data sets, see
             :class:`mmyolox.datasets.image_cache.ImageCache`.
         image_cache_dir: The folder for ``'disk'``; by default the system's for temporary files.
+        fold: A part of the images, by the attributes of :class:`~mmyolox.datasets.folds.Fold`; by default all
+            of them. Two data sets that differ in its ``held_out`` divide the images among them.
         **kwargs: Those of :class:`mmengine.dataset.BaseDataset`.
 
     Attributes:
@@ -82,6 +85,7 @@ class DetectionDataset(BaseDataset):
         backend_args: dict | None = None,
         image_cache: str | None = None,
         image_cache_dir: str | None = None,
+        fold: dict | None = None,
         **kwargs: Any,
     ) -> None:
         sides = tuple(img_scale) if isinstance(img_scale, Sequence) else ()
@@ -93,6 +97,7 @@ class DetectionDataset(BaseDataset):
         if image_cache_dir is not None and image_cache != 'disk':
             raise UserError(f"image_cache_dir={image_cache_dir!r} is only for image_cache='disk'")
         self._image_cache = (image_cache, image_cache_dir)
+        self.fold = None if fold is None else Fold.of(fold)
         # Shared with the workers, which outlive an epoch: [seed, epoch], the seed -1 until somebody says it.
         self._draw_key = SharedBytes.of(np.array([-1, 0]))
         super().__init__(*args, **kwargs)
@@ -102,6 +107,10 @@ class DetectionDataset(BaseDataset):
         if self._fully_initialized:
             return
         self.data_list = AnnotationTable.of(self.load_data_list())
+        if self.fold is not None:
+            names = image_names(self.data_list.images('img_path'), self.data_root)
+            self.data_list = self.data_list.take(self.fold.chosen(names))
+            self.report.images, self.report.boxes = len(self.data_list), int(self.data_list.counts.sum())
         self.data_list = AnnotationTable.of(self.filter_data())
         if self._indices is not None:
             self.data_list = self.data_list.take(_chosen(len(self.data_list), self._indices))
@@ -155,6 +164,43 @@ class DetectionDataset(BaseDataset):
         subset.data_list = self.data_list
         subset.get_subset_(indices)
         return subset
+
+    def ground_truth(self) -> dict[str, Any]:
+        """What is to be found in the images, for the evaluation.
+
+        Data sets that read COCO's format hand on their file.
+
+        Returns:
+            The arguments of :class:`~mmyolox.datasets.coco.CocoAnnotations`. The category of a class is its
+            label; the area of an object is that of its box; crowds and difficult objects are crowds.
+        """
+        images: list[dict[str, Any]] = []
+        annotations: list[dict[str, Any]] = []
+        for info in map(self.get_data_info, range(len(self))):
+            images.append(dict(id=info['img_id'], height=info['height'], width=info['width']))
+            columns = self.object_columns(info)
+            for values in zip(*(column.tolist() for column in columns.values()), strict=True):
+                entry = dict(zip(columns, values, strict=True))
+                number = len(annotations) + 1
+                annotations.append(dict(entry, id=number, image_id=info['img_id'], ignore=False))
+        return dict(
+            path=self.report.path, images=images, annotations=annotations, categories=self.categories()
+        )
+
+    def categories(self) -> list[dict[str, Any]]:
+        """COCO's category of each class; data sets with more than boxes add to it."""
+        return [dict(id=label, name=name) for label, name in enumerate(self.metainfo['classes'])]
+
+    def object_columns(self, info: dict[str, Any]) -> dict[str, NDArray[Any]]:
+        """COCO's fields of the M objects of an entry, arrays of length M; data sets with more add theirs."""
+        bboxes = info['bboxes'].astype(np.float64)
+        sides = bboxes[:, 2:] - bboxes[:, :2]
+        return dict(
+            category_id=info['labels'],
+            bbox=np.concatenate([bboxes[:, :2], sides], axis=1),
+            area=sides.prod(axis=1),
+            iscrowd=info['is_crowd'].astype(np.int64),
+        )
 
     def get_cat_ids(self, idx: int) -> list[int]:
         """The labels in image ``idx``, one a box, for MMEngine's ``ClassBalancedDataset``."""

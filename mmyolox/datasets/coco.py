@@ -387,6 +387,17 @@ class YOLOXCocoDataset(DetectionDataset):
         self.report.log()
         return data_list
 
+    def ground_truth(self) -> dict[str, Any]:
+        """The content of the file for the images of this data set, with areas as they stand there."""
+        file = read_coco(self.ann_file, backend_args=self.backend_args, need_annotations=False)
+        own = {self.get_data_info(index)['img_id'] for index in range(len(self))}
+        return dict(
+            path=file.path,
+            images=[image for image in file.images if image['id'] in own],
+            annotations=[entry for entry in file.annotations if entry['image_id'] in own],
+            categories=file.categories,
+        )
+
     def _image_path(self, file_name: str) -> str:
         path = osp.join(self._image_folder, file_name)
         if '\\' in file_name and not self.backend_args and not osp.exists(path):

@@ -21,6 +21,7 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from mmyolox.checkpoints.match import bare_model
 from mmyolox.compat import without_printed_noise
+from mmyolox.datasets.ground_truth import hand_over
 from mmyolox.errors import UserError, did_you_mean
 from mmyolox.files import atomic_write
 
@@ -29,6 +30,7 @@ from .hooks.accumulation import TotalBatch
 from .hooks.header import HeaderHook
 from .hooks.mode_switch import last_epochs
 from .hooks.progress import ProgressHook
+from .hooks.split_lists import SplitListsHook
 from .hooks.summary import SummaryHook
 from .resume import is_followed
 from .schedules import YOLOXLR
@@ -181,15 +183,17 @@ class YOLOXRunner(Runner):
         return built
 
     def build_val_loop(self, loop: BaseLoop | dict) -> BaseLoop:
-        """Builds the loop of the validation; raises as :meth:`build_train_loop`."""
+        """Builds the loop of the validation, whose metrics get the data set; raises as for the training."""
         built = super().build_val_loop(loop)
         require_batches(built.dataloader, 'val_dataloader')
+        hand_over(built.evaluator, built.dataloader.dataset)
         return built
 
     def build_test_loop(self, loop: BaseLoop | dict) -> BaseLoop:
-        """Builds the loop of the test; raises as :meth:`build_train_loop`."""
+        """Builds the loop of the test, whose metrics get the data set; raises as for the training."""
         built = super().build_test_loop(loop)
         require_batches(built.dataloader, 'test_dataloader')
+        hand_over(built.evaluator, built.dataloader.dataset)
         return built
 
     def scale_lr(self, optim_wrapper: OptimWrapper, auto_scale_lr: dict | None = None) -> None:
@@ -244,6 +248,7 @@ class YOLOXRunner(Runner):
             )
         self.register_hook(SavedConfigHook())
         self.register_hook(PlanHook())
+        self.register_hook(SplitListsHook())
         with self._running():
             return super().train()
 

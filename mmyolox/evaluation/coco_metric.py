@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from mmyolox.datasets.annotations import UNBOUNDED, is_bounded
 from mmyolox.datasets.coco import CocoAnnotations, read_coco
+from mmyolox.datasets.ground_truth import ground_truth
 from mmyolox.errors import UserError, did_you_mean, first_few
 from mmyolox.files import atomic_write, check_target
 from mmyolox.registry import METRICS
@@ -55,7 +56,8 @@ class YOLOXCocoMetric(BaseMetric):
 
     Args:
         ann_file: The COCO annotation file to evaluate against. Without ``annotations`` only if
-            ``format_only``.
+            ``format_only``. By default the boxes are those of the data set that is evaluated, whatever its
+            format, which has to be handed over by :meth:`take_dataset`.
         metric: The metric, ``bbox``; there is no other.
         classwise: Whether to report ``{class}_precision`` too, NaN for a class without objects, and log a
             table.
@@ -81,10 +83,11 @@ class YOLOXCocoMetric(BaseMetric):
     """
 
     default_prefix = 'coco'
+    _file: CocoAnnotations = None  # type: ignore[assignment]  # set by `take_dataset` before anything reads it
 
     def __init__(
         self,
-        ann_file: str,
+        ann_file: str | None = None,
         metric: str | Sequence[str] = 'bbox',
         classwise: bool = False,
         proposal_nums: Sequence[int] = (100, 300, 1000),
@@ -118,12 +121,33 @@ class YOLOXCocoMetric(BaseMetric):
                 check_target(self._outfile(comparison))
         self.library = BACKENDS[backend]()
         self.by_class: list[ClassFigures] = []
-        file = read_coco(ann_file, backend_args=backend_args, need_annotations=not format_only)
+        if ann_file is not None:
+            self._take(read_coco(ann_file, backend_args=backend_args, need_annotations=not format_only))
+        self._wants_dataset = ann_file is None
+
+    def take_dataset(self, dataset: Any) -> None:
+        """Takes the boxes of the data set that is evaluated, where the metric has no annotation file.
+
+        Our Runner and :func:`mmyolox.apis.evaluate.evaluate` call it before anything is evaluated, and so
+        for any metric that has such a method.
+
+        Args:
+            dataset: The data set, after ``dataset_meta`` was set.
+
+        Raises:
+            UserError: It is none of ours, or the metric cannot be evaluated on it.
+        """
+        if self._wants_dataset:
+            self._take(CocoAnnotations(**ground_truth(dataset)))
+            self._compare_classes()
+
+    def _take(self, file: CocoAnnotations) -> None:
+        """Makes a file the ground truth."""
         self._file = _without_unbounded_boxes(file)
-        if not format_only:
+        if not self.format_only:
             _check_objects(self._file)
         # In the order of their ids, which is how pycocotools breaks ties between scores.
-        ids = sorted((image['id'] for image in self._file.images), key=lambda key: (str(type(key)), key))
+        ids = sorted((image['id'] for image in file.images), key=lambda key: (str(type(key)), key))
         self._image_numbers = {image_id: number for number, image_id in enumerate(ids)}
 
     def make_comparisons(self) -> tuple[Comparison, ...]:
@@ -135,8 +159,12 @@ class YOLOXCocoMetric(BaseMetric):
         """Takes the data set's metainfo and compares it with the file: before training, not after it."""
         self._dataset_meta = dataset_meta
         self.classes = tuple(dataset_meta['classes'])
+        if self._file is not None:
+            self._compare_classes()
+
+    def _compare_classes(self) -> None:
         self.cat_ids = self._file.ids_of(self.classes)
-        self.comparisons = tuple(one.prepared(dataset_meta, self._file) for one in self.comparisons)
+        self.comparisons = tuple(one.prepared(self._dataset_meta, self._file) for one in self.comparisons)
 
     def figure_names(self) -> list[str]:
         """The names of the figures that an evaluation gives; the data set's metainfo must be known.
@@ -163,7 +191,15 @@ class YOLOXCocoMetric(BaseMetric):
             data_samples: The samples, each with ``img_id`` and ``pred_instances``, a dict of ``bboxes`` (n,
                 4) xyxy in pixels of the original image, ``scores`` (n,) and ``labels`` (n,), tensors or
                 arrays.
+
+        Raises:
+            UserError: The metric has neither an annotation file nor a data set.
         """
+        if self._file is None:
+            raise UserError(
+                f'{type(self).__name__}: ann_file is not set, and nobody handed over the data set that is '
+                "evaluated, as mmyolox's tools do: set ann_file"
+            )
         detections = [self.pack(sample['pred_instances']) for sample in data_samples]
         # One transfer from the device a batch.
         together = torch.cat(detections).cpu().numpy()

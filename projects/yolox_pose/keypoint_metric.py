@@ -94,7 +94,8 @@ class YOLOXPoseCocoMetric(YOLOXCocoMetric):
     ``{outfile_prefix}.keypoints.json`` in COCO's result format, each with its box.
 
     Args:
-        ann_file: The COCO keypoint file to evaluate against.
+        ann_file: The COCO keypoint file to evaluate against; by default the keypoints are those of the data
+            set that is evaluated.
         keypoint_nums: How many detections of a class in an image count when keypoints are compared.
         **kwargs: Those of :class:`~mmyolox.evaluation.YOLOXCocoMetric`.
 
@@ -103,7 +104,9 @@ class YOLOXPoseCocoMetric(YOLOXCocoMetric):
             than the data set.
     """
 
-    def __init__(self, ann_file: str, keypoint_nums: Sequence[int] = (20,), **kwargs: Any) -> None:
+    def __init__(
+        self, ann_file: str | None = None, keypoint_nums: Sequence[int] = (20,), **kwargs: Any
+    ) -> None:
         self.keypoint_nums = tuple(sorted(keypoint_nums))
         super().__init__(ann_file, **kwargs)
 

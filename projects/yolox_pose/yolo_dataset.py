@@ -77,6 +77,15 @@ class YOLOXPoseYoloDataset(YOLOXYoloDataset):
             class_keypoints=[list(range(count)) for _ in self._metainfo['classes']],
         )
 
+    def categories(self) -> list[dict[str, Any]]:
+        """COCO's category of each class, with the names of its keypoints."""
+        return [category | dict(keypoints=list(self.skeleton.names)) for category in super().categories()]
+
+    def object_columns(self, info: dict[str, Any]) -> dict[str, NDArray[Any]]:
+        """COCO's fields of the objects of an entry, with ``keypoints`` (M, 3K)."""
+        keypoints = info['keypoints'].astype(np.float64)
+        return super().object_columns(info) | dict(keypoints=keypoints.reshape(len(keypoints), -1))
+
     def entry(self, img_id: str, img_path: str, size: Size, objects: Sequence[YoloObject]) -> dict[str, Any]:
         """The entry of an image with what is usable of its objects."""
         entry = super().entry(img_id, img_path, size, objects)

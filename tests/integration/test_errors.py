@@ -19,7 +19,7 @@ def error_line(result) -> str:
 @pytest.mark.parametrize(
     ('options', 'words'),
     [
-        (['data_root=/nowhere'], ['/nowhere', 'train.json']),
+        (['data_root=/nowhere'], ['/nowhere', 'no such folder']),
         (['img_prefix=pictures/'], ['pictures']),
         (['classes=[disk,unicorn]'], ['unicorn']),
         (['num_classes=7'], ['num_classes', '7']),

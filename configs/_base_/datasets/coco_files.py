@@ -49,8 +49,9 @@ val_dataloader = dict(
 )
 test_dataloader = val_dataloader
 
-# Joined as the data set does it.
-val_path = val_ann_file if val_ann_file.startswith(('/', 's3://', 'http')) else f'{data_root}/{val_ann_file}'
+# Joined as the data set does it. In ./custom.py there may be no such file.
+is_absolute = (val_ann_file or '').startswith(('/', 's3://', 'http'))
+val_path = val_ann_file if is_absolute else f'{data_root}/{val_ann_file}'
 val_evaluator = dict(
     type='YOLOXCocoMetric',
     ann_file=val_path,

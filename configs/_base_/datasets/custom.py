@@ -1,20 +1,24 @@
-# Your own images, annotated in COCO's format:
-#
-#   <data_root>/annotations/train.json
-#   <data_root>/annotations/val.json
-#   <data_root>/images/...
-#
-# `--cfg-options data_root=path/to/data` is all there is to set. The classes are read from train.json.
+# Your own images, as they lie in a folder: `--cfg-options data_root=path/to/data` is all there is to set.
+# What a folder may hold, COCO's format, YOLO's or Pascal VOC's, and how it is recognised: docs/data.md
 _base_ = ['./coco_files.py', '../pipelines/yolox.py']
 
 data_root = 'data/custom/'
-train_ann_file = 'annotations/train.json'
-val_ann_file = 'annotations/val.json'
-img_prefix = 'images/'
-train_img_prefix = img_prefix
-val_img_prefix = img_prefix
-classes = None  # those of train_ann_file, in its order
+# Found in data_root, unless they are given.
+data_format = None  # coco, yolo or voc, where data_root could be read as several
+train_ann_file = val_ann_file = test_ann_file = None
+img_prefix = None
+train_img_prefix = val_img_prefix = test_img_prefix = img_prefix
+classes = None
 num_classes = None  # their number
+# Without a validation split one image of `fold_count` is held out.
+fold_count = 5
+fold_index = 0
+fold_seed = 0
+dataset_types = dict(coco='YOLOXCocoDataset', yolo='YOLOXYoloDataset', voc='YOLOXVOCDataset')
+# What was found: the data sets' arguments, and the COCO file that is evaluated by, if there is one.
+train_data = val_data = test_data = None
+val_path = test_path = None
+data_layout = None
 
 train_num_workers = 2
 val_num_workers = 1
@@ -34,31 +38,21 @@ train_pipeline = [
 ]
 train_pipeline_stage2 = [*_base_.pre_transform, dict(type='Letterbox'), *post_transform]
 
-metainfo = dict(classes=classes)
+common = dict(data_root=data_root, metainfo=dict(classes=classes), img_scale=_base_.img_scale)
+train_dataset = dict(common, pipeline=train_pipeline, **(train_data or {}))
+val_dataset = dict(common, pipeline=_base_.test_pipeline, test_mode=True, **(val_data or {}))
+test_dataset = dict(common, pipeline=_base_.test_pipeline, test_mode=True, **(test_data or {}))
 train_dataloader = dict(
     num_workers=train_num_workers,
     persistent_workers=train_num_workers > 0,
-    dataset=dict(
-        metainfo=metainfo,
-        data_root=data_root,
-        ann_file=train_ann_file,
-        data_prefix=dict(img=train_img_prefix),
-        pipeline=train_pipeline,
-    ),
+    dataset=dict(train_dataset, _delete_=True),
 )
 val_dataloader = dict(
     num_workers=val_num_workers,
     persistent_workers=val_num_workers > 0,
-    dataset=dict(
-        metainfo=metainfo,
-        data_root=data_root,
-        ann_file=val_ann_file,
-        data_prefix=dict(img=val_img_prefix),
-        pipeline=_base_.test_pipeline,
-    ),
+    dataset=dict(val_dataset, _delete_=True),
 )
-test_dataloader = val_dataloader
+test_dataloader = dict(val_dataloader, dataset=dict(test_dataset, _delete_=True))
 
-val_path = val_ann_file if val_ann_file.startswith(('/', 's3://', 'http')) else f'{data_root}/{val_ann_file}'
 val_evaluator = dict(ann_file=val_path)
-test_evaluator = val_evaluator
+test_evaluator = dict(ann_file=test_path)

@@ -1,6 +1,6 @@
 """Data sets as they lie in folders: a module a format, and what recognises one among them."""
 
 from .layout import Format, Layout
-from .recognise import FORMATS, recognise
+from .recognise import FORMATS, NoDataSetError, recognise
 
-__all__ = ['FORMATS', 'Format', 'Layout', 'recognise']
+__all__ = ['FORMATS', 'Format', 'Layout', 'NoDataSetError', 'recognise']

@@ -21,6 +21,8 @@ from .layout import Contents, Format, Layout, split_named, without_split
 
 _KEYS = (b'"images"', b'"annotations"', b'"categories"')
 _FILE_NAME = re.compile(rb'"file_name"\s*:\s*("(?:[^"\\]|\\.)*")')
+_OURS = re.compile(r'^annotations/(train|val)\.json$|(^|/)_annotations\.coco\.json$')
+"""Files that nothing else is called like."""
 _TRIED = 20
 """How many images of a file are looked for in a folder."""
 
@@ -29,7 +31,7 @@ def find(contents: Contents, ann_files: Mapping[str, str]) -> list[Layout]:
     """Finds data sets in COCO's format; see :class:`.Format`."""
     if any(not file.lower().endswith('.json') for file in ann_files.values()):
         return []
-    found = [file for file in contents.with_suffix('.json') if _is_coco(contents.root / file)]
+    found = [file for file in contents.with_suffix('.json') if _is_coco(contents, file)]
     splits = {file: _split_of(file) for file in found}
     train = [file for file in found if splits[file] == 'train']
     # Beside them COCO has keypoints and captions of the same images.
@@ -55,6 +57,17 @@ def find(contents: Contents, ann_files: Mapping[str, str]) -> list[Layout]:
                 )
         layouts.append(_layout(contents, files))
     return layouts
+
+
+def usual_layout(root: Path, ann_files: Mapping[str, str]) -> Layout:
+    """The layout that our converters write, whether or not anything of it is there.
+
+    Args:
+        root: The folder.
+        ann_files: By split, the annotation files with other names.
+    """
+    files = dict(train='annotations/train.json', val='annotations/val.json') | dict(ann_files)
+    return _layout(Contents(root, {}), files)
 
 
 def read_classes(layout: Layout) -> tuple[str, ...]:
@@ -117,8 +130,10 @@ def _split_of(ann_file: str) -> str | None:
     return split_named(Path(ann_file).stem) or split_named(osp.dirname(ann_file))
 
 
-def _is_coco(path: Path) -> bool:
-    with _content(path) as content:
+def _is_coco(contents: Contents, file: str) -> bool:
+    if _OURS.search(file):  # a mistake in it is named when it is read
+        return True
+    with _content(contents.root / file) as content:
         return all(content.find(key) >= 0 for key in _KEYS)
 
 

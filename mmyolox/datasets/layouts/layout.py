@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+SPLITS = ('train', 'val', 'test')
+
 _DEPTH = 2
 _MOST_FOLDERS = 500
 _ROLES = dict(

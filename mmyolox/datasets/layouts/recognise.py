@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from mmyolox.datasets.folds import Fold
 from mmyolox.errors import UserError, did_you_mean, first_few
 
 from . import coco, voc, yolo
@@ -15,6 +16,10 @@ FORMATS: dict[str, Format] = dict(coco=coco.FORMAT, yolo=yolo.FORMAT, voc=voc.FO
 """The formats by the names that ``data_format`` takes."""
 
 _ARCHIVES = ('.zip', '.tar', '.gz', '.tgz', '.7z', '.rar', '.bz2', '.xz')
+
+
+class NoDataSetError(UserError):
+    """There is no folder, or no data set in it."""
 
 
 def recognise(
@@ -36,7 +41,8 @@ def recognise(
         The layout, which has a train and a val split.
 
     Raises:
-        UserError: The folder is absent, holds nothing that is known, or could be read in several ways.
+        NoDataSetError: The folder is absent, or holds nothing that is known.
+        UserError: It is a file, or could be read in several ways; ``fold`` is none.
     """
     root = Path(data_root).expanduser()
     _check_folder(root)
@@ -45,7 +51,7 @@ def recognise(
             raise UserError(f'data_format={name}: there is no such format{did_you_mean(name, FORMATS)}')
     layouts = _layouts(root, formats, ann_files or {})
     if not layouts:
-        raise UserError(f'data_root={root}: no data set was recognised; {_what_is_there(root, formats)}')
+        raise NoDataSetError(f'data_root={root}: no data set was recognised; {_what_is_there(root, formats)}')
     if len(layouts) > 1:
         ways = '; '.join(f'{layout.name} by {layout.choice}' for layout in layouts)
         raise UserError(f'data_root={root} could be read in several ways; choose one: {ways}')
@@ -63,12 +69,13 @@ def _check_folder(root: Path) -> None:
         advice = 'unpack it, and name the folder' if is_archive else f'name its folder, {root.parent}'
         raise UserError(f'data_root={root} is a file: {advice}')
     if not root.is_dir():
-        raise UserError(f'data_root={root}: there is no such folder')
+        raise NoDataSetError(f'data_root={root}: there is no such folder')
 
 
 def _with_validation(layout: Layout, fold: Mapping[str, int]) -> Layout:
     """The layout with a seeded split by image."""
     fold = dict(count=5, index=0, seed=0) | dict(fold)
+    Fold.of(dict(fold, held_out=True))
     train = layout.splits['train']
     parts: dict[str, dict[str, Any]] = {
         split: dict(train, fold=dict(fold, held_out=split == 'val')) for split in ('train', 'val')

@@ -188,7 +188,7 @@ def test_the_data_root_is_all_there_is_to_set(name, data):
         assert len(built) == 1
         assert built.metainfo['class_keypoints'] == [[0, 1, 2], [3, 0]]
     METRICS.build(cfg.val_evaluator)
-    assert cfg.val_evaluator.ann_file == f'{data}//annotations/val.json'
+    assert cfg.val_evaluator.ann_file == f'{data}/annotations/val.json'
     assert cfg.train_dataloader.batch_size == cfg.train_batch_size_per_gpu
     (keeping,) = (s for s in cfg.train_dataloader.dataset.pipeline if s['type'] == 'FilterAnnotations')
     assert keeping.keep_empty

@@ -1,0 +1,89 @@
+"""Splitting a data set by image: seeded, the same on every machine, and without a copy of a file."""
+
+import os.path as osp
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from hashlib import sha256
+
+from mmyolox.errors import UserError, did_you_mean
+
+_COPY = re.compile(r'\.rf\.[0-9a-zA-Z]{16,64}(?=\.[^.]*$)')
+"""What tells the copies apart that Roboflow augments from one image."""
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One of several ways to divide images into held-out ones and the rest.
+
+    Images are ranked by a hash of the seed and their file name, and dealt to ``count`` parts in turn, so that
+    the parts are as even as can be and depend neither on the order of the images nor on the machine. Copies
+    of one image that Roboflow augmented (``a_jpg.rf.0123....jpg``) stay together.
+
+    Attributes:
+        count: The number of parts.
+        index: The part that is held out, from 0.
+        seed: The seed of the hash.
+        held_out: Whether the held-out images are meant, else all others.
+    """
+
+    count: int
+    index: int
+    seed: int
+    held_out: bool
+
+    @classmethod
+    def of(cls, spec: Mapping[str, int]) -> 'Fold':
+        """The fold that a config describes by the names of the attributes; ``index`` and ``seed`` may lack.
+
+        Raises:
+            UserError: A name or a value is wrong.
+        """
+        names = [field.name for field in fields(cls)]
+        for name in spec:
+            if name not in names:
+                raise UserError(
+                    f'fold has no {name!r}{did_you_mean(name, names)} (it has {", ".join(names)})'
+                )
+        for name in ('count', 'held_out'):
+            if name not in spec:
+                raise UserError(f'fold={dict(spec)} lacks {name!r}')
+        whole = dict(index=0, seed=0) | dict(spec)
+        if any(type(whole[name]) is not int for name in ('count', 'index', 'seed')):
+            raise UserError(f'fold={dict(spec)}: count, index and seed must be whole numbers')
+        if whole['count'] < 2 or not 0 <= whole['index'] < whole['count']:
+            raise UserError(
+                f'fold={dict(spec)}: count must be at least 2, and index be from 0 to {whole["count"] - 1}'
+            )
+        return cls(whole['count'], whole['index'], whole['seed'], bool(whole['held_out']))
+
+    def chosen(self, names: Sequence[str]) -> list[int]:
+        """The indices of the images that are meant, in their order.
+
+        Args:
+            names: The names of the N image files; the same name twice is the same image.
+
+        Raises:
+            UserError: All images would be held out, or none.
+        """
+        images: defaultdict[str, list[int]] = defaultdict(list)
+        for number, name in enumerate(names):
+            images[_COPY.sub('', name)].append(number)
+        ranked = sorted(images, key=lambda name: (self._hash(name), name))
+        held_out = {number for name in ranked[self.index :: self.count] for number in images[name]}
+        if not 0 < len(held_out) < len(names):
+            raise UserError(
+                f'{len(images)} images cannot be split into a part to train on and one of {self.count} that '
+                'is held out: at least one is needed in each'
+            )
+        return [number for number in range(len(names)) if (number in held_out) == self.held_out]
+
+    def _hash(self, name: str) -> bytes:
+        return sha256(f'{self.seed}:{name}'.encode('utf-8', 'surrogateescape')).digest()
+
+
+def image_names(img_paths: Iterable[str], root: str | None) -> list[str]:
+    """The names by which images are ranked and listed: relative to the data's root, divided by ``/``."""
+    base = osp.join(root, '') if root else ''
+    return [path.removeprefix(base).replace('\\', '/') for path in img_paths]
