@@ -10,7 +10,7 @@ from mmyolox.datasets.folds import Fold
 from mmyolox.errors import UserError, did_you_mean, first_few
 
 from . import coco, voc, yolo
-from .layout import Contents, Format, Layout
+from .layout import Contents, Format, Layout, split_named
 
 FORMATS: dict[str, Format] = dict(coco=coco.FORMAT, yolo=yolo.FORMAT, voc=voc.FORMAT)
 """The formats by the names that ``data_format`` takes."""
@@ -86,13 +86,14 @@ def _with_validation(layout: Layout, fold: Mapping[str, int]) -> Layout:
 
 def _what_is_there(root: Path, formats: Collection[str]) -> str:
     """What a folder holds and what it should hold, in words."""
-    inside = [path for path in sorted(root.iterdir()) if path.is_dir()]
+    # What is in a folder of one split lacks the others.
+    inside = [path for path in sorted(root.iterdir()) if path.is_dir() and split_named(path.name) is None]
     for folder in inside if len(inside) <= 20 else []:
         if _layouts(folder, formats, {}):
             return f'there is one in {folder}: name that folder'
     names = first_few((entry.name + os.sep * entry.is_dir() for entry in sorted(root.iterdir())), 6)
     known = '; '.join(FORMATS[name].example for name in formats)
     return (
-        f'it holds {names or "nothing"}; known are {known}; exports of CVAT, Label Studio, LabelMe and Open '
+        f'it holds {names or "nothing"}; known are {known} (docs/data.md); exports of CVAT, Label Studio, LabelMe and Open '
         'Images are converted by mmyolox import'
     )
