@@ -103,6 +103,8 @@ def main() -> None:
     check_folder(args.out_dir)
     cfg = load_config(find_config(args.config, 'custom'), args.cfg_options)
     print(f'config {cfg.filename}')
+    if cfg.get('data_layout'):
+        print(f'data {cfg.data_layout}')
     init_default_scope(cfg.get('default_scope', 'mmyolox'))
     dataset = DATASETS.build(dataset_config(cfg, args.split, args.stage))
     for inner in detection_datasets(dataset):

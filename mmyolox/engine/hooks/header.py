@@ -92,7 +92,7 @@ def weights(runner: Runner, otherwise: str) -> str:
 
 
 def _start(runner: Runner) -> Iterator[Line]:
-    """The config file and the model."""
+    """The config file, the model, and what was recognised of the data."""
     model = bare_model(runner.model)
     size = sum(parameter.numel() for parameter in model.parameters())
     frozen = size - sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
@@ -100,6 +100,8 @@ def _start(runner: Runner) -> Iterator[Line]:
         yield 'config', shown_path(runner.cfg.filename)
     parts = f'{type(model).__name__}, {size / 1e6:.2f} M parameters'
     yield 'model', parts + (f' ({frozen / 1e6:.2f} M of them frozen)' if frozen else '')
+    if runner.cfg.get('data_layout'):
+        yield 'data', runner.cfg.data_layout
 
 
 def _data(loaders: dict[str, DataLoader]) -> Iterator[Line]:
