@@ -31,9 +31,22 @@ def test_the_header_and_nothing_else_comes_before_the_first_epoch(training, shap
     assert 10 < begin <= 25
     assert lines[0].endswith('training tiny')
     header = [line.split(maxsplit=1) for line in lines[1:begin]]
-    names = ['config', 'model', 'train', 'classes', 'val', 'weights', 'length', 'schedule', 'rate', 'device']
+    names = [
+        'config',
+        'model',
+        'data',
+        'train',
+        'classes',
+        'val',
+        'weights',
+        'length',
+        'schedule',
+        'rate',
+        'device',
+    ]
     assert [name for name, _ in header] == [*names, 'to']
     told = dict(header)
+    assert told['data'] == f'COCO in {shapes}'
     assert told['train'].startswith(f'{shapes}/annotations/train.json: 16 images, ')
     assert told['train'].endswith('boxes; shown at 64 x 64')
     assert told['classes'].startswith('4: ')
