@@ -46,9 +46,9 @@ def roboflow_yolo(shapes, root):
             (root / folder / kind).mkdir(parents=True)
         for path, entry, boxes in images:
             shutil.copy(path, root / folder / 'images')
-            size = entry['width'], entry['height']
+            width, height = entry['width'], entry['height']
             lines = [
-                f'{names.index(name)} {(x + w / 2) / size[0]} {(y + h / 2) / size[1]} {w / size[0]} {h / size[1]}'
+                f'{names.index(name)} {(x + w / 2) / width} {(y + h / 2) / height} {w / width} {h / height}'
                 for name, (x, y, w, h) in boxes
             ]
             (root / folder / 'labels' / f'{path.stem}.txt').write_text('\n'.join(lines))
