@@ -54,9 +54,11 @@ def main() -> None:
     from mmyolox.config.check import check_channels
     from mmyolox.config.find import find_config
     from mmyolox.config.recorded import follow_start
+    from mmyolox.engine.batch_size import settle_batch_size
     from mmyolox.engine.launch import build_runner, enable_amp, enable_lr_scaling, is_first_process, prepare
     from mmyolox.engine.terminal import resumable, use_terminal
     from mmyolox.engine.work_dir import claim, set_start
+    from mmyolox.errors import SHOWN
     from mmyolox.files import writing
 
     use_terminal(args.verbose, is_first_process(args.launcher))
@@ -67,20 +69,25 @@ def main() -> None:
     with writing(cfg.work_dir), claim(cfg.work_dir) if is_first_process(args.launcher) else nullcontext():
         is_restart = os.environ.get('TORCHELASTIC_RESTART_COUNT', '0') != '0'  # by torchrun --max-restarts
         set_start(cfg, args.load_from, 'auto' if is_restart else args.resume)
-        source = cfg.get('load_from')
+        source, meta = cfg.get('load_from'), None
         if source:  # one that cannot be read is told before the pages that a Runner logs
             content = CheckpointLoader.load_checkpoint(source, map_location='cpu', logger='silent')
             if not cfg.resume:
                 record = read_record(content, state_dict_of(content, source), source)
                 follow_start(cfg, record.normalisation, args.cfg_options or {})
                 use_safe_loading(args.allow_unsafe_checkpoint, {source: content})
+            meta = content.get('meta') if cfg.resume else None
             del content
         if args.amp:
             enable_amp(cfg)
         if args.auto_scale_lr:
             enable_lr_scaling(cfg)
+        decided = settle_batch_size(cfg, meta, int(os.environ['LOCAL_RANK']))
         with resumable(cfg.work_dir, args.launcher):
-            build_runner(cfg).train()
+            runner = build_runner(cfg)
+            if decided:
+                runner.logger.info(decided, extra=SHOWN)
+            runner.train()
 
 
 if __name__ == '__main__':

@@ -60,6 +60,9 @@ _LOADER_KEYS = (*inspect.signature(DataLoader.__init__).parameters, 'num_batch_p
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 """The keys of the data loaders at the top of a config."""
 
+AUTO = 'auto'
+"""In the place of the number of images of a training batch: as many as fit."""
+
 _DEFAULT_TYPES = {
     'optim_wrapper': 'OptimWrapper',
     'val_cfg': 'ValLoop',
@@ -320,7 +323,8 @@ def _check_dict(node: dict[str, Any], path: str, scope: str) -> Any:
     """Checks one dict against the component that it describes; returns that, or None if it describes none."""
     if path.endswith('_dataloader'):
         _check_keys(node, path, 'DataLoader', _LOADER_KEYS)
-        check_arguments(node, path, DataLoader)
+        is_auto = path == 'train_dataloader' and node.get('batch_size') == AUTO
+        check_arguments(dict(node, batch_size=1) if is_auto else node, path, DataLoader)
         return None
     default = _DEFAULT_TYPES.get(path)
     if path == 'train_cfg':

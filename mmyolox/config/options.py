@@ -15,7 +15,7 @@ from mmyolox.errors import UserError, did_you_mean
 from mmyolox.utils.cli import OptionText
 
 from .arguments import fits
-from .check import RUNNER_KEYS, TOOL_KEYS, child_of, value_at, walk
+from .check import AUTO, RUNNER_KEYS, TOOL_KEYS, child_of, value_at, walk
 from .elsewhere import hint_of_variable
 from .option_values import parse_option_value
 from .values import data_variables
@@ -85,6 +85,8 @@ def check_kind(cfg: Config, key: str, value: Any) -> None:
     Raises:
         UserError: It is of another type.
     """
+    if value == AUTO and key in ('train_batch_size_per_gpu', 'train_dataloader.batch_size'):
+        return
     around, _, _ = key.rpartition('.')
     old, parent = value_at(cfg, key), value_at(cfg, around)
     if old is None or isinstance(old, dict) or 'type' in (parent or {}) or (around and value is None):

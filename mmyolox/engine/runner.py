@@ -11,7 +11,7 @@ from typing import Any
 
 from mmengine.config import Config
 from mmengine.device import get_device
-from mmengine.dist import is_main_process, master_only
+from mmengine.dist import all_gather_object, is_main_process, master_only
 from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
 from mmengine.optim import OptimWrapper
@@ -241,6 +241,12 @@ class YOLOXRunner(Runner):
                 if name not in modules:
                     hint = did_you_mean(name, filter(None, modules))
                     raise UserError(f'config key {key}: the model has no module {name!r}{hint}')
+        loader = self._train_dataloader
+        if isinstance(loader, dict) and isinstance(loader.get('batch_size'), int):
+            # What `auto` found may differ with what else is in the memory of each device.
+            loader['batch_size'] = min(all_gather_object(loader['batch_size']))
+            if 'train_dataloader' in self.cfg:  # of which the mode switch builds the next loader
+                self.cfg.train_dataloader.batch_size = loader['batch_size']
         frozen = getattr(bare_model(self.model), 'frozen_names', ())
         if frozen and not (self._load_from or self._resume):
             self.logger.warning(

@@ -21,6 +21,8 @@ from mmyolox.errors import one_line, printable
 
 NOISE = (
     (r'"FileClient" will be deprecated in future', 'mmengine'),
+    # AccumulationHook ends groups of batches with the epoch.
+    (r'Resumed iteration number is not divisible by', 'mmengine'),
     (r'"HardDiskBackend" is the alias of "LocalBackend"', 'mmengine'),
 )
 """Warnings in the log that a user can do nothing about: how they begin, and the package that writes them."""

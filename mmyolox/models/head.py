@@ -10,6 +10,7 @@ from mmengine.model import BaseModule
 from mmengine.structures import InstanceData
 from torch import Tensor
 
+from mmyolox.deploy.letterbox import Size
 from mmyolox.errors import UserError
 from mmyolox.nms import images_nms
 from mmyolox.registry import MODELS, TASK_UTILS
@@ -173,6 +174,25 @@ class YOLOXHead(BaseModule):
         preds = take_slots(outputs.bbox_preds, matched.assignment.slot_priors).float()
         distances = (preds - encode_bboxes(matched.bboxes, matched.cells)).abs()
         return self.loss_l1_weight * distances.where(matched.assignment.is_filled[..., None], 0).sum()
+
+    def random_samples(self, count: int, objects: int, size: Size, device: torch.device) -> dict[str, Any]:
+        """Ground truths of random images, to try a training step with.
+
+        A head that needs more for its losses adds it.
+
+        Args:
+            count: The number of images.
+            objects: That of the objects of each.
+            size: The size of the images.
+            device: Where the ground truths are to be.
+
+        Returns:
+            ``data_samples`` as :meth:`loss` takes them.
+        """
+        corners = torch.rand(count, objects, 2, 2, device=device).sort(dim=2).values
+        bboxes = (corners * corners.new_tensor(size)).flatten(2)
+        labels = torch.randint(self.num_classes, (count, objects), device=device)
+        return dict(bboxes=bboxes, labels=labels, ignored_bboxes=bboxes[:, :0])
 
     def predict(self, feats: Sequence[Tensor], metas: Sequence[dict]) -> list[InstanceData]:
         """The detections of a batch, from the feature maps of the neck; see :meth:`postprocess`."""

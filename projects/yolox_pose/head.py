@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from mmengine.structures import InstanceData
 from torch import Tensor
 
+from mmyolox.deploy.letterbox import Size
 from mmyolox.errors import UserError
 from mmyolox.models import MatchedBatch, PairCosts, YOLOXHead
 from mmyolox.models.levels import level_columns, take_priors, take_slots
@@ -95,6 +96,15 @@ class YOLOXPoseHead(YOLOXHead):
         return dict(
             **losses, loss_kpt=self.loss_pose(oks, is_counted) / counts[0], loss_vis=loss_vis / counts[1]
         )
+
+    def random_samples(self, count: int, objects: int, size: Size, device: torch.device) -> dict[str, Any]:
+        """Those of the detector, with keypoints that are all labelled."""
+        samples = super().random_samples(count, objects, size, device)
+        centers = samples['bboxes'].unflatten(2, (2, 2)).mean(2)[:, :, None]
+        seen = torch.full_like(centers[..., :1], 2)
+        keypoints = torch.cat([centers, seen], -1).expand(-1, -1, len(self.skeleton.names), -1)
+        sides = samples['bboxes'][..., 2:] - samples['bboxes'][..., :2]
+        return dict(samples, keypoints=keypoints, areas=sides.prod(-1))
 
     def postprocess(self, outputs: Any, metas: Sequence[dict]) -> list[InstanceData]:
         """The detector's, with keypoints, in the form that MMPose's metrics take too."""

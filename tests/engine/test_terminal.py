@@ -8,6 +8,7 @@ import warnings
 import pytest
 import torch
 from mmengine.logging import MMLogger, print_log
+from mmengine.optim import OptimWrapper
 from rich.console import Console
 from torch import nn
 
@@ -86,7 +87,7 @@ def test_noise_is_that_of_its_package(begin, package):
 
 
 def test_noise_is_in_the_installed_packages(tmp_path, shown):
-    """The file client of MMEngine still says what is filtered, so that the list has no dead lines."""
+    """MMEngine still says what is filtered, so that the list has no dead lines."""
     from mmengine.fileio import FileClient, HardDiskBackend
 
     use_terminal()
@@ -95,6 +96,8 @@ def test_noise_is_in_the_installed_packages(tmp_path, shown):
     handler.emit = lambda record: said.append(record.getMessage())
     FileClient.infer_client(None, str(tmp_path))
     HardDiskBackend()
+    sgd = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.1)
+    OptimWrapper(sgd, accumulative_counts=2).initialize_count_status(nn.Identity(), 1, 4)
     assert len({text[:12] for text in said}) == len(NOISE)
     assert shown() == ''
 

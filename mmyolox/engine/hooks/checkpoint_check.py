@@ -17,6 +17,7 @@ from mmyolox.checkpoints.published import weights_for
 from mmyolox.checkpoints.recognise import recognise
 from mmyolox.checkpoints.record import KEY, InputRecord, read_record, record_of
 from mmyolox.config.recorded import other_settings
+from mmyolox.engine.batch_size import BATCH_SIZE
 from mmyolox.engine.resume import (
     EPOCH_LENGTH,
     check_optimizer,
@@ -99,8 +100,9 @@ class CheckpointCheckHook(Hook):
             runner.logger.info(f'starts from {self.said}')
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
-        """Adds the record of the model's images and network, and by what epochs the schedule counts."""
+        """Adds the record of the model's images and network, the batch size, and how long epochs are."""
         checkpoint['meta'][KEY] = record_of(runner).to_meta()
+        checkpoint['meta'][BATCH_SIZE] = runner.train_dataloader.batch_size
         checkpoint['meta'][EPOCH_LENGTH] = self._schedule_epoch_length or epoch_length(runner)
 
 

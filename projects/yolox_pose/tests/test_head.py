@@ -7,6 +7,8 @@ import pytest
 import torch
 from torch._dynamo.testing import CompileCounter
 
+from mmyolox.deploy.letterbox import Size
+from mmyolox.engine.batch_size import random_losses
 from mmyolox.errors import UserError
 from mmyolox.projects.yolox_pose.head import YOLOXPoseHead
 from mmyolox.projects.yolox_pose.skeleton import COCO_SIGMAS
@@ -256,3 +258,10 @@ def test_the_assigner_of_the_detector():
             loss_pose=dict(type='OksLoss'),
             train_cfg=dict(assigner=dict(type='SimOTAAssigner')),
         )
+
+
+def test_a_batch_size_is_tried_with_keypoints():
+    model = pose_model('nano', feat_channels=64, stacked_convs=1).train()
+    losses = random_losses(model, 2, Size(128, 96), torch.device('cpu'))
+    assert len(losses) == 5
+    assert all(loss.isfinite() and loss > 0 for loss in losses)
