@@ -29,6 +29,8 @@ NOISE = (
 
 PYTHON_NOISE = (
     (r'`torch\.cuda\.amp\.(GradScaler|autocast)\(args\.\.\.\)` is deprecated', FutureWarning, r'mmengine\.'),
+    (r'`broadcast_buffers` is deprecated', FutureWarning, r'mmengine\.model\.wrappers'),
+    (r'Setting (OMP|MKL)_NUM_THREADS environment variable', UserWarning, r'mmengine\.utils\.dl_utils'),
 )
 """The same of Python's warnings: how they begin, their kind and the module that gives them."""
 

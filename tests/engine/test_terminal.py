@@ -12,7 +12,7 @@ from mmengine.optim import OptimWrapper
 from rich.console import Console
 from torch import nn
 
-from mmyolox.engine import terminal as module
+from mmyolox.engine import terminal
 from mmyolox.engine.runner import YOLOXRunner
 from mmyolox.engine.terminal import (
     NOISE,
@@ -117,6 +117,26 @@ def test_python_warnings_are_silenced_one_by_one(monkeypatch):
     assert [str(one.message) for one in caught] == [*texts, 'torch is mine', 'torch is mine']
 
 
+@pytest.mark.parametrize(
+    ('text', 'category', 'name'),
+    [
+        ('`broadcast_buffers` is deprecated. Use', FutureWarning, 'mmengine.model.wrappers.distributed'),
+        (
+            'Setting MKL_NUM_THREADS environment variable for each',
+            UserWarning,
+            'mmengine.utils.dl_utils.setup_env',
+        ),
+    ],
+)
+def test_what_two_processes_warn_of_is_silenced_there_alone(text, category, name):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter('always')
+        use_terminal()
+        for module in (name, 'mine'):
+            warnings.warn_explicit(text, category, 'file.py', 1, module)
+    assert len(caught) == 1
+
+
 def test_the_log_file_has_everything_and_the_terminal_does_not(tmp_path, shown):
     use_terminal()
     runner = YOLOXRunner(model=nn.Identity(), work_dir=str(tmp_path), experiment_name=f'all-{tmp_path.name}')
@@ -218,7 +238,7 @@ def test_the_next_command_is_called_like_this_one(monkeypatch, tmp_path):
 )
 def test_ctrl_c_says_how_to_go_on(monkeypatch, capsys, tmp_path, checkpoint, launcher, expected):
     monkeypatch.setattr(sys, 'argv', ['mmyolox train', 'a.py'])
-    monkeypatch.setattr(module, 'latest_checkpoint', lambda folder: checkpoint and folder / checkpoint)
+    monkeypatch.setattr(terminal, 'latest_checkpoint', lambda folder: checkpoint and folder / checkpoint)
     with pytest.raises(KeyboardInterrupt), resumable(tmp_path, launcher):
         raise KeyboardInterrupt
     assert expected in capsys.readouterr().err

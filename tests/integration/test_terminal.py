@@ -53,7 +53,7 @@ def test_the_header_and_nothing_else_comes_before_the_first_epoch(training, shap
     assert told['schedule'].startswith('2 epochs: warm-up 1, main phase 0, last epochs 1')
     assert told['rate'] == 'AdamW, up to 0.002, 0.0001 in the last epochs'
     assert told['weights'] == 'random weights; --load-from yolox_nano starts from published ones'
-    assert told['device'].endswith('float32; 1 data workers; seed 0')
+    assert told['device'].endswith('float32; 1 data worker; seed 0')
 
 
 def test_no_line_is_about_what_a_user_cannot_change(training):

@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 
 from mmyolox.checkpoints.match import bare_model
 from mmyolox.datasets.base import detection_datasets
+from mmyolox.engine.figures import counted
 from mmyolox.engine.schedules import YOLOXLR
 from mmyolox.engine.terminal import Terminal, shown_path
 from mmyolox.errors import first_few, one_line
@@ -127,10 +128,10 @@ def _schedule(runner: Runner) -> Iterator[Line]:
     """How long, in what batches and at what rate; when is validated."""
     loop, loader = runner.train_loop, runner.train_dataloader
     total = TotalBatch.of(runner)
-    batch = f'batch {total.images} on {total.processes} device{"s" * (total.processes > 1)}'
+    batch = f'batch {total.images} on {counted(total.processes, "device")}'
     batch += f', {total.batches} batches a step' if total.batches > 1 else ''
     if isinstance(loop, EpochBasedTrainLoop):
-        length = f'{len(loader)} iterations an epoch'
+        length = f'{counted(len(loader), "iteration")} an epoch'
         interval = f', validation every {loop.val_interval} epochs' if loop.val_interval > 1 else ''
     else:
         length, interval = f'{loop.max_iters} iterations', f', validation every {loop.val_interval}'
@@ -144,11 +145,15 @@ def _schedule(runner: Runner) -> Iterator[Line]:
 def _machine(runner: Runner, loader: DataLoader) -> Iterator[Line]:
     """The device, the number format, the data workers and the seed."""
     device = next(runner.model.parameters()).device
-    name = f'{device.type}, {torch.get_num_threads()} threads' if device.type == 'cpu' else device.type
+    name = (
+        f'{device.type}, {counted(torch.get_num_threads(), "thread")}'
+        if device.type == 'cpu'
+        else device.type
+    )
     wrapper: Any = runner.optim_wrapper
     dtype = getattr(wrapper, 'dtype', None) or getattr(wrapper, 'cast_dtype', None) or 'float32'
     precision = str(dtype).removeprefix('torch.')
-    yield 'device', f'{name}, {precision}; {loader.num_workers} data workers; seed {runner.seed}'
+    yield 'device', f'{name}, {precision}; {counted(loader.num_workers, "data worker")}; seed {runner.seed}'
 
 
 def _places(runner: Runner) -> Iterator[Line]:

@@ -10,7 +10,7 @@ from mmengine.evaluator import Evaluator
 from mmengine.hooks import Hook
 from mmengine.runner import BaseLoop, EpochBasedTrainLoop, Runner
 
-from mmyolox.engine.figures import class_table, format_figures, short_figures
+from mmyolox.engine.figures import class_table, counted, format_figures, short_figures
 from mmyolox.engine.terminal import Terminal, next_command, shown_path
 from mmyolox.errors import one_line
 
@@ -70,10 +70,9 @@ class SummaryHook(Hook):
         if not is_main_process():
             return
         taken = format_time(time.monotonic() - self._began)
-        done = f'{runner.iter} iterations'
+        done = counted(runner.iter, 'iteration')
         if isinstance(runner.train_loop, EpochBasedTrainLoop):
-            epochs = runner.epoch - self._first_epoch
-            done = f'{epochs} epoch{"s" * (epochs != 1)}'
+            done = counted(runner.epoch - self._first_epoch, 'epoch')
         self.terminal.print(f'trained {done} in {taken}', 'bold')
         for line in class_table(self._by_class, _CLASSES):
             self.terminal.print(f'  {line}')
