@@ -196,7 +196,7 @@ class YOLOXYoloDataset(DetectionDataset):
         labels = {image: label_path(image) for image in images}
         note_missing_labels(labels, notes)
         self.report = AnnotationReport(source, images=len(images))
-        self.set_names(class_names(root, data), data)
+        self.set_names(class_names(root, yaml_path, data), data)
         notes.note('class names that only case, blanks or underscores tell apart', alike(self._names))
         entries = self._entries(root, labels, data)
         if not self.test_mode and (lines := notes.note_lines(shown=3)):
@@ -237,9 +237,9 @@ class YOLOXYoloDataset(DetectionDataset):
             images = unsplit_images(root, report)
         if not images:
             empty = split_sources(root, data, self.split, ReadingReport())
-            reason = f'none in {first_few(empty)}' if empty else '; '.join(report.note_lines())
+            reasons = [*report.note_lines(), f'none in {first_few(empty) or "a folder or list of it"}']
             raise UserError(
-                f'{source}: no images in the split {self.split!r} ({reason or "no folder or list of it"}); '
+                f'{source}: no images in the split {self.split!r} ({"; ".join(reasons)}); '
                 f'splits with images: {", ".join(others) or "none"}'
             )
         if lost := [image for image in images if not os.path.exists(image)]:
@@ -252,7 +252,7 @@ class YOLOXYoloDataset(DetectionDataset):
     def _entries(
         self, root: Path, labels: Mapping[Path, Path], data: Mapping[str, Any]
     ) -> list[dict[str, Any]]:
-        keypoints, values = keypoint_shape(data)
+        keypoints, values = keypoint_shape(self.report.path, data)
         report = self.report
         unknown: list[str] = []
         entries, count = [], 0

@@ -61,12 +61,13 @@ def find_yaml(root: Path, report: ReadingReport) -> Path | None:
     return found[0]
 
 
-def class_names(root: Path, data: Mapping[str, Any]) -> list[str] | None:
+def class_names(root: Path, yaml_path: Path | None, data: Mapping[str, Any]) -> list[str] | None:
     """The class names in the order of their indices, of which several may have one name.
 
     Args:
         root: The folder of the data set, searched for a file with a name a line if the YAML file has none.
-        data: The content of the YAML file; ``names`` is a list, or a mapping from index to name.
+        yaml_path: The YAML file, for messages.
+        data: Its content; ``names`` is a list, or a mapping from index to name.
 
     Returns:
         The names, None where there are none.
@@ -85,10 +86,10 @@ def class_names(root: Path, data: Mapping[str, Any]) -> list[str] | None:
     if isinstance(names, dict) and names.keys() == {str(index) for index in range(len(names))}:
         names = [names[str(index)] for index in range(len(names))]
     if not isinstance(names, list):
-        raise UserError(f'names in the YAML file: a list, or indices from 0 without gaps, not {names}')
+        raise UserError(f'names in {yaml_path}: a list, or indices from 0 without gaps, not {names}')
     if str(len(names)) != data.get('nc', str(len(names))):
-        raise UserError(f'the YAML file says nc: {data["nc"]} but names {len(names)} classes')
-    return checked_names(names, 'the YAML file')
+        raise UserError(f'{yaml_path} says nc: {data["nc"]} but names {len(names)} classes; correct one')
+    return checked_names(names, str(yaml_path))
 
 
 def checked_names(names: Sequence[Any], source: str) -> list[str]:
@@ -102,11 +103,12 @@ def checked_names(names: Sequence[Any], source: str) -> list[str]:
     return list(names)
 
 
-def keypoint_shape(data: Mapping[str, Any]) -> tuple[int, int]:
+def keypoint_shape(yaml_path: str | Path | None, data: Mapping[str, Any]) -> tuple[int, int]:
     """How many keypoints each label has, and of how many numbers (2, or 3 with the visibility).
 
     Args:
-        data: The content of the YAML file. (0, 0) is returned where it has no ``kpt_shape``.
+        yaml_path: The YAML file, for messages.
+        data: Its content. (0, 0) is returned where it has no ``kpt_shape``.
 
     Raises:
         UserError: ``kpt_shape`` is something else than ``[K, 2]`` or ``[K, 3]``.
@@ -116,7 +118,7 @@ def keypoint_shape(data: Mapping[str, Any]) -> tuple[int, int]:
         return 0, 0
     texts = shape if isinstance(shape, list) and all(isinstance(text, str) for text in shape) else []
     if len(texts) != 2 or not texts[0].isdecimal() or int(texts[0]) < 1 or texts[1] not in ('2', '3'):
-        raise UserError(f'the YAML file says kpt_shape: {shape}; [K, 2] or [K, 3] is needed, K keypoints')
+        raise UserError(f'{yaml_path} says kpt_shape: {shape}; [K, 2] or [K, 3] is needed, for K keypoints')
     return int(texts[0]), int(texts[1])
 
 

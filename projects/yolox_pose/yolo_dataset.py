@@ -62,7 +62,7 @@ class YOLOXPoseYoloDataset(YOLOXYoloDataset):
         """Completes ``metainfo`` for the classes and the skeleton."""
         super().set_names(names, data)
         path = self.report.path
-        self._shape = count, _ = keypoint_shape(data)
+        self._shape = count, _ = keypoint_shape(path, data)
         if not count:
             raise UserError(f'{path}: {NO_KEYPOINTS}')
         self.skeleton = Skeleton.of(self._metainfo.get('skeleton') or read_skeleton(path))

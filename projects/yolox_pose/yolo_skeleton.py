@@ -28,7 +28,7 @@ def yolo_parts(path: str) -> dict[str, Any]:
         UserError: The file cannot be read or has no ``kpt_shape``, or a list has another length.
     """
     data = read_yaml(path)
-    count, _ = keypoint_shape(data)
+    count, _ = keypoint_shape(path, data)
     if not count:
         raise UserError(f'{path}: {NO_KEYPOINTS}')
     flip = _flip_indices(path, data.get('flip_idx') or [], count)

@@ -243,14 +243,17 @@ def write(name, text):
     [
         (
             move('images', 'pictures'),
-            r"data\.yaml: no images in the split 'train' \(no folder or list of it\)",
+            r"data\.yaml: no images in the split 'train' \(none in a folder or list of it\)",
         ),
         (move('images/train', 'images/all'), "no images in the split 'train' .*; splits with images: val$"),
         (write('data.yaml', 'train: gone/images\nval: images/val\nnames: [cat, dog]'), None),
         (move('labels', 'texts'), r'labels/train/a\.txt: no such label file, nor one for any other image'),
-        (write('data.yaml', 'names: [cat, dog]\nnc: 3'), 'nc: 3 but names 2 classes'),
+        (write('data.yaml', 'names: [cat, dog]\nnc: 3'), r'data\.yaml says nc: 3 but names 2 classes'),
         (write('data.yaml', 'names: [cat'), 'not a valid YAML file'),
-        (write('data.yaml', 'names: {1: cat}'), 'indices from 0 without gaps'),
+        (
+            write('data.yaml', 'names: {1: cat}'),
+            r'names in .*data\.yaml: a list, or indices from 0 without gaps',
+        ),
         (write('data.yaml', 'names: [cat, dog]\nkpt_shape: 3'), r'kpt_shape: 3; \[K, 2\] or \[K, 3\]'),
         (write('data.yaml', 'train: images/train'), r'no class names in a data\.yaml or classes\.txt'),
         (

@@ -37,12 +37,12 @@ def test_its_last_part_alone_is_another_path(tmp_path):
     ('shape', 'expected'), [(None, (0, 0)), (['17', '3'], (17, 3)), (['4', '2'], (4, 2))]
 )
 def test_keypoint_shape(shape, expected):
-    assert keypoint_shape({} if shape is None else dict(kpt_shape=shape)) == expected
+    assert keypoint_shape('a.yaml', {} if shape is None else dict(kpt_shape=shape)) == expected
 
 
 @pytest.mark.parametrize(
     'shape', ['17', ['17'], ['0', '3'], ['17', '4'], ['x', '3'], [['1'], '3'], {'17': '3'}]
 )
 def test_a_keypoint_shape_that_is_none(shape):
-    with pytest.raises(UserError, match=r'\[K, 2\] or \[K, 3\] is needed'):
-        keypoint_shape(dict(kpt_shape=shape))
+    with pytest.raises(UserError, match=r'a\.yaml says kpt_shape: .*; \[K, 2\] or \[K, 3\] is needed'):
+        keypoint_shape('a.yaml', dict(kpt_shape=shape))

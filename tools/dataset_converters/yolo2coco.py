@@ -108,7 +108,7 @@ def convert(args: argparse.Namespace, report: ConversionReport) -> tuple[dict[st
             f'{yaml_path}: kpt_shape: labels with keypoints are not converted, only boxes and polygons'
         )
     given_names = yolo_files.checked_names(args.classes, '--classes') if args.classes else None
-    names = given_names or yolo_files.class_names(root, data)
+    names = given_names or yolo_files.class_names(root, yaml_path, data)
     if names is None:
         raise UserError(
             f'{root}: no class names in a data.yaml or classes.txt; give them with --classes or --data'

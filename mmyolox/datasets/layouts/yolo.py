@@ -38,10 +38,11 @@ def read_classes(layout: Layout) -> tuple[str, ...]:
         UserError: The YAML file is at fault, or there are no names.
     """
     file = layout.splits['train'].get('ann_file')
-    names = class_names(layout.root, read_yaml(layout.root / file) if file else {})
+    path = layout.root / file if file else None
+    names = class_names(layout.root, path, read_yaml(path) if path else {})
     if names is None:
         raise UserError(
-            f'{layout.root / (file or "")}: no class names in a data.yaml or classes.txt; write them there, '
+            f'{path or layout.root}: no class names in a data.yaml or classes.txt; write them there, '
             'or name them in the order of their indices: classes=cat,dog'
         )
     return tuple(dict.fromkeys(names))
