@@ -30,6 +30,14 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+@pytest.fixture(autouse=True, scope='session')
+def own_cache(tmp_path_factory):
+    """What the tests keep for later starts stays theirs."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv('MMYOLOX_HOME', str(tmp_path_factory.mktemp('cache')))
+        yield
+
+
 @pytest.fixture(autouse=True)
 def clean_globals():
     """Every test begins in the scope of mmyolox and without the globals of MMEngine runs before it."""

@@ -29,7 +29,7 @@ from mmyolox.checkpoints.recognise import config_for, recognise
 from mmyolox.checkpoints.record import read_record
 from mmyolox.config import load_config, require
 from mmyolox.datasets import yolox_collate
-from mmyolox.datasets.coco import read_class_names
+from mmyolox.datasets.coco_file import read_class_names
 from mmyolox.datasets.transforms import (
     LoadAnnotations,
     LoadImage,

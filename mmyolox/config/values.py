@@ -7,7 +7,7 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.utils import get_object_from_string
 
-from mmyolox.datasets.coco import read_class_names
+from mmyolox.datasets.coco_file import read_class_names
 from mmyolox.datasets.layouts import FORMATS, Layout
 from mmyolox.errors import UserError, first_few
 

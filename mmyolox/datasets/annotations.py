@@ -5,7 +5,8 @@ import math
 import os
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -89,6 +90,11 @@ class AnnotationReport:
         polygons: The polygons, of which the boxes were taken.
         faulty: The lines and files of a data set of many that are left out, and what is wrong with each.
         other_classes: The boxes left out because their class is not configured, by class.
+        repeated_images: The images of which there are several entries.
+        from_zero: The boxes that start at 0 in files that count pixels from 1, by their image.
+        notes: Further lines for the log. Whatever is told of the content of annotations has to stand here,
+            or it is not told again by later starts, which do not read them.
+        is_restored: Whether an earlier start found all this.
     """
 
     path: str
@@ -102,6 +108,23 @@ class AnnotationReport:
     polygons: Finding = field(default_factory=Finding)
     faulty: Finding = field(default_factory=Finding)
     other_classes: Counter[str] = field(default_factory=Counter)
+    repeated_images: Finding = field(default_factory=Finding)
+    from_zero: Finding = field(default_factory=Finding)
+    notes: list[str] = field(default_factory=list)
+    is_restored: bool = False
+
+    def state(self) -> dict[str, Any]:
+        """What :meth:`restore` takes, as JSON can hold it."""
+        names = [one.name for one in fields(self) if one.name not in ('path', 'is_restored')]
+        values = {name: getattr(self, name) for name in names}
+        return {name: vars(value) if isinstance(value, Finding) else value for name, value in values.items()}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Takes over what an earlier start found in annotations of the same content."""
+        for name, value in state.items():
+            own = getattr(self, name)
+            setattr(self, name, Finding(**value) if isinstance(own, Finding) else type(own)(value))
+        self.is_restored = True
 
     @property
     def dropped(self) -> int:
@@ -142,7 +165,9 @@ class AnnotationReport:
         return '; '.join(parts)
 
     def log(self) -> None:
-        """Writes one line about all losses, if there are any, as a warning to the current logger."""
+        """Writes one line about all losses, if there are any, and the notes, as warnings to the logger."""
+        for note in self.notes:
+            print_log(f'{self.path}: {note}', logger='current', level=logging.WARNING)
         if losses := self.losses():
             line = f'{self.path}: {self.boxes} boxes kept; {losses}'
             print_log(line, logger='current', level=logging.WARNING)
@@ -282,7 +307,8 @@ def check_files_exist(ann_file: str, what: str, folder: str, paths: Sequence[str
         ann_file: The file that lists them, for the message.
         what: What the files are, for the message: ``'images'``.
         folder: The folder that they are in, checked too.
-        paths: The files, ``folder`` included; subfolders are allowed.
+        paths: The files, ``folder`` included; subfolders are allowed. They are walked through, so that a
+            column of texts takes no memory for them.
 
     Raises:
         UserError: ``folder`` is no folder, or files are absent.
@@ -293,15 +319,14 @@ def check_files_exist(ann_file: str, what: str, folder: str, paths: Sequence[str
     listed = np.sort(
         np.concatenate(
             [
-                np.fromiter((hash(os.path.join(parent, name)) for name in _listing(parent)), np.int64)
-                for parent in {os.path.dirname(path) for path in paths}
+                np.fromiter((hash(prefix + name) for name in _listing(prefix)), np.int64)
+                for prefix in {path[: path.rfind(os.sep) + 1] for path in paths}
             ]
             or [np.empty(0, np.int64)]
         )
     )
-    absent = []
-    for first in range(0, len(paths), _BLOCK):
-        block = paths[first : first + _BLOCK]
+    absent, rest = [], iter(paths)
+    while block := [*islice(rest, _BLOCK)]:
         numbers = np.array([*map(hash, block)], np.int64)
         is_listed = np.searchsorted(listed, numbers) < np.searchsorted(listed, numbers, side='right')
         # `isfile` has the last word: a file system may ignore case or normalise names.

@@ -3,9 +3,12 @@
 The sampler tells the data set which draws come next.
 """
 
+import hashlib
 import logging
+import os
 import random
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,9 +20,11 @@ from mmyolox.deploy.letterbox import Size
 from mmyolox.errors import UserError, first_few
 from mmyolox.registry import DATA_SAMPLERS
 
+from . import annotation_cache
 from .annotations import AnnotationReport, filter_images
 from .canvas.images import UndecodableImageError
 from .canvas.scene import Sample
+from .columns import Array
 from .folds import Fold, image_names
 from .image_cache import ImageCache
 from .shared_bytes import SharedBytes
@@ -126,6 +131,36 @@ class DetectionDataset(BaseDataset):
         """Adds to ``metainfo`` what the annotations tell; ``load_data_list`` calls it."""
         self._metainfo.update(values)
 
+    def cached_entries(
+        self,
+        key: Mapping[str, Any] | None,
+        read: Callable[[], tuple[dict[str, Array], dict[str, Any]]],
+    ) -> AnnotationTable:
+        """The entries that an earlier start kept, or else what ``read`` makes, which is kept for later ones.
+
+        ``load_data_list`` calls it, after ``report`` is made and ``metainfo`` complete. What is said of the
+        annotations has to be said by ``report``, which is kept too; what depends on other files, such as
+        whether images are there, has to be checked each time.
+
+        Args:
+            key: What the entries depend on beside ``metainfo`` and the source files of the data set's class,
+                as JSON can hold it: the digest of the annotations (:mod:`.annotation_cache`), and arguments.
+                None if nothing is to be kept.
+            read: A function that reads the annotations; it returns what :func:`.table.described` makes.
+        """
+        sources = class_digest(type(self))
+        name = None
+        if key is not None and sources is not None:
+            whole = dict(key, type=type(self).__qualname__, sources=sources, metainfo=self._metainfo)
+            name = annotation_cache.entry_name('entries', whole)
+        columns = annotation_cache.find(name)
+        if columns is None:
+            arrays, info = read()
+            columns = annotation_cache.keep(name, arrays, dict(info, report=self.report.state()))
+        else:
+            self.report.restore(columns.info['report'])
+        return AnnotationTable(columns)
+
     def filter_data(self) -> Sequence[dict[str, Any]]:
         """Applies ``filter_cfg`` and names classes without a box, except in test mode."""
         if self.test_mode:
@@ -171,13 +206,14 @@ class DetectionDataset(BaseDataset):
         Data sets that read COCO's format hand on their file.
 
         Returns:
-            The arguments of :class:`~mmyolox.datasets.coco.CocoAnnotations`. The category of a class is its
+            The arguments of :meth:`.coco_file.CocoAnnotations.of`. The category of a class is its
             label; the area of an object is that of its box; crowds and difficult objects are crowds.
         """
         images: list[dict[str, Any]] = []
         annotations: list[dict[str, Any]] = []
         for info in map(self.get_data_info, range(len(self))):
-            images.append(dict(id=info['img_id'], height=info['height'], width=info['width']))
+            size = dict(height=info['height'], width=info['width'])
+            images.append(dict(size, id=info['img_id'], file_name=info['img_path']))
             columns = self.object_columns(info)
             for values in zip(*(column.tolist() for column in columns.values()), strict=True):
                 entry = dict(zip(columns, values, strict=True))
@@ -275,6 +311,18 @@ def _chosen(total: int, indices: int | Sequence[int]) -> NDArray[np.int64]:
     if not isinstance(indices, int):
         return np.array(indices, np.int64)
     return np.arange(total)[slice(indices) if indices >= 0 else slice(indices, None)]
+
+
+def class_digest(cls: type) -> str | None:
+    """A digest of the source files of a class and of its bases; None where one has none, as in a console."""
+    hasher = hashlib.sha256()
+    own = cls.__mro__[: cls.__mro__.index(DetectionDataset) + 1]
+    for path in sorted({getattr(sys.modules.get(base.__module__), '__file__', None) or '' for base in own}):
+        if not os.path.isfile(path):
+            return None
+        with open(path, 'rb') as file:
+            hasher.update(file.read())
+    return hasher.hexdigest()
 
 
 def checked_channels(steps: Sequence[Any]) -> int | None:

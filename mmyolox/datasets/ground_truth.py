@@ -14,7 +14,7 @@ def ground_truth(dataset: Any) -> dict[str, Any]:
         dataset: A data set of ours, or one that joins several (``ConcatDataset``).
 
     Returns:
-        The arguments of :class:`~mmyolox.datasets.coco.CocoAnnotations`.
+        The arguments of :meth:`.coco_file.CocoAnnotations.of`.
 
     Raises:
         UserError: It is no data set of ours, or two of those joined have images of the same id.

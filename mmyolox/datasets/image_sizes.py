@@ -15,10 +15,14 @@ from mmyolox.errors import UserError, first_few
 from .canvas.images import UndecodableImageError, is_annotated_size, read_image, read_image_header
 
 _PATIENCE = 3.0
+_LATER_PATIENCE = 0.2
 
 
 def check_image_sizes(
-    ann_file: str, entries: Sequence[Mapping[str, Any]], seconds: float = _PATIENCE
+    ann_file: str,
+    entries: Sequence[Mapping[str, Any]],
+    seconds: float = _PATIENCE,
+    is_first: bool = True,
 ) -> None:
     """Compares the sizes of local images with the annotated ones, by reading the headers of their files.
 
@@ -29,16 +33,19 @@ def check_image_sizes(
         entries: The entries of a data list, each with ``img_path``, ``width`` and ``height``.
         seconds: The time after which it ends. What was compared until then is spread evenly over all images;
             the others are compared when they are decoded.
+        is_first: Whether nobody compared them before. Otherwise it ends after 0.2 s, and begins anywhere, so
+            that each start compares others.
 
     Raises:
         UserError: An image has another size, see :func:`.canvas.images.is_annotated_size`.
     """
-    end = time.monotonic() + seconds
+    end = time.monotonic() + (seconds if is_first else min(seconds, _LATER_PATIENCE))
     total, compared, wrong = len(entries), 0, []
+    first = 0 if is_first else time.time_ns()
     # Steps of about the golden section come to every entry once and leave no long gap at any time.
     step = next(step for step in count(round(total * 0.618) or 1) if math.gcd(step, total) == 1)
     while compared < total and time.monotonic() < end:
-        entry = entries[compared * step % total]
+        entry = entries[(first + compared * step) % total]
         compared += 1
         annotated = Size(entry['width'], entry['height'])
         try:

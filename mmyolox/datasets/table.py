@@ -223,13 +223,18 @@ class AnnotationTable(Sequence[Entry]):
     def __deepcopy__(self, memo: dict[int, Any]) -> 'AnnotationTable':
         return self
 
-    def images(self, key: str) -> Array | list[Any]:
-        """What all n images have under a key: an array (n,) of numbers, else a list."""
-        column = self._read[key]
-        if self._kinds[key] == 'number':
+    def images(self, key: str) -> Any:
+        """What all n images have under a key: an array (n,) of numbers, else a sequence."""
+        column, kind = self._read[key], self._kinds[key]
+        if kind == 'number':
             return column[self._rows]
-        values = (column[row] for row in self._rows.tolist())
-        return [*map(json.loads, values)] if self._kinds[key] == 'json' else [*values]
+        if kind == 'json':
+            return [json.loads(column[row]) for row in self._rows.tolist()]
+        return column if self._is_whole else [column[row] for row in self._rows.tolist()]
+
+    @property
+    def _is_whole(self) -> bool:
+        return len(self) == len(self._ends) and bool((self._rows == np.arange(len(self))).all())
 
     @property
     def counts(self) -> NDArray[np.int64]:
@@ -240,7 +245,7 @@ class AnnotationTable(Sequence[Entry]):
     def instances(self, key: str) -> Array:
         """What the instances of all n images have under a key, (T, ...), image by image."""
         column: Array = self._read[key]
-        if len(self) == len(self._ends) and (self._rows == np.arange(len(self))).all():
+        if self._is_whole:
             return column
         counts = self.counts
         firsts = self._ends[self._rows] - counts

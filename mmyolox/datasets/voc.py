@@ -21,9 +21,9 @@ from mmyolox.errors import ReadingReport, UserError, alike, did_you_mean, first_
 from mmyolox.files import IMAGE_SUFFIXES
 from mmyolox.registry import DATASETS
 
+from . import annotation_cache
 from .annotations import (
     AnnotationReport,
-    Finding,
     box_around,
     check_files_exist,
     configured_classes,
@@ -35,6 +35,7 @@ from .annotations import (
 from .base import DetectionDataset
 from .canvas.images import UndecodableImageError, read_image
 from .image_sizes import check_image_sizes, read_image_size
+from .table import AnnotationTable, described, split
 from .voc_files import annotation_files, image_files, listed_image
 
 _LONGEST_SIDE = 2**20  # OpenCV's limit
@@ -237,7 +238,7 @@ class YOLOXVOCDataset(DetectionDataset):
         self.one_based = one_based
         super().__init__(*args, **kwargs)
 
-    def load_data_list(self) -> list[dict[str, Any]]:
+    def load_data_list(self) -> AnnotationTable:
         """Reads the split file and the annotation of each of its images; see the class for the entries."""
         standard: tuple[str, ...] = self.METAINFO['classes']
         classes = configured_classes(self.metainfo) or standard
@@ -248,18 +249,21 @@ class YOLOXVOCDataset(DetectionDataset):
         self._labels = {name: label for label, name in enumerate(classes)}
         files = self._split_files() if self.ann_file else self._all_files()
         self.report = AnnotationReport(self.ann_file or self._folder(self.ann_subdir), images=len(files))
-        self._from_zero = Finding()
-        data_list = [self._entry(*paths) for paths in files]
-        if self._from_zero.count and not self.test_mode:
-            names = first_few(self._from_zero.examples)
+        paths = (path for _, *pair in files for path in pair)
+        digest = None if self.backend_args else annotation_cache.listing_digest(paths)
+        names = [name for name, _, _ in files]
+        key = None if digest is None else dict(listing=digest, names=names, one_based=self.one_based)
+        table = self.cached_entries(key, lambda: described(*split([self._entry(*one) for one in files])))
+        from_zero = self.report.from_zero
+        if from_zero.count and not self.test_mode:
             advice = 'set one_based=False if these annotations count pixels from 0'
-            line = f'{self.report.path}: {self._from_zero.count} boxes start at 0 (in {names}): {advice}'
-            print_log(line, 'current', logging.WARNING)
+            line = f'{from_zero.count} boxes start at 0 (in {first_few(from_zero.examples)}): {advice}'
+            print_log(f'{self.report.path}: {line}', 'current', logging.WARNING)
         if not self.backend_args:
-            check_image_sizes(self.report.path, data_list)
-        self._check_classes(data_list)
+            check_image_sizes(self.report.path, table, is_first=not self.report.is_restored)
+        self._check_classes(table)
         self.report.log()
-        return data_list
+        return table
 
     def _split_files(self) -> list[tuple[str, str, str]]:
         """Name, image file and XML file of the images in the split file."""
@@ -342,7 +346,7 @@ class YOLOXVOCDataset(DetectionDataset):
             voc = read_voc_xml(path, one_based=self.one_based)
         self.report.turned.note([name] * voc.turned)
         if self.one_based:
-            self._from_zero.note([name] * int((voc.bboxes[:, :2] == -1).any(axis=1).sum()))
+            self.report.from_zero.note([name] * int((voc.bboxes[:, :2] == -1).any(axis=1).sum()))
         size = Size(voc.width, voc.height)
         if min(size) <= 0:
             try:
@@ -356,7 +360,7 @@ class YOLOXVOCDataset(DetectionDataset):
             self.report, self._labels, name, img_path, size, voc.names, voc.bboxes, voc.difficult
         )
 
-    def _check_classes(self, data_list: list[dict[str, Any]]) -> None:
+    def _check_classes(self, table: AnnotationTable) -> None:
         """Looks for misspelt classes, since a VOC folder has no list of its own."""
         report, others = self.report, self.report.other_classes
         if others and not report.boxes + report.dropped:
@@ -367,7 +371,7 @@ class YOLOXVOCDataset(DetectionDataset):
         if same := alike(sorted({*self._labels, *others})):
             line = 'classes that only case, blanks or underscores tell apart'
             print_log(f'{report.path}: {line}: {first_few(same)}', 'current', logging.WARNING)
-        used = {label for entry in data_list for label in entry['labels'].tolist()}
+        used = {*np.unique(table.instances('labels')).tolist()}
         for name, label in self._labels.items():
             if label not in used and (hint := did_you_mean(name, others)):
                 print_log(f'{report.path}: no box of class {name!r}{hint}', 'current', logging.WARNING)

@@ -19,7 +19,7 @@ import numpy as np
 from mmengine.logging import print_log
 from numpy.typing import NDArray
 
-from mmyolox.datasets.coco import CocoAnnotations
+from mmyolox.datasets.coco_file import CocoAnnotations
 
 Entry = dict[str, Any]
 
@@ -65,8 +65,8 @@ class Comparison:
         """Whether the objects of a class have what is compared."""
         return True
 
-    def object_fields(self, annotation: Entry, label: int) -> Entry:
-        """What the library reads of an object beside its box; ``annotation`` is the file's."""
+    def object_fields(self, file: CocoAnnotations, index: int, label: int) -> Entry:
+        """What the library reads of an object beside its box; ``index`` is that of the file's annotation."""
         return {}
 
     def detection_fields(self, extras: NDArray[np.floating], label: int) -> dict[str, NDArray[np.floating]]:

@@ -3,9 +3,7 @@
 import json
 import logging
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +15,7 @@ from mmengine.logging import print_log
 from numpy.typing import NDArray
 
 from mmyolox.datasets.annotations import UNBOUNDED, is_bounded
-from mmyolox.datasets.coco import CocoAnnotations, read_coco
+from mmyolox.datasets.coco_file import CocoAnnotations, read_coco
 from mmyolox.datasets.ground_truth import ground_truth
 from mmyolox.errors import UserError, did_you_mean, first_few
 from mmyolox.files import atomic_write, check_target
@@ -83,6 +81,8 @@ class YOLOXCocoMetric(BaseMetric):
     """
 
     default_prefix = 'coco'
+    annotation_fields: tuple[str, ...] = ()
+    """Further fields of the file's annotations that the comparisons read."""
     _file: CocoAnnotations = None  # type: ignore[assignment]  # set by `take_dataset` before anything reads it
 
     def __init__(
@@ -122,7 +122,14 @@ class YOLOXCocoMetric(BaseMetric):
         self.library = BACKENDS[backend]()
         self.by_class: list[ClassFigures] = []
         if ann_file is not None:
-            self._take(read_coco(ann_file, backend_args=backend_args, need_annotations=not format_only))
+            self._take(
+                read_coco(
+                    ann_file,
+                    backend_args=backend_args,
+                    need_annotations=not format_only,
+                    fields=self.annotation_fields,
+                )
+            )
         self._wants_dataset = ann_file is None
 
     def take_dataset(self, dataset: Any) -> None:
@@ -138,16 +145,17 @@ class YOLOXCocoMetric(BaseMetric):
             UserError: It is none of ours, or the metric cannot be evaluated on it.
         """
         if self._wants_dataset:
-            self._take(CocoAnnotations(**ground_truth(dataset)))
+            self._take(CocoAnnotations.of(**ground_truth(dataset), fields=self.annotation_fields))
             self._compare_classes()
 
     def _take(self, file: CocoAnnotations) -> None:
         """Makes a file the ground truth."""
-        self._file = _without_unbounded_boxes(file)
+        self._file = file
+        self._object_indices = _bounded_boxes(file)
         if not self.format_only:
-            _check_objects(self._file)
+            _check_objects(file, self._object_indices)
         # In the order of their ids, which is how pycocotools breaks ties between scores.
-        ids = sorted((image['id'] for image in file.images), key=lambda key: (str(type(key)), key))
+        ids = sorted(file.image_ids, key=lambda key: (str(type(key)), key))
         self._image_numbers = {image_id: number for number, image_id in enumerate(ids)}
 
     def make_comparisons(self) -> tuple[Comparison, ...]:
@@ -230,8 +238,10 @@ class YOLOXCocoMetric(BaseMetric):
         metrics: dict[str, float] = {}
         class_metrics: dict[str, float] = {}
         all_curves = [self.curves(results, comparison.iou_type) for comparison in self.comparisons]
-        counts = Counter(one['category_id'] for one in self._file.annotations if not one['iscrowd'])
-        self.by_class = class_figures(all_curves, self.classes, [counts[one] for one in self.cat_ids])
+        objects = self._file.category_indices[~self._file.iscrowd]
+        labels = self._file.labels(self.cat_ids)[objects]
+        counts = np.bincount(labels[labels >= 0], minlength=len(self.cat_ids)).tolist()
+        self.by_class = class_figures(all_curves, self.classes, counts)
         for comparison, curves in zip(self.comparisons, all_curves, strict=True):
             figures = figures_of(comparison)
             print_log('\n'.join([comparison.iou_type, *summary_lines(curves)]), 'current')
@@ -273,19 +283,22 @@ class YOLOXCocoMetric(BaseMetric):
 
     def _objects(self, comparison: Comparison) -> list[list[Entry]]:
         """The objects of each class, as :func:`coco_curves` takes them."""
-        labels = {category: label for label, category in enumerate(self.cat_ids) if comparison.covers(label)}
+        file, indices = self._file, self._object_indices
+        numbers = np.array([self._image_numbers[image_id] for image_id in file.image_ids])
+        areas = np.where(np.isnan(file.areas), file.bboxes[:, 2] * file.bboxes[:, 3], file.areas)
+        columns = (
+            indices,
+            file.labels(self.cat_ids)[file.category_indices[indices]],
+            numbers[file.image_indices[indices]],
+            file.bboxes[indices],
+            areas[indices],
+            file.iscrowd[indices].astype(int),
+        )
         objects: list[list[Entry]] = [[] for _ in self.cat_ids]
-        for annotation in self._file.annotations:
-            label = labels.get(annotation['category_id'])
-            if label is not None:
-                width, height = annotation['bbox'][2:]
-                entry = dict(
-                    image_id=self._image_numbers[annotation['image_id']],
-                    bbox=annotation['bbox'],
-                    area=width * height if annotation.get('area') is None else annotation['area'],
-                    iscrowd=int(annotation['iscrowd']),
-                )
-                objects[label].append(entry | comparison.object_fields(annotation, label))
+        for index, label, image, bbox, area, iscrowd in zip(*(c.tolist() for c in columns), strict=True):
+            if label >= 0 and comparison.covers(label):
+                entry = dict(image_id=image, bbox=bbox, area=area, iscrowd=iscrowd)
+                objects[label].append(entry | comparison.object_fields(file, index, label))
         return objects
 
     def _outfile(self, comparison: Comparison) -> str:
@@ -361,44 +374,45 @@ class DetectionsFile(DumpResults):
         return {}
 
 
-def _without_unbounded_boxes(file: CocoAnnotations) -> CocoAnnotations:
-    """Leaves out boxes with impossible numbers, as a training does, and warns of what nothing can find.
+def _bounded_boxes(file: CocoAnnotations) -> NDArray[np.int64]:
+    """The annotations to evaluate against: not those with impossible numbers, which a training leaves out.
 
-    pycocotools counts both kinds as objects that were not found. Boxes without area stay, for equal figures.
+    pycocotools counts these and boxes without area as objects that were not found. The latter stay, for equal
+    figures. A warning names both.
     """
-    boxes = np.array([one['bbox'] for one in file.annotations], np.float64).reshape(-1, 4)
-    bounded = is_bounded(boxes)
-    is_flat = bounded & (boxes[:, 2:] <= 0).any(1)
+    bounded = is_bounded(file.bboxes)
+    is_flat = bounded & (file.bboxes[:, 2:] <= 0).any(1)
     for mask, what in (
         (~bounded, f'{UNBOUNDED} (left out)'),
         (is_flat, 'without area, which count as objects that nothing finds'),
     ):
         if mask.any():
-            ids = first_few(file.annotations[index]['id'] for index in np.flatnonzero(mask))
+            ids = first_few(file.ids[index] for index in np.flatnonzero(mask))
             line = f'{file.path}: the evaluation has {int(mask.sum())} boxes {what}: annotation ids {ids}'
             print_log(line, 'current', logging.WARNING)
-    return replace(file, annotations=[file.annotations[index] for index in np.flatnonzero(bounded)])
+    return np.flatnonzero(bounded)
 
 
-def _check_objects(file: CocoAnnotations) -> None:
+def _check_objects(file: CocoAnnotations, indices: NDArray[np.int64]) -> None:
     """Refuses a file of crowds, of which every figure would be -1; warns of no boxes and of ``ignore``.
 
     pycocotools overwrites ``ignore`` by ``iscrowd``, where a training takes either for a region to ignore.
     """
-    ignored = [one['id'] for one in file.annotations if one['ignore'] and not one['iscrowd']]
-    if ignored:
+    ignored = indices[file.ignore[indices] & ~file.iscrowd[indices]]
+    if len(ignored):
+        ids = first_few(file.ids[index] for index in ignored)
         line = (
             f"{file.path}: {len(ignored)} boxes have ignore=1, which COCO's evaluation does not read: they "
-            f'count as objects; set iscrowd=1 where they are none (annotation ids {first_few(ignored)})'
+            f'count as objects; set iscrowd=1 where they are none (annotation ids {ids})'
         )
         print_log(line, 'current', logging.WARNING)
-    if not file.annotations:
+    if not len(indices):
         line = f'{file.path} has no box: the figures will be -1, and say nothing of a checkpoint'
         print_log(line, 'current', logging.WARNING)
-    elif all(annotation['iscrowd'] for annotation in file.annotations):
+    elif file.iscrowd[indices].all():
         raise UserError(
-            f'{file.path}: all {len(file.annotations)} boxes are crowds (iscrowd), so that there is nothing '
-            'to evaluate'
+            f'{file.path}: all {len(indices)} boxes are crowds (iscrowd), so that there is nothing to '
+            'evaluate'
         )
 
 

@@ -1,16 +1,16 @@
 """Reading and checking of the keypoints in a COCO annotation file."""
 
-import logging
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Any
 
 import numpy as np
-from mmengine.logging import print_log
 from numpy.typing import NDArray
 
-from mmyolox.datasets.coco import CocoAnnotations, Entry
+from mmyolox.datasets.annotations import AnnotationReport
+from mmyolox.datasets.coco_file import CocoAnnotations
+from mmyolox.datasets.coco_reading import Entry
 from mmyolox.errors import UserError, first_few
 
 from .skeleton import Skeleton
@@ -29,11 +29,10 @@ def class_keypoints(file: CocoAnnotations, classes: Sequence[str], skeleton: Ske
         UserError: A category has keypoints that the skeleton lacks, or no class has any.
     """
     categories = {category['name']: category for category in file.categories}
-    labelled = {a['category_id'] for a in file.annotations if a.get('keypoints')}
     indices = []
     for name in classes:
         names = categories[name].get('keypoints') or ()
-        if not names and (categories[name]['id'] in labelled or not file.annotations):
+        if not names and (not file.annotations or _has_keypoints(file, categories[name])):
             names = skeleton.names
         lacking = [keypoint for keypoint in names if keypoint not in skeleton.names]
         if lacking:
@@ -49,20 +48,28 @@ def class_keypoints(file: CocoAnnotations, classes: Sequence[str], skeleton: Ske
     return indices
 
 
+def _has_keypoints(file: CocoAnnotations, category: Entry) -> bool:
+    """Whether an annotation of a category has keypoints."""
+    is_its = file.category_indices == file.categories.index(category)
+    return any(file.field('keypoints', np.flatnonzero(is_its)))
+
+
 def read_keypoints(
     file: CocoAnnotations,
-    annotations: Sequence[Entry],
+    chosen: NDArray[np.int64],
     keypoints_of: Mapping[int, Sequence[int]],
     num_keypoints: int,
+    report: AnnotationReport,
 ) -> NDArray[np.float32]:
-    """The keypoints of annotations, and one warning for each fault that had to be mended.
+    """The keypoints of annotations, and one note for each fault that had to be mended.
 
     Args:
         file: The file of the annotations.
-        annotations: The N entries of it.
+        chosen: (N,) int64, which annotations of it.
         keypoints_of: Which of the K keypoints the annotations of a category list, by its id; see
             :func:`class_keypoints`.
         num_keypoints: The number of keypoints K.
+        report: The report that gets the notes.
 
     Returns:
         (N, K, 3) x and y in pixels of the image, and COCO's visibility. Zeros for what is not labelled: in
@@ -71,6 +78,7 @@ def read_keypoints(
     Raises:
         UserError: A list of keypoints cannot be read, or none of the annotations has one.
     """
+    annotations = [file.annotations[index] for index in chosen.tolist()]
     indices_of: defaultdict[int, list[int]] = defaultdict(list)
     for index, annotation in enumerate(annotations):
         if annotation.get('keypoints'):
@@ -88,7 +96,7 @@ def read_keypoints(
     unlabelled = [a['id'] for a in single if not a.get('keypoints')]
     if unlabelled and len(unlabelled) == len(single):
         raise UserError(f"{file.path}: none of its {len(single)} annotations has 'keypoints'; {_REMEDY}")
-    _warn(file, unlabelled, 'have no keypoints, unlike their category; they stay as boxes', of=len(single))
+    _note(report, unlabelled, 'have no keypoints, unlike their category; they stay as boxes', of=len(single))
 
     counts = (keypoints[..., 2] > 0).sum(1).tolist()
     miscounted = [
@@ -96,13 +104,13 @@ def read_keypoints(
         for a, count in zip(annotations, counts, strict=True)
         if a.get('keypoints') and a.get('num_keypoints', count) != count
     ]
-    _warn(file, miscounted, 'have a wrong num_keypoints, which was counted anew', of=len(annotations))
+    _note(report, miscounted, 'have a wrong num_keypoints, which was counted anew', of=len(annotations))
 
-    inside = without_outliers(keypoints, file.image_sizes(annotations)[:, None])
+    inside = without_outliers(keypoints, file.image_sizes(chosen)[:, None])
     lost = (keypoints[..., 2] > inside[..., 2]).any(1)
     outside = [annotations[index]['id'] for index in np.flatnonzero(lost)]
     what = 'have keypoints outside their image, which count as not labelled'
-    _warn(file, outside, what, of=len(annotations))
+    _note(report, outside, what, of=len(annotations))
     return inside.astype(np.float32)
 
 
@@ -154,8 +162,7 @@ def _named(file: CocoAnnotations, annotation: Entry) -> str:
     return f'{file.path}: annotation {annotation["id"]}'
 
 
-def _warn(file: CocoAnnotations, names: Sequence[Any], what: str, of: int) -> None:
+def _note(report: AnnotationReport, names: Sequence[Any], what: str, of: int) -> None:
     """Tells of annotations by their ids, if there are any."""
     if names:
-        line = f'{file.path}: {len(names)} of {of} annotations {what}: {first_few(names)}'
-        print_log(line, logger='current', level=logging.WARNING)
+        report.notes.append(f'{len(names)} of {of} annotations {what}: {first_few(names)}')

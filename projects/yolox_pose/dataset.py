@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mmyolox.datasets import YOLOXCocoDataset
-from mmyolox.datasets.coco import CocoAnnotations, Entry
+from mmyolox.datasets.coco_file import CocoAnnotations
+from mmyolox.datasets.columns import Array
+from mmyolox.datasets.table import IdColumn
 from mmyolox.registry import DATASETS
 
 from .annotations import class_keypoints, read_keypoints
@@ -40,6 +41,7 @@ class YOLOXPoseCocoDataset(YOLOXCocoDataset):
             skeleton does not match them.
     """
 
+    annotation_fields = ('keypoints', 'num_keypoints')
     skeleton: Skeleton
 
     def set_classes(self, file: CocoAnnotations, classes: Sequence[str]) -> None:
@@ -53,19 +55,14 @@ class YOLOXPoseCocoDataset(YOLOXCocoDataset):
             class_keypoints=class_keypoints(file, classes, self.skeleton),
         )
 
-    def select_annotations(self, file: CocoAnnotations) -> list[Entry]:
-        """The annotations of the configured classes, ``keypoints`` as arrays (K, 3) float32."""
-        annotations = super().select_annotations(file)
+    def instance_columns(
+        self, file: CocoAnnotations, indices: NDArray[np.int64], bboxes: NDArray[np.float32]
+    ) -> dict[str, Array | IdColumn]:
+        """The columns of n annotations; see the class."""
         keypoints_of = dict(zip(self._metainfo['cat_ids'], self._metainfo['class_keypoints'], strict=True))
-        keypoints = read_keypoints(file, annotations, keypoints_of, len(self.skeleton.names))
-        return [a | dict(keypoints=array) for a, array in zip(annotations, keypoints, strict=True)]
-
-    def instance_arrays(self, annotations: Sequence[Entry], bboxes: NDArray[np.float32]) -> dict[str, Any]:
-        """The arrays of one image's M instances; see the class."""
-        shape = (len(annotations), len(self.skeleton.names), 3)
-        areas = np.array([a.get('area') or 0 for a in annotations], np.float32)
-        return super().instance_arrays(annotations, bboxes) | dict(
-            keypoints=np.array([a['keypoints'] for a in annotations], np.float32).reshape(shape),
+        areas = np.nan_to_num(file.areas[indices]).astype(np.float32)
+        return super().instance_columns(file, indices, bboxes) | dict(
+            keypoints=read_keypoints(file, indices, keypoints_of, len(self.skeleton.names), self.report),
             areas=np.where(areas > 0, areas, (bboxes[:, 2:] - bboxes[:, :2]).prod(axis=1)),
-            id=[a['id'] for a in annotations],
+            id=file.ids.take(indices),
         )

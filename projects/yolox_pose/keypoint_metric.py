@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mmyolox.datasets.coco import CocoAnnotations
+from mmyolox.datasets.coco_file import CocoAnnotations
 from mmyolox.errors import UserError
 from mmyolox.evaluation.coco_curves import Comparison, Entry
 from mmyolox.evaluation.coco_metric import YOLOXCocoMetric
@@ -59,12 +59,12 @@ class KeypointComparison(Comparison):
         """Whether a class has keypoints."""
         return bool(self.keypoints[label])
 
-    def object_fields(self, annotation: Entry, label: int) -> Entry:
+    def object_fields(self, file: CocoAnnotations, index: int, label: int) -> Entry:
         """``keypoints`` (x, y, visibility) and how many of them are labelled.
 
         They are counted: ``num_keypoints`` of a file may be absent or wrong.
         """
-        keypoints = annotation.get('keypoints') or [0] * (3 * len(self.keypoints[label]))
+        keypoints = file.annotations[index].get('keypoints') or [0] * (3 * len(self.keypoints[label]))
         return dict(keypoints=keypoints, num_keypoints=sum(value > 0 for value in keypoints[2::3]))
 
     def detection_fields(self, extras: NDArray[np.floating], label: int) -> dict[str, NDArray[np.floating]]:
@@ -103,6 +103,8 @@ class YOLOXPoseCocoMetric(YOLOXCocoMetric):
         UserError: See :class:`~mmyolox.evaluation.YOLOXCocoMetric`; also if the file has other keypoints
             than the data set.
     """
+
+    annotation_fields = ('keypoints',)
 
     def __init__(
         self, ann_file: str | None = None, keypoint_nums: Sequence[int] = (20,), **kwargs: Any

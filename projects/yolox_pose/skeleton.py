@@ -20,7 +20,7 @@ import numpy as np
 from mmengine.config import Config
 from mmengine.logging import print_log
 
-from mmyolox.datasets.coco import read_categories
+from mmyolox.datasets.coco_file import read_categories
 from mmyolox.errors import UserError, first_few
 
 from .yolo_skeleton import yolo_parts

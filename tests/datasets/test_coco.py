@@ -294,10 +294,8 @@ def test_indices_and_class_balancing(make):
 
 def test_more_arrays_can_be_added_per_image(make):
     class WithAreas(YOLOXCocoDataset):
-        def instance_arrays(self, annotations, bboxes):
-            return super().instance_arrays(annotations, bboxes) | dict(
-                area=np.array([ann['area'] for ann in annotations])
-            )
+        def instance_columns(self, file, indices, bboxes):
+            return super().instance_columns(file, indices, bboxes) | dict(area=file.areas[indices])
 
     content = random_file(1)
     content['annotations'][0]['bbox'][2] = 0

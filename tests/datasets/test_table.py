@@ -77,7 +77,7 @@ def test_columns_of_a_choice(chosen):
     wanted = [given[i] for i in chosen]
     assert all(is_equal(one, given[i]) for one, i in zip(table, chosen, strict=True))
     assert table.counts.tolist() == [len(one['labels']) for one in wanted]
-    assert table.images('img_path') == [one['img_path'] for one in wanted]
+    assert [*table.images('img_path')] == [one['img_path'] for one in wanted]
     assert table.images('height').tolist() == [one['height'] for one in wanted]
     for key in ('bboxes', 'labels', 'is_crowd'):
         empty = given[0][key][:0]

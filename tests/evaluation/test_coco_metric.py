@@ -139,7 +139,7 @@ def test_what_a_comparison_adds_reaches_the_library(write, backend):
         def covers(self, label):
             return label == 1
 
-        def object_fields(self, annotation, label):
+        def object_fields(self, file, index, label):
             return dict(iscrowd=0)
 
         def parameters(self, label):

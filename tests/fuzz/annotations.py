@@ -12,7 +12,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from mmyolox.datasets import YOLOXCocoDataset, YOLOXVOCDataset, YOLOXYoloDataset
-from mmyolox.datasets.coco import read_class_names
+from mmyolox.datasets.coco_file import read_class_names
 from mmyolox.datasets.layouts import FORMATS, recognise
 from mmyolox.datasets.voc import read_voc_xml
 from mmyolox.datasets.voc_files import find_files

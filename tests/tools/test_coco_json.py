@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from mmyolox.datasets.coco import read_coco
+from mmyolox.datasets.coco_file import read_coco
 from tests.tools.tool_loading import load_tool
 
 coco_json = load_tool('dataset_converters/coco_json.py')

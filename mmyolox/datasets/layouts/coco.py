@@ -14,7 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from mmyolox.datasets.coco import read_class_lists
+from mmyolox.datasets.coco_file import read_class_lists
 from mmyolox.errors import UserError, first_few
 
 from .layout import Contents, Format, Layout, split_named, without_split

@@ -21,7 +21,7 @@ def warnings(monkeypatch):
     """The lines that were told about keypoints."""
     lines = []
     monkeypatch.setattr(
-        'mmyolox.projects.yolox_pose.annotations.print_log', lambda line, logger, level: lines.append(line)
+        'mmyolox.datasets.annotations.print_log', lambda line, logger, level: lines.append(line)
     )
     return lines
 
