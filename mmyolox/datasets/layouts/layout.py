@@ -73,8 +73,12 @@ class Contents:
 
     def with_suffix(self, *suffixes: str) -> list[str]:
         """The files of given suffixes (``'.json'``), relative to ``root``, those of upper folders first."""
-        paths = (f'{folder}/{name}'.lstrip('/') for folder, names in self.files.items() for name in names)
-        found = [path for path in paths if path.lower().endswith(suffixes)]
+        found = [
+            f'{folder}/{name}'.lstrip('/')
+            for folder, names in self.files.items()
+            for name in names
+            if name.lower().endswith(suffixes)
+        ]
         return sorted(found, key=lambda path: (path.count('/'), path))
 
 
