@@ -55,7 +55,7 @@ OTHERS_INSTEAD = {
     'BatchFixedSizePad': 'img_scale of the dataset',
     'BatchResize': 'YOLOXBatchSyncRandomResize',
     'BatchSyncRandomResize': 'YOLOXBatchSyncRandomResize',
-    'ClassAwareSampler': 'SeededSampler and a ClassBalancedDataset',
+    'ClassAwareSampler': 'BalancedSampler',
     'YOLOXModeSwitchHook': 'YOLOXModeSwitchHook',
 }
 """The same of samplers, hooks and augmentations of batches."""

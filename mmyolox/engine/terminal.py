@@ -28,6 +28,8 @@ NOISE = (
 """Warnings in the log that a user can do nothing about: how they begin, and the package that writes them."""
 
 PYTHON_NOISE = (
+    # The optimizer steps after the first batch only where it is to step after each.
+    (r'Detected call of `scheduler\.step\(\)` before `optimizer\.step\(\)`', UserWarning, r'mmengine\.'),
     (r'`torch\.cuda\.amp\.(GradScaler|autocast)\(args\.\.\.\)` is deprecated', FutureWarning, r'mmengine\.'),
     (r'`broadcast_buffers` is deprecated', FutureWarning, r'mmengine\.model\.wrappers'),
     (r'Setting (OMP|MKL)_NUM_THREADS environment variable', UserWarning, r'mmengine\.utils\.dl_utils'),

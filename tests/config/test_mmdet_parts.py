@@ -131,7 +131,7 @@ def test_a_test_pipeline_must_tell_where_it_moves_the_image(name, where):
             'YOLOXBatchSyncRandomResize',
         ),
         ('default_hooks.mode_switch', 'mmdet.YOLOXModeSwitchHook', 'YOLOXModeSwitchHook'),
-        ('train_dataloader.sampler', 'mmdet.ClassAwareSampler', 'SeededSampler and a ClassBalancedDataset'),
+        ('train_dataloader.sampler', 'mmdet.ClassAwareSampler', 'BalancedSampler'),
         ('train_dataloader.dataset', 'mmdet.CocoDataset', 'YOLOXCocoDataset'),
         ('test_dataloader.dataset', 'mmdet.CocoDataset', 'YOLOXCocoDataset'),
         ('val_dataloader.dataset', 'mmdet.VOCDataset', 'YOLOXVOCDataset'),

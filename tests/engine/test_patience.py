@@ -105,7 +105,9 @@ def test_where_a_training_ends(tmp_path, scores, patience, last, interval, ended
     assert validated[-1] == ended
     is_early = ended < len(scores)
     assert (f'The training ends after epoch {ended} of {len(scores)}' in log) is is_early
-    assert (f'The last {last} epochs' in log) is (is_early and bool(last) and ended <= len(scores) - last)
+    assert (f'The last epochs (num_last_epochs={last})' in log) is (
+        is_early and bool(last) and ended <= len(scores) - last
+    )
 
 
 @pytest.mark.parametrize('killed_in', [3, 5])

@@ -80,7 +80,7 @@ class PatienceHook(Hook):
         )
         if last and epoch <= switch:
             message += (
-                f'. The last {last} epochs, which train otherwise and mostly help, did not come: a larger '
-                'patience, or fewer max_epochs, lets them'
+                f'. The last epochs (num_last_epochs={last}), which train otherwise and mostly help, did not '
+                'come: a larger patience, or fewer max_epochs, lets them'
             )
         runner.logger.info(message, extra=SHOWN)
