@@ -16,9 +16,11 @@ from mmyolox.errors import ReadingReport, UserError, alike, did_you_mean, first_
 from mmyolox.files import read_text
 from mmyolox.registry import DATASETS
 
+from . import annotation_cache
 from .annotations import AnnotationReport, configured_classes, image_entry
 from .base import DetectionDataset
 from .image_sizes import read_image_size
+from .table import AnnotationTable, described, split
 from .yolo_files import (
     SPLITS,
     class_names,
@@ -183,8 +185,11 @@ class YOLOXYoloDataset(DetectionDataset):
         self.split = split
         super().__init__(*args, **kwargs)
 
-    def load_data_list(self) -> list[dict[str, Any]]:
-        """Reads the YAML file, and size and label file of each image; see the class for the entries."""
+    def load_data_list(self) -> AnnotationTable:
+        """Reads the YAML file, and size and label file of each image; see the class for the entries.
+
+        Or what an earlier start kept of images and label files of the same names, sizes and dates.
+        """
         notes = ReadingReport()
         root = Path(self.data_root or os.path.dirname(self.ann_file))
         if not root.is_dir():
@@ -198,11 +203,17 @@ class YOLOXYoloDataset(DetectionDataset):
         self.report = AnnotationReport(source, images=len(images))
         self.set_names(class_names(root, yaml_path, data), data)
         notes.note('class names that only case, blanks or underscores tell apart', alike(self._names))
-        entries = self._entries(root, labels, data)
+        texts = [path for path in labels.values() if os.path.lexists(path)]
+        digest = annotation_cache.listing_digest(map(str, (*labels, *texts)))
+        made_from = dict(listing=digest, root=str(root), names=self._names, kpt_shape=data.get('kpt_shape'))
+        table = self.cached_entries(
+            None if digest is None else made_from,
+            lambda: described(*split(self.read_entries(root, labels, data))),
+        )
         if not self.test_mode and (lines := notes.note_lines(shown=3)):
             print_log(f'{source}: {"; ".join(lines)}', 'current', logging.WARNING)
         self.report.log()
-        return entries
+        return table
 
     def set_names(self, names: Sequence[str] | None, data: Mapping[str, Any]) -> None:
         """Completes ``metainfo``; data sets with more than boxes add to it here.
@@ -249,9 +260,16 @@ class YOLOXYoloDataset(DetectionDataset):
             )
         return images
 
-    def _entries(
+    def read_entries(
         self, root: Path, labels: Mapping[Path, Path], data: Mapping[str, Any]
     ) -> list[dict[str, Any]]:
+        """Reads the entries of all images.
+
+        Args:
+            root: The folder of the data set.
+            labels: The label file of each image.
+            data: The content of the YAML file.
+        """
         keypoints, values = keypoint_shape(self.report.path, data)
         report = self.report
         unknown: list[str] = []

@@ -1,12 +1,10 @@
 """Data sets with keypoints in YOLO's text files."""
 
-import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from mmengine.logging import print_log
 from numpy.typing import NDArray
 
 from mmyolox.datasets import YOLOXYoloDataset
@@ -45,17 +43,19 @@ class YOLOXPoseYoloDataset(YOLOXYoloDataset):
 
     skeleton: Skeleton
 
-    def load_data_list(self) -> list[dict[str, Any]]:
-        """Reads the data set, and tells of keypoints outside of images; see the class for the entries."""
+    def read_entries(
+        self, root: Path, labels: Mapping[Path, Path], data: Mapping[str, Any]
+    ) -> list[dict[str, Any]]:
+        """Reads the entries of all images, and notes keypoints outside of these."""
         self._outside = Finding()
-        entries = super().load_data_list()
+        entries = super().read_entries(root, labels, data)
         path, boxes = self.report.path, self.report.boxes
         if boxes and not any(entry['keypoints'].any() for entry in entries):
             raise UserError(f'{path}: none of the {boxes} objects has a labelled keypoint')
         if self._outside.count:
             what = 'keypoints outside their image count as not labelled'
-            line = f'{path}: {self._outside.count} {what}: {first_few(self._outside.examples)}'
-            print_log(line, 'current', logging.WARNING)
+            line = f'{self._outside.count} {what}: {first_few(self._outside.examples)}'
+            self.report.notes.append(line)
         return entries
 
     def set_names(self, names: Sequence[str] | None, data: Mapping[str, Any]) -> None:

@@ -1,5 +1,8 @@
 """Data sets with YOLO's text labels: in the forms that tools write, against the converter."""
 
+import os
+import time
+
 import cv2
 import numpy as np
 import pytest
@@ -310,6 +313,34 @@ def test_options_at_fault(root, options, message):
 def test_no_such_folder(tmp_path):
     with pytest.raises(UserError, match='gone: no such folder; correct data_root'):
         load(tmp_path / 'gone')
+
+
+def age(root):
+    """Has all files be there for a while."""
+    then = time.time() - 60
+    for path in root.rglob('*.*'):
+        os.utime(path, (then, then))
+
+
+def test_a_later_start_reads_only_what_has_changed(root, tmp_path, monkeypatch):
+    monkeypatch.setenv('MMYOLOX_HOME', str(tmp_path / 'home'))
+    monkeypatch.setattr('mmyolox.datasets.annotation_cache.SMALLEST', 0)
+    path = root / 'labels/train/a.txt'
+    write_text(path, f'{LINE}\n1 2 3\n')
+    age(root)
+    first = load(root)
+    with monkeypatch.context() as patch:
+        patch.setattr('mmyolox.datasets.yolo.read_image_size', None)
+        later = load(root)
+    for entry, wanted in zip(entries(later), entries(first), strict=True):
+        assert entry['img_path'] == wanted['img_path']
+        np.testing.assert_array_equal(entry['bboxes'], wanted['bboxes'])
+    assert later.report.losses() == first.report.losses() != ''
+    write_text(path, f'{LINE}\n{LINE}\n')
+    age(root)
+    assert entries(load(root))[0]['labels'].tolist() == [1, 1]
+    write_text(root / 'data.yaml', 'names: [cat, dog, bird]\n')
+    assert load(root).metainfo['classes'] == ('cat', 'dog', 'bird')
 
 
 def test_built_by_name():

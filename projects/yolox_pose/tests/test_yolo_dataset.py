@@ -108,9 +108,7 @@ def test_keypoints_stay_with_the_boxes_that_are_kept(tmp_path):
 
 def test_keypoints_outside_the_image_are_told(tmp_path, monkeypatch):
     lines = []
-    monkeypatch.setattr(
-        'mmyolox.projects.yolox_pose.yolo_dataset.print_log', lambda line, *_: lines.append(line)
-    )
+    monkeypatch.setattr('mmyolox.datasets.annotations.print_log', lambda line, **_: lines.append(line))
     write_yolo(tmp_path, content_of(IMAGES), kpt_shape=[2, 3], flip_idx=[], kpt_names=[])
     (tmp_path / 'labels/0.txt').write_text(f'{LINE} 1.1 .1 2 .2 .2 1')
     open_yolo(tmp_path)
