@@ -71,7 +71,10 @@ class YOLOXCocoDataset(DetectionDataset):
         table = self.cached_entries(key, lambda: self._columns(file))
         if not self.backend_args:
             check_files_exist(file.path, 'images', self._image_folder, table.images('img_path'))
-            check_image_sizes(file.path, table, is_first=not self.report.is_restored)
+            table.release()
+            sizes = table.only('img_path', 'width', 'height')
+            check_image_sizes(file.path, sizes, is_first=not self.report.is_restored)
+            table.release()
         classes_and_others = {*self.metainfo['classes'], *file.class_names}
         above = [c for c in file.categories if c['name'] not in classes_and_others] + file.namesakes_above
         left_out = [f'{category["name"]} (id {category["id"]})' for category in above]

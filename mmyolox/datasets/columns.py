@@ -100,6 +100,10 @@ class Columns(Mapping[str, Array]):
                 raise DamagedError('the content is damaged')
         return columns
 
+    def release(self) -> None:
+        """Takes the arrays out of the process's memory until they are read again."""
+        self._shared.release()
+
     def __getitem__(self, name: str) -> Array:
         return self._arrays[name]
 

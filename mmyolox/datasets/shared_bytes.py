@@ -60,8 +60,13 @@ class SharedBytes:
         self._file = open(descriptor, 'rb', buffering=0)  # noqa: SIM115
         size = os.fstat(descriptor).st_size
         # A map cannot be empty.
-        content = mmap.mmap(descriptor, size, access=mmap.ACCESS_READ) if size else b''
-        self.array = np.frombuffer(content, np.uint8)
+        self._content = mmap.mmap(descriptor, size, access=mmap.ACCESS_READ) if size else None
+        self.array = np.frombuffer(self._content or b'', np.uint8)
+
+    def release(self) -> None:
+        """Takes what was read out of the process's memory; the system reads it again when it is needed."""
+        if self._content is not None and hasattr(mmap, 'MADV_DONTNEED'):
+            self._content.madvise(mmap.MADV_DONTNEED)
 
     def write(self, offset: int, data: NDArray[Any]) -> None:
         """Writes a contiguous array.

@@ -217,6 +217,16 @@ class AnnotationTable(Sequence[Entry]):
         """The table of some entries; an entry may come more than once."""
         return AnnotationTable(self._columns, self._rows[np.asarray(indices, np.int64)])
 
+    def only(self, *keys: str) -> 'AnnotationTable':
+        """The table whose entries have some keys alone, so that no other column is read."""
+        table = self.take(np.arange(len(self)))
+        table._kinds = {key: self._kinds[key] for key in keys}
+        return table
+
+    def release(self) -> None:
+        """Takes the columns out of the process's memory until they are read again: the system has them."""
+        self._columns.release()
+
     def __reduce__(self) -> Any:
         return AnnotationTable, (self._columns, self._rows)
 

@@ -95,6 +95,17 @@ def test_class_counts_are_of_the_choice(chosen):
     ]
 
 
+def test_what_was_released_is_read_again():
+    table = AnnotationTable.of(entries())
+    table.release()
+    assert all(is_equal(one, wanted) for one, wanted in zip(table, entries(), strict=True))
+
+
+def test_only_some_keys():
+    table = AnnotationTable.of(entries()).take([3, 0]).only('width', 'img_id')
+    assert [*table] == [dict(img_id=3, width=640), dict(img_id=0, width=640)]
+
+
 def test_copies():
     table = AnnotationTable.of(entries())[1:4]
     assert copy.deepcopy(table) is table
