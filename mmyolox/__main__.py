@@ -25,6 +25,7 @@ COMMANDS = {
     'test-export': 'deployment/test.py',
     'browse': 'analysis_tools/browse_dataset.py',
     'curves': 'analysis_tools/plot_curves.py',
+    'kfold': 'misc/kfold.py',
     'config': 'misc/print_config.py',
     'flops': 'analysis_tools/get_flops.py',
     'benchmark': 'analysis_tools/benchmark.py',

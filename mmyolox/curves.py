@@ -15,6 +15,8 @@ Series = dict[str, dict[int, float]]
 
 _AP = re.compile(r'm?AP(_?\d+| \.\d+)?$')
 """The overall APs among the metrics: ``bbox_mAP``, ``bbox_mAP_50``, ``AP50`` (VOC), ``AP .5`` (keypoints)."""
+_CLASS_AP = re.compile(r'[^/]*/(.+)_precision')
+"""That of a class, whose name may hold anything."""
 
 
 @dataclass
@@ -25,11 +27,13 @@ class Curves:
         losses: The loss parts, by iteration.
         metrics: The APs in [0, 1], by epoch (by iteration, where a run counts those).
         val_losses: The loss parts on the validation images, by epoch, where a training logs them.
+        classes: The AP of each class in [0, 1], by epoch, where a metric is ``classwise``.
     """
 
     losses: Series = field(default_factory=dict)
     metrics: Series = field(default_factory=dict)
     val_losses: Series = field(default_factory=dict)
+    classes: Series = field(default_factory=dict)
 
 
 def read_curves(work_dir: str | Path) -> Curves:
@@ -55,6 +59,7 @@ def read_curves(work_dir: str | Path) -> Curves:
         _continue(curves.losses, run.losses)
         _continue(curves.metrics, run.metrics)
         _continue(curves.val_losses, run.val_losses)
+        _continue(curves.classes, run.classes)
     if not (curves.losses or curves.metrics):
         raise UserError(f'{work_dir}: its runs have recorded neither losses nor APs')
     return curves
@@ -134,8 +139,12 @@ def _read_run(lines: Iterable[str]) -> Curves:
                 run.val_losses.setdefault(name, {})[step] = value
             elif key.startswith('loss'):
                 run.losses.setdefault(key, {})[step] = value
-            elif _AP.search(name) and 'loss' not in entry and value >= 0:  # -1: no such ground truth
-                run.metrics.setdefault(name, {})[step] = value
+            elif 'loss' not in entry and value >= 0:  # -1 and NaN: no such ground truth
+                of_class = _CLASS_AP.fullmatch(key)
+                if of_class:
+                    run.classes.setdefault(of_class[1], {})[step] = value
+                elif _AP.search(name):
+                    run.metrics.setdefault(name, {})[step] = value
     return run
 
 

@@ -7,7 +7,7 @@ import argparse
 import os
 from contextlib import nullcontext
 
-from mmyolox.utils.cli import add_cfg_options, add_launch_options, run_tool
+from mmyolox.utils.cli import add_cfg_options, add_launch_options, add_start_options, run_tool
 
 
 def parse_args() -> argparse.Namespace:
@@ -17,26 +17,12 @@ def parse_args() -> argparse.Namespace:
         'config', help='a config file, or the name of one of ours; of a model, as yolox_s: to fine-tune it'
     )
     parser.add_argument(
-        '--load-from',
-        metavar='CHECKPOINT',
-        help='start from these weights: a file, a web address, or a name such as yolox_s',
-    )
-    parser.add_argument(
         '--resume',
         nargs='?',
         const='auto',
         help='go on from a checkpoint; without a file, from the latest one in the work dir',
     )
-    parser.add_argument(
-        '--amp',
-        action='store_true',
-        help='mixed precision: bfloat16 where the device has it, else float16 with a scaled loss',
-    )
-    parser.add_argument(
-        '--auto-scale-lr',
-        action='store_true',
-        help='scale the learning rate by the total batch size over auto_scale_lr.base_batch_size',
-    )
+    add_start_options(parser)
     add_cfg_options(parser)
     add_launch_options(parser)
     return parser.parse_args()

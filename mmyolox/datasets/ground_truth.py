@@ -1,5 +1,6 @@
 """What is to be found in the images of a data set, in COCO's form, for its evaluation."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mmyolox.errors import UserError, first_few
@@ -25,11 +26,21 @@ def ground_truth(dataset: Any) -> dict[str, Any]:
             f'{type(dataset).__name__} does not say what is to be found in its images: set the ann_file of '
             'the metric'
         )
-    return parts[0] if len(parts) == 1 else _joined(parts)
+    return parts[0] if len(parts) == 1 else join(parts)
 
 
-def _joined(parts: list[dict[str, Any]]) -> dict[str, Any]:
-    """The ground truth of several data sets, whose categories are joined by name."""
+def join(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The ground truth of several data sets as one, whose categories are joined by name.
+
+    Args:
+        parts: What :func:`ground_truth` gives of each.
+
+    Returns:
+        The same for all; annotations are numbered from 1.
+
+    Raises:
+        UserError: Two have images of the same id.
+    """
     numbers: dict[str, int] = {}
     joined: dict[str, Any] = dict(
         path=' + '.join(part['path'] for part in parts), images=[], annotations=[], categories=[]

@@ -208,6 +208,25 @@ def add_unsafe_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_start_options(parser: argparse.ArgumentParser) -> None:
+    """Adds what a training begins with to a parser."""
+    parser.add_argument(
+        '--load-from',
+        metavar='CHECKPOINT',
+        help='start from these weights: a file, a web address, or a name such as yolox_s',
+    )
+    parser.add_argument(
+        '--amp',
+        action='store_true',
+        help='mixed precision: bfloat16 where the device has it, else float16 with a scaled loss',
+    )
+    parser.add_argument(
+        '--auto-scale-lr',
+        action='store_true',
+        help='scale the learning rate by the total batch size over auto_scale_lr.base_batch_size',
+    )
+
+
 def add_launch_options(parser: argparse.ArgumentParser) -> None:
     """Adds what training and testing have in common to a parser."""
     parser.add_argument('--work-dir', help='where logs and results go; default: work_dirs/<config name>')
