@@ -93,7 +93,12 @@ class YOLOXCocoDataset(DetectionDataset):
 
     def ground_truth(self) -> dict[str, Any]:
         """The content of the file for the images of this data set, with areas as they stand there."""
-        file = read_coco(self.ann_file, backend_args=self.backend_args, need_annotations=False)
+        file = read_coco(
+            self.ann_file,
+            backend_args=self.backend_args,
+            need_annotations=False,
+            fields=self.annotation_fields,
+        )
         own = {self.get_data_info(index)['img_id'] for index in range(len(self))}
         return dict(
             path=file.path,

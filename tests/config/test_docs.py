@@ -42,12 +42,13 @@ def test_the_commands_of_the_settings(tmp_path, monkeypatch):
     text = SETTINGS.read_text(encoding='utf-8')
     for name, file in re.findall(r'```python\n# (\w+\.py)\n(.*?)```', text, re.DOTALL):
         (tmp_path / name).write_text(file, encoding='utf-8')
-    commands = re.findall(r'^mmyolox train (.*)$', text.replace('\\\n', ''), re.MULTILINE)
+    commands = re.findall(r'^mmyolox (?:train|kfold) (.*)$', text.replace('\\\n', ''), re.MULTILINE)
     assert len(commands) >= len(re.findall('^## ', text, re.MULTILINE)) - 1
     parser = argparse.ArgumentParser()
     parser.add_argument('config')
     parser.add_argument('--auto-scale-lr', action='store_true')
     parser.add_argument('--load-from')
+    parser.add_argument('--folds')
     add_cfg_options(parser)
     for command in commands:
         args = parser.parse_args(shlex.split(command))
@@ -55,5 +56,5 @@ def test_the_commands_of_the_settings(tmp_path, monkeypatch):
             load_config(find_config(args.config, 'custom'), options)
             for options in (args.cfg_options, dict(data_root='my_data'))
         )
-        is_elsewhere = args.auto_scale_lr or args.config.endswith('.py')
+        is_elsewhere = args.auto_scale_lr or args.folds or args.config.endswith('.py')
         assert is_elsewhere or with_it.to_dict() != without.to_dict()

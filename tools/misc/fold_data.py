@@ -158,8 +158,7 @@ def pooled(datasets: Sequence[DetectionDataset], root: str | None) -> dict[str, 
             file_name = osp.abspath(path) if name == path and not is_abs(path) else name
             images.append(dict(image, id=number, file_name=file_name))
         annotations = [
-            # The boxes that CVAT's attributes turn are turned already.
-            dict(one, image_id=numbers[one['image_id']], attributes={})
+            dict(one, image_id=numbers[one['image_id']])
             for one in truth['annotations']
             if one['image_id'] in numbers
         ]

@@ -36,6 +36,11 @@ def test_entry(make):
     assert dataset.skeleton == Skeleton.of(SPEC)
 
 
+def test_what_is_to_be_found_has_keypoints(make):
+    annotations = make(two_people(), test_mode=True).ground_truth()['annotations']
+    assert [len(one['keypoints']) for one in annotations] == [15, 15]
+
+
 def test_metainfo(make):
     info = make(two_people()).metainfo
     assert info['skeleton'] == Skeleton.of(SPEC).spec()
