@@ -16,6 +16,7 @@ from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
 from mmengine.optim import OptimWrapper
 from mmengine.runner import BaseLoop, Runner
+from mmengine.visualization import Visualizer
 from torch import nn
 from torch.utils.data import DataLoader, IterableDataset
 
@@ -91,9 +92,10 @@ class YOLOXRunner(Runner):
         except UserError:
             is_wanted = self._has_begun or cfg.get('log_level') == 'DEBUG'
             if not is_wanted and is_main_process() and hasattr(self, '_log_dir'):
-                for handler in MMLogger.get_current_instance().handlers:
-                    if isinstance(handler, logging.FileHandler):
-                        handler.close()
+                logger = MMLogger.get_current_instance()
+                for handler in [each for each in logger.handlers if isinstance(each, logging.FileHandler)]:
+                    logger.removeHandler(handler)
+                    handler.close()
                 shutil.rmtree(self._log_dir, ignore_errors=True)
             raise
 
@@ -172,6 +174,20 @@ class YOLOXRunner(Runner):
             logger.removeHandler(theirs)
             logger.addHandler(ours)
         return logger
+
+    def build_visualizer(self, visualizer: Visualizer | dict | None = None) -> Visualizer:
+        """Builds the visualizer of this run, which writes to its folder.
+
+        MMEngine takes one of the same name that an earlier run of the process made, with that run's folder.
+
+        Args:
+            visualizer: As for MMEngine's Runner.
+        """
+        if isinstance(visualizer, dict) and Visualizer.check_instance_created(visualizer.get('name', '')):
+            earlier = Visualizer.get_instance(visualizer['name'])
+            for kind in (Visualizer, type(earlier)):
+                kind._instance_dict.pop(visualizer['name'], None)
+        return super().build_visualizer(visualizer)
 
     def build_train_loop(self, loop: BaseLoop | dict) -> BaseLoop:
         """Builds the loop of the training.

@@ -1,13 +1,17 @@
 """The Runner of our tools: on a disk that takes nothing, and what it leaves in the work dir."""
 
+import json
 import logging
 import resource
+import shutil
+from copy import deepcopy
 from types import SimpleNamespace
 
 import pytest
 import torch
 from mmengine.config import Config
 from mmengine.model import BaseModel
+from mmengine.visualization import Visualizer
 from torch import nn
 
 from mmyolox.engine.runner import SplitListsHook, YOLOXRunner
@@ -66,6 +70,27 @@ def test_a_module_that_the_model_has_not_is_named(tmp_path, key, names):
     runner = YOLOXRunner(model, str(tmp_path), experiment_name=experiment, cfg={key: names})
     with pytest.raises(UserError, match=f"{key}: the model has no module 'bakbone'; did you mean backbone"):
         runner.train()
+
+
+def test_a_run_after_another_writes_to_its_own_folder(tmp_path):
+    visualizer = dict(type='YOLOXVisualizer', vis_backends=[dict(type='LocalVisBackend')], name='both')
+    first, second = (
+        YOLOXRunner(
+            nn.Identity(),
+            str(tmp_path / name),
+            visualizer=deepcopy(visualizer),
+            experiment_name=f'{name}-{tmp_path.name}',
+            default_scope='mmyolox',
+            cfg=dict(name=name),
+        )
+        for name in ('first', 'second')
+    )
+    assert Visualizer.get_current_instance() is second.visualizer
+    shutil.rmtree(first.log_dir)  # as that of a call that failed
+    second.visualizer.add_scalar('loss', 1.5, step=3)
+    (record,) = tmp_path.rglob('scalars.json')
+    assert record.is_relative_to(second.log_dir)
+    assert json.loads(record.read_text()) == dict(loss=1.5, step=3)
 
 
 class Scale(BaseModel):
