@@ -91,7 +91,7 @@ def record_decoder(key: str, fields: tuple[str, ...]) -> Callable[[bytes], Seque
         optional = dict(iscrowd=(Literal[0, 1], 0), ignore=(Literal[0, 1], 0))
         optional |= dict(area=(area | None, None), attributes=(Any, None))
         optional |= dict.fromkeys(fields, (msgspec.Raw, msgspec.Raw()))
-    members = [*needed.items(), *((name, *kind) for name, kind in optional.items())]
+    members: list[Any] = [*needed.items(), *((name, *kind) for name, kind in optional.items())]
     decoder = msgspec.json.Decoder(list[msgspec.defstruct('Record', members, gc=False)])  # type: ignore[misc]
 
     def decode(raw: bytes) -> Sequence[Any] | None:
