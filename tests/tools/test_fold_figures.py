@@ -71,7 +71,11 @@ def test_a_training_without_records_is_an_error(tmp_path):
 def summary():
     """Three folds: a class that one alone has, and a fold with nothing to find."""
     parts = [
-        ({'AP': 0.5, 'AP50': 0.8}, {'cat': 0.4, 'a $x_1$': 0.6}, {'AP': 0.4, 'AP50': 0.7}),
+        (
+            {'AP': 0.5, 'AP50': 0.8},
+            {'cat': 0.4, 'a $x_1$': 0.6, 'cat_keypoints': 0.5},
+            {'AP': 0.4, 'AP50': 0.7},
+        ),
         ({'AP': 0.3, 'AP50': 0.6}, {'cat': 0.3}, {'AP': 0.3, 'AP50': 0.6}),
         ({}, {}, {}),
     ]
@@ -90,6 +94,7 @@ def test_mean_and_spread_are_of_the_folds_that_have_a_figure(summary):
         objects=12, mean=0.35, spread=pytest.approx(0.1 / sqrt(2)), folds=2
     )
     assert content['classes']['a $x_1$'] == dict(objects=3, mean=0.6, spread=None, folds=1)
+    assert content['classes']['cat_keypoints']['objects'] is None
     assert [tool.FoldResult(**one) for one in content['folds']] == summary.results
 
 
@@ -106,6 +111,7 @@ def test_the_tables(summary):
         ['class', 'objects', 'AP', 'spread'],
         ['cat', '12', '0.350', '0.071'],
         ['a', '$x_1$', '3', '0.600', '-'],
+        ['cat_keypoints', '-', '0.500', '-'],
     ]
     assert len({len(line) for line in summary.lines()[:8]}) == 1
 

@@ -143,5 +143,5 @@ def test_ctrl_c_waits_for_the_training(tmp_path, monkeypatch, capsys, ends):
     monkeypatch.setattr(subprocess, 'Popen', Process)
     with pytest.raises(KeyboardInterrupt):
         tool.train(tmp_path / 'a.py', tmp_path / 'fold_2', 1, [])
-    assert Process.said == [None, tool.PATIENCE, *['terminate'] * (not ends)]
+    assert Process.said == [None, tool.GRACE, *['terminate'] * (not ends)]
     assert capsys.readouterr().err == 'stopped in fold 2; the same command goes on\n'

@@ -61,7 +61,6 @@ class Division:
                     "in COCO's format, YOLO's or Pascal VOC's"
                 )
             part = dict(dataset, test_mode=True, pipeline=[])
-            part.pop('fold', None)
             if part not in parts:
                 parts.append(part)
         root = cfg.train_dataloader.dataset.get('data_root')

@@ -108,7 +108,7 @@ class ClassRow(NamedTuple):
     """A class in the table of all, see :func:`mmyolox.engine.figures.class_table`."""
 
     name: str
-    objects: int
+    objects: int | str
     precisions: dict[str, float]
 
 
@@ -118,7 +118,8 @@ class Summary:
 
     Attributes:
         results: Of each.
-        objects: By class, how many objects there are to find in all folds.
+        objects: By class, how many objects there are to find in all folds; of figures that are of something
+            else than the boxes of a class, as keypoints, that is not known.
     """
 
     results: Sequence[FoldResult]
@@ -142,8 +143,7 @@ class Summary:
     def to_dict(self) -> dict[str, Any]:
         """What is written: the folds, and mean and spread of the figures, overall and of each class."""
         classes = {
-            name: dict(objects=self.objects.get(name, 0), **one._asdict())
-            for name, one in self.classes.items()
+            name: dict(objects=self.objects.get(name), **one._asdict()) for name, one in self.classes.items()
         }
         return dict(
             folds=[asdict(one) for one in self.results],
@@ -166,7 +166,7 @@ class Summary:
             cells = (f'{format_value(figures.get(name, nan)):>{width}}' for name, width in widths.items())
             lines.append('  '.join([f'  {fold:<6}', f'{images:>6}', f'{epoch:>5}', *cells]))
         classes = [
-            ClassRow(name, self.objects.get(name, 0), dict(AP=one.mean, spread=_number(one.spread)))
+            ClassRow(name, self.objects.get(name, '-'), dict(AP=one.mean, spread=_number(one.spread)))
             for name, one in self.classes.items()
         ]
         return [*lines, *(f'  {line}' for line in class_table(classes))]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mmengine.config import Config
 
 RECORD = 'kfold.json'
-PATIENCE = 30
+GRACE = 30
 """The seconds that a training has to end after Ctrl-C."""
 
 
@@ -101,7 +101,7 @@ def train(config: Path, folder: Path, index: int, options: list[str]) -> None:
         status = process.wait()
     except KeyboardInterrupt:
         try:
-            process.wait(PATIENCE)
+            process.wait(GRACE)
         except subprocess.TimeoutExpired:
             process.terminate()
         print(f'stopped in fold {index + 1}; the same command goes on', file=sys.stderr)
