@@ -68,7 +68,8 @@ def train(tmp_path, data):
 
 def read_boxes(root, split='train'):
     """The classes, and the boxes of each image with their labels, as training reads a converted data set."""
-    options = {'data_root': str(root), 'train_dataloader.dataset.pipeline': []}
+    ann_files = dict(train_ann_file='annotations/train.json', val_ann_file=f'annotations/{split}.json')
+    options = {'data_root': str(root), **ann_files, 'train_dataloader.dataset.pipeline': []}
     cfg = load_config('yolox_nano_fast_1xb8-50e_custom', options)
     dataset = DATASETS.build(cfg[f'{split}_dataloader'].dataset)
     entries = [dataset.get_data_info(index) for index in range(len(dataset))]

@@ -19,6 +19,9 @@ from mmyolox.errors import UserError, first_few
 
 from .layout import Contents, Format, Layout, split_named, without_split
 
+USUAL = 'annotations/train.json'
+"""The training annotations that our converters write, relative to the root."""
+
 _KEYS = (b'"images"', b'"annotations"', b'"categories"')
 _FILE_NAME = re.compile(rb'"file_name"\s*:\s*("(?:[^"\\]|\\.)*")')
 _OURS = re.compile(r'^annotations/(train|val)\.json$|(^|/)_annotations\.coco\.json$')
@@ -66,7 +69,7 @@ def usual_layout(root: Path, ann_files: Mapping[str, str]) -> Layout:
         root: The folder.
         ann_files: By split, the annotation files with other names.
     """
-    files = dict(train='annotations/train.json', val='annotations/val.json') | dict(ann_files)
+    files = dict(train=USUAL, val='annotations/val.json') | dict(ann_files)
     return _layout(Contents(root, {}), files)
 
 

@@ -60,7 +60,11 @@ def recognise(
 
 def _layouts(root: Path, formats: Collection[str], ann_files: Mapping[str, str]) -> list[Layout]:
     contents = Contents.of(root)
-    return [layout for name in formats for layout in FORMATS[name].find(contents, ann_files)]
+    layouts = [layout for name in formats for layout in FORMATS[name].find(contents, ann_files)]
+    if any(layout.splits['train'].get('ann_file') == coco.USUAL for layout in layouts):
+        # Beside the images, to which a converter links, may lie the annotations that it has read.
+        return [layout for layout in layouts if layout.format == 'coco']
+    return layouts
 
 
 def _check_folder(root: Path) -> None:

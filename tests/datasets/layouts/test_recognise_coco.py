@@ -40,6 +40,13 @@ def test_our_layout(tmp_path):
     assert (layout.format, layout.name, layout.notes) == ('coco', 'COCO', ())
 
 
+def test_what_a_converter_has_read_lies_beside_the_images(tmp_path):
+    write(tmp_path / 'annotations/train.json', ['1.jpg'], folder=tmp_path / 'images')
+    (tmp_path / 'images/1.txt').write_text('0 .5 .5 .5 .5')
+    assert paths(recognise(tmp_path))['train'] == ('annotations/train.json', 'images/')
+    assert recognise(tmp_path, ['yolo']).format == 'yolo'
+
+
 def test_an_export_of_roboflow(tmp_path):
     for split in ('train', 'valid', 'test'):
         write(tmp_path / split / '_annotations.coco.json', [f'{split}.jpg'])
