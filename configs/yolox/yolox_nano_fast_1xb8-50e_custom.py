@@ -14,3 +14,4 @@ img_scale = (416, 416)
 train_dataloader = dict(dataset=dict(img_scale=img_scale))
 val_dataloader = dict(dataset=dict(img_scale=img_scale))
 test_dataloader = val_dataloader
+param_scheduler = dict(num_last_epochs=0)  # the rate falls until the end

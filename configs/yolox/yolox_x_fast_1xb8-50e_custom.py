@@ -6,3 +6,4 @@ _base_ = [
 ]
 
 model = dict(bbox_head=dict(head_module=dict(num_classes=_base_.num_classes)))
+param_scheduler = dict(num_last_epochs=0)  # the rate falls until the end

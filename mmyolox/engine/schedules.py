@@ -93,17 +93,17 @@ class YOLOXLR(LRSchedulerMixin, _ParamScheduler):
             plain = 'mosaic and mixup, if any, stay on'
         elif (num_plain_epochs, num_epochs) != (last, total):
             plain = f'the last {num_plain_epochs} of all without mosaic and mixup'
-        phases = f'warm-up {warmup:g}, main phase {main:g}, last epochs {last:g}'
+        phases = f'warm-up {warmup:g}, main phase {main:g}' + (f', last epochs {last:g}' if last else '')
         return f'{total:g} epochs{length}: {phases} ({plain})'
 
     @property
     def rates(self) -> str:
         """The learning rates of the phases, in one line."""
         rate = max(self.base_values)
+        floor = rate * self.eta_min_ratio
         if self.is_low:
-            return f'{rate * self.eta_min_ratio:g} from the start: let num_last_epochs be below max_epochs'
-        floor = f', {rate * self.eta_min_ratio:g} in the last epochs' if self.last_steps else ''
-        return f'up to {rate:g}{floor}'
+            return f'{floor:g} from the start: let num_last_epochs be below max_epochs'
+        return f'up to {rate:g}, {floor:g} {"in the last epochs" if self.last_steps else "at the end"}'
 
     def _get_value(self) -> list[float]:
         return [base * self.share(self.last_step) for base in self.base_values]

@@ -319,24 +319,25 @@ def test_which_of_two_figures_is_better_must_be_known(hook, message):
 
 
 @pytest.mark.parametrize(
-    ('config', 'max_epochs', 'warmup', 'last'),
+    ('config', 'max_epochs', 'warmup', 'lowest', 'plain'),
     [
-        (NANO, 300, 5, 15),
-        (NANO, 50, 5, 15),
-        (NANO, 5, 0, 2),
-        ('yolox_s_fast_8xb32-300e-rtmdet-hyp_coco', 300, 5, 20),
-        ('yolox_s_fast_8xb32-300e-rtmdet-hyp_coco', 50, 5, 20),
-        ('yolox_s_fast_1xb8-50e_custom', 300, 1, 10),
-        ('yolox_s_fast_1xb8-50e_custom', 50, 1, 10),
-        ('yolox_s_fast_1xb8-50e_custom', 5, 1, 2),
-        ('yolox_s_fast_1xb8-50e_custom', 1, 0, 0),
+        (NANO, 300, 5, 15, 15),
+        (NANO, 50, 5, 15, 15),
+        (NANO, 5, 0, 2, 2),
+        ('yolox_s_fast_8xb32-300e-rtmdet-hyp_coco', 300, 5, 20, 20),
+        ('yolox_s_fast_8xb32-300e-rtmdet-hyp_coco', 50, 5, 20, 20),
+        ('yolox_s_fast_1xb8-50e_voc', 50, 1, 10, 10),
+        ('yolox_s_fast_1xb8-50e_custom', 300, 1, 0, 10),
+        ('yolox_s_fast_1xb8-50e_custom', 50, 1, 0, 10),
+        ('yolox_s_fast_1xb8-50e_custom', 5, 1, 0, 2),
+        ('yolox_s_fast_1xb8-50e_custom', 1, 0, 0, 0),
     ],
 )
-def test_phases_fit_the_length_of_the_training(config, max_epochs, warmup, last):
+def test_phases_fit_the_length_of_the_training(config, max_epochs, warmup, lowest, plain):
     classes = dict(classes=['a']) if config.endswith('custom') else {}
     cfg = load_config(config, dict(max_epochs=max_epochs, val_interval=1) | classes)
-    assert (cfg.param_scheduler.warmup_epochs, cfg.param_scheduler.num_last_epochs) == (warmup, last)
-    assert cfg.default_hooks.mode_switch.num_last_epochs == last
+    assert (cfg.param_scheduler.warmup_epochs, cfg.param_scheduler.num_last_epochs) == (warmup, lowest)
+    assert cfg.default_hooks.mode_switch.num_last_epochs == plain
 
 
 def test_phases_that_are_given_stay():

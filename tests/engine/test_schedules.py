@@ -66,14 +66,15 @@ FLOOR = ', 0.0005 in the last epochs'
         (5, 2, 2, '', 'main phase 2, last epochs 2 (without mosaic and mixup)', FLOOR),
         (5, 2, 3, '', 'main phase 2, last epochs 2 (the last 3 of all without mosaic and mixup)', FLOOR),
         (5, 2, 0, '', 'main phase 2, last epochs 2 (mosaic and mixup, if any, stay on)', FLOOR),
-        (5, 0, 0, '', 'main phase 4, last epochs 0 (mosaic and mixup, if any, stay on)', ''),
+        (5, 0, 0, '', 'main phase 4 (mosaic and mixup, if any, stay on)', ', 0.0005 at the end'),
+        (5, 0, 2, '', 'main phase 4 (the last 2 of all without mosaic and mixup)', ', 0.0005 at the end'),
         (
             *(9, 2, 2, ' (the training has 9)'),
             'main phase 2, last epochs 2 (the last 2 of all without mosaic and mixup)',
             FLOOR,
         ),
     ],
-    ids=['one switch', 'another switch', 'no switch', 'no last epochs', 'resumed for longer'],
+    ids=['one switch', 'another switch', 'no switch', 'no last epochs', 'switch alone', 'resumed for longer'],
 )
 def test_the_plan_is_one_line(epochs, last, switched, length, phases, floor):
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.01)

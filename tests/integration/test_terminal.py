@@ -50,8 +50,9 @@ def test_the_header_and_nothing_else_comes_before_the_first_epoch(training, shap
     assert told['train'].startswith(f'{shapes}/annotations/train.json: 16 images, ')
     assert told['train'].endswith('boxes; shown at 64 x 64')
     assert told['classes'].startswith('4: ')
-    assert told['schedule'].startswith('2 epochs: warm-up 1, main phase 0, last epochs 1')
-    assert told['rate'] == 'AdamW, up to 0.002, 0.0001 in the last epochs'
+    plain = 'the last 1 of all without mosaic and mixup'
+    assert told['schedule'] == f'2 epochs: warm-up 1, main phase 1 ({plain})'
+    assert told['rate'] == 'AdamW, up to 0.002, 0.0001 at the end'
     assert told['weights'] == 'random weights; --load-from yolox_nano starts from published ones'
     assert told['device'].endswith('float32; 1 data worker; seed 0')
 

@@ -23,7 +23,8 @@ data_layout = None
 train_num_workers = 2
 val_num_workers = 1
 
-# Milder than from scratch: scales vary less, no mixup; images without objects train as background.
+# Milder than from scratch: scales vary less, no mixup, and nothing is turned, which makes boxes too large.
+# Mosaics are moved about their centres and fill the picture. Images without objects train as background.
 post_transform = [
     dict(type='RandomFlip', prob=0.5),
     dict(type='YOLOXHSVRandomAug'),
@@ -33,7 +34,13 @@ post_transform = [
 train_pipeline = [
     *_base_.pre_transform,
     dict(type='Mosaic', pre_transform=_base_.pre_transform),
-    dict(type='RandomAffine', scaling_ratio_range=(0.5, 1.5)),
+    dict(
+        type='RandomAffine',
+        scaling_ratio_range=(0.5, 1.5),
+        max_rotate_degree=0.0,
+        max_shear_degree=0.0,
+        anchor=(0.5, 0.5),
+    ),
     *post_transform,
 ]
 train_pipeline_stage2 = [*_base_.pre_transform, dict(type='Letterbox'), *post_transform]

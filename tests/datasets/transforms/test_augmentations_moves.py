@@ -136,6 +136,28 @@ def test_affine_of_nothing_moves_nothing():
     np.testing.assert_array_equal(results['gt_bboxes'], source[0]['bboxes'])
 
 
+@pytest.mark.parametrize('anchor', [(0, 0), (0.5, 0.5), (0.25, 1)])
+@pytest.mark.parametrize('canvas', [(96, 64), (192, 128)])
+def test_affine_leaves_its_anchor_in_place(anchor, canvas):
+    (x, y), (x_after, y_after) = (np.multiply(anchor, size) for size in (canvas, (96, 64)))
+    box = np.array([[x - 4, y - 2, x + 4, y + 2]], np.float32).clip(0, [*canvas, *canvas])
+    source = Album([], [])
+    entry = dict(pixels=np.zeros((canvas[1], canvas[0], 3), np.uint8), bboxes=box, labels=np.zeros(1, int))
+    source.append(entry | dict(is_crowd=np.zeros(1, bool)))
+    doubled = RandomAffine(0, 0, scaling_ratio_range=(2, 2), max_shear_degree=0, anchor=anchor)
+    results = doubled(make_sample(source, 0, np.random.default_rng(0), (96, 64)))
+    wanted = np.clip([[x_after - 8, y_after - 4, x_after + 8, y_after + 4]], 0, [96, 64, 96, 64])
+    np.testing.assert_allclose(results['gt_bboxes'], wanted, atol=1e-4)
+    assert results['img_shape'] == (64, 96)
+
+
+def test_affine_about_the_centres_shows_the_middle():
+    unmoved = RandomAffine(0, 0, scaling_ratio_range=(1, 1), max_shear_degree=0, anchor=(0.5, 0.5))
+    source = album((192, 128))
+    results = unmoved(make_sample(source, 0, np.random.default_rng(0), (96, 64)))
+    np.testing.assert_array_equal(results['img'], source[0]['pixels'][32:96, 48:144])
+
+
 @pytest.mark.parametrize('bad', [(0, 1), (-1, 1), (2, 1)])
 def test_affine_checks_its_scales(bad):
     with pytest.raises(UserError, match='scaling_ratio_range='):
