@@ -32,10 +32,10 @@ from .columns import Array, Columns, DamagedError, write_columns
 LIMIT_VARIABLE = 'MMYOLOX_ANNOTATION_CACHE'
 SMALLEST = 2**20
 """Annotations of fewer bytes than this are read anew each time: it takes no longer than a look here."""
-_FORMAT = 1
+_FORMAT = 2
 _SUFFIX = '.columns'
 _BLOCK = 2**22
-_TICK = 2 * 10**9
+TICK = 2 * 10**9
 """Nanoseconds within which a file system may give two contents the same date."""
 
 
@@ -71,7 +71,7 @@ def content_digest(path: str) -> str | None:
     with suppress(OSError, ValueError, KeyError, TypeError):
         noted = json.loads(note.read_text())
         # What was written within the same tick as it was read may have changed since.
-        if noted['stamp'] == stamp and noted['read'] > status.st_mtime_ns + _TICK:
+        if noted['stamp'] == stamp and noted['read'] > status.st_mtime_ns + TICK:
             os.utime(note)
             return str(noted['digest'])
     hasher, read = hashlib.sha256(), time.time_ns()
@@ -100,7 +100,7 @@ def listing_digest(paths: Iterable[str]) -> str | None:
         size += status.st_size
         newest = max(newest, status.st_mtime_ns)
         hasher.update(f'{path}\0{status.st_size}\0{status.st_mtime_ns}\0'.encode(errors='surrogatepass'))
-    is_kept = size >= SMALLEST and _is_on() and newest + _TICK < time.time_ns()
+    is_kept = size >= SMALLEST and _is_on() and newest + TICK < time.time_ns()
     return hasher.hexdigest() if is_kept else None
 
 
@@ -117,7 +117,7 @@ def find(name: str | None) -> Columns | None:
     try:
         columns = Columns.opened(path)
     except DamagedError as error:
-        print_log(f'{path}: {error}; the annotations are read anew', 'current', logging.WARNING)
+        print_log(f'{path}: {error}; what it held is read anew', 'current', logging.WARNING)
         with suppress(OSError):
             path.unlink()
         return None

@@ -2,11 +2,9 @@
 
 import logging
 import math
-import os
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -31,7 +29,6 @@ UNBOUNDED = 'with a coordinate that is not finite or beyond 2**31'
 """What messages say of a box that :func:`is_bounded` does not take."""
 
 _SHOWN = 3
-_BLOCK = 2**16
 
 _FLAGS = {'0': False, '1': True, '0.0': False, '1.0': True, 'false': False, 'true': True}
 
@@ -300,66 +297,6 @@ def configured_classes(metainfo: Mapping[str, Any]) -> tuple[str, ...] | None:
     return names
 
 
-def check_files_exist(ann_file: str, what: str, folder: str, paths: Sequence[str]) -> None:
-    """Checks that files are there, with one directory listing a folder instead of one stat a file.
-
-    Args:
-        ann_file: The file that lists them, for the message.
-        what: What the files are, for the message: ``'images'``.
-        folder: The folder that they are in, checked too.
-        paths: The files, ``folder`` included; subfolders are allowed. They are walked through, so that a
-            column of texts takes no memory for them.
-
-    Raises:
-        UserError: ``folder`` is no folder, or files are absent.
-    """
-    if not os.path.isdir(folder or '.'):
-        raise UserError(f'{folder}, the folder of the {what}, not found; check data_root and data_prefix')
-    # A number a file, and not its name: of millions of files they would fill the memory.
-    listed = np.sort(
-        np.concatenate(
-            [
-                np.fromiter((hash(prefix + name) for name in _listing(prefix)), np.int64)
-                for prefix in {path[: path.rfind(os.sep) + 1] for path in paths}
-            ]
-            or [np.empty(0, np.int64)]
-        )
-    )
-    absent, rest = [], iter(paths)
-    while block := [*islice(rest, _BLOCK)]:
-        numbers = np.array([*map(hash, block)], np.int64)
-        is_listed = np.searchsorted(listed, numbers) < np.searchsorted(listed, numbers, side='right')
-        # `isfile` has the last word: a file system may ignore case or normalise names.
-        absent += [block[i] for i in np.flatnonzero(~is_listed) if not os.path.isfile(block[i])]
-    if absent:
-        inside = [os.path.relpath(path, folder or '.') for path in absent]
-        above = os.path.dirname(os.path.abspath(folder))
-        is_above = len(absent) == len(paths) and os.path.isfile(os.path.join(above, inside[0]))
-        hint = f'; they are in {above}: correct data_prefix' if is_above else ''
-        raise UserError(
-            f'{ann_file}: {len(absent)} of {len(paths)} {what} are not in {folder}: {first_few(inside)}{hint}'
-        )
-
-
-def list_folder(folder: str) -> set[str]:
-    """The names in a folder of what is there and no folder; none if it cannot be listed."""
-    return {*_listing(folder)}
-
-
-def _listing(folder: str) -> Iterator[str]:
-    try:
-        with os.scandir(folder or '.') as entries:
-            yield from (entry.name for entry in entries if _is_there(entry))
-    except (OSError, ValueError):  # the latter: a null byte in the name
-        return
-
-
-def _is_there(entry: os.DirEntry[str]) -> bool:
-    if entry.is_symlink():  # perhaps to nothing, or to itself, of which `is_dir` raises an error
-        return os.path.exists(entry.path) and not os.path.isdir(entry.path)
-    return not entry.is_dir()
-
-
 def filter_images(
     table: AnnotationTable, filter_cfg: Mapping[str, Any] | None, report: AnnotationReport
 ) -> AnnotationTable:
@@ -380,11 +317,15 @@ def filter_images(
     for key in sorted(set(filter_cfg or {}) - set(known)):
         raise UserError(f'filter_cfg has no key {key!r}{did_you_mean(key, known)} (known: {known})')
     options = dict(filter_empty_gt=False, min_size=0) | dict(filter_cfg or {})
-    objects = table.objects
-    is_empty = (objects == 0) & options['filter_empty_gt']
-    is_small = np.minimum(table.images('width'), table.images('height')) < options['min_size']
-    kept = table.take(np.flatnonzero(~(is_empty | is_small)))
-    if report.boxes and not objects.any():
+    masks = [
+        (block.objects > 0, np.minimum(block.images('width'), block.images('height')) < options['min_size'])
+        for block in table.blocks()
+    ]
+    has_objects, is_small = np.concatenate([np.empty((2, 0), np.bool_), *masks], axis=1)
+    is_empty = ~has_objects & options['filter_empty_gt']
+    left_out = is_empty | is_small
+    kept = table.take(np.flatnonzero(~left_out)) if left_out.any() else table
+    if report.boxes and not has_objects.any():
         raise UserError(
             f'{report.path}: all {report.boxes} boxes are crowds, ignored or difficult (iscrowd, ignore, '
             'difficult), so that there is no object to train on'

@@ -308,9 +308,9 @@ class DetectionDataset(BaseDataset):
 
 def _chosen(total: int, indices: int | Sequence[int]) -> NDArray[np.int64]:
     # MMEngine takes a number for the first samples, a negative one for the last.
-    if not isinstance(indices, int):
-        return np.array(indices, np.int64)
-    return np.arange(total)[slice(indices) if indices >= 0 else slice(indices, None)]
+    if isinstance(indices, int):
+        indices = range(total)[slice(indices) if indices >= 0 else slice(indices, None)]
+    return np.arange(total)[np.array(indices, np.int64)]
 
 
 def class_digest(cls: type) -> str | None:

@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 from mmyolox.errors import UserError, alike, first_few
 from mmyolox.registry import DATASETS
 
-from .annotations import AnnotationReport, check_boxes, check_files_exist, configured_classes
+from . import annotation_cache
+from .annotations import AnnotationReport, check_boxes, configured_classes
 from .base import DetectionDataset
 from .coco_file import CocoAnnotations, content_digest, read_coco
 from .columns import Array
 from .image_sizes import check_image_sizes
+from .listed_files import check_files_exist
 from .table import AnnotationTable, IdColumn, TextColumn, described
 
 _SLICE = 2**20
@@ -70,8 +72,8 @@ class YOLOXCocoDataset(DetectionDataset):
         key = None if digest is None else dict(content=digest, folder=self._image_folder, names=names)
         table = self.cached_entries(key, lambda: self._columns(file))
         if not self.backend_args:
-            check_files_exist(file.path, 'images', self._image_folder, table.images('img_path'))
-            table.release()
+            name = None if key is None else annotation_cache.entry_name('folders', key)
+            check_files_exist(file.path, 'images', self._image_folder, table.images('img_path'), name)
             sizes = table.only('img_path', 'width', 'height')
             check_image_sizes(file.path, sizes, is_first=not self.report.is_restored)
             table.release()

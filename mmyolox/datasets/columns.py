@@ -1,13 +1,15 @@
 """Named arrays in one mapped block of bytes, in memory or in a file, that processes share without copies.
 
 A file is: the magic bytes, length and CRC-32 of the header, the header (JSON), and the arrays, each at
-a multiple of 64 bytes. It holds numbers and texts alone, and nothing that could run.
+a multiple of 64 bytes. The header has a CRC-32 of every block of some megabytes. A file holds numbers and
+texts alone, and nothing that could run.
 """
 
 import json
-import os
+import time
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +22,9 @@ _MAGIC = b'MMYXCOL1'
 _ALIGNMENT = 64
 _START = len(_MAGIC) + 8 + 4
 _BLOCK = 2**22
-_CHECKED = 2**28
-"""Files up to this size are compared with their checksum whenever they are opened: in a tenth of a second."""
+"""How many bytes have a checksum of their own."""
+_CHECKED = 2**27
+"""How many bytes are compared with their checksums whenever a file is opened: in a tenth of a second."""
 
 Array = NDArray[Any]
 
@@ -57,7 +60,8 @@ class Columns(Mapping[str, Array]):
             raise DamagedError('the header is damaged')
         described = json.loads(header)
         self.info = described['info']
-        self._checksum, size = described['checksum'], described['size']
+        self._blocks: list[tuple[int, int]] = described['blocks']
+        size = sum(block_size for block_size, _ in self._blocks)
         self._first = _START + length
         if len(content) != self._first + size:
             raise DamagedError(f'{len(content)} bytes instead of {self._first + size}')
@@ -87,17 +91,21 @@ class Columns(Mapping[str, Array]):
 
         Raises:
             OSError: There is none, or it cannot be read.
-            DamagedError: It is not as it was written. Beyond 256 MiB only header and length are compared.
+            DamagedError: It is not as it was written. Of a file beyond 128 MiB so much of its content is
+                compared, other parts each time.
         """
         columns = cls(SharedBytes.opened(path))
-        if os.path.getsize(path) <= _CHECKED:
-            with open(path, 'rb') as file:  # reads, where going through the map would count as memory
-                file.seek(columns._first)
-                checksum = 0
-                while block := file.read(_BLOCK):
-                    checksum = zlib.crc32(block, checksum)
-            if checksum != columns._checksum:
-                raise DamagedError('the content is damaged')
+        sizes = [size for size, _ in columns._blocks]
+        starts = [*accumulate(sizes, initial=columns._first)]
+        first, compared = time.time_ns() % max(len(sizes), 1), 0
+        with open(path, 'rb') as file:  # reads, where going through the map would count as memory
+            for number in (*range(first, len(sizes)), *range(first)):
+                if compared >= _CHECKED:
+                    break
+                compared += sizes[number]
+                file.seek(starts[number])
+                if zlib.crc32(file.read(sizes[number])) != columns._blocks[number][1]:
+                    raise DamagedError('the content is damaged')
         return columns
 
     def release(self) -> None:
@@ -140,14 +148,16 @@ def _aligned(size: int) -> int:
 
 def _header(arrays: Mapping[str, Array], info: Any) -> tuple[bytes, int]:
     """The start of a file, and the size of the whole."""
-    described, offset, checksum = {}, 0, 0
+    described, offset, blocks = {}, 0, []
     for name, array in arrays.items():
         described[name] = (array.dtype.str, array.shape, offset)
         content = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
-        padding = _aligned(len(content)) - len(content)
-        checksum = zlib.crc32(bytes(padding), zlib.crc32(content.data, checksum))
-        offset += len(content) + padding
-    header = json.dumps(dict(info=info, arrays=described, checksum=checksum, size=offset)).encode()
+        for first in range(0, len(content), _BLOCK):
+            block = content[first : first + _BLOCK]
+            padding = bytes(_aligned(len(block)) - len(block))
+            blocks.append((len(block) + len(padding), zlib.crc32(padding, zlib.crc32(block.data))))
+        offset += _aligned(len(content))
+    header = json.dumps(dict(info=info, arrays=described, blocks=blocks)).encode()
     header += b' ' * (_aligned(_START + len(header)) - _START - len(header))
     start = _MAGIC + len(header).to_bytes(8, 'little') + zlib.crc32(header).to_bytes(4, 'little') + header
     return start, len(start) + offset

@@ -1,7 +1,7 @@
 """The entries of a data list as columns: a column a key for all images, and not a dict an image."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any, overload
 
@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from .columns import Array, Columns
 
 Entry = dict[str, Any]
+_BLOCK = 2**14
+"""How many entries a walk through a whole column takes at a time."""
 
 
 class TextColumn(Sequence[str]):
@@ -19,11 +21,13 @@ class TextColumn(Sequence[str]):
     Args:
         ends: (N,) int64, where each ends in ``content``.
         content: All texts in UTF-8, uint8, one after the other. Lone surrogates may be among them.
+        release: What a walk through all texts calls now and then: a mapped file takes no memory for it.
     """
 
-    def __init__(self, ends: Array, content: Array) -> None:
+    def __init__(self, ends: Array, content: Array, release: Callable[[], None] | None = None) -> None:
         self.ends = ends
         self.content = content
+        self._release = release
 
     @classmethod
     def of(cls, texts: Iterable[str]) -> 'TextColumn':
@@ -55,7 +59,7 @@ class TextColumn(Sequence[str]):
     def __iter__(self) -> Iterator[str]:
         return chain.from_iterable(self.blocks())
 
-    def blocks(self, length: int = 2**16) -> Iterator[list[str]]:
+    def blocks(self, length: int = _BLOCK) -> Iterator[list[str]]:
         """All texts, some at a time."""
         for first in range(0, len(self), length):
             ends = self.ends[first : first + length]
@@ -66,15 +70,17 @@ class TextColumn(Sequence[str]):
                 content[a:b].decode('utf-8', 'surrogatepass')
                 for a, b in zip(starts, (ends - start).tolist(), strict=True)
             ]
+            if self._release is not None:
+                self._release()
 
     def arrays(self, name: str) -> dict[str, Array]:
         """The two arrays, named for :class:`Columns`."""
         return {f'{name}.ends': self.ends, f'{name}.content': self.content}
 
     @classmethod
-    def named(cls, columns: Mapping[str, Array], name: str) -> 'TextColumn':
+    def named(cls, columns: Columns, name: str) -> 'TextColumn':
         """The column that :meth:`arrays` named."""
-        return cls(columns[f'{name}.ends'], columns[f'{name}.content'])
+        return cls(columns[f'{name}.ends'], columns[f'{name}.content'], columns.release)
 
 
 class IdColumn(Sequence[int | str]):
@@ -150,7 +156,7 @@ class IdColumn(Sequence[int | str]):
         return self.values.arrays(name) if isinstance(self.values, TextColumn) else {name: self.values}
 
     @classmethod
-    def named(cls, columns: Mapping[str, Array], name: str) -> 'IdColumn':
+    def named(cls, columns: Columns, name: str) -> 'IdColumn':
         """The column that :meth:`arrays` named."""
         return cls(columns[name] if name in columns else TextColumn.named(columns, name))
 
@@ -172,7 +178,7 @@ class AnnotationTable(Sequence[Entry]):
         self._columns = columns
         self._kinds: dict[str, str] = columns.info['kinds']
         self._ends = columns['ends']
-        self._rows = np.arange(len(self._ends)) if rows is None else rows
+        self._rows = rows
         readers = dict(text=TextColumn.named, json=TextColumn.named, id=IdColumn.named, ids=IdColumn.named)
         self._read: dict[str, Any] = {
             key: readers[kind](columns, key) if kind in readers else columns[key]
@@ -187,7 +193,7 @@ class AnnotationTable(Sequence[Entry]):
         return cls(Columns.of(*described(*split(entries))))
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self._ends) if self._rows is None else len(self._rows)
 
     @overload
     def __getitem__(self, index: int) -> Entry: ...
@@ -195,8 +201,9 @@ class AnnotationTable(Sequence[Entry]):
     def __getitem__(self, index: slice) -> 'AnnotationTable': ...
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
-            return self.take(np.arange(len(self))[index])
-        row = int(self._rows[index])
+            return self.take(np.arange(*index.indices(len(self))))
+        position = range(len(self))[index]
+        row = position if self._rows is None else int(self._rows[position])
         end = int(self._ends[row])
         start = int(self._ends[row - 1]) if row else 0
         return {key: self._value(key, kind, row, start, end) for key, kind in self._kinds.items()}
@@ -214,12 +221,19 @@ class AnnotationTable(Sequence[Entry]):
         return column[row]
 
     def take(self, indices: Sequence[int] | Array) -> 'AnnotationTable':
-        """The table of some entries; an entry may come more than once."""
-        return AnnotationTable(self._columns, self._rows[np.asarray(indices, np.int64)])
+        """The table of some entries, from 0; an entry may come more than once."""
+        chosen = np.asarray(indices, np.int64)
+        return AnnotationTable(self._columns, chosen if self._rows is None else self._rows[chosen])
+
+    def blocks(self) -> Iterator['AnnotationTable']:
+        """All entries, some at a time; what was read of each part is released."""
+        for first in range(0, len(self), _BLOCK):
+            yield self[first : first + _BLOCK]
+            self.release()
 
     def only(self, *keys: str) -> 'AnnotationTable':
         """The table whose entries have some keys alone, so that no other column is read."""
-        table = self.take(np.arange(len(self)))
+        table = AnnotationTable(self._columns, self._rows)
         table._kinds = {key: self._kinds[key] for key in keys}
         return table
 
@@ -237,25 +251,22 @@ class AnnotationTable(Sequence[Entry]):
         """What all n images have under a key: an array (n,) of numbers, else a sequence."""
         column, kind = self._read[key], self._kinds[key]
         if kind == 'number':
-            return column[self._rows]
-        if kind == 'json':
-            return [json.loads(column[row]) for row in self._rows.tolist()]
-        return column if self._is_whole else [column[row] for row in self._rows.tolist()]
-
-    @property
-    def _is_whole(self) -> bool:
-        return len(self) == len(self._ends) and bool((self._rows == np.arange(len(self))).all())
+            return column if self._rows is None else column[self._rows]
+        values = column if self._rows is None else [column[row] for row in self._rows.tolist()]
+        return [*map(json.loads, values)] if kind == 'json' else values
 
     @property
     def counts(self) -> NDArray[np.int64]:
         """(n,) how many instances each image has."""
+        if self._rows is None:
+            return np.diff(self._ends, prepend=0)
         starts = np.where(self._rows > 0, self._ends[self._rows - 1], 0)
         return self._ends[self._rows] - starts
 
     def instances(self, key: str) -> Array:
         """What the instances of all n images have under a key, (T, ...), image by image."""
         column: Array = self._read[key]
-        if self._is_whole:
+        if self._rows is None:
             return column
         counts = self.counts
         firsts = self._ends[self._rows] - counts
@@ -265,18 +276,20 @@ class AnnotationTable(Sequence[Entry]):
     @property
     def objects(self) -> NDArray[np.int64]:
         """(n,) how many instances of each image are no crowd."""
-        return self._columns['objects'][self._rows]
+        objects = self._columns['objects']
+        return objects if self._rows is None else objects[self._rows]
 
     @property
     def class_counts(self) -> NDArray[np.int64]:
         """(C,) how many instances each label has that are no crowd, up to the last label that has any."""
         counts = np.array(self._columns.info['class_counts'], np.int64)
+        if self._rows is None:
+            return counts
         rest = np.ones(len(self._ends), np.bool_)
         rest[self._rows] = False
-        rest &= self._columns['objects'] > 0
-        if rest.any():  # seldom many
-            left_out = AnnotationTable(self._columns, np.flatnonzero(rest))
-            counts -= _class_counts(left_out.instances('labels'), left_out.instances('is_crowd'), len(counts))
+        left_out = AnnotationTable(self._columns, np.flatnonzero(rest))  # seldom many
+        for block in left_out.blocks():
+            counts -= _class_counts(block.instances('labels'), block.instances('is_crowd'), len(counts))
         return counts
 
     @property

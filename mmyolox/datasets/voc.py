@@ -25,16 +25,15 @@ from . import annotation_cache
 from .annotations import (
     AnnotationReport,
     box_around,
-    check_files_exist,
     configured_classes,
     image_entry,
-    list_folder,
     read_flag,
     read_rotation,
 )
 from .base import DetectionDataset
 from .canvas.images import UndecodableImageError, read_image
 from .image_sizes import check_image_sizes, read_image_size
+from .listed_files import check_files_exist, list_folder
 from .table import AnnotationTable, described, split
 from .voc_files import annotation_files, image_files, listed_image
 

@@ -1,5 +1,6 @@
 """The annotation cache: later starts have the same samples and say the same, and believe nothing damaged."""
 
+import errno
 import json
 import os
 import shutil
@@ -38,10 +39,10 @@ def content():
 @pytest.fixture
 def home(tmp_path, monkeypatch):
     """A cache folder of its own, for annotations of any size."""
-    monkeypatch.setenv('MMYOLOX_HOME', str(tmp_path / 'home'))
+    monkeypatch.setenv('MMYOLOX_HOME', str(tmp_path / 'a home'))
     monkeypatch.setattr(annotation_cache, 'SMALLEST', 0)
     annotation_cache._tell.cache_clear()
-    return tmp_path / 'home/annotations'
+    return tmp_path / 'a home/annotations'
 
 
 def write(root, value=None):
@@ -174,6 +175,20 @@ def test_images_are_looked_for_each_time(tmp_path, home):
         load(root)
 
 
+def test_folders_are_listed_again_when_their_dates_change(tmp_path, home, monkeypatch):
+    monkeypatch.setattr(annotation_cache, 'TICK', 0)
+    root = write(tmp_path)
+    time.sleep(0.03)
+    load(root)
+    with monkeypatch.context() as patch:
+        patch.setattr('mmyolox.datasets.listed_files._entries', None)
+        load(root)
+        load(root, metainfo=dict(classes=('dog',)))
+    (root / 'images/a.jpg').unlink()
+    with pytest.raises(UserError, match=r'2 of 3 images are not in .*: a\.jpg'):
+        load(root)
+
+
 def test_fields_are_read_when_they_are_asked_for(tmp_path, home, parsed):
     path = str(write(tmp_path) / 'ann.json')
     assert 'keypoints' not in read_coco(path).annotations[0]
@@ -241,6 +256,18 @@ def test_a_folder_that_takes_no_files_is_one_line(tmp_path, home, lines):
     root = write(tmp_path)
     assert samples(load(root)) == samples(load(root))
     assert sum('are not kept for the next start' in line for line in lines) == 1
+
+
+def test_a_full_disk_is_one_line(tmp_path, home, lines, monkeypatch):
+    def write_half(path, arrays, info):
+        path.write_bytes(b'half')
+        raise OSError(errno.ENOSPC, 'No space left on device', str(path))
+
+    root = write(tmp_path)
+    monkeypatch.setattr(annotation_cache, 'write_columns', write_half)
+    assert samples(load(root)) == samples(load(root))
+    assert sum('No space left on device; make room' in line for line in lines) == 2  # of two files, once each
+    assert not [*home.glob('*.columns'), *home.glob('.*')]
 
 
 def test_what_was_not_used_for_longest_goes_first(tmp_path, home, monkeypatch):

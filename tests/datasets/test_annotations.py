@@ -9,7 +9,6 @@ from mmyolox.datasets.annotations import (
     AnnotationReport,
     Finding,
     check_boxes,
-    check_files_exist,
     configured_classes,
     filter_images,
 )
@@ -119,39 +118,6 @@ def test_configured_classes(metainfo, classes):
 def test_classes_that_cannot_be_meant(classes):
     with pytest.raises(UserError, match=r'metainfo\.classes'):
         configured_classes(dict(classes=classes))
-
-
-def test_files_are_looked_for_in_subfolders(tmp_path):
-    for name in ('a.jpg', 'sub/b.jpg'):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).touch()
-    root = str(tmp_path)
-    check_files_exist('f', 'images', root, [f'{root}/a.jpg', f'{root}/sub/b.jpg', f'{root}/sub/../a.jpg'])
-    absent = [f'{root}/a.jpg'] + [f'{root}/{folder}/{i}.jpg' for folder in ('sub', 'none') for i in range(2)]
-    with pytest.raises(UserError) as error:
-        check_files_exist('f', 'images', root, absent)
-    assert str(error.value) == (f'f: 4 of 5 images are not in {root}: sub/0.jpg, sub/1.jpg, none/0.jpg, ...')
-
-
-def test_a_file_system_that_lists_names_otherwise_has_the_last_word(tmp_path, monkeypatch):
-    (tmp_path / 'a.jpg').touch()
-    monkeypatch.setattr('mmyolox.datasets.annotations.list_folder', lambda folder: {'A.JPG'})
-    check_files_exist('f', 'images', str(tmp_path), [f'{tmp_path}/a.jpg'])
-
-
-def test_links_to_nothing_and_to_themselves_are_absent(tmp_path):
-    for name, target in (('here.jpg', 'a.jpg'), ('loop.jpg', 'loop.jpg'), ('broken.jpg', 'none')):
-        (tmp_path / name).symlink_to(target)
-    (tmp_path / 'a.jpg').touch()
-    check_files_exist('f', 'images', str(tmp_path), [str(tmp_path / name) for name in ('a.jpg', 'here.jpg')])
-    paths = [str(tmp_path / name) for name in ('a.jpg', 'loop.jpg', 'broken.jpg')]
-    with pytest.raises(UserError, match=r'2 of 3 images are not in .*: loop\.jpg, broken\.jpg$'):
-        check_files_exist('f', 'images', str(tmp_path), paths)
-
-
-def test_absent_folder(tmp_path):
-    with pytest.raises(UserError, match=r'none, the folder of the images, not found.*data_root'):
-        check_files_exist('f', 'images', str(tmp_path / 'none'), [])
 
 
 def entry(size=(100, 100), crowd=(False,)):

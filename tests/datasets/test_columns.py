@@ -74,3 +74,20 @@ def test_of_large_files_the_header_is_compared(path, monkeypatch):
     path.write_bytes(content.replace(b'boxes', b'foxes'))
     with pytest.raises(DamagedError, match='header'):
         Columns.opened(path)
+
+
+def test_of_large_files_other_parts_are_compared_each_time(path, monkeypatch):
+    monkeypatch.setattr('mmyolox.datasets.columns._BLOCK', 64)
+    monkeypatch.setattr('mmyolox.datasets.columns._CHECKED', 64)
+    write_columns(path, ARRAYS | dict(many=np.arange(40)), INFO)
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    found = []
+    for moment in range(9):  # of 9 blocks the last is damaged
+        monkeypatch.setattr('time.time_ns', lambda moment=moment: moment)
+        try:
+            Columns.opened(path)
+        except DamagedError:
+            found.append(moment)
+    assert found == [8]

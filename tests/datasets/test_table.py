@@ -101,6 +101,25 @@ def test_what_was_released_is_read_again():
     assert all(is_equal(one, wanted) for one, wanted in zip(table, entries(), strict=True))
 
 
+@pytest.mark.parametrize('chosen', [None, [4, 3, 0]])
+def test_blocks_are_all_entries_in_order(chosen, monkeypatch):
+    monkeypatch.setattr('mmyolox.datasets.table._BLOCK', 2)
+    given, table = entries(), AnnotationTable.of(entries())
+    if chosen:
+        given, table = [given[i] for i in chosen], table.take(chosen)
+    blocks = [*table.blocks()]
+    assert [len(block) for block in blocks] == [2] * (len(given) // 2) + [1]
+    assert all(map(is_equal, (entry for block in blocks for entry in block), given))
+
+
+def test_a_walk_through_texts_releases_what_was_read(monkeypatch):
+    released = []
+    monkeypatch.setattr('mmyolox.datasets.columns.Columns.release', lambda columns: released.append(1))
+    paths = AnnotationTable.of(entries()).images('img_path')
+    assert [text for block in paths.blocks(2) for text in block] == [one['img_path'] for one in entries()]
+    assert len(released) == 3
+
+
 def test_only_some_keys():
     table = AnnotationTable.of(entries()).take([3, 0]).only('width', 'img_id')
     assert [*table] == [dict(img_id=3, width=640), dict(img_id=0, width=640)]

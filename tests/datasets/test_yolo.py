@@ -325,17 +325,26 @@ def age(root):
 def test_a_later_start_reads_only_what_has_changed(root, tmp_path, monkeypatch):
     monkeypatch.setenv('MMYOLOX_HOME', str(tmp_path / 'home'))
     monkeypatch.setattr('mmyolox.datasets.annotation_cache.SMALLEST', 0)
+    lines = []
+    for module in ('yolo', 'annotations'):
+        monkeypatch.setattr(f'mmyolox.datasets.{module}.print_log', lambda line, *_, **__: lines.append(line))
     path = root / 'labels/train/a.txt'
-    write_text(path, f'{LINE}\n1 2 3\n')
+    write_image(root / 'images/train/background.jpg')
+    write_text(path, f'{LINE}\n1 2 3\n0 0 0 1 0 1 1\n')
     age(root)
     first = load(root)
+    said = list(lines)
+    lines.clear()
     with monkeypatch.context() as patch:
         patch.setattr('mmyolox.datasets.yolo.read_image_size', None)
         later = load(root)
     for entry, wanted in zip(entries(later), entries(first), strict=True):
         assert entry['img_path'] == wanted['img_path']
         np.testing.assert_array_equal(entry['bboxes'], wanted['bboxes'])
-    assert later.report.losses() == first.report.losses() != ''
+    assert later.report.is_restored
+    assert lines == said
+    for what in ('without a label file', 'a.txt:2: 3 values', '1 polygons'):
+        assert sum(what in line for line in said) == 1
     write_text(path, f'{LINE}\n{LINE}\n')
     age(root)
     assert entries(load(root))[0]['labels'].tolist() == [1, 1]

@@ -111,9 +111,14 @@ def test_keypoints_outside_the_image_are_told(tmp_path, monkeypatch):
     monkeypatch.setattr('mmyolox.datasets.annotations.print_log', lambda line, **_: lines.append(line))
     write_yolo(tmp_path, content_of(IMAGES), kpt_shape=[2, 3], flip_idx=[], kpt_names=[])
     (tmp_path / 'labels/0.txt').write_text(f'{LINE} 1.1 .1 2 .2 .2 1')
-    open_yolo(tmp_path)
     what = 'keypoints outside their image count as not labelled'
-    assert lines == [f'{tmp_path}/data.yaml: 1 {what}: images/0.png']
+    monkeypatch.setattr('mmyolox.datasets.annotation_cache.SMALLEST', 0)
+    monkeypatch.setattr('mmyolox.datasets.annotation_cache.TICK', 0)
+    monkeypatch.setenv('MMYOLOX_HOME', str(tmp_path / 'home'))
+    for is_later in (False, True):  # a later start reads no keypoints
+        lines.clear()
+        assert open_yolo(tmp_path).report.is_restored == is_later
+        assert lines == [f'{tmp_path}/data.yaml: 1 {what}: images/0.png']
 
 
 COCO_FLIP = [0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15]

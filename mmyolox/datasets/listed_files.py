@@ -1,0 +1,123 @@
+"""Whether the files that annotations name are there, told by listing their folders."""
+
+import os
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmyolox.errors import UserError, first_few
+
+from . import annotation_cache
+
+_BLOCK = 2**14
+_MOST_FOLDERS = 2**14
+"""Of more folders than this no dates are kept."""
+
+
+def check_files_exist(
+    ann_file: str, what: str, folder: str, paths: Sequence[str], name: str | None = None
+) -> None:
+    """Checks that files are there, with one directory listing a folder instead of one stat a file.
+
+    Args:
+        ann_file: The file that lists them, for the message.
+        what: What the files are, for the message: ``'images'``.
+        folder: The folder that they are in, checked too.
+        paths: The files, ``folder`` included; subfolders are allowed. They are walked through, so that a
+            column of texts takes no memory for them.
+        name: The name of an entry of the annotation cache that stands for these paths. Dates of their folders
+            are kept there, and folders of the same dates are not listed again; None to list them each time.
+
+    Raises:
+        UserError: ``folder`` is no folder, or files are absent.
+    """
+    if not os.path.isdir(folder or '.'):
+        raise UserError(f'{folder}, the folder of the {what}, not found; check data_root and data_prefix')
+    kept = annotation_cache.find(name)
+    if kept is not None and all(_state(parent) == state for parent, state in kept.info.items()):
+        return
+    parents = {path[: path.rfind(os.sep) + 1] for path in paths}
+    now = time.time_ns()
+    states = {parent: _state(parent) for parent in parents}
+    numbers = np.sort(np.concatenate([np.empty(0, np.int64), *map(_hashes, _blocks(paths))]))
+    is_listed = _are_listed(numbers, parents)
+    if is_listed.all():
+        # What was changed within the same tick as it was listed may have changed since.
+        is_settled = all(state and max(state[2:]) + annotation_cache.TICK < now for state in states.values())
+        if name is not None and is_settled and len(states) <= _MOST_FOLDERS:
+            annotation_cache.keep(name, {}, states)
+        return
+    absent = []
+    for block in _blocks(paths):
+        is_found = is_listed[np.searchsorted(numbers, _hashes(block))]
+        # `isfile` has the last word: of links, and where a file system ignores case or normalises names.
+        absent += [block[i] for i in np.flatnonzero(~is_found) if not os.path.isfile(block[i])]
+    if absent:
+        inside = [os.path.relpath(path, folder or '.') for path in absent]
+        above = os.path.dirname(os.path.abspath(folder))
+        is_above = len(absent) == len(paths) and os.path.isfile(os.path.join(above, inside[0]))
+        hint = f'; they are in {above}: correct data_prefix' if is_above else ''
+        raise UserError(
+            f'{ann_file}: {len(absent)} of {len(paths)} {what} are not in {folder}: {first_few(inside)}{hint}'
+        )
+
+
+def list_folder(folder: str) -> set[str]:
+    """The names in a folder of what is there and no folder; none if it cannot be listed."""
+    return {entry.name for entry in _entries(folder) if _is_there(entry)}
+
+
+def _are_listed(numbers: NDArray[np.int64], folders: Iterable[str]) -> NDArray[np.bool_]:
+    """(N,) bool, which files are in one of some folders, and no links.
+
+    Args:
+        numbers: (N,) the hashes of their paths, rising. Of millions of files the names would fill the memory.
+        folders: The folders, each with a separator at the end.
+    """
+    is_listed = np.zeros(len(numbers), np.bool_)
+    for folder in folders:
+        names = (entry.name for entry in _entries(folder) if entry.is_file(follow_symlinks=False))
+        while len(listed := _hashes([folder + name for name in islice(names, _BLOCK)])):
+            listed.sort()  # the search is several times as fast
+            positions = np.minimum(np.searchsorted(numbers, listed), len(numbers) - 1)
+            is_listed[positions[numbers[positions] == listed]] = True
+    # Of a path that comes twice the first is found.
+    is_listed[1:] |= numbers[1:] == numbers[:-1]
+    return is_listed
+
+
+def _blocks(paths: Iterable[str]) -> Iterator[list[str]]:
+    rest = iter(paths)
+    while block := [*islice(rest, _BLOCK)]:
+        yield block
+
+
+def _hashes(texts: Sequence[str]) -> NDArray[np.int64]:
+    return np.fromiter(map(hash, texts), np.int64, len(texts))
+
+
+def _state(folder: str) -> list[int] | None:
+    """What changes when a file is added to a folder, removed or renamed; None where there is no folder."""
+    try:
+        status = os.stat(folder or '.')
+    except (OSError, ValueError):  # the latter: a null byte in the name
+        return None
+    return [status.st_dev, status.st_ino, status.st_mtime_ns, status.st_ctime_ns]
+
+
+def _entries(folder: str) -> Iterator[os.DirEntry[str]]:
+    """What is in a folder; nothing if it cannot be listed."""
+    try:
+        with os.scandir(folder or '.') as entries:
+            yield from entries
+    except (OSError, ValueError):  # the latter: a null byte in the name
+        return
+
+
+def _is_there(entry: os.DirEntry[str]) -> bool:
+    if entry.is_symlink():  # perhaps to nothing, or to itself, of which `is_dir` raises an error
+        return os.path.exists(entry.path) and not os.path.isdir(entry.path)
+    return not entry.is_dir()
