@@ -74,9 +74,7 @@ class YOLOXCocoDataset(DetectionDataset):
         if not self.backend_args:
             name = None if key is None else annotation_cache.entry_name('folders', key)
             check_files_exist(file.path, 'images', self._image_folder, table.images('img_path'), name)
-            sizes = table.only('img_path', 'width', 'height')
-            check_image_sizes(file.path, sizes, is_first=not self.report.is_restored)
-            table.release()
+            check_image_sizes(file.path, table, is_first=not self.report.is_restored)
         classes_and_others = {*self.metainfo['classes'], *file.class_names}
         above = [c for c in file.categories if c['name'] not in classes_and_others] + file.namesakes_above
         left_out = [f'{category["name"]} (id {category["id"]})' for category in above]

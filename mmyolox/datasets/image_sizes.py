@@ -2,10 +2,8 @@
 
 import math
 import time
-from collections.abc import Mapping, Sequence
 from itertools import count
 from pathlib import Path
-from typing import Any
 
 from mmengine.logging import print_log
 
@@ -13,6 +11,7 @@ from mmyolox.deploy.letterbox import Size
 from mmyolox.errors import UserError, first_few
 
 from .canvas.images import UndecodableImageError, is_annotated_size, read_image, read_image_header
+from .table import AnnotationTable
 
 _PATIENCE = 3.0
 _LATER_PATIENCE = 0.2
@@ -20,7 +19,7 @@ _LATER_PATIENCE = 0.2
 
 def check_image_sizes(
     ann_file: str,
-    entries: Sequence[Mapping[str, Any]],
+    table: AnnotationTable,
     seconds: float = _PATIENCE,
     is_first: bool = True,
 ) -> None:
@@ -30,7 +29,7 @@ def check_image_sizes(
 
     Args:
         ann_file: The annotation file, for messages.
-        entries: The entries of a data list, each with ``img_path``, ``width`` and ``height``.
+        table: The entries of a data list, each with ``img_path``, ``width`` and ``height``.
         seconds: The time after which it ends. What was compared until then is spread evenly over all images;
             the others are compared when they are decoded.
         is_first: Whether nobody compared them before. Otherwise it ends after 0.2 s, and begins anywhere, so
@@ -40,6 +39,7 @@ def check_image_sizes(
         UserError: An image has another size, see :func:`.canvas.images.is_annotated_size`.
     """
     end = time.monotonic() + (seconds if is_first else min(seconds, _LATER_PATIENCE))
+    entries = table.only('img_path', 'width', 'height')
     total, compared, wrong = len(entries), 0, []
     first = 0 if is_first else time.time_ns()
     # Steps of about the golden section come to every entry once and leave no long gap at any time.
@@ -47,6 +47,7 @@ def check_image_sizes(
     while compared < total and time.monotonic() < end:
         entry = entries[(first + compared * step) % total]
         compared += 1
+        table.release()  # the system has mapped up to 2 MB around whatever was read
         annotated = Size(entry['width'], entry['height'])
         try:
             header = read_image_header(entry['img_path'])

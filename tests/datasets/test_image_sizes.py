@@ -11,9 +11,14 @@ from PIL import Image
 from mmyolox.datasets import YOLOXVOCDataset
 from mmyolox.datasets.canvas.images import read_image
 from mmyolox.datasets.image_sizes import check_image_sizes, read_image_size
+from mmyolox.datasets.table import AnnotationTable
 from mmyolox.datasets.transforms import LoadAnnotations, LoadImage, UndecodableImageError
 from mmyolox.errors import UserError
 from tests.datasets.small_sets import open_coco, write_coco
+
+
+def table(entries):
+    return AnnotationTable.of([entry | dict(bboxes=np.empty((0, 4), np.float32)) for entry in entries])
 
 
 def resize(root, number, change):
@@ -87,7 +92,7 @@ def test_every_image_is_compared(tmp_path, count):
         listed = entries(tmp_path, count)
         listed[wrong]['width'] = 65 + count
         with pytest.raises(UserError, match=f'1 of {count} images'):
-            check_image_sizes('ann.json', listed)
+            check_image_sizes('ann.json', table(listed))
 
 
 def test_many_images_do_not_delay_the_start(tmp_path, monkeypatch):
@@ -102,7 +107,7 @@ def test_many_images_do_not_delay_the_start(tmp_path, monkeypatch):
 
     monkeypatch.setattr('mmyolox.datasets.image_sizes.read_image_header', remember)
     listed = [dict(img_path=str(i), width=64, height=48) for i in range(1000)]
-    check_image_sizes('ann.json', listed, seconds=21)
+    check_image_sizes('ann.json', table(listed), seconds=21)
     assert len(set(read)) == 20
     assert max(np.diff([0, *sorted(read), 1000])) < 120
     assert lines == [
