@@ -23,6 +23,7 @@ NOISE = (
     (r'"FileClient" will be deprecated in future', 'mmengine'),
     # AccumulationHook ends groups of batches with the epoch.
     (r'Resumed iteration number is not divisible by', 'mmengine'),
+    (r'\S+ is skipped since its requires_grad=False', 'mmengine'),  # the header says what is frozen
     (r'"HardDiskBackend" is the alias of "LocalBackend"', 'mmengine'),
 )
 """Warnings in the log that a user can do nothing about: how they begin, and the package that writes them."""

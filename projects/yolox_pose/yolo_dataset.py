@@ -84,7 +84,8 @@ class YOLOXPoseYoloDataset(YOLOXYoloDataset):
     def object_columns(self, info: dict[str, Any]) -> dict[str, NDArray[Any]]:
         """COCO's fields of the objects of an entry, with ``keypoints`` (M, 3K)."""
         keypoints = info['keypoints'].astype(np.float64)
-        return super().object_columns(info) | dict(keypoints=keypoints.reshape(len(keypoints), -1))
+        numbers = keypoints.shape[1] * keypoints.shape[2]  # -1 cannot tell it of no object
+        return super().object_columns(info) | dict(keypoints=keypoints.reshape(-1, numbers))
 
     def entry(self, img_id: str, img_path: str, size: Size, objects: Sequence[YoloObject]) -> dict[str, Any]:
         """The entry of an image with what is usable of its objects."""

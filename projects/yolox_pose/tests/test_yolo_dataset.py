@@ -179,5 +179,17 @@ def test_no_labelled_keypoint_at_all(tmp_path):
         open_yolo(tmp_path)
 
 
+def test_the_ground_truth_has_the_keypoints_and_background_images(tmp_path):
+    write_yolo(tmp_path, random_content(8))
+    (tmp_path / 'labels/1.txt').write_text('')
+    dataset = open_yolo(tmp_path)
+    truth = dataset.ground_truth()
+    entries = [dataset.get_data_info(index) for index in range(len(dataset))]
+    assert any(not len(entry['labels']) for entry in entries)
+    assert len(truth['images']) == len(entries)
+    wanted = np.concatenate([entry['keypoints'].reshape(-1, 15) for entry in entries])
+    np.testing.assert_array_equal([entry['keypoints'] for entry in truth['annotations']], wanted)
+
+
 def test_built_by_name():
     assert DATASETS.get('YOLOXPoseYoloDataset') is YOLOXPoseYoloDataset
