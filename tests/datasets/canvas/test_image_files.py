@@ -159,7 +159,7 @@ def test_headers_tell_size_and_orientation(file_format, orientation):
     tags = Image.Exif()
     tags[0x0112] = orientation
     header = read_header(io.BytesIO(saved(file_format, exif=tags)))
-    assert header == ImageHeader((45, 31), orientation)
+    assert header == ImageHeader((45, 31), orientation, is_plain_jpeg=file_format == 'JPEG')
     assert header.upright_size == ((31, 45) if orientation == 6 else (45, 31))
 
 
@@ -224,7 +224,7 @@ def test_a_jpeg_with_a_large_profile():
     tags = Image.Exif()
     tags[0x0112] = 6
     content = saved('JPEG', exif=tags, icc_profile=bytes(200_000))
-    assert read_header(io.BytesIO(content)) == ImageHeader((45, 31), 6)
+    assert read_header(io.BytesIO(content)) == ImageHeader((45, 31), 6, is_plain_jpeg=True)
 
 
 @pytest.mark.parametrize('shape', [(31, 45), (31, 45, 7)])
