@@ -66,8 +66,9 @@ def folded(network):
     return result
 
 
-def unfold(network, data, **settings):
-    runner = SimpleNamespace(model=network, train_dataloader=data, logger=MMLogger.get_instance('unfold'))
+def unfold(network, data, iteration=0, **settings):
+    logger = MMLogger.get_instance('unfold')
+    runner = SimpleNamespace(model=network, train_dataloader=data, logger=logger, iter=iteration)
     UnfoldNormsHook(**settings).before_train(runner)
     return network
 
@@ -84,11 +85,19 @@ def test_predictions_stay_and_training_steps_become_those_of_the_original():
     torch.testing.assert_close(unfolded.train()(batch), step, rtol=0, atol=0.05)
 
 
-@pytest.mark.parametrize('kind', ['random', 'trained'])
-def test_other_norms_stay_as_they_are_and_no_batch_is_read(kind):
-    network = Network() if kind == 'random' else trained_network(some_batches(1))
+@pytest.mark.parametrize(
+    ('build', 'iteration'),
+    [
+        (Network, 0),
+        (lambda: trained_network(some_batches(1)), 0),
+        (lambda: folded(trained_network(some_batches(1))), 2),  # as after steps with frozen norms
+    ],
+    ids=['random', 'trained', 'resumed'],
+)
+def test_other_norms_stay_as_they_are_and_no_batch_is_read(build, iteration):
+    network = build()
     before = copy.deepcopy(network.state_dict())
-    unfold(network, some_batches(2))
+    unfold(network, some_batches(2), iteration)
     assert network.num_preprocessed == 0
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
 

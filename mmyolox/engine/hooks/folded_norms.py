@@ -26,7 +26,8 @@ class UnfoldNormsHook(Hook):
 
     Here, the statistics are measured on some training batches, and scale and bias undo them: predictions stay
     the same, and those of a training step become nearly the same. Norms with statistics, and those of random
-    weights, whose bias is 0, stay as they are.
+    weights, whose bias is 0, stay as they are; so do all norms of a resumed training: it has frozen those
+    that have no statistics.
 
     Args:
         num_batches: The number of training batches on which each process measures.
@@ -43,7 +44,7 @@ class UnfoldNormsHook(Hook):
         """
         model: Any = bare_model(runner.model)
         norms = folded_norms(model)
-        if not norms:
+        if not norms or runner.iter:
             return
         batches = itertools.islice(runner.train_dataloader, self.num_batches)
         inputs = (model.data_preprocessor(batch, True)['inputs'] for batch in batches)
