@@ -1,9 +1,9 @@
 """Parsed annotations that later starts map instead of reading the annotations again.
 
 They are files of :class:`.columns.Columns` in the folder ``annotations`` of the cache folder
-(:func:`mmyolox.files.cache_folder`), named by a digest of what they were made from: the content of the
-annotation files, not their place or date, the options and the version. Nothing there is ever needed: what is
-damaged, absent or of another version is made anew.
+(:func:`mmyolox.files.cache_folder`), named by a digest of what they were made from: the content of one
+annotation file, wherever it lies, or the paths and stamps of many small ones, the options and the version.
+Nothing there is ever needed: what is damaged, absent or of another version is made anew.
 
 The environment variable ``MMYOLOX_ANNOTATION_CACHE`` says how many GB the folder may have (10): what was not
 used for longest goes first. 0 keeps nothing. To clear it, delete the folder.
@@ -58,7 +58,7 @@ def limit() -> int:
 def content_digest(path: str) -> str | None:
     """A digest of a local file's content; None where nothing is to be kept of it.
 
-    It is computed once and remembered by path, size and date.
+    It is computed once and remembered by the file's path and stamp.
     """
     try:
         status = os.stat(path)
@@ -66,12 +66,12 @@ def content_digest(path: str) -> str | None:
         return None
     if not os.path.isfile(path) or status.st_size < SMALLEST or not _is_on():
         return None
-    stamp = [os.path.realpath(path), status.st_size, status.st_mtime_ns]
+    stamp = [os.path.realpath(path), *_stamp(status)]
     note = _folder() / f'{_digest(stamp[:1])}.json'
     with suppress(OSError, ValueError, KeyError, TypeError):
         noted = json.loads(note.read_text())
         # What was written within the same tick as it was read may have changed since.
-        if noted['stamp'] == stamp and noted['read'] > status.st_mtime_ns + TICK:
+        if noted['stamp'] == stamp and noted['read'] > _newest(status) + TICK:
             os.utime(note)
             return str(noted['digest'])
     hasher, read = hashlib.sha256(), time.time_ns()
@@ -87,7 +87,7 @@ def content_digest(path: str) -> str | None:
 
 
 def listing_digest(paths: Iterable[str]) -> str | None:
-    """A digest of the names, sizes and dates of files, for annotations of many small files.
+    """A digest of the paths and stamps of files, for annotations of many small files.
 
     None where nothing is to be kept: they are few or have just been written, or one is absent.
     """
@@ -98,8 +98,8 @@ def listing_digest(paths: Iterable[str]) -> str | None:
         except (OSError, ValueError):
             return None
         size += status.st_size
-        newest = max(newest, status.st_mtime_ns)
-        hasher.update(f'{path}\0{status.st_size}\0{status.st_mtime_ns}\0'.encode(errors='surrogatepass'))
+        newest = max(newest, _newest(status))
+        hasher.update('\0'.join(map(str, [path, *_stamp(status), ''])).encode(errors='surrogatepass'))
     is_kept = size >= SMALLEST and _is_on() and newest + TICK < time.time_ns()
     return hasher.hexdigest() if is_kept else None
 
@@ -140,6 +140,18 @@ def keep(name: str | None, arrays: Mapping[str, Array], info: Any) -> Columns:
         except (OSError, UserError, DamagedError) as error:
             _tell(str(error))
     return Columns.of(arrays, info)
+
+
+def _stamp(status: os.stat_result) -> tuple[int, ...]:
+    """What is another number after a file was written or replaced.
+
+    Archives and copies keep sizes and dates of content (``rsync -t``), but nobody sets the date of the inode.
+    """
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
+
+
+def _newest(status: os.stat_result) -> int:
+    return max(status.st_mtime_ns, status.st_ctime_ns)
 
 
 def _is_on() -> bool:

@@ -1,8 +1,5 @@
 """Data sets with YOLO's text labels: in the forms that tools write, against the converter."""
 
-import os
-import time
-
 import cv2
 import numpy as np
 import pytest
@@ -315,23 +312,16 @@ def test_no_such_folder(tmp_path):
         load(tmp_path / 'gone')
 
 
-def age(root):
-    """Has all files be there for a while."""
-    then = time.time() - 60
-    for path in root.rglob('*.*'):
-        os.utime(path, (then, then))
-
-
 def test_a_later_start_reads_only_what_has_changed(root, tmp_path, monkeypatch):
     monkeypatch.setenv('MMYOLOX_HOME', str(tmp_path / 'home'))
     monkeypatch.setattr('mmyolox.datasets.annotation_cache.SMALLEST', 0)
+    monkeypatch.setattr('mmyolox.datasets.annotation_cache.TICK', 0)
     lines = []
     for module in ('yolo', 'annotations'):
         monkeypatch.setattr(f'mmyolox.datasets.{module}.print_log', lambda line, *_, **__: lines.append(line))
     path = root / 'labels/train/a.txt'
     write_image(root / 'images/train/background.jpg')
     write_text(path, f'{LINE}\n1 2 3\n0 0 0 1 0 1 1\n')
-    age(root)
     first = load(root)
     said = list(lines)
     lines.clear()
@@ -346,7 +336,6 @@ def test_a_later_start_reads_only_what_has_changed(root, tmp_path, monkeypatch):
     for what in ('without a label file', 'a.txt:2: 3 values', '1 polygons'):
         assert sum(what in line for line in said) == 1
     write_text(path, f'{LINE}\n{LINE}\n')
-    age(root)
     assert entries(load(root))[0]['labels'].tolist() == [1, 1]
     write_text(root / 'data.yaml', 'names: [cat, dog, bird]\n')
     assert load(root).metainfo['classes'] == ('cat', 'dog', 'bird')
