@@ -1,11 +1,17 @@
 """Evaluates a checkpoint on the test data of a config.
 
-mmyolox test yolox_s work_dirs/yolox_s_fast_1xb8-50e_custom/epoch_50.pth --cfg-options data_root=my_data/
+    mmyolox test work_dirs/yolox_s_fast_1xb8-50e_custom/epoch_50.pth
+    mmyolox test yolox_s epoch_50.pth --cfg-options data_root=other_data/
+
+Without a config, or with the name of the model alone, it is the one that the training saved beside its
+checkpoints, with its data. Where that is not there, or ``data_root`` names other data, it is the config of
+ours that the checkpoint was trained with, and without a record the one of ours that fits the weights.
 """
 
 import argparse
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mmyolox.errors import UserError
 from mmyolox.utils.cli import add_cfg_options, add_launch_options, run_tool
@@ -14,13 +20,14 @@ if TYPE_CHECKING:
     from mmengine.config import Config
 
 
-def parse_args() -> argparse.Namespace:
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Reads the command line; nothing heavy is imported yet."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
         'config',
-        help='a config file, or the name of one of ours; of a model, as yolox_s: the one that the checkpoint '
-        'was trained with, else that for COCO',
+        nargs='?',
+        help='a config file, or the name of one of ours; default, and of a model, as yolox_s: the one '
+        'that the checkpoint was trained with, else that for COCO',
     )
     parser.add_argument('checkpoint', help='the checkpoint file, its web address, or a name such as yolox_s')
     parser.add_argument('--out', help='keep the detections: a .json (COCO results) or a .pkl file')
@@ -28,7 +35,40 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--tta', action='store_true', help='several sizes and mirrored views of each image')
     add_cfg_options(parser)
     add_launch_options(parser)
-    return parser.parse_args()
+    return parser.parse_intermixed_args(argv)
+
+
+def choose_config(
+    args: argparse.Namespace, content: Mapping[str, Any], recorded: Mapping[str, Any]
+) -> tuple[str | Path, dict[str, Any]]:
+    """The config to evaluate by, and the options for it.
+
+    Args:
+        args: The command line.
+        content: What the checkpoint file holds.
+        recorded: What it says of its data and its training.
+
+    Raises:
+        UserError: No config is named, and none of ours fits the weights.
+    """
+    from mmyolox.checkpoints.convert import state_dict_of
+    from mmyolox.checkpoints.recognise import config_for, recognise
+    from mmyolox.config.find import find_saved_config, own_configs
+
+    recipe, options = recorded.get('recipe', ''), args.cfg_options or {}
+    if args.config is None or recipe.startswith(f'{args.config}_'):
+        saved = find_saved_config(args.checkpoint, recipe)
+        if saved and 'data_root' not in options:
+            return saved, options
+    if args.config is not None:
+        return args.config, options
+    if any(path.stem == recipe for path in own_configs()):
+        return recipe, options
+    try:
+        config, needed = config_for(recognise(state_dict_of(content, args.checkpoint)), recorded)
+    except UserError as error:
+        raise UserError(f'checkpoint {args.checkpoint}: {error}; give the config before it') from error
+    return config, needed | options
 
 
 def check_outputs(args: argparse.Namespace) -> None:
@@ -101,7 +141,9 @@ def main() -> None:
     warn_of_validation_options(args.cfg_options or ())
     use_safe_loading(args.allow_unsafe_checkpoint)
     content = CheckpointLoader.load_checkpoint(args.checkpoint, 'cpu', logger='silent')
-    cfg = load_config(args.config, args.cfg_options, recorded_values(content, args.checkpoint))
+    recorded = recorded_values(content, args.checkpoint)
+    config, options = choose_config(args, content, recorded)
+    cfg = load_config(config, options, recorded)
     require(cfg, 'model', 'test_dataloader', 'test_evaluator')
     check_channels(cfg, ['test_dataloader'])
     prepare(cfg, args)

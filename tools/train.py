@@ -1,6 +1,6 @@
 """Trains a detector.
 
-mmyolox train yolox_s --load-from yolox_s.pth --cfg-options data_root=my_data/
+mmyolox train yolox_s --load-from yolox_s --cfg-options data_root=my_data/
 """
 
 import argparse

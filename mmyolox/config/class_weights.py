@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from mmengine.config import Config
 
-from mmyolox.errors import UserError, did_you_mean
+from mmyolox.errors import UserError, did_you_mean, first_few
 
 from .check import LOADERS, value_at
 
@@ -42,7 +42,8 @@ def settle_class_weights(cfg: Config) -> None:
         if not name:
             raise UserError(f'{_KEY}: {text!r} must be a name and a number, such as cat:2')
         if name not in weights:
-            raise UserError(f'{_KEY}: there is no class {name!r}{did_you_mean(name, classes)}')
+            hint = did_you_mean(name, classes) or f'; there are {first_few(classes, 20)}'
+            raise UserError(f'{_KEY}: there is no class {name!r}{hint}')
         weights[name] = weight
     cfg.model.bbox_head[_KEY] = list(weights.values())
 

@@ -81,6 +81,20 @@ def find_recorded_config(name: str, recipe: str) -> Path:
     return find_config(recipe if is_ours else name)
 
 
+def find_saved_config(checkpoint: str, recipe: str) -> Path | None:
+    """Finds the config that a training saved beside its checkpoints, as it was used, data set included.
+
+    Args:
+        checkpoint: The path of the checkpoint; a web address or a name has nothing beside it.
+        recipe: The name of the config that the checkpoint records.
+
+    Returns:
+        The file; None if there is none.
+    """
+    path = Path(checkpoint).with_name(f'{Path(recipe).name}.py')
+    return path if recipe and path.is_file() else None
+
+
 def find_base(entry: str, child: Path) -> tuple[Path, str | None]:
     """Finds the file that an entry of ``_base_`` means.
 

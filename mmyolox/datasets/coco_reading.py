@@ -368,7 +368,9 @@ def parse(path: str, backend_args: Mapping[str, Any] | None, fields: Collection[
                 return _parse_stream(path, file, fields)
         return _parse_stream(path, io.BytesIO(get(path, backend_args=backend_args)), fields)
     except FileNotFoundError:
-        raise UserError(f'annotation file {path} not found; check ann_file and data_root') from None
+        raise UserError(
+            f'annotation file {path} not found; say where the data lie: --cfg-options data_root=FOLDER'
+        ) from None
     except IsADirectoryError:
         raise UserError(f'annotation file {path} is a folder; ann_file must be a JSON file') from None
     except OSError as error:

@@ -320,7 +320,9 @@ class YOLOXVOCDataset(DetectionDataset):
             content = get(path, backend_args=self.backend_args)
             lines = content.decode(json.detect_encoding(content)).splitlines()
         except FileNotFoundError:
-            raise UserError(f'split file {path} not found; check ann_file and data_root') from None
+            raise UserError(
+                f'split file {path} not found; say where the data lie: --cfg-options data_root=FOLDER'
+            ) from None
         except OSError as error:
             raise UserError(f'split file {path} cannot be read ({error.strerror})') from None
         except UnicodeDecodeError:

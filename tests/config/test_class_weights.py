@@ -44,6 +44,7 @@ def test_what_a_file_says(tmp_path, line):
         ('cat', "class_weights: 'cat' must be a name and a number, such as cat:2"),
         ('cat:', "'cat:' must be a name and a number"),
         ('caat:2', "there is no class 'caat'; did you mean cat"),
+        ('wolf:2', r"class_weights: there is no class 'wolf'; there are cat, big dog, a:b$"),
         ('cat:-1', 'class_weights=.*: it must be at least 0'),
         ('2', 'class_weights=2: YOLOXHead takes a list'),
     ],

@@ -259,7 +259,7 @@ def test_file_that_is_no_json_object(read, text, message):
 @pytest.mark.parametrize(
     ('path', 'message'),
     [
-        ('{}/none.json', r'annotation file .*/none\.json not found; check ann_file and data_root'),
+        ('{}/none.json', r'annotation file .*/none\.json not found; .*data_root=FOLDER'),
         ('{}', 'annotation file .* is a folder'),
         ('{}/file/x', r'/file/x cannot be read \(Not a directory\)'),
         ('', 'ann_file is not set'),

@@ -271,7 +271,7 @@ def test_no_object_of_a_configured_class(write):
     [
         ('Annotations/b.xml', r'1 of 3 annotations are not in .*VOC2007/Annotations: b\.xml'),
         ('JPEGImages/b.jpg', r'1 of 3 images are not in .*VOC2007/JPEGImages: b\.jpg'),
-        ('ImageSets/Main/trainval.txt', r'split file .*trainval\.txt not found; check ann_file'),
+        ('ImageSets/Main/trainval.txt', r'split file .*trainval\.txt not found; .*data_root=FOLDER'),
     ],
 )
 def test_absent_files_are_named(write, absent, message):

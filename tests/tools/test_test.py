@@ -122,3 +122,36 @@ def test_variables_of_the_validation_reach_the_test_and_options_do_not(evaluate)
     cfg = evaluate(RECORD, '--cfg-options', 'val_num_workers=3', 'val_evaluator.iou_thrs=[0.6]')
     assert cfg.test_dataloader.num_workers == 3
     assert (cfg.val_evaluator.iou_thrs, cfg.test_evaluator.get('iou_thrs')) == ([0.6], None)
+
+
+def chosen(*words, recipe=CUSTOM, classes=2):
+    """The config that the tool takes, and its options."""
+    args = tool.parse_args(list(map(str, words)))
+    state = our_weights(Architecture('nano', *PUBLISHED['nano'], num_classes=classes), 'cpu')
+    return tool.choose_config(args, dict(state_dict=state), dict(recipe=recipe))
+
+
+@pytest.mark.parametrize('words', [(), ('yolox_nano',)])
+def test_a_checkpoint_is_evaluated_by_the_config_beside_it_unless_data_are_named(tmp_path, words):
+    saved, checkpoint = tmp_path / f'{CUSTOM}.py', tmp_path / 'best.pth'
+    expected = words[0] if words else CUSTOM
+    assert chosen(*words, checkpoint) == (expected, {})
+    saved.touch()
+    assert chosen(*words, checkpoint) == (saved, {})
+    assert chosen(*words, checkpoint, '--cfg-options', 'seed=1') == (saved, dict(seed='1'))
+    assert chosen(*words, checkpoint, '--cfg-options', 'data_root=x') == (expected, dict(data_root='x'))
+
+
+def test_a_config_that_is_named_goes_before_the_one_beside(tmp_path):
+    (tmp_path / f'{CUSTOM}.py').touch()
+    for name in ('my.py', CUSTOM, 'yolox_s'):
+        assert chosen(name, '--out', 'found.pkl', tmp_path / 'best.pth') == (name, {})
+
+
+@pytest.mark.parametrize('recipe', ['', 'mine'])
+def test_without_a_record_the_weights_say_the_config(recipe):
+    coco = 'yolox_nano_fast_8xb8-300e_coco'
+    assert chosen('w.pth', recipe=recipe, classes=80) == (coco, {})
+    config, options = chosen('w.pth', '--cfg-options', 'data_root=x', recipe=recipe)
+    assert (config, options['data_root']) == (coco, 'x')
+    assert options['model.bbox_head.head_module.num_classes'] == 2

@@ -73,7 +73,10 @@ def _check_folder(root: Path) -> None:
         advice = 'unpack it, and name the folder' if is_archive else f'name its folder, {root.parent}'
         raise UserError(f'data_root={root} is a file: {advice}')
     if not root.is_dir():
-        raise NoDataSetError(f'data_root={root}: there is no such folder')
+        raise NoDataSetError(
+            f'data_root={root}: there is no such folder; say where the data lie: '
+            '--cfg-options data_root=FOLDER'
+        )
 
 
 def _with_validation(layout: Layout, fold: Mapping[str, int]) -> Layout:
