@@ -170,7 +170,10 @@ class DetectionDataset(BaseDataset):
         labels = set(np.flatnonzero(counts).tolist())
         unused = [name for label, name in enumerate(self.metainfo['classes']) if label not in labels]
         if labels and unused:
-            line = f'{len(unused)} classes have no box, so nothing is learnt of them: {first_few(unused)}'
+            have, them = (
+                ('1 class has', 'it') if len(unused) == 1 else (f'{len(unused)} classes have', 'them')
+            )
+            line = f'{have} no box, so nothing is learnt of {them}: {first_few(unused)}'
             print_log(f'{self.report.path}: {line}', 'current', logging.WARNING)
         return table
 

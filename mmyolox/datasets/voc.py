@@ -2,11 +2,12 @@
 
 import json
 import logging
+import os
 import os.path as osp
 import re
 import xml.etree.ElementTree as ElementTree
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 
 from mmyolox.deploy.letterbox import Size
 from mmyolox.errors import ReadingReport, UserError, alike, did_you_mean, first_few
-from mmyolox.files import IMAGE_SUFFIXES
+from mmyolox.files import IMAGE_SUFFIXES, read_lines
 from mmyolox.registry import DATASETS
 
 from . import annotation_cache
@@ -209,6 +210,8 @@ class YOLOXVOCDataset(DetectionDataset):
         ann_subdir: The folder of the ``<name>.xml``. Where these lie beside the images, both are ``''``.
         one_based: Whether to subtract 1 from the coordinates, as mmdet does; see :func:`read_voc_xml`. False
             for files whose boxes count pixels from 0.
+        excluded: Split files and folders of XML files, relative to ``data_root``, whose images are left out:
+            those of other splits.
         **kwargs: Those of :class:`DetectionDataset`.
 
     Raises:
@@ -230,11 +233,13 @@ class YOLOXVOCDataset(DetectionDataset):
         img_subdir: str = 'JPEGImages',
         ann_subdir: str = 'Annotations',
         one_based: bool = True,
+        excluded: Sequence[str] = (),
         **kwargs: Any,
     ) -> None:
         self.img_subdir = img_subdir
         self.ann_subdir = ann_subdir
         self.one_based = one_based
+        self.excluded = tuple(excluded)
         super().__init__(*args, **kwargs)
 
     def load_data_list(self) -> AnnotationTable:
@@ -246,7 +251,7 @@ class YOLOXVOCDataset(DetectionDataset):
         # mmdet prints the 20 standard names for a set of this type, whatever `classes` says.
         self.complete_metainfo(classes=classes, dataset_type=year if classes == standard else None)
         self._labels = {name: label for label, name in enumerate(classes)}
-        files = self._split_files() if self.ann_file else self._all_files()
+        files = self._without_excluded(self._split_files() if self.ann_file else self._all_files())
         self.report = AnnotationReport(self.ann_file or self._folder(self.ann_subdir), images=len(files))
         paths = (path for _, *pair in files for path in pair)
         digest = None if self.backend_args else annotation_cache.listing_digest(paths)
@@ -309,6 +314,20 @@ class YOLOXVOCDataset(DetectionDataset):
             for name, xml in xml_files.items()
             if name in images
         ]
+
+    def _without_excluded(self, files: list[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
+        """The files of the images that are in none of ``excluded``."""
+        known = {name for name, _, _ in files}
+        others: set[str] = set()
+        for path in (Path(self._folder(source)) for source in self.excluded):
+            if path.is_dir():
+                inner = osp.relpath(path, self._folder(self.ann_subdir)).replace(os.sep, '/')
+                others.update(f'{inner}/{name}' for name in annotation_files(path))
+            else:
+                others.update(listed_image(line, known.__contains__) for line in read_lines(path))
+        if known and known <= others:
+            raise UserError(f'{self._folder("")}: all images are in {first_few(self.excluded)}: none is left')
+        return [one for one in files if one[0] not in others]
 
     def _folder(self, subdir: str) -> str:
         return osp.join(self.data_prefix.get('sub_data_root', self.data_root or ''), subdir)

@@ -77,7 +77,7 @@ def find_files(root: Path, report: ReadingReport) -> VocFiles:
     xml_files = annotation_files(annotations) if annotations and not (is_flat and inner) else {}
     if annotations is None or images is None or not xml_files:
         part = 'JPEGImages' if xml_files else 'Annotations'
-        hint = f'; do you mean {inner[0]}?' if is_flat and inner else ''
+        hint = f'; do you mean {" or ".join(map(str, inner))}?' if is_flat and inner else ''
         reason = f'no folder {part}, nor XML files beside images, so this is not a Pascal VOC data set'
         raise UserError(f'{root}: {reason}{hint}')
     folders: dict[str, list[str]] = {}
@@ -86,10 +86,16 @@ def find_files(root: Path, report: ReadingReport) -> VocFiles:
             folders.setdefault(name.split('/')[0], []).append(name)
     list_folder = next(path for path in (root / 'ImageSets/Main', root / 'ImageSets', root) if path.is_dir())
     lists = {path.stem: path for path in sorted(list_folder.glob('*.txt'))}
-    if not usual_split('train', lists.keys() | folders.keys()) and list_folder == root:
-        folders['train'] = list(xml_files)
-        report.note('no list or folder of a split, all images taken for training', [root])
-    return VocFiles(root, images, annotations, xml_files, image_files(images, report), lists, folders)
+    files = VocFiles(root, images, annotations, xml_files, image_files(images, report), lists, folders)
+    if not usual_split('train', files.splits) and list_folder == root:
+        others = [split for name in ('val', 'test') if (split := usual_split(name, files.splits))]
+        held_out = {image for split in others for image in files.images_of(split, ReadingReport())}
+        if rest := [name for name in xml_files if name not in held_out]:
+            folders['train'] = rest
+            kept = f' but those of {" and ".join(others)}' * bool(others)
+            what = 'training images' if others else 'a split'
+            report.note(f'no list or folder of {what}, all images{kept} taken for training', [root])
+    return files
 
 
 def annotation_files(folder: Path) -> dict[str, Path]:

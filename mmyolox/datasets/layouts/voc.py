@@ -8,7 +8,7 @@ from typing import Any
 from mmyolox.datasets.voc import annotated_classes
 from mmyolox.datasets.voc_files import USUAL_SPLITS, VocFiles, annotation_files, find_files, usual_split
 from mmyolox.errors import ReadingReport, UserError, first_few
-from mmyolox.files import PICTURE_SUFFIXES
+from mmyolox.files import PICTURE_SUFFIXES, read_lines
 
 from .layout import Contents, Format, Layout, split_named
 
@@ -29,7 +29,7 @@ def find(contents: Contents, ann_files: Mapping[str, str]) -> list[Layout]:
     if not any(_is_voc(contents, file) for file in contents.with_suffix('.xml')[:_TRIED]):
         return []
     report = ReadingReport()
-    splits = _inner_splits(contents) or _splits(find_files(contents.root, report), ann_files)
+    splits = _inner_splits(contents) or _splits(find_files(contents.root, report), ann_files, report)
     is_export = any('roboflow' in name.lower() for name in contents.files[''])
     is_beside = splits['train']['img_subdir'] == splits['train']['ann_subdir']
     kind = ' (Roboflow export)' * is_export or ' (XML beside images)' * is_beside
@@ -65,7 +65,9 @@ def _inner_splits(contents: Contents) -> dict[str, dict[str, Any]]:
     return splits if 'train' in splits else {}
 
 
-def _splits(files: VocFiles, ann_files: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+def _splits(
+    files: VocFiles, ann_files: Mapping[str, str], report: ReadingReport
+) -> dict[str, dict[str, Any]]:
     """Splits by lists, or by folders that have the images or the XML files of one each."""
 
     def folders(name: str = '') -> dict[str, str]:
@@ -88,7 +90,36 @@ def _splits(files: VocFiles, ann_files: Mapping[str, str]) -> dict[str, dict[str
             f'data_root={files.root}: Pascal VOC without a list or folder of training images (lists and '
             f'folders: {there}); name a list by train_ann_file'
         )
+    if 'train' not in ann_files and (excluded := _held_out(files, splits, report)):
+        splits['train']['excluded'] = excluded
     return splits
+
+
+def _held_out(files: VocFiles, splits: Mapping[str, Mapping[str, Any]], report: ReadingReport) -> list[str]:
+    """The lists and folders of the other splits that have images of a train split of another name.
+
+    ``trainval`` is both, and where there is no train split, it is what is in no other. A list or folder
+    that is called ``train`` says itself which images are trained on.
+    """
+    train = usual_split('train', files.splits)
+    assert train is not None
+    is_rest = train in files.folders and not (files.annotations / train).is_dir()
+    if train.lower() == 'train' and not is_rest:
+        return []
+    own = {*(files.xml_files if is_rest else files.images_of(train, ReadingReport()))}
+    excluded = []
+    for name in ('val', 'test'):
+        if name not in splits:
+            continue
+        args = splits[name]
+        if 'ann_file' in args:
+            images = {files.image_name(line) for line in read_lines(files.root / args['ann_file'])}
+        else:
+            images = {*files.folders[str(usual_split(name, files.splits))]}
+        if both := sorted(own & images):
+            excluded.append(args.get('ann_file', args['ann_subdir']))
+            report.note(f'images of {excluded[-1]}, not trained on', both)
+    return excluded
 
 
 def _suffix(name: str) -> str:

@@ -58,6 +58,17 @@ LISTS = {'ImageSets/Main/train.txt': 'a\nb', 'ImageSets/Main/val.txt': 'c'}
         (dict(a='', b=''), {}, 'Pascal VOC (XML beside images)', dict(train=['a', 'b'])),
         (its_own(), {}, 'Pascal VOC', dict(train=['a', 'b', 'c'])),
         (dict(a='', b=''), {'train.txt': 'a', 'val.txt': 'b'}, None, dict(train=['a'], val=['b'])),
+        # What is in another split is not trained on.
+        (dict(a='', b=''), {'val.txt': 'a.jpg', 'test.txt': ''}, None, dict(train=['b'], val=['a'])),
+        (dict(a='', b='', c=''), {'Test.txt': 'b'}, None, dict(train=['a', 'c'], test=['b'])),
+        (its_own(), {'val.txt': 'c'}, None, dict(train=['a', 'b'], val=['c'])),
+        ({'a': '', 'b': '', 'valid/c': ''}, {}, None, dict(train=['a', 'b'], val=['valid/c'])),
+        (
+            its_own(),
+            {'ImageSets/Main/trainval.txt': 'a\nb\nc', 'ImageSets/Main/val.txt': 'c'},
+            None,
+            dict(train=['a', 'b'], val=['c']),
+        ),
     ],
 )
 def test_layouts(tmp_path, images, lists, name, expected):
@@ -71,7 +82,30 @@ def test_layouts(tmp_path, images, lists, name, expected):
     for split, names in expected.items():
         options = {key: value for key, value in layout.splits[split].items() if key != 'fold'}
         dataset = YOLOXVOCDataset(data_root=str(tmp_path), metainfo=dict(classes=classes), **options)
-        assert [dataset.get_data_info(i)['img_id'] for i in range(len(dataset))] == names
+        ids = [dataset.get_data_info(i)['img_id'] for i in range(len(dataset))]
+        # Of a folder of one split, names are those in it.
+        assert ids == [name.removeprefix(f'{options["ann_subdir"]}/') for name in names]
+
+
+def test_what_is_not_trained_on_is_told(tmp_path):
+    write(tmp_path, its_own(), {'val.txt': 'b', 'mine.txt': 'a'})
+    rest = 'no list or folder of training images, all images but those of val taken for training'
+    assert recognise(tmp_path).notes == (
+        f'{rest}: 1 ({tmp_path})',
+        'images of val.txt, not trained on: 1 (b)',
+    )
+    layout = recognise(tmp_path, ann_files=dict(val='mine.txt'))
+    assert layout.splits['train']['excluded'] == ['mine.txt']
+    assert 'excluded' not in recognise(tmp_path, ann_files=dict(train='mine.txt')).splits['train']
+
+
+def test_nothing_is_left_to_train_on(tmp_path):
+    write(tmp_path, its_own(), {'val.txt': 'a\nb\nc'})
+    with pytest.raises(UserError, match=r'without a list or folder of training images \(.*: val\)'):
+        recognise(tmp_path)
+    dataset = YOLOXVOCDataset(data_root=str(tmp_path), excluded=['val.txt'], lazy_init=True)
+    with pytest.raises(UserError, match=r'all images are in val\.txt: none is left'):
+        dataset.full_init()
 
 
 def test_lists_can_be_named(tmp_path):
@@ -97,6 +131,12 @@ def test_lists_can_be_named(tmp_path):
             {'a.txt': '0 .5 .5 .5 .5', 'classes.txt': 'dog'},
             r'choose one: YOLO by data_format=yolo; Pascal VOC .* by data_format=voc$',
         ),
+        (
+            {f'VOC{year}/JPEGImages/a': f'VOC{year}/Annotations/a' for year in (2007, 2012)},
+            {},
+            r'do you mean \S+VOC2007 or \S+VOC2012\?$',
+        ),
+        ({f'{split}/a': '' for split in ('test', 'valid')}, {}, r'training images \(.*: test, valid\)'),
         ({}, {'a.xml': '<annotations/>'}, 'no data set was recognised'),
         ({}, {'a.xml': '<annotation/>'}, 'the XML files have no objects'),
     ],
