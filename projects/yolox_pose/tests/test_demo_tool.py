@@ -226,9 +226,8 @@ def test_an_exported_file_gives_the_same_pictures_and_entries(run, shapes, check
 def test_an_exported_file_is_evaluated_as_the_checkpoint(run, shapes, checkpoint, exported, tmp_path):
     data = as_arguments(shapes)
     found = run(evaluate, exported, '--config', CONFIG, *data)
-    done = run_tool(
-        'test.py', CONFIG, checkpoint, '--work-dir', tmp_path / 'work', *data, 'val_num_workers=0'
-    )
+    options = ('--verbose', '--work-dir', tmp_path / 'work', *data, 'val_num_workers=0')
+    done = run_tool('test.py', CONFIG, checkpoint, *options)
     succeed(done)
     lines = [line.split(': ') for line in found.splitlines() if line.startswith('coco/')]
     figures = {name: float(value) for name, value in lines}
