@@ -1,12 +1,13 @@
-"""Seconds and memory that a data set takes to load its annotations: the first start and a later one.
+"""Seconds and memory that a data set takes to load its annotations: the first start and later ones.
 
     python benchmarks/annotations.py                    # COCO's size: 118,000 images, 860,000 boxes
     python benchmarks/annotations.py --size objects365  # 1.7 million images, 25 million boxes; 10 GB of disk
 
 It writes a seeded annotation file and its images (hard links to one JPEG a folder) to a folder, which is
-removed at the end, and has a cache folder of its own there. Each start is a fresh process: "seconds" are
-those of the data set alone, without the imports before it; "peak" is the most that the process ever had in
-memory, "imports" what it had before the data set. Linux only.
+removed at the end, and has a cache folder of its own there. Each start checks that all images are there;
+before the last one, ``changed``, a file is added to one of their folders. Each start is a fresh process:
+"seconds" are those of the data set alone, without the imports before it; "peak" is the most that the process
+ever had in memory, "imports" what it had before the data set. Linux only.
 """
 
 import argparse
@@ -133,7 +134,9 @@ def main() -> None:
         command = [sys.executable, __file__, '--start', str(folder)]
         environment = os.environ | dict(MMYOLOX_HOME=str(folder / 'cache'))
         found = []
-        for which in ('first', 'second', 'third'):
+        for which in ('first', 'second', 'third', 'changed'):
+            if which == 'changed':
+                (folder / 'images/patch0/new.jpg').touch()
             output = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
             found.append(json.loads(output.stdout.splitlines()[-1]))
             row = found[-1]

@@ -287,9 +287,12 @@ class AnnotationTable(Sequence[Entry]):
             return counts
         rest = np.ones(len(self._ends), np.bool_)
         rest[self._rows] = False
-        left_out = AnnotationTable(self._columns, np.flatnonzero(rest))  # seldom many
-        for block in left_out.blocks():
-            counts -= _class_counts(block.instances('labels'), block.instances('is_crowd'), len(counts))
+        left_out = np.flatnonzero(rest)  # seldom many
+        # Those near each other at a time, or all pages of a mapped file would be in memory at once.
+        for near in np.split(left_out, np.searchsorted(left_out, np.arange(_BLOCK, len(rest), _BLOCK))):
+            part = AnnotationTable(self._columns, near)
+            counts -= _class_counts(part.instances('labels'), part.instances('is_crowd'), len(counts))
+            self.release()
         return counts
 
     @property

@@ -86,7 +86,8 @@ def test_columns_of_a_choice(chosen):
 
 
 @pytest.mark.parametrize('chosen', [[0, 1, 2, 3, 4], [3, 0], [1]])
-def test_class_counts_are_of_the_choice(chosen):
+def test_class_counts_are_of_the_choice(chosen, monkeypatch):
+    monkeypatch.setattr('mmyolox.datasets.table._BLOCK', 2)
     given = entries()
     counts = AnnotationTable.of(given).take(chosen).class_counts
     labels = np.concatenate([given[i]['labels'][~given[i]['is_crowd']] for i in chosen])
