@@ -1,8 +1,10 @@
 """Augmentations of the library Albumentations as a step of a pipeline."""
 
+import copy
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import cv2
@@ -23,14 +25,16 @@ class Albumentations(BaseTransform):
 
     Draws are a function of ``results['rng']``, as those of our own steps. Pictures of three channels are
     RGB while they are augmented, as the library takes them. A box that leaves the picture is dropped with
-    all that belongs to its instance; one that is cut is clipped.
+    all that belongs to its instance; one that is cut is clipped. With the first sample all augmentations are
+    tried, whatever their probability.
 
     Args:
         augmentations: What is applied, in this order: names (``'CLAHE'``), or dicts with the name as ``type``
             and its arguments. An argument ``transforms`` holds more of them, as that of ``OneOf``.
 
     Raises:
-        UserError: The package is absent, there is no such augmentation, or it does not take an argument.
+        UserError: The package is absent, there is no such augmentation, it does not take an argument, or what
+            it makes of a sample is no picture in uint8.
     """
 
     def __init__(self, augmentations: Sequence[Any]) -> None:
@@ -40,10 +44,10 @@ class Albumentations(BaseTransform):
             import albumentations
         except ImportError as error:
             raise UserError(f'{_NEEDED} ({error})') from error
-        built = [build(albumentations, one) for one in augmentations]
-        self.moves = any(moves(albumentations, one) for one in built)
-        params = albumentations.BboxParams('pascal_voc', label_fields=['indices'], clip=True)
-        self._compose = albumentations.Compose(built, bbox_params=params if self.moves else None)
+        self._augmentations = [build(albumentations, one) for one in augmentations]
+        self.moves = any(moves(albumentations, one) for one in self._augmentations)
+        self._compose = composed(albumentations, self._augmentations)
+        self._is_tried = False
 
     def transform(self, results: dict) -> dict:
         image = take_image(results)
@@ -55,9 +59,15 @@ class Albumentations(BaseTransform):
             # The library refuses boxes without an area.
             indices = np.flatnonzero((bboxes[:, 2:] > bboxes[:, :2]).all(axis=1))
             inputs |= dict(bboxes=bboxes[indices], indices=indices)
+        if not self._is_tried:
+            self._try(inputs)
+            self._is_tried = True
         self._compose.set_random_seed(int(results['rng'].integers(2**31)))
-        drawn = self._compose(**inputs)
-        picture = drawn['image'].reshape(*drawn['image'].shape[:2], -1)
+        with _naming('an augmentation'):
+            drawn = self._compose(**inputs)
+        if fault := form_fault(drawn['image'], image.shape[2]):
+            raise UserError(f'Albumentations: {fault}')
+        picture = drawn['image'].reshape(image_shape(drawn['image']))
         results['img'] = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR) if is_rgb else picture
         if self.moves:
             kept = np.asarray(drawn['indices'], np.int64)
@@ -67,6 +77,23 @@ class Albumentations(BaseTransform):
             results['img_shape'] = picture.shape[:2]
             results.pop('matrix', None)
         return results
+
+    def _try(self, inputs: dict[str, Any]) -> None:
+        """Applies all augmentations once, so that no rare draw ends a training in a later epoch.
+
+        Raises:
+            UserError: One fails, or what they make together is no picture as networks take it.
+        """
+        import albumentations
+
+        fault, channels = '', inputs['image'].shape[2]
+        for one in self._augmentations:
+            inputs = tried(albumentations, one, inputs)
+            new_fault = form_fault(inputs['image'], channels)
+            # Another one may mend it (FromFloat after ToFloat); else the first is to blame.
+            fault = new_fault and (fault or f'{type(one).__name__}: {new_fault}')
+        if fault:
+            raise UserError(f'Albumentations: {fault}')
 
     def _check_moved(self, results: dict) -> None:
         """Refuses to move pictures where something would not move along.
@@ -111,8 +138,7 @@ def build(library: Any, config: Any) -> Any:
             warnings.simplefilter('error', UserWarning)
             return augmentation(**arguments)
     except (ValueError, TypeError, UserWarning) as error:
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        raise UserError(f'Albumentations: {name}: {"; ".join(lines[:3])}') from error
+        raise UserError(f'Albumentations: {name}: {_reason(error)}') from error
 
 
 def moves(library: Any, augmentation: Any) -> bool:
@@ -121,6 +147,81 @@ def moves(library: Any, augmentation: Any) -> bool:
     if inner is not None:
         return any(moves(library, one) for one in inner)
     return not isinstance(augmentation, library.ImageOnlyTransform)
+
+
+def composed(library: Any, augmentations: Sequence[Any]) -> Any:
+    """Puts augmentations one after another; boxes go along if one of them moves what is there.
+
+    Args:
+        library: The package.
+        augmentations: What :func:`build` makes.
+    """
+    params = library.BboxParams('pascal_voc', label_fields=['indices'], clip=True)
+    is_moving = any(moves(library, one) for one in augmentations)
+    return library.Compose(augmentations, bbox_params=params if is_moving else None)
+
+
+def tried(library: Any, augmentation: Any, inputs: dict[str, Any]) -> dict[str, Any]:
+    """What an augmentation makes of a sample, whatever its probability; of alternatives each is tried.
+
+    Args:
+        library: The package.
+        augmentation: What :func:`build` makes.
+        inputs: ``image``, and ``bboxes`` with their ``indices`` where boxes go along.
+
+    Raises:
+        UserError: It fails.
+    """
+    if not augmentation.p:
+        return inputs
+    parts = getattr(augmentation, 'transforms', None)
+    if parts is None:
+        always = copy.deepcopy(augmentation)
+        always.p = 1.0
+        is_moving = moves(library, always)
+        with _naming(type(always).__name__):
+            return inputs | composed(library, [always])(
+                **(inputs if is_moving else dict(image=inputs['image']))
+            )
+    if isinstance(augmentation, (library.OneOf, library.OneOrOther, library.SomeOf)):
+        outcomes = [tried(library, one, inputs) for one in parts]
+        channels = inputs['image'].shape[2]
+        return max(outcomes, key=lambda one: bool(form_fault(one['image'], channels)), default=inputs)
+    for one in parts:
+        inputs = tried(library, one, inputs)
+    return inputs
+
+
+def form_fault(picture: Any, channels: int) -> str:
+    """What is wrong with an augmented picture; ``''`` if it is uint8 of as many channels as before."""
+    is_array = isinstance(picture, np.ndarray) and picture.dtype == np.uint8 and picture.ndim in (2, 3)
+    if is_array and image_shape(picture)[2] == channels:
+        return ''
+    return (
+        f'it gives {picture.dtype} of shape {tuple(picture.shape)}, and uint8 of shape (height, width, '
+        f'{channels}) is needed: the model normalises, and PackDetInputs makes the tensor; leave it out'
+    )
+
+
+def image_shape(picture: np.ndarray) -> tuple[int, int, int]:
+    """(H, W, C); the library drops the axis of a single channel."""
+    return (*picture.shape[:2], picture.shape[2] if picture.ndim == 3 else 1)
+
+
+@contextmanager
+def _naming(name: str) -> Iterator[None]:
+    """Turns what the library raises in the block into one line that begins with a name."""
+    try:
+        yield
+    except MemoryError:
+        raise
+    except Exception as error:  # the library has its own, and OpenCV's
+        raise UserError(f'Albumentations: {name}: {_reason(error)}') from error
+
+
+def _reason(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return '; '.join(lines[:3]) or type(error).__name__
 
 
 def _bases(library: Any) -> tuple[type, ...]:

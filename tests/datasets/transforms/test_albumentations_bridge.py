@@ -130,6 +130,52 @@ class TestWithTheLibrary:
             Albumentations([augmentation])
         assert '\n' not in str(error.value)
 
+    @pytest.mark.parametrize(
+        ('augmentation', 'message'),
+        [
+            (dict(type='ToFloat', p=1e-9), r'ToFloat: it gives float32 of shape \(60, 80, 3\)'),
+            (dict(type='OneOf', transforms=['ToFloat', 'Blur']), 'OneOf: it gives float32'),
+            (dict(type='Sequential', transforms=['Blur', 'Normalize']), 'Sequential: it gives float32'),
+            ('ToTensorV2', r'ToTensorV2: it gives torch.uint8 of shape \(3, 60, 80\)'),
+            ('Mosaic', r"Mosaic: Mosaic requires \['mosaic_metadata'\]"),
+            (dict(type='RandomCrop', height=500, width=20), 'RandomCrop: Crop size .* exceeds'),
+            (
+                dict(type='OneOf', transforms=[FLIP, dict(type='RandomCrop', height=500, width=20)]),
+                'RandomCrop: ',
+            ),
+        ],
+    )
+    def test_what_gives_no_picture_is_one_line_at_the_first_sample(self, augmentation, message):
+        with pytest.raises(UserError, match=f'Albumentations: {message}') as error:
+            apply('Blur', augmentation)
+        assert '\n' not in str(error.value)
+
+    def test_a_later_picture_that_is_too_small_is_one_line(self):
+        step = Albumentations([dict(type='RandomCrop', height=50, width=50, p=1.0)])
+        sample = dict(rng=np.random.default_rng(0), gt_bboxes=BBOXES, gt_bboxes_labels=np.arange(4))
+        assert step.transform(dict(sample, img=IMAGE.copy()))['img'].shape == (50, 50, 3)
+        with pytest.raises(UserError, match=r'an augmentation: Crop size .* exceeds'):
+            step.transform(dict(sample, img=IMAGE[:40].copy()))
+
+    @pytest.mark.parametrize(
+        'augmentations',
+        [
+            [dict(type='ToFloat', max_value=255, p=1.0), dict(type='FromFloat', max_value=255, p=1.0)],
+            [dict(type='ToFloat', p=0.0)],
+            [dict(type='OneOf', transforms=[], p=1.0)],
+        ],
+    )
+    def test_what_gives_a_picture_in_the_end_is_taken(self, augmentations):
+        assert np.abs(apply(*augmentations)['img'].astype(int) - IMAGE).max() <= 1
+
+    def test_the_trial_changes_no_draw(self):
+        step, first = Albumentations(['HueSaturationValue', FLIP]), None
+        for _ in range(2):
+            results = dict(img=IMAGE.copy(), rng=np.random.default_rng(3), gt_bboxes=BBOXES)
+            image = step.transform(dict(results, gt_bboxes_labels=np.arange(4)))['img']
+            first = image if first is None else first
+        assert np.array_equal(image, first)
+
     def test_what_would_not_move_along_is_refused(self):
         with pytest.raises(UserError, match='would leave gt_keypoints where they are'):
             apply(FLIP, instance_maps=dict(gt_keypoints=None))
