@@ -79,6 +79,17 @@ def alike(names: Iterable[str]) -> list[str]:
     return [', '.join(map(repr, group)) for group in groups.values() if len(group) > 1]
 
 
+def counted(number: float, noun: str) -> str:
+    """A number of things, such as ``1 device``, ``2 devices`` or ``0 boxes``.
+
+    Args:
+        number: The number.
+        noun: One of the things.
+    """
+    ending = '' if number == 1 else 'es' if noun.endswith(('s', 'x')) else 's'
+    return f'{number:.12g} {noun}{ending}'
+
+
 def first_few(names: Iterable[object], shown: int = 3) -> str:
     """The first names, comma-separated, and ``...`` where there are more."""
     texts = [str(name) for name in islice(names, shown + 1)]

@@ -25,7 +25,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mmyolox.errors import UserError
+from mmyolox.errors import UserError, counted
 from mmyolox.files import PICTURE_SUFFIXES, check_folder
 from mmyolox.utils.cli import add_cfg_options, add_unsafe_option, run_tool
 
@@ -146,10 +146,10 @@ class ImageFiles:
 
     Attributes:
         expected: The number of pictures that there should be.
-        noun: The word for what they are.
+        noun: The word for one of them.
     """
 
-    noun = 'images'
+    noun = 'image'
 
     def __init__(self, args: argparse.Namespace) -> None:
         self.args = args
@@ -189,7 +189,7 @@ class VideoFile:
     No more frames are in memory than a few batches and the drawing threads need.
     """
 
-    noun = 'frames'
+    noun = 'frame'
 
     def __init__(self, args: argparse.Namespace) -> None:
         self.args = args
@@ -293,9 +293,9 @@ def main() -> None:
         results = recorded(results, args.out_dir / 'predictions.json')
     counts = [len(entries) for entries in with_progress(results, source.expected)]
     if not counts:
-        raise UserError(f'{args.input}: none of {source.expected} {source.noun} can be decoded')
-    done = f'{sum(counts)} objects in {len(counts)} {source.noun}{source.missing(len(counts))}'
-    print(f'{done}, scores from {args.score_thr}: {args.out_dir}')
+        raise UserError(f'{args.input}: no {source.noun} of {source.expected} can be decoded')
+    done = f'{counted(sum(counts), "object")} in {counted(len(counts), source.noun)}'
+    print(f'{done}{source.missing(len(counts))}, scores from {args.score_thr}: {args.out_dir}')
 
 
 if __name__ == '__main__':

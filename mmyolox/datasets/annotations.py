@@ -12,7 +12,7 @@ from mmengine.logging import print_log
 from numpy.typing import NDArray
 
 from mmyolox.deploy.letterbox import Size
-from mmyolox.errors import UserError, did_you_mean, first_few
+from mmyolox.errors import UserError, counted, did_you_mean, first_few
 
 from .table import AnnotationTable
 
@@ -166,7 +166,7 @@ class AnnotationReport:
         for note in self.notes:
             print_log(f'{self.path}: {note}', logger='current', level=logging.WARNING)
         if losses := self.losses():
-            line = f'{self.path}: {self.boxes} boxes kept; {losses}'
+            line = f'{self.path}: {counted(self.boxes, "box")} kept; {losses}'
             print_log(line, logger='current', level=logging.WARNING)
 
 

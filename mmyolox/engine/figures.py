@@ -40,16 +40,6 @@ def _percent(match: re.Match[str]) -> str:
     return digits.ljust(2, '0') if match['point'] else digits
 
 
-def counted(number: int, noun: str) -> str:
-    """A number of things, such as ``1 device`` or ``2 devices``.
-
-    Args:
-        number: The number.
-        noun: One of the things.
-    """
-    return f'{number} {noun}{"s" * (number != 1)}'
-
-
 def format_figures(figures: Mapping[str, float]) -> str:
     """Figures in one line, such as ``AP 0.412  AP50 0.731``.
 

@@ -6,6 +6,7 @@ from typing import Any
 from mmengine.optim.scheduler.lr_scheduler import LRSchedulerMixin
 from mmengine.optim.scheduler.param_scheduler import _ParamScheduler
 
+from mmyolox.errors import counted
 from mmyolox.registry import PARAM_SCHEDULERS
 
 
@@ -94,7 +95,7 @@ class YOLOXLR(LRSchedulerMixin, _ParamScheduler):
         elif (num_plain_epochs, num_epochs) != (last, total):
             plain = f'the last {num_plain_epochs} of all without mosaic and mixup'
         phases = f'warm-up {warmup:g}, main phase {main:g}' + (f', last epochs {last:g}' if last else '')
-        return f'{total:g} epochs{length}: {phases} ({plain})'
+        return f'{counted(total, "epoch")}{length}: {phases} ({plain})'
 
     @property
     def rates(self) -> str:

@@ -5,6 +5,7 @@ import os
 import re
 import shlex
 import sys
+import textwrap
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -101,6 +102,26 @@ class Terminal(logging.Handler):
             style: Their colour or weight, as ``rich`` names it.
         """
         self.console.print(Text(printable(text), style, end=''), soft_wrap=True)
+
+    def print_row(self, name: str, text: str) -> None:
+        """Writes a line of a header, which goes on below its beginning where the terminal is too narrow.
+
+        Args:
+            name: What the line is about.
+            text: What it says.
+        """
+        begin = f'  {name:<9} '
+        line = begin + text
+        if self.console.is_terminal:
+            line = textwrap.fill(
+                text,
+                max(self.console.width, 2 * len(begin)),
+                initial_indent=begin,
+                subsequent_indent=' ' * len(begin),
+                break_long_words=False,  # paths can be copied
+                break_on_hyphens=False,
+            )
+        self.print(line)
 
     def draw(self, line: RenderableType) -> None:
         """Draws the line that lives, in the place of the one before.

@@ -212,13 +212,18 @@ class YOLOXBatchSyncRandomResize(nn.Module):
         window = iteration // self.interval
         if window == 0:
             return shape_hw
-        low, high = (ratio * shape_hw[0] / self.size_divisor for ratio in self.ratio_range)
+        shapes = self.shapes(shape_hw)
+        return shapes[int(np.random.default_rng((seed, window)).integers(len(shapes)))]
+
+    def shapes(self, shape_hw: tuple[int, int]) -> list[tuple[int, int]]:
+        """The (h, w) that are drawn from, the smallest first, for the configured (h, w)."""
+        divisor, ratio = self.size_divisor, shape_hw[1] / shape_hw[0]
+        low, high = (share * shape_hw[0] / divisor for share in self.ratio_range)
         # With a margin for ratios such as 10 / 13, and one size where no multiple lies within.
         first = max(1, math.ceil(low - 1e-6))
         last = max(first, math.floor(high + 1e-6))
-        height = int(np.random.default_rng((seed, window)).integers(first, last + 1)) * self.size_divisor
-        width = max(1, round(height * shape_hw[1] / shape_hw[0] / self.size_divisor)) * self.size_divisor
-        return height, width
+        heights = [number * divisor for number in range(first, last + 1)]
+        return [(height, max(1, round(height * ratio / divisor)) * divisor) for height in heights]
 
 
 def _batch_rng(stream: int) -> np.random.Generator:

@@ -111,7 +111,7 @@ def test_a_training_in_a_file(tmp_path, monkeypatch):
     assert begin <= 25
     header = dict(line.split(maxsplit=1) for line in lines[1:begin])
     assert header['weights'] == 'random'
-    assert header['length'] == '2 iterations an epoch, batch 4 on 1 device'
+    assert header['length'] == '2 iterations an epoch, batch 4 on 1 device, validation after each epoch'
     assert header['model'] == 'Tiny, 0.00 M parameters'
     assert header['train'] == 'list, 8 samples'
     (log,) = tmp_path.glob('*/*.log')
@@ -150,7 +150,7 @@ def test_a_resumed_training_says_what_it_goes_on_from(tmp_path):
 
 def test_a_training_of_iterations(tmp_path):
     text = run(tmp_path, plain(), by_epoch=False)
-    assert 'length    3 iterations, batch 4 on 1 device, validation every 1' in text
+    assert 'length    3 iterations, batch 4 on 1 device, validation after each iteration' in text
     assert re.search(r'^iteration 1  AP 0.400  AP50 0.800  best 0.400  loss', text, re.MULTILINE)
     assert 'trained 3 iterations in' in text
 

@@ -81,7 +81,7 @@ def test_summary(coco):
         'skipped: a.txt: is odd, skipped',
         'note: others: 6 (a, b, c, d, e, ...)',
         'note: boxes that reached outside their image, clipped to it: 2',
-        'train.json: 1 images, 2 boxes (cat 0, dog 2)',
+        'train.json: 1 image, 2 boxes (cat 0, dog 2)',
     ]
 
 

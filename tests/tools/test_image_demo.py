@@ -194,7 +194,7 @@ def test_pictures_without_a_config(run, checkpoint, photos, tmp_path):
     )
     printed = run(image_demo, photos / 'wide.png', checkpoint, '--out-dir', out, *options)
     results = json.loads((out / 'predictions.json').read_text())
-    assert f'{len(results)} objects in 1 images, scores from 0.2: {out}' in printed
+    assert f'{len(results)} objects in 1 image, scores from 0.2: {out}' in printed
     assert {entry['class_name'] for entry in results} == {'cat', 'dog'}
     run(image_demo, photos / 'wide.png', CONFIG, checkpoint, '--out-dir', tmp_path / 'named', *OPTIONS)
     assert json.loads((tmp_path / 'named/predictions.json').read_text()) == results
@@ -204,7 +204,7 @@ def test_a_higher_threshold_and_no_file(run, checkpoint, photos, tmp_path):
     image = photos / 'wide.png'
     options = (*OPTIONS[:2], '--score-thr', 1, '--no-json', *OPTIONS[4:])
     printed = run(image_demo, image, CONFIG, checkpoint, '--out-dir', tmp_path / 'out', *options)
-    assert '0 objects in 1 images, scores from 1.0' in printed
+    assert '0 objects in 1 image, scores from 1.0' in printed
     assert [path.name for path in (tmp_path / 'out').iterdir()] == ['wide.png']
     np.testing.assert_array_equal(cv2.imread(str(tmp_path / 'out/wide.png')), cv2.imread(str(image)))
 
@@ -222,7 +222,7 @@ def test_arrays_of_any_number_of_channels_are_drawn_on(run, tmp_path):
 
 def test_no_image_that_decodes(run, checkpoint, photos, tmp_path, monkeypatch):
     monkeypatch.setattr('mmyolox.apis.detectors.print_log', lambda *_: None)
-    with pytest.raises(UserError, match='none of 1 images can be decoded'):
+    with pytest.raises(UserError, match='no image of 1 can be decoded'):
         run(image_demo, photos / 'broken.jpg', CONFIG, checkpoint, '--out-dir', tmp_path / 'out', *OPTIONS)
     assert not (tmp_path / 'out').exists()
 

@@ -80,7 +80,7 @@ def load(tmp_path):
     ],
 )
 def test_shapes_of_cvat(convert, load, shape, box):
-    assert 'train.json: 1 images, 1 boxes (cat 1)' in convert('annotations.xml', cvat(shape))
+    assert 'train.json: 1 image, 1 box (cat 1)' in convert('annotations.xml', cvat(shape))
     assert load() == [('cat', pytest.approx(box))]
 
 
@@ -117,7 +117,7 @@ def test_boxes_of_open_images(convert, load, tmp_path):
     write_text(tmp_path / 'set/class-descriptions-boxable.csv', '/m/01yrx,cat\n/m/0bt9lr,"dog, any"\n')
     rows = ('a,x,/m/01yrx,1,0.05,0.25,0.2,0.5,0,0,0', 'a,x,/m/0bt9lr,1,0,1,0,1,0,0,1')
     report = convert('validation-annotations-bbox.csv', open_images(*rows))
-    assert 'val.json: 1 images, 2 boxes (cat 1, dog, any 1)' in report
+    assert 'val.json: 1 image, 2 boxes (cat 1, dog, any 1)' in report
     assert load('val') == [('cat', UPRIGHT), ('dog, any', [0, 0, 200, 100])]
     content = json.loads((tmp_path / 'out/annotations/val.json').read_text())
     assert [one['iscrowd'] for one in content['annotations']] == [0, 1]
@@ -148,7 +148,7 @@ def test_the_result_may_lie_in_the_export(run, tmp_path):
     write_image(tmp_path / 'a.png', (200, 100))
     write_text(tmp_path / 'annotations.xml', cvat('<box label="cat" xtl="1" ytl="2" xbr="5" ybr="5"/>'))
     first, again = (run(tool, tmp_path, tmp_path / 'coco', '--images', 'copy') for _ in range(2))
-    assert first == again == 'train.json: 1 images, 1 boxes (cat 1)\n'
+    assert first == again == 'train.json: 1 image, 1 box (cat 1)\n'
 
 
 @pytest.mark.parametrize(
@@ -194,7 +194,7 @@ def test_tasks_that_nobody_annotated_are_no_background(convert, tmp_path):
     ]
     report = convert('p.json', json.dumps(tasks))
     assert 'images that nobody annotated, left out: 1 (c.png)' in report
-    assert 'train.json: 2 images, 1 boxes' in report
+    assert 'train.json: 2 images, 1 box' in report
 
 
 def test_json_min_of_label_studio(convert, load):

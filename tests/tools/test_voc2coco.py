@@ -64,7 +64,7 @@ def boxes(coco):
 
 
 def test_whole_file(convert, load):
-    assert 'train.json: 1 images, 1 boxes (cat 0, dog 1)' in convert()
+    assert 'train.json: 1 image, 1 box (cat 0, dog 1)' in convert()
     coco = load('train')
     assert coco.pop('info')
     assert coco == dict(

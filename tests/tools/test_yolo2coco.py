@@ -48,8 +48,8 @@ def names(coco):
 
 def test_whole_file(convert, load):
     assert convert().splitlines() == [
-        'train.json: 1 images, 1 boxes (cat 0, dog 1)',
-        'val.json: 1 images, 1 boxes (cat 0, dog 1)',
+        'train.json: 1 image, 1 box (cat 0, dog 1)',
+        'val.json: 1 image, 1 box (cat 0, dog 1)',
     ]
     coco = load('train')
     assert [category['name'] for category in coco['categories']] == ['cat', 'dog']

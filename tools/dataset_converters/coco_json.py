@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mmyolox.errors import ReadingReport, printable
+from mmyolox.errors import ReadingReport, counted, printable
 
 Box = tuple[float, float, float, float]
 
@@ -147,5 +147,6 @@ class ConversionReport(ReadingReport):
             lines.append(f'note: boxes that reached outside their image, clipped to it: {self.clipped}')
         for name, file in files.items():
             counts = ', '.join(f'{key} {count}' for key, count in file.class_counts().items())
-            lines.append(f'{name}.json: {len(file.images)} images, {len(file.annotations)} boxes ({counts})')
+            images, boxes = counted(len(file.images), 'image'), counted(len(file.annotations), 'box')
+            lines.append(f'{name}.json: {images}, {boxes} ({counts})')
         return printable('\n'.join(lines))

@@ -13,15 +13,17 @@ from torch.utils.data import DataLoader
 
 from mmyolox.checkpoints.match import bare_model
 from mmyolox.datasets.base import detection_datasets
-from mmyolox.engine.figures import counted
+from mmyolox.deploy.letterbox import Size
 from mmyolox.engine.schedules import YOLOXLR
 from mmyolox.engine.terminal import Terminal, shown_path
-from mmyolox.errors import first_few, one_line
+from mmyolox.errors import counted, first_few, one_line
+from mmyolox.models.batch_augments import YOLOXBatchSyncRandomResize
 from mmyolox.version import __version__
 
 from .accumulation import TotalBatch
 from .checkpoint_check import CheckpointCheckHook
 from .mode_switch import last_epochs
+from .progress import validations_left
 
 Line = tuple[str, str]
 """What a line of the header is about, and what it says."""
@@ -48,9 +50,9 @@ class HeaderHook(Hook):
         Args:
             runner: The runner, with all that it needs built and loaded.
         """
-        lines = [*_start(runner), *_data(dict(train=runner.train_dataloader))]
+        lines = [*_start(runner), *_data(runner, 'train', runner.train_dataloader)]
         if runner.val_loop is not None:
-            lines += _data(dict(val=runner.val_dataloader))
+            lines += _data(runner, 'val', runner.val_dataloader)
         lines += [
             ('weights', weights(runner, 'random')),
             *_schedule(runner),
@@ -64,7 +66,7 @@ class HeaderHook(Hook):
         Args:
             runner: The runner, with all that it needs built and loaded.
         """
-        lines = [*_start(runner), *_data(dict(test=runner.test_dataloader))]
+        lines = [*_start(runner), *_data(runner, 'test', runner.test_dataloader)]
         lines += [
             ('weights', weights(runner, 'random')),
             *_machine(runner, runner.test_dataloader),
@@ -76,7 +78,7 @@ class HeaderHook(Hook):
         if is_main_process():
             self.terminal.print(f'mmyolox {__version__}: {one_line(what)}', 'bold')
             for name, text in lines:
-                self.terminal.print(f'  {name:<9} {one_line(text)}')
+                self.terminal.print_row(name, one_line(text))
 
 
 def weights(runner: Runner, otherwise: str) -> str:
@@ -105,23 +107,41 @@ def _start(runner: Runner) -> Iterator[Line]:
         yield 'data', runner.cfg.data_layout
 
 
-def _data(loaders: dict[str, DataLoader]) -> Iterator[Line]:
+def _data(runner: Runner, name: str, loader: DataLoader) -> Iterator[Line]:
     """For each data set its file, what is in it, and the size of the images; the classes once."""
-    for name, loader in loaders.items():
-        datasets = list(detection_datasets(loader.dataset))
-        for dataset in datasets:
-            report, size = dataset.report, dataset.img_scale
-            used = '' if len(dataset) == report.images else f' ({len(dataset)} used)'
-            yield (
-                name,
-                f'{report.path}: {report.images} images{used}, {report.boxes} boxes; '
-                f'shown at {size.width} x {size.height}',
-            )
-        if not datasets:
-            yield name, f'{type(loader.dataset).__name__}, {len(loader.dataset)} samples'  # type: ignore[arg-type]
-        classes = getattr(loader.dataset, 'metainfo', {}).get('classes')
-        if classes and name != 'val':
-            yield 'classes', f'{len(classes)}: {first_few(classes, _SHOWN_CLASSES)}'
+    datasets = list(detection_datasets(loader.dataset))
+    for dataset in datasets:
+        report = dataset.report
+        used = '' if len(dataset) == report.images else f' ({len(dataset)} used)'
+        counts = f'{counted(report.images, "image")}{used}, {counted(report.boxes, "box")}'
+        sizes = _sizes(runner, dataset.img_scale) if name == 'train' else [dataset.img_scale]
+        shown = ' to '.join(f'{size.width} x {size.height}' for size in sizes)
+        yield name, f'{_file_of(runner, report.path)}{counts}; shown at {shown}'
+    if not datasets:
+        count = counted(len(loader.dataset), 'sample')  # type: ignore[arg-type]
+        yield name, f'{type(loader.dataset).__name__}, {count}'
+    classes = getattr(loader.dataset, 'metainfo', {}).get('classes')
+    if classes and name != 'val':
+        yield 'classes', f'{len(classes)}: {first_few(classes, _SHOWN_CLASSES)}'
+
+
+def _file_of(runner: Runner, path: str) -> str:
+    """The beginning of a data set's line: its file, relative to the root that the line above names."""
+    root = runner.cfg.get('data_root') if runner.cfg.get('data_layout') else None
+    if root is None or not Path(path).is_relative_to(root):
+        return f'{shown_path(path)}: '
+    return '' if Path(path) == Path(root) else f'{Path(path).relative_to(root)}: '
+
+
+def _sizes(runner: Runner, img_scale: Size) -> list[Size]:
+    """The size of training images, or the smallest and the largest of multi-scale training."""
+    preprocessor = getattr(bare_model(runner.model), 'data_preprocessor', None)
+    for augment in getattr(preprocessor, 'batch_augments', ()):
+        if isinstance(augment, YOLOXBatchSyncRandomResize):
+            shapes = augment.shapes((img_scale.height, img_scale.width))
+            sizes = [Size(width, height) for height, width in (shapes[0], shapes[-1])]
+            return list(dict.fromkeys(sizes))
+    return [img_scale]
 
 
 def _schedule(runner: Runner) -> Iterator[Line]:
@@ -132,14 +152,26 @@ def _schedule(runner: Runner) -> Iterator[Line]:
     batch += f', {total.batches} batches a step' if total.batches > 1 else ''
     if isinstance(loop, EpochBasedTrainLoop):
         length = f'{counted(len(loader), "iteration")} an epoch'
-        interval = f', validation every {loop.val_interval} epochs' if loop.val_interval > 1 else ''
     else:
-        length, interval = f'{loop.max_iters} iterations', f', validation every {loop.val_interval}'
-    yield 'length', f'{length}, {batch}{interval if runner.val_loop is not None else ", no validation"}'
+        length = counted(loop.max_iters, 'iteration')
+    yield 'length', f'{length}, {batch}, {_validations(runner)}'
     for scheduler in runner.param_schedulers or ():
         if isinstance(scheduler, YOLOXLR):
             yield 'schedule', scheduler.phases(len(loader), runner.max_epochs, last_epochs(runner))
             yield 'rate', f'{type(runner.optim_wrapper.optimizer).__name__}, {scheduler.rates}'
+
+
+def _validations(runner: Runner) -> str:
+    """When is validated."""
+    loop = runner.train_loop
+    if runner.val_loop is None:
+        return 'no validation'
+    unit = 'epoch' if isinstance(loop, EpochBasedTrainLoop) else 'iteration'
+    if loop.val_interval == 1:
+        return f'validation after each {unit}'
+    if validations_left(runner) == 1:
+        return f'validation after the last {unit}'
+    return f'validation every {counted(loop.val_interval, unit)}'
 
 
 def _machine(runner: Runner, loader: DataLoader) -> Iterator[Line]:

@@ -112,7 +112,7 @@ class ProgressHook(Hook):
         loop, loader = runner.train_loop, runner.train_dataloader
         if isinstance(loop, EpochBasedTrainLoop):
             done, total = batch_idx + 1, len(loader)
-            where = f'epoch {runner.epoch + 1}/{loop.max_epochs}  {done:>{len(str(total))}}/{total}'
+            where = f'{_epoch(runner.epoch + 1, loop)}  {done:>{len(str(total))}}/{total}'
         else:
             done, total = runner.iter + 1, loop.max_iters
             where = f'iteration {done}/{total}'
@@ -145,7 +145,7 @@ class ProgressHook(Hook):
         if not is_main_process() or not isinstance(loop, BaseLoop):  # a validation alone has a summary
             return
         if isinstance(loop, EpochBasedTrainLoop):
-            where = f'epoch {runner.epoch:>{len(str(loop.max_epochs))}}/{loop.max_epochs}'
+            where = _epoch(runner.epoch, loop)
         else:
             where = f'iteration {runner.iter}'
         parts = [where, format_figures(short_figures(metrics or {})), *_best(runner)]
@@ -266,6 +266,10 @@ def format_time(seconds: float | None) -> str:
         seconds: The length.
     """
     return '?' if seconds is None else str(timedelta(seconds=round(seconds)))
+
+
+def _epoch(number: int, loop: EpochBasedTrainLoop) -> str:
+    return f'epoch {number:>{len(str(loop.max_epochs))}}/{loop.max_epochs}'
 
 
 def _best(runner: Runner) -> list[str]:

@@ -10,9 +10,9 @@ from mmengine.evaluator import Evaluator
 from mmengine.hooks import Hook
 from mmengine.runner import BaseLoop, EpochBasedTrainLoop, Runner
 
-from mmyolox.engine.figures import class_table, counted, format_figures, short_figures
+from mmyolox.engine.figures import class_table, format_figures, short_figures
 from mmyolox.engine.terminal import Terminal, next_command, shown_path
-from mmyolox.errors import one_line
+from mmyolox.errors import counted, one_line
 
 from .header import log_file
 from .progress import format_time

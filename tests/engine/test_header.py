@@ -1,0 +1,89 @@
+"""The header's lines on data and time, on a terminal and in a file."""
+
+import io
+from types import SimpleNamespace
+
+import pytest
+from mmengine.config import Config
+from mmengine.runner import EpochBasedTrainLoop
+from rich.console import Console
+from torch import nn
+from torch.utils.data import DataLoader
+
+from mmyolox.engine.hooks.header import HeaderHook
+from mmyolox.engine.terminal import Terminal
+from mmyolox.models.batch_augments import YOLOXBatchSyncRandomResize
+from tests.datasets.small_sets import open_coco, write_coco
+
+
+@pytest.fixture(scope='module')
+def root(tmp_path_factory):
+    return write_coco(tmp_path_factory.mktemp('header'), 2, empty=[1])
+
+
+def printed(root, epochs=10, interval=5, augments=(), console=None, **values):
+    """What the header of a training says, each line by its name."""
+    console = console or Console(file=io.StringIO(), width=40)
+    loader = DataLoader(open_coco(root, [], test_mode=True), batch_size=2)
+    model = nn.Linear(1, 1)
+    model.data_preprocessor = SimpleNamespace(batch_augments=augments)
+    runner = SimpleNamespace(
+        train_dataloader=loader, val_dataloader=loader, val_loop=0, model=model, hooks=[]
+    )
+    loop = EpochBasedTrainLoop.__new__(EpochBasedTrainLoop)
+    vars(loop).update(_runner=runner, dataloader=loader, _max_epochs=epochs, _epoch=0, val_begin=1)
+    vars(loop).update(val_interval=interval, dynamic_milestones=[0], dynamic_intervals=[interval])
+    vars(runner).update(train_loop=loop, optim_wrapper=None, param_schedulers=None, seed=0, world_size=1)
+    vars(runner).update(_resume=False, _load_from=None, work_dir=root, logger=SimpleNamespace(handlers=[]))
+    runner.cfg = Config(dict(data_root=str(root)) | values)
+    HeaderHook(Terminal(console=console)).before_train(runner)
+    return console.file.getvalue()
+
+
+def row(text, name):
+    (line,) = (line for line in text.splitlines() if line.startswith(f'  {name} '))
+    return line.removeprefix(f'  {name}').strip()
+
+
+def test_files_are_relative_to_the_root_that_a_line_names(root):
+    text = printed(root, data_layout=f'COCO in {root}')
+    assert row(text, 'train') == row(text, 'val') == 'ann.json: 2 images, 3 boxes; shown at 64 x 32'
+    assert row(printed(root), 'train') == f'{root}/ann.json: 2 images, 3 boxes; shown at 64 x 32'
+    elsewhere = printed(root, data_layout='COCO elsewhere', data_root='/elsewhere')
+    assert row(elsewhere, 'train').startswith(f'{root}/ann.json: ')
+
+
+def test_numbers_of_one_are_singular(tmp_path):
+    text = printed(write_coco(tmp_path, 1, empty=[0]))
+    assert row(text, 'val').endswith('ann.json: 1 image, 0 boxes; shown at 64 x 32')
+
+
+def test_training_images_have_the_sizes_of_multi_scale_training(root):
+    text = printed(root, augments=[YOLOXBatchSyncRandomResize((0.5, 3.0))])
+    assert row(text, 'train').endswith('boxes; shown at 64 x 32 to 192 x 96')
+    assert row(text, 'val').endswith('boxes; shown at 64 x 32')
+    text = printed(root, augments=[YOLOXBatchSyncRandomResize((1.0, 1.0))])
+    assert row(text, 'train').endswith('boxes; shown at 64 x 32')
+
+
+@pytest.mark.parametrize(
+    ('epochs', 'interval', 'said'),
+    [
+        (10, 5, 'validation every 5 epochs'),
+        (3, 5, 'validation after the last epoch'),
+        (1, 5, 'validation after the last epoch'),
+        (3, 1, 'validation after each epoch'),
+    ],
+)
+def test_when_is_validated(root, epochs, interval, said):
+    assert (
+        row(printed(root, epochs, interval), 'length') == f'1 iteration an epoch, batch 2 on 1 device, {said}'
+    )
+
+
+def test_a_terminal_gets_lines_that_go_on_below_their_beginning(root):
+    console = Console(file=io.StringIO(), width=45, force_terminal=True, _environ=dict(NO_COLOR='1'))
+    lines = printed(root, data_layout=f'COCO in {root}', console=console).splitlines()
+    start = lines.index('  train     ann.json: 2 images, 3 boxes;')
+    assert lines[start + 1] == '            shown at 64 x 32'
+    assert f'            {root}' in lines  # what can be copied is not broken
