@@ -66,19 +66,19 @@ def content_digest(path: str) -> str | None:
         return None
     if not os.path.isfile(path) or status.st_size < SMALLEST or not _is_on():
         return None
-    stamp = [os.path.realpath(path), *_stamp(status)]
-    note = _folder() / f'{_digest(stamp[:1])}.json'
+    stamped = [os.path.realpath(path), *stamp(status)]
+    note = _folder() / f'{_digest(stamped[:1])}.json'
     with suppress(OSError, ValueError, KeyError, TypeError):
         noted = json.loads(note.read_text())
         # What was written within the same tick as it was read may have changed since.
-        if noted['stamp'] == stamp and noted['read'] > _newest(status) + TICK:
+        if noted['stamp'] == stamped and noted['read'] > latest_date(status) + TICK:
             os.utime(note)
             return str(noted['digest'])
     hasher, read = hashlib.sha256(), time.time_ns()
     with suppress(OSError), open(path, 'rb') as file:
         while block := file.read(_BLOCK):
             hasher.update(block)
-        text = json.dumps(dict(stamp=stamp, read=read, digest=hasher.hexdigest()))
+        text = json.dumps(dict(stamp=stamped, read=read, digest=hasher.hexdigest()))
         if _can_write():
             with suppress(OSError, UserError), atomic_write(note) as part:
                 part.write_text(text)
@@ -98,10 +98,23 @@ def listing_digest(paths: Iterable[str]) -> str | None:
         except (OSError, ValueError):
             return None
         size += status.st_size
-        newest = max(newest, _newest(status))
-        hasher.update('\0'.join(map(str, [path, *_stamp(status), ''])).encode(errors='surrogatepass'))
+        newest = max(newest, latest_date(status))
+        hasher.update('\0'.join(map(str, [path, *stamp(status), ''])).encode(errors='surrogatepass'))
     is_kept = size >= SMALLEST and _is_on() and newest + TICK < time.time_ns()
     return hasher.hexdigest() if is_kept else None
+
+
+def stamp(status: os.stat_result) -> tuple[int, ...]:
+    """What is another number after a file was written or replaced, or after a folder got or lost a file.
+
+    Archives and copies keep sizes and dates of content (``rsync -t``), but nobody sets the date of the inode.
+    """
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
+
+
+def latest_date(status: os.stat_result) -> int:
+    """When a file was last written or replaced, or a folder got or lost a file, in nanoseconds."""
+    return max(status.st_mtime_ns, status.st_ctime_ns)
 
 
 def entry_name(kind: str, key: Mapping[str, Any]) -> str:
@@ -140,18 +153,6 @@ def keep(name: str | None, arrays: Mapping[str, Array], info: Any) -> Columns:
         except (OSError, UserError, DamagedError) as error:
             _tell(str(error))
     return Columns.of(arrays, info)
-
-
-def _stamp(status: os.stat_result) -> tuple[int, ...]:
-    """What is another number after a file was written or replaced.
-
-    Archives and copies keep sizes and dates of content (``rsync -t``), but nobody sets the date of the inode.
-    """
-    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
-
-
-def _newest(status: os.stat_result) -> int:
-    return max(status.st_mtime_ns, status.st_ctime_ns)
 
 
 def _is_on() -> bool:

@@ -1,5 +1,6 @@
 """Whether the files that annotations name are there, told by listing their folders."""
 
+import math
 import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -37,18 +38,16 @@ def check_files_exist(
     if not os.path.isdir(folder or '.'):
         raise UserError(f'{folder}, the folder of the {what}, not found; check data_root and data_prefix')
     kept = annotation_cache.find(name)
-    if kept is not None and all(_state(parent) == state for parent, state in kept.info.items()):
+    if kept is not None and all(_stamp(parent) == stamp for parent, stamp in kept.info.items()):
         return
     parents = {path[: path.rfind(os.sep) + 1] for path in paths}
-    now = time.time_ns()
-    states = {parent: _state(parent) for parent in parents}
+    before = time.time_ns() - annotation_cache.TICK
+    stamps = {parent: _stamp(parent, before) for parent in parents}
     numbers = np.sort(np.concatenate([np.empty(0, np.int64), *map(_hashes, _blocks(paths))]))
     is_listed = _are_listed(numbers, parents)
     if is_listed.all():
-        # What was changed within the same tick as it was listed may have changed since.
-        is_settled = all(state and max(state[2:]) + annotation_cache.TICK < now for state in states.values())
-        if name is not None and is_settled and len(states) <= _MOST_FOLDERS:
-            annotation_cache.keep(name, {}, states)
+        if name is not None and all(stamps.values()) and len(stamps) <= _MOST_FOLDERS:
+            annotation_cache.keep(name, {}, stamps)
         return
     absent = []
     for block in _blocks(paths):
@@ -99,13 +98,17 @@ def _hashes(texts: Sequence[str]) -> NDArray[np.int64]:
     return np.fromiter(map(hash, texts), np.int64, len(texts))
 
 
-def _state(folder: str) -> list[int] | None:
-    """What changes when a file is added to a folder, removed or renamed; None where there is no folder."""
+def _stamp(folder: str, before: float = math.inf) -> list[int] | None:
+    """The stamp of a folder; None where there is none, or where it was changed after ``before``, nanoseconds.
+
+    What was changed within the same tick as it was listed may have changed since.
+    """
     try:
         status = os.stat(folder or '.')
     except (OSError, ValueError):  # the latter: a null byte in the name
         return None
-    return [status.st_dev, status.st_ino, status.st_mtime_ns, status.st_ctime_ns]
+    is_settled = annotation_cache.latest_date(status) < before
+    return [*annotation_cache.stamp(status)] if is_settled else None
 
 
 def _entries(folder: str) -> Iterator[os.DirEntry[str]]:
