@@ -2,12 +2,13 @@
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mmyolox.errors import UserError
+from mmyolox.errors import UserError, printable
 from mmyolox.files import atomic_write
 
 Series = dict[str, dict[int, float]]
@@ -76,31 +77,58 @@ def plot_curves(curves: Curves, path: str | Path, title: str = '') -> None:
     Raises:
         UserError: The file cannot be written.
     """
+    with figure_file(path, title, size=(11, 5)) as figure:
+        left, right, *middle = figure.subplots(1, 3 if curves.val_losses else 2)
+        for axes in middle:
+            _plot(
+                axes,
+                curves.val_losses,
+                xlabel='epoch',
+                ylabel='loss on the validation images',
+                yscale='log',
+                marker='.',
+            )
+        _plot(left, curves.losses, xlabel='iteration', ylabel='loss', yscale='log')
+        _plot(
+            right,
+            curves.metrics,
+            xlabel='epoch',
+            ylabel='AP on the validation images',
+            ylim=(0, 1),
+            marker='.',
+        )
+
+
+@contextmanager
+def figure_file(path: str | Path, title: str, size: tuple[float, float]) -> Iterator[Any]:
+    """Writes a figure of matplotlib that is filled in the block; names in it are no formulas.
+
+    Args:
+        path: The file; its suffix is the format.
+        title: What stands above, any text.
+        size: Width and height in inches.
+
+    Yields:
+        The figure.
+
+    Raises:
+        UserError: The file cannot be written.
+    """
+    from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(11, 5), layout='constrained')
-    FigureCanvasAgg(figure)
-    figure.suptitle(title)
-    left, right, *middle = figure.subplots(1, 3 if curves.val_losses else 2)
-    for axes in middle:
-        _plot(
-            axes,
-            curves.val_losses,
-            xlabel='epoch',
-            ylabel='loss on the validation images',
-            yscale='log',
-            marker='.',
-        )
-    _plot(left, curves.losses, xlabel='iteration', ylabel='loss', yscale='log')
-    _plot(
-        right, curves.metrics, xlabel='epoch', ylabel='AP on the validation images', ylim=(0, 1), marker='.'
-    )
-    try:
-        with atomic_write(path) as part:
-            figure.savefig(part, dpi=120)
-    except ValueError as error:
-        raise UserError(f'{path} cannot be written: {error}') from error
+    # Else what stands between two dollar signs is one.
+    with rc_context({'text.parse_math': False}):
+        figure = Figure(figsize=size, layout='constrained')
+        FigureCanvasAgg(figure)
+        figure.suptitle(printable(title))
+        yield figure
+        try:
+            with atomic_write(path) as part:
+                figure.savefig(part, dpi=120)
+        except ValueError as error:
+            raise UserError(f'{path} cannot be written: {error}') from error
 
 
 def _plot(axes: Any, curves: Series, marker: str = '', **settings: Any) -> None:
@@ -109,7 +137,9 @@ def _plot(axes: Any, curves: Series, marker: str = '', **settings: Any) -> None:
     for name, values in curves.items():
         steps = sorted(values)
         last = values[steps[-1]]
-        axes.plot(steps, [values[step] for step in steps], label=f'{name}: {last:.3g}', marker=marker)
+        axes.plot(
+            steps, [values[step] for step in steps], label=printable(f'{name}: {last:.3g}'), marker=marker
+        )
     axes.xaxis.get_major_locator().set_params(integer=True)
     if curves:
         axes.legend(loc='upper center', bbox_to_anchor=(0.5, -0.12), ncols=3, fontsize='small')

@@ -146,3 +146,9 @@ def test_lines_of_other_content_are_passed_over(tmp_path, line):
     with (tmp_path / '20250101_000000/vis_data/scalars.json').open('ab') as file:
         file.write(line.encode('utf-8', 'surrogateescape'))
     assert read_curves(tmp_path) == Curves(dict(loss={1: 2.0}))
+
+
+@pytest.mark.parametrize('name', ['t_\udcc3\udca4', r'$\frac$ and $'])
+def test_names_may_be_any_text(tmp_path, name):
+    plot_curves(Curves({name: {1: 2.0}}, {name: {1: 0.5}}), tmp_path / 'curves.png', title=name)
+    assert cv2.imread(str(tmp_path / 'curves.png')) is not None

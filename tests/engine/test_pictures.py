@@ -12,6 +12,7 @@ from mmengine.runner import EpochBasedTrainLoop
 from mmengine.structures import InstanceData
 
 from mmyolox.engine import CurvesHook, ValidationPicturesHook
+from mmyolox.engine.hooks import pictures
 from mmyolox.registry import VISUALIZERS
 
 
@@ -50,7 +51,7 @@ def runner(tmp_path):
         work_dir=str(tmp_path),
         visualizer=visualizer,
         val_dataloader=torch.utils.data.DataLoader(range(10), batch_size=4),
-        logger=SimpleNamespace(warning=warnings.append),
+        logger=SimpleNamespace(warning=warnings.append, info=lambda *_, **__: None),
         warnings=warnings,
         _train_loop=None,
     )
@@ -127,6 +128,22 @@ def test_a_training_goes_on_where_no_picture_can_be_written(tmp_path, runner, sa
         str(tmp_path / 'validation/epoch_1.jpg'),
         str(tmp_path / 'curves.png'),
     ]
+
+
+@pytest.mark.parametrize('name', ['draw_sample', 'sheet', 'read_image', 'imencode', 'plot_curves'])
+def test_a_training_goes_on_where_no_picture_can_be_drawn(tmp_path, runner, samples, monkeypatch, name):
+    def fail(*_, **__):
+        raise TypeError('two\nlines')
+
+    (tmp_path / 'run/vis_data').mkdir(parents=True)
+    (tmp_path / 'run/vis_data/scalars.json').write_text(json.dumps(dict(loss=1.0, step=1)))
+    owner = runner.visualizer if hasattr(runner.visualizer, name) else pictures
+    monkeypatch.setattr(cv2 if name == 'imencode' else owner, name, fail)
+    validate(ValidationPicturesHook(max_images=1), runner, samples, epoch=1)
+    CurvesHook().after_val_epoch(runner)
+    (line,) = runner.warnings
+    assert line.endswith(r': TypeError: two\nlines')
+    assert line.startswith('no ')
 
 
 def test_curves_are_drawn_of_what_was_recorded(tmp_path, runner):

@@ -9,9 +9,9 @@ from statistics import fmean, stdev
 from typing import Any, NamedTuple
 
 from mmyolox.checkpoints.load import latest_checkpoint
-from mmyolox.curves import read_curves
+from mmyolox.curves import figure_file, read_curves
 from mmyolox.engine.figures import class_table, format_figures, format_value, short_figures
-from mmyolox.files import atomic_write
+from mmyolox.errors import printable
 
 _MOST_CLASSES = 40
 """How many classes the picture has room for."""
@@ -181,9 +181,6 @@ class Summary:
         Raises:
             UserError: The file cannot be written.
         """
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-
         classes = self.classes
         worst = sorted(classes, key=lambda name: classes[name].mean)[:_MOST_CLASSES]
         rows = [
@@ -194,22 +191,18 @@ class Summary:
             (f'AP of {name}', classes[name], [result.classes.get(name, nan) for result in self.results])
             for name in worst
         ]
-        figure = Figure(figsize=(9, 2 + 0.3 * len(rows)), layout='constrained')
-        FigureCanvasAgg(figure)
-        axes = figure.subplots()
-        # Names are no formulas, which dollar signs would make of them.
-        labels = [name.replace('$', r'\$') for name, _, _ in rows]
-        axes.set(title=title, xlim=(0, 1), yticks=range(len(rows)), yticklabels=labels)
-        axes.invert_yaxis()
-        axes.grid(alpha=0.3)
-        for place, (_, one, _) in enumerate(rows):
-            axes.errorbar(one.mean, place, xerr=one.spread or 0, fmt='|', color='black', capsize=4)
-        for number, result in enumerate(self.results):
-            values = [of_folds[number] for _, _, of_folds in rows]
-            axes.scatter(values, range(len(rows)), s=14, label=result.fold, zorder=3)
-        axes.legend(title='fold', loc='center left', bbox_to_anchor=(1, 0.5))
-        with atomic_write(path) as part:
-            figure.savefig(part, dpi=120)
+        with figure_file(path, title, size=(9, 2 + 0.3 * len(rows))) as figure:
+            axes = figure.subplots()
+            labels = [printable(name) for name, _, _ in rows]
+            axes.set(xlim=(0, 1), yticks=range(len(rows)), yticklabels=labels)
+            axes.invert_yaxis()
+            axes.grid(alpha=0.3)
+            for place, (_, one, _) in enumerate(rows):
+                axes.errorbar(one.mean, place, xerr=one.spread or 0, fmt='|', color='black', capsize=4)
+            for number, result in enumerate(self.results):
+                values = [of_folds[number] for _, _, of_folds in rows]
+                axes.scatter(values, range(len(rows)), s=14, label=result.fold, zorder=3)
+            axes.legend(title='fold', loc='center left', bbox_to_anchor=(1, 0.5))
 
 
 def _number(spread: float | None) -> float:

@@ -167,9 +167,9 @@ def main() -> None:
             summary = Summary([results[one] for one in sorted(results)], division.objects())
             with atomic_write(folder / RECORD) as part:
                 part.write_text(json.dumps(summary.to_dict(), indent=1), encoding='utf-8')
-        summary.plot(folder / 'kfold.png', folder.name)
         for line in summary.lines():
             print(line)
+        summary.plot(folder / 'kfold.png', folder.name)
         print(f'written to {folder / RECORD} and kfold.png')
 
 

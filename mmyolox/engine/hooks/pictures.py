@@ -1,8 +1,10 @@
 """Pictures of what was found, kept while a test runs, or during a training."""
 
+import logging
 import os.path as osp
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +17,11 @@ from mmengine.runner import BaseLoop, EpochBasedTrainLoop, Runner
 from mmyolox.curves import plot_curves, read_curves
 from mmyolox.datasets.transforms import UndecodableImageError, read_image
 from mmyolox.deploy.draw import as_bgr, picture_path
-from mmyolox.errors import UserError
+from mmyolox.errors import UserError, one_line
 from mmyolox.files import atomic_write, check_folder, writing
 from mmyolox.registry import HOOKS
+
+_SHEET = re.compile(r'(epoch|iter)_\d+\.jpg')
 
 
 @HOOKS.register_module()
@@ -78,8 +82,8 @@ class ValidationPicturesHook(Hook):
     """Keeps a sheet of the same few images for each validation: annotations, and detections beside them.
 
     The sheets are ``<work_dir>/validation/epoch_<N>.jpg``. Nothing is drawn where the Runner's visualizer has
-    not the methods of :class:`~mmyolox.apis.drawing.YOLOXVisualizer`. A file that cannot be written is told
-    once, and the training goes on.
+    not the methods of :class:`~mmyolox.apis.drawing.YOLOXVisualizer`. What cannot be drawn or written is
+    told, and the training goes on.
 
     Args:
         max_images: The number of images on a sheet, spread evenly over those of the first process.
@@ -118,12 +122,13 @@ class ValidationPicturesHook(Hook):
         chosen = {number * total // self.max_images for number in range(self.max_images)}
         for number, sample in enumerate(outputs or (), start=batch_idx * size):
             if number in chosen:
-                try:
+                with (
+                    going_on(runner.logger, f'no picture of {sample.img_path}'),
+                    suppress(UndecodableImageError),
+                ):
                     image = as_bgr(read_image(sample.img_path, backend_args=self.backend_args))
-                except UndecodableImageError:
-                    continue
-                picture = runner.visualizer.draw_sample(image, sample, pred_score_thr=self.score_thr)
-                self._pictures.append(runner.visualizer.sheet([picture]))
+                    picture = runner.visualizer.draw_sample(image, sample, pred_score_thr=self.score_thr)
+                    self._pictures.append(runner.visualizer.sheet([picture]))
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         """Writes the sheet, and removes the oldest of too many."""
@@ -135,17 +140,14 @@ class ValidationPicturesHook(Hook):
         path = Path(
             runner.work_dir, 'validation', f'epoch_{loop.epoch}.jpg' if by_epoch else f'iter_{loop.iter}.jpg'
         )
-        sheet = cv2.imencode('.jpg', runner.visualizer.sheet(pictures))[1].tobytes()
-        try:
+        with going_on(runner.logger, f'no {path}'):
+            sheet = cv2.imencode('.jpg', runner.visualizer.sheet(pictures))[1].tobytes()
             with atomic_write(path) as part:
                 part.write_bytes(sheet)
-        except UserError as error:
-            runner.logger.warning(str(error))
-            return
-        sheets = [one for one in path.parent.iterdir() if re.fullmatch(r'(epoch|iter)_\d+\.jpg', one.name)]
-        sheets.sort(key=lambda one: int(re.sub(r'\D', '', one.name)))
-        for old in sheets[: -self.max_sheets]:
-            old.unlink(missing_ok=True)
+            names = (one.name for one in path.parent.iterdir())
+            sheets = sorted(filter(_SHEET.fullmatch, names), key=lambda name: int(re.sub(r'\D', '', name)))
+            for old in sheets[: -self.max_sheets]:
+                path.with_name(old).unlink(missing_ok=True)
 
 
 @HOOKS.register_module()
@@ -153,7 +155,7 @@ class CurvesHook(Hook):
     """Plots the losses and APs of the training so far after each validation: ``<work_dir>/curves.png``.
 
     They come from the scalars of ``LocalVisBackend``; without that there is no picture. One that cannot be
-    written is told once, and the training goes on.
+    drawn or written is told, and the training goes on.
     """
 
     # After the hook that writes the figures of the validation.
@@ -164,7 +166,22 @@ class CurvesHook(Hook):
         folder = Path(runner.work_dir)
         is_training = isinstance(runner._train_loop, BaseLoop)
         if is_main_process() and is_training and any(folder.glob('*/vis_data/scalars.json')):
-            try:
+            with going_on(runner.logger, 'no curves.png'):
                 plot_curves(read_curves(folder), folder / 'curves.png', title=folder.name)
-            except UserError as error:
-                runner.logger.warning(str(error))
+
+
+@contextmanager
+def going_on(logger: logging.Logger, what: str) -> Iterator[None]:
+    """Makes a warning of one line of any error in the block: no picture is worth a training.
+
+    Args:
+        logger: Where it goes; the file of the log gets the traceback of what is no user's mistake.
+        what: What there will not be.
+    """
+    try:
+        yield
+    except UserError as error:
+        logger.warning(str(error))
+    except Exception as error:
+        logger.warning(one_line(f'{what}: {type(error).__name__}: {error}'))
+        logger.info(one_line(what), exc_info=True)
