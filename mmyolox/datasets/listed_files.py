@@ -13,6 +13,7 @@ from mmyolox.errors import UserError, first_few
 
 from . import annotation_cache
 
+_OPTIONS = 'img_prefix (of a data set, data_prefix)'
 _BLOCK = 2**14
 _MOST_FOLDERS = 2**14
 """Of more folders than this no dates are kept."""
@@ -36,7 +37,7 @@ def check_files_exist(
         UserError: ``folder`` is no folder, or files are absent.
     """
     if not os.path.isdir(folder or '.'):
-        raise UserError(f'{folder}, the folder of the {what}, not found; check data_root and data_prefix')
+        raise UserError(f'{folder}, the folder of the {what}, not found; check data_root and {_OPTIONS}')
     kept = annotation_cache.find(name)
     if kept is not None and all(_stamp(parent) == stamp for parent, stamp in kept.info.items()):
         return
@@ -58,7 +59,7 @@ def check_files_exist(
         inside = [os.path.relpath(path, folder or '.') for path in absent]
         above = os.path.dirname(os.path.abspath(folder))
         is_above = len(absent) == len(paths) and os.path.isfile(os.path.join(above, inside[0]))
-        hint = f'; they are in {above}: correct data_prefix' if is_above else ''
+        hint = f'; they are in {above}: correct {_OPTIONS}' if is_above else ''
         raise UserError(
             f'{ann_file}: {len(absent)} of {len(paths)} {what} are not in {folder}: {first_few(inside)}{hint}'
         )

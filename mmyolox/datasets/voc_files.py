@@ -17,6 +17,10 @@ USUAL_SPLITS = {
 """What a split may be called, the likeliest first; ``default`` is what CVAT calls its only one."""
 
 
+UNSPLIT = 'no list or folder of a split, all images taken for training'
+"""The note that there are no splits."""
+
+
 @dataclass(frozen=True)
 class VocFiles:
     """The files of a data set. An image is called by the path of its XML file, without the suffix.
@@ -93,8 +97,8 @@ def find_files(root: Path, report: ReadingReport) -> VocFiles:
         if rest := [name for name in xml_files if name not in held_out]:
             folders['train'] = rest
             kept = f' but those of {" and ".join(others)}' * bool(others)
-            what = 'training images' if others else 'a split'
-            report.note(f'no list or folder of {what}, all images{kept} taken for training', [root])
+            line = f'no list or folder of training images, all images{kept} taken for training'
+            report.note(line if others else UNSPLIT, rest)
     return files
 
 

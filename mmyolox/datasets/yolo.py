@@ -245,7 +245,8 @@ class YOLOXYoloDataset(DetectionDataset):
         images = split_images(root, data, self.split, report)
         others = [] if images else find_splits(root, data, ReadingReport())
         if self.split == 'train' and not (images or others):
-            images = unsplit_images(root, report)
+            # Of a fold not all are trained on.
+            images = unsplit_images(root, ReadingReport() if self.fold else report)
         if not images:
             empty = split_sources(root, data, self.split, ReadingReport())
             reasons = [*report.note_lines(), f'none in {first_few(empty) or "a folder or list of it"}']

@@ -195,7 +195,7 @@ def unsplit_images(root: Path, report: ReadingReport) -> list[Path]:
     # Pictures in folders of any name are those of the data set where labels lie beside them.
     if folder == root and not any(os.path.isfile(label_path(image)) for image in images):
         return []
-    report.note('no list or folder of a split, all images taken for training', [folder] if images else [])
+    report.note('no list or folder of a split, all images taken for training', images)
     return images
 
 

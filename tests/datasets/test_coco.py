@@ -322,7 +322,7 @@ def test_names_that_begin_with_the_image_folder(make, tmp_path):
     for image in content['images']:
         image['file_name'] = f'images/{image["file_name"]}'
     (tmp_path / 'ann.json').write_text(json.dumps(content))
-    with pytest.raises(UserError, match=f'20 of 20 images.*; they are in {tmp_path}: correct data_prefix$'):
+    with pytest.raises(UserError, match=f'20 of 20 images.*; they are in {tmp_path}: correct img_prefix'):
         load(tmp_path)
     assert len(load(tmp_path, data_prefix=dict(img=''))) == 20
 

@@ -81,8 +81,9 @@ def read_classes(layout: Layout) -> tuple[str, ...]:
     """
     train, *files = dict.fromkeys(osp.join(layout.root, args['ann_file']) for args in layout.splits.values())
     classes, categories = read_class_lists(train)
-    for file in files:
-        others, all_others = read_class_lists(file)
+    lists = {file: read_class_lists(file) for file in files}
+    shared = [name for name in classes if all(name in names for _, names in lists.values())]
+    for file, (others, all_others) in lists.items():
         missing = [name for name in classes if name not in all_others]
         unknown = [name for name in others if name not in categories]
         if missing or unknown:
@@ -91,9 +92,10 @@ def read_classes(layout: Layout) -> tuple[str, ...]:
                 for what, names in (('lacks the class', missing), ('has the class', unknown))
                 if names
             ]
+            choice = f', or train those that all have: classes={",".join(shared)}' if shared else ''
             raise UserError(
                 f'{file} {" and ".join(differences)}, unlike {train}: the splits must have the same '
-                f'categories; mend them, or name the classes to train: classes={",".join(classes)}'
+                f'categories; mend them{choice}'
             )
     return classes
 
@@ -109,14 +111,17 @@ def image_folder(contents: Contents, ann_file: str) -> str:
         ann_file: The annotation file, relative to the root.
 
     Returns:
-        The folder; ``images/`` where no folder has any of them.
+        The folder; where none has any of them, ``images/`` for a file in a folder of annotations, or if there
+        is such a folder, and else the one beside the file.
     """
     names = [name.replace('\\', '/') for name in _first_images(contents.root / ann_file)]
     split = _split_of(ann_file)
     near = [folder for folder in contents.files if split_named(osp.basename(folder)) == split]
     folders = [osp.dirname(ann_file), *near, 'images', *contents.files]
     counts = [sum((contents.root / folder / name).is_file() for name in names) for folder in folders]
-    best = folders[counts.index(max(counts))] if any(counts) else 'images'
+    is_apart = 'images' in contents.files or osp.basename(folders[0]) == 'annotations'
+    usual = 'images' if is_apart else folders[0]
+    best = folders[counts.index(max(counts))] if any(counts) else usual
     return f'{best}/' if best else ''
 
 

@@ -6,7 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from mmyolox.datasets.voc import annotated_classes
-from mmyolox.datasets.voc_files import USUAL_SPLITS, VocFiles, annotation_files, find_files, usual_split
+from mmyolox.datasets.voc_files import (
+    UNSPLIT,
+    USUAL_SPLITS,
+    VocFiles,
+    annotation_files,
+    find_files,
+    usual_split,
+)
 from mmyolox.errors import ReadingReport, UserError, first_few
 from mmyolox.files import PICTURE_SUFFIXES, read_lines
 
@@ -33,6 +40,8 @@ def find(contents: Contents, ann_files: Mapping[str, str]) -> list[Layout]:
     is_export = any('roboflow' in name.lower() for name in contents.files[''])
     is_beside = splits['train']['img_subdir'] == splits['train']['ann_subdir']
     kind = ' (Roboflow export)' * is_export or ' (XML beside images)' * is_beside
+    if 'val' not in splits:  # not all are trained on: some will be held out
+        report.notes.pop(UNSPLIT, None)
     notes = tuple(report.note_lines())
     return [Layout(f'Pascal VOC{kind}', 'voc', contents.root, splits, 'data_format=voc', notes)]
 

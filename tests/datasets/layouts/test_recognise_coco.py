@@ -110,6 +110,44 @@ def test_splits_of_other_classes_are_named(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ('others', 'advice'),
+    [
+        ([[CAT, DOG]], None),
+        ([[DOG]], 'mend them, or train those that all have: classes=dog$'),
+        ([[CAT, DOG], [dict(DOG, name='Dog'), CAT]], 'mend them, or train those that all have: classes=cat$'),
+        ([[CAT], [DOG]], 'categories; mend them$'),
+    ],
+)
+def test_only_classes_of_all_splits_are_advised(tmp_path, others, advice):
+    for folder, categories in zip(('train', 'val', 'test'), [[CAT, DOG], *others], strict=False):
+        labels = [category['id'] for category in categories]
+        write(tmp_path / folder / 'a.json', ['a.jpg'], categories=categories, labels=labels)
+    layout = recognise(tmp_path)
+    if advice is None:
+        assert FORMATS['coco'].read_classes(layout) == ('cat', 'dog')
+        return
+    with pytest.raises(UserError, match=advice):
+        FORMATS['coco'].read_classes(layout)
+
+
+@pytest.mark.parametrize(
+    ('file', 'folder', 'expected'),
+    [
+        ('train/_annotations.coco.json', None, 'train/'),
+        ('labels.json', None, ''),
+        ('labels.json', 'images', 'images/'),
+        ('annotations/train.json', None, 'images/'),
+    ],
+)
+def test_images_that_are_nowhere_are_looked_for_where_they_belong(tmp_path, file, folder, expected):
+    write(tmp_path / file, ['a.jpg'])
+    (tmp_path / file).with_name('a.jpg').unlink()
+    if folder:
+        (tmp_path / folder).mkdir()
+    assert paths(recognise(tmp_path))['train'] == (file, expected)
+
+
+@pytest.mark.parametrize(
     ('files', 'message'),
     [
         ({}, r'no data set was recognised; it holds nothing; known are COCO: annotations/train.json'),

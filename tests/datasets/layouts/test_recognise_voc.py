@@ -4,6 +4,7 @@ import pytest
 
 from mmyolox.datasets import YOLOXVOCDataset
 from mmyolox.datasets.layouts import FORMATS, recognise
+from mmyolox.datasets.voc_files import UNSPLIT
 from mmyolox.errors import UserError
 from tests.datasets.test_voc import CAT, DOG, xml_text
 from tests.tools.small_files import write_image, write_text
@@ -79,6 +80,8 @@ def test_layouts(tmp_path, images, lists, name, expected):
     classes = FORMATS['voc'].read_classes(layout)
     assert classes == ('cat', 'dog')
     assert ('fold' in layout.splits['train']) == ('val' not in expected)
+    assert any('is held out' in note for note in layout.notes) == ('val' not in expected)
+    assert not any(note.startswith(UNSPLIT) for note in layout.notes)
     for split, names in expected.items():
         options = {key: value for key, value in layout.splits[split].items() if key != 'fold'}
         dataset = YOLOXVOCDataset(data_root=str(tmp_path), metainfo=dict(classes=classes), **options)

@@ -32,6 +32,7 @@ def test_without_splits_some_images_are_held_out(tmp_path):
     write_text(tmp_path / 'classes.txt', 'cat\ndog\n')
     layout = recognise(tmp_path)
     assert layout.splits['val'] == dict(split='train', fold=dict(count=5, index=0, seed=0, held_out=True))
+    assert layout.notes == ('no validation split, so that 1 image of 5 is held out (seed 0)',)
 
 
 def test_a_split_that_is_named_and_absent_is_told(tmp_path):
