@@ -1,8 +1,9 @@
 """What a checkpoint records of the images that its model takes, and what the weights tell where it does not.
 
 The record is plain data under ``meta['mmyolox']``: ``format``, ``recipe`` (the config's name), ``img_scale``
-(width, height), ``channels``, and ``mean``, ``std`` and ``bgr_to_rgb`` as of
-:class:`~mmyolox.models.preprocessor.YOLOXDataPreprocessor`. The classes are in ``meta['dataset_meta']``.
+(width, height), ``channels``, ``mean``, ``std`` and ``bgr_to_rgb`` as of
+:class:`~mmyolox.models.preprocessor.YOLOXDataPreprocessor`, and ``fold``, the part of the data that was held
+out of the training. The classes are in ``meta['dataset_meta']``.
 """
 
 from collections.abc import Mapping
@@ -18,6 +19,7 @@ from torch import Tensor
 from mmyolox.config.check import walk
 from mmyolox.config.recorded import Normalisation, network_settings, normalisation
 from mmyolox.datasets.base import detection_datasets
+from mmyolox.datasets.folds import Fold
 from mmyolox.deploy.letterbox import MAX_PIXELS
 from mmyolox.errors import UserError
 from mmyolox.models import YOLODetector
@@ -30,6 +32,9 @@ from .match import bare_model
 KEY = 'mmyolox'
 """Of the record in a checkpoint's ``meta``."""
 FORMAT = 1
+
+FOLD = ('count', 'index', 'seed')
+"""What is recorded of a fold."""
 
 GREY_LEVELS = Normalisation()
 """What YOLOX is trained with: BGR images from 0 to 255."""
@@ -60,6 +65,8 @@ class InputRecord:
         is_guess: Whether the weights tell the normalisation, and not a record.
         network: What weights do not tell of the network, as of
             :func:`~mmyolox.config.recorded.network_settings`; empty if that is not recorded.
+        fold: ``count``, ``index`` and ``seed`` of the :class:`~mmyolox.datasets.folds.Fold` that the training
+            held out of its data; empty if it held out none, or that is not recorded.
     """
 
     recipe: str = ''
@@ -68,6 +75,7 @@ class InputRecord:
     normalisation: Normalisation | None = None
     is_guess: bool = False
     network: Mapping[str, Any] = field(default_factory=dict)
+    fold: Mapping[str, int] = field(default_factory=dict)
 
     def to_meta(self) -> dict[str, Any]:
         """What is written under ``meta['mmyolox']``."""
@@ -77,6 +85,7 @@ class InputRecord:
             img_scale=self.img_scale,
             channels=self.channels,
             network=dict(self.network),
+            fold=dict(self.fold),
             **(self.normalisation._asdict() if self.normalisation else {}),
         )
 
@@ -89,6 +98,8 @@ class InputRecord:
             values['img_scale'] = self.img_scale
         if self.network:
             values['network'] = self.network
+        if self.fold:
+            values['trained_fold'] = self.fold
         if self.normalisation is not None:
             values['guessed_normalisation' if self.is_guess else 'normalisation'] = self.normalisation
         return values
@@ -100,12 +111,14 @@ def record_of(runner: Runner) -> InputRecord:
     loader = runner.train_dataloader if runner.val_loop is None else runner.val_dataloader
     datasets = detection_datasets(loader.dataset)
     preprocessor = model.data_preprocessor
+    folds = (dataset.fold for dataset in detection_datasets(runner.train_dataloader.dataset) if dataset.fold)
     return InputRecord(
         Path(runner.cfg.filename or '').stem,
         next(((dataset.img_scale.width, dataset.img_scale.height) for dataset in datasets), None),
         model.input_channels if isinstance(model, YOLODetector) else None,
         preprocessor.normalisation if isinstance(preprocessor, YOLOXDataPreprocessor) else None,
         network=network_settings(runner.cfg),
+        fold=next(({name: getattr(fold, name) for name in FOLD} for fold in folds), {}),
     )
 
 
@@ -157,14 +170,18 @@ def read_record(content: Mapping[str, Any], weights: Mapping[str, Tensor], file:
         for path, value in walk(network, 'network'):
             if isinstance(value, int | float) and not isfinite(value):
                 raise ValueError(f'{path}={value}: a finite number is needed')
+        fold = {name: stored['fold'][name] for name in FOLD} if stored.get('fold') else {}
+        if fold:
+            Fold.of(dict(fold, held_out=True))
         return InputRecord(
             str(stored['recipe']),
             size,
             None if stored['channels'] is None else int(stored['channels']),
             normalisation(stored) if 'bgr_to_rgb' in stored else None,
             network=network,
+            fold=fold,
         )
-    except (KeyError, OverflowError, TypeError, ValueError) as error:
+    except (KeyError, OverflowError, TypeError, UserError, ValueError) as error:
         raise UserError(f'checkpoint {file}: meta.{KEY} is no record of mmyolox ({error!r})') from error
 
 

@@ -22,7 +22,7 @@ from .find import find_base, find_recorded_config, own_configs
 from .loaders import check_loaders, settle_modes
 from .mmdet_parts import check_mmdet_parts
 from .options import check_names, check_options, merge_options, read_options
-from .recorded import follow_recorded_input, follow_recorded_network
+from .recorded import follow_recorded_input, follow_recorded_network, warn_of_other_fold
 from .scopes import resolve_scopes
 from .training import check_training, settle_training
 from .values import class_values, data_values, recorded_values, value_sources
@@ -93,10 +93,11 @@ def load_config(
         cfg_options: The keys and values that change the config; dotted keys (``train_dataloader.batch_size``,
             ``custom_hooks.0.momentum``) reach into dicts and lists.
         recorded: What a checkpoint says. Of the data, by the variables' names (its ``dataset_meta``): that is
-            taken where a variable would be read from the annotations. Of the images that its model takes, and
-            of its ``network``: see :func:`.recorded.follow_recorded_input` and
-            :func:`.recorded.follow_recorded_network`. The ``recipe``, the name of the config that it was
-            trained with: see :func:`.find.find_recorded_config`.
+            taken where a variable would be read from the annotations. Of the ``trained_fold``: see
+            :func:`.values.recorded_values`. Of the images that its model takes, and of its ``network``: see
+            :func:`.recorded.follow_recorded_input` and :func:`.recorded.follow_recorded_network`. The
+            ``recipe``, the name of the config that it was trained with: see
+            :func:`.find.find_recorded_config`.
 
     Returns:
         The config; its ``filename`` is that of the original file.
@@ -113,7 +114,7 @@ def load_config(
         name: value for name, value in options.items() if name in read and not isinstance(value, dict)
     }
     cfg = _evaluate(chain, variables) if variables else copy.deepcopy(written)
-    known = recorded_values(cfg, recorded or {})
+    known = recorded_values(cfg, recorded or {}, options)
     if known:
         variables |= known
         cfg = _evaluate(chain, variables)
@@ -133,6 +134,7 @@ def load_config(
     if recorded:
         follow_recorded_network(cfg, recorded.get('network', {}), options, written)
         follow_recorded_input(cfg, recorded, options, written)
+        warn_of_other_fold(cfg, recorded)
     settle_training(cfg)
     settle_modes(cfg)
     settle_class_weights(cfg)

@@ -202,6 +202,28 @@ def follow_recorded_network(
             value_at(cfg, part)[name] = {**given, 'eps': theirs} if path.endswith('.eps') else theirs
 
 
+def warn_of_other_fold(cfg: Config, recorded: Mapping[str, Any]) -> None:
+    """Warns where another part of the images is tested than the training of a checkpoint held out.
+
+    Args:
+        cfg: The config.
+        recorded: ``trained_fold`` is read, if it is there.
+    """
+    trained = recorded.get('trained_fold', {})
+    dataset = (cfg.get('test_dataloader') or {}).get('dataset') or {}
+    for path, fold in walk(dataset, _DATASET) if trained else ():
+        if not path.endswith('.fold') or not isinstance(fold, dict):
+            continue
+        own = {name: fold.get(name, 0) for name in trained}
+        if own != trained:
+            print_log(
+                f'{path}: {own} is tested instead of {trained}, which the training held out: if the data is '
+                'the same, there are images among them that were trained on',
+                'current',
+                logging.WARNING,
+            )
+
+
 def _chosen(own: Normalisation, before: Normalisation, options: Collection[str]) -> dict[str, Any]:
     """The values that the user says: those that differ from ``before``, and those that an option names."""
     chosen: dict[str, Any] = {}

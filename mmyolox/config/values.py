@@ -2,6 +2,7 @@
 
 import os.path as osp
 from collections import Counter
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from mmengine.config import Config
@@ -129,12 +130,25 @@ def data_variables(cfg: Config | dict[str, Any]) -> dict[str, str]:
     return functions
 
 
-def recorded_values(cfg: Config, recorded: dict[str, Any]) -> dict[str, Any]:
-    """The recorded values that the config would read from the training annotations."""
+def recorded_values(cfg: Config, recorded: Mapping[str, Any], options: Collection[str]) -> dict[str, Any]:
+    """The recorded values of variables that the config would read from the training annotations, or cut by.
+
+    The fold that the training held out goes before that of the config's files, so that no image that was
+    trained on is evaluated. It does not go before options.
+
+    Args:
+        cfg: The config with the user's options.
+        recorded: What a checkpoint says, see :func:`.load.load_config`.
+        options: The names of the user's options.
+    """
     names = ['classes', *data_variables(cfg)]
-    return {
+    values = {
         name: recorded[name] for name in names if name in cfg and cfg[name] is None and recorded.get(name)
     }
+    # The index of a part says nothing of parts of another number.
+    fold = {} if 'fold_count' in options else recorded.get('trained_fold', {})
+    variables = {f'fold_{name}': value for name, value in fold.items()}
+    return values | {name: value for name, value in variables.items() if name in cfg and name not in options}
 
 
 def _annotation_path(cfg: dict[str, Any], layout: Layout | None) -> str | None:

@@ -31,6 +31,7 @@ RECORDS = [
     InputRecord(),
     InputRecord('mine', (256, 192), 3, Normalisation(), network={'model.neck.act_cfg': dict(type='ReLU')}),
     InputRecord('mine', (256, 192), 4, Normalisation((1.0,) * 4, (2.0,) * 4, True)),
+    InputRecord(fold=dict(count=3, index=2, seed=7)),
 ]
 
 
@@ -46,6 +47,12 @@ def test_what_is_written_is_read_by_the_safe_way(tmp_path, record):
         (dict(format=2), 'its record has format 2, but this version of mmyolox knows 1: install'),
         (dict(format=1), 'meta.mmyolox is no record of mmyolox'),
         (RECORDS[1].to_meta() | dict(img_scale=5), 'meta.mmyolox is no record of mmyolox'),
+        (RECORDS[1].to_meta() | dict(fold=5), 'meta.mmyolox is no record of mmyolox'),
+        (RECORDS[1].to_meta() | dict(fold=dict(count=3)), 'meta.mmyolox is no record of mmyolox'),
+        (
+            RECORDS[1].to_meta() | dict(fold=dict(count=3, index=3, seed=0)),
+            'no record .*index be from 0 to 2',
+        ),
         (RECORDS[1].to_meta() | dict(network=5), 'meta.mmyolox is no record of mmyolox'),
         (RECORDS[1].to_meta() | dict(mean=['x']), 'meta.mmyolox is no record of mmyolox'),
         (RECORDS[2].to_meta() | dict(std=[1, 0, 1]), 'no record of mmyolox .*std=.*above 0'),
@@ -81,8 +88,10 @@ def test_the_record_of_a_training(tmp_path, val_size):
     (tmp_path / 'my_recipe.py').touch()
     init_default_scope('mmyolox')
 
+    fold = dict(count=3, index=2, seed=7)
+
     def loader(size):
-        dataset = YOLOXCocoDataset(img_scale=size, lazy_init=True)
+        dataset = YOLOXCocoDataset(img_scale=size, lazy_init=True, fold=dict(fold, held_out=False))
         return SimpleNamespace(dataset=SimpleNamespace(datasets=[dataset]))
 
     runner = SimpleNamespace(
@@ -94,7 +103,7 @@ def test_the_record_of_a_training(tmp_path, val_size):
     )
     record = record_of(runner)
     pixels = Normalisation(bgr_to_rgb=True)
-    expected = InputRecord('my_recipe', val_size or (256, 256), 3, pixels, network=record.network)
+    expected = InputRecord('my_recipe', val_size or (256, 256), 3, pixels, network=record.network, fold=fold)
     assert record == expected
     assert record.network['model.neck.act_cfg'] == dict(type='ReLU')
     assert record.network['model.backbone.norm_cfg.eps'] == 0.001

@@ -35,6 +35,14 @@ def write(tmp_path):
     return write_files
 
 
+@pytest.fixture
+def log(monkeypatch):
+    """The lines that are logged of what is recorded."""
+    lines = []
+    monkeypatch.setattr('mmyolox.config.recorded.print_log', lambda line, *_: lines.append(line))
+    return lines
+
+
 def loaders(cfg):
     return [cfg[f'{split}_dataloader'].dataset for split in ('train', 'val', 'test')]
 
@@ -68,6 +76,34 @@ def test_one_file_is_split_and_evaluated_by_the_data_set(write, name):
     ]
     assert cfg.val_evaluator.ann_file is cfg.test_evaluator.ann_file is None
     assert cfg.data_layout.endswith('no validation split, so that 1 image of 4 is held out (seed 7)')
+
+
+TRAINED = dict(count=4, index=1, seed=7)
+
+
+@pytest.mark.parametrize(
+    ('options', 'fold', 'is_told'),
+    [
+        ({}, TRAINED, False),
+        (dict(fold_index=3), TRAINED | dict(index=3), True),
+        (dict(fold_seed=7), TRAINED, False),
+        (dict(fold_count=2), dict(count=2, index=0, seed=0), True),
+    ],
+)
+def test_the_fold_of_a_training_is_tested_unless_options_say_otherwise(write, log, options, fold, is_told):
+    options = options | dict(data_root=write('result.json'))
+    cfg = load_config(CUSTOM[0], options, dict(trained_fold=TRAINED))
+    assert [one for _, _, one in what(cfg)] == [
+        dict(fold, held_out=held_out) for held_out in (False, True, True)
+    ]
+    told = [line for line in log if 'is tested instead of' in line]
+    assert [f'test_dataloader.dataset.fold: {fold} ' in line for line in told] == [True] * is_told
+
+
+def test_data_with_a_validation_split_are_not_cut_by_what_is_recorded(write, log):
+    cfg = load_config(CUSTOM[0], dict(data_root=write(*ROBOFLOW.values())), dict(trained_fold=TRAINED))
+    assert [fold for _, _, fold in what(cfg)] == [None] * 3
+    assert not [line for line in log if 'is tested instead of' in line]
 
 
 def test_a_written_config_needs_no_recognition(write, tmp_path):
