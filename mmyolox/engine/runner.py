@@ -22,8 +22,6 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from mmyolox.checkpoints.match import bare_model
 from mmyolox.compat import without_printed_noise
-from mmyolox.datasets import detection_datasets
-from mmyolox.datasets.folds import image_names
 from mmyolox.datasets.ground_truth import hand_over
 from mmyolox.errors import UserError, did_you_mean
 from mmyolox.files import atomic_write
@@ -33,6 +31,7 @@ from .hooks.accumulation import TotalBatch
 from .hooks.header import HeaderHook
 from .hooks.mode_switch import last_epochs
 from .hooks.progress import ProgressHook
+from .hooks.splits import SplitsHook
 from .hooks.summary import SummaryHook
 from .resume import is_followed
 from .schedules import YOLOXLR
@@ -271,7 +270,7 @@ class YOLOXRunner(Runner):
             )
         self.register_hook(SavedConfigHook())
         self.register_hook(PlanHook())
-        self.register_hook(SplitListsHook())
+        self.register_hook(SplitsHook())
         with self._running():
             return super().train()
 
@@ -366,34 +365,3 @@ class PlanHook(Hook):
                 level = logging.WARNING if scheduler.is_low else logging.INFO
                 phases = scheduler.phases(epoch_length, runner.max_epochs, last_epochs(runner))
                 runner.logger.log(level, f'plan of {phases}; learning rate {scheduler.rates}')
-
-
-class SplitListsHook(Hook):
-    """Writes ``split_train.txt`` and ``split_val.txt`` into the work dir when a training begins.
-
-    Each has the names of the images of the split, a line each, relative to the data's root. A split that is
-    no part of other data has no list.
-    """
-
-    @master_only
-    def before_train(self, runner: Runner) -> None:
-        """Writes the lists.
-
-        Args:
-            runner: The runner.
-        """
-        loops: dict[str, Any] = dict(train=runner.train_loop, val=runner.val_loop)
-        for split, loop in loops.items():
-            names = [
-                name
-                for dataset in (detection_datasets(loop.dataloader.dataset) if loop else ())
-                if dataset.fold is not None
-                for name in image_names(
-                    (dataset.get_data_info(index)['img_path'] for index in range(len(dataset))),
-                    dataset.data_root,
-                )
-            ]
-            if names:
-                with atomic_write(Path(runner.work_dir, f'split_{split}.txt')) as part:
-                    text = ''.join(f'{name}\n' for name in sorted(names))
-                    part.write_text(text, encoding='utf-8', errors='surrogateescape')

@@ -52,8 +52,6 @@ def _layout(root: Path, file: str | None, ann_files: Mapping[str, str]) -> Layou
     data = read_yaml(root / file) if file else {}
     report = ReadingReport()
     sources = {split: split_sources(root, data, split, report) for split in SPLITS}
-    if sources['train'] == sources['val']:
-        report.note('train and val are the same images', sources['train'])
     splits: dict[str, dict[str, Any]] = {
         split: dict(ann_file=ann_files.get(split, file), split=split) if file else dict(split=split)
         for split, found in sources.items()

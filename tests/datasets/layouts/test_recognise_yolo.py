@@ -44,15 +44,6 @@ def test_a_split_that_is_named_and_absent_is_told(tmp_path):
     )
 
 
-def test_training_images_that_validate_too_are_told(tmp_path):
-    write_set(
-        tmp_path, {'images/train/a.jpg': LINE}, 'names: [cat, dog]\ntrain: images/train\nval: images/train'
-    )
-    layout = recognise(tmp_path)
-    assert layout.splits['val'] == dict(ann_file='data.yaml', split='val')
-    assert layout.notes == (f'train and val are the same images: 1 ({tmp_path}/images/train)',)
-
-
 @pytest.mark.parametrize('chosen', ['cats.yaml', 'dogs.yml'])
 def test_one_of_several_yaml_files_is_chosen(tmp_path, chosen):
     write_set(tmp_path, {'images/train/a.jpg': LINE, 'images/val/b.jpg': LINE}, yaml=None)

@@ -1,0 +1,85 @@
+"""Which images are trained on and which validate: lists of them, and warnings of those that do both."""
+
+import os.path as osp
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from mmengine.dist import master_only
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+from mmyolox.datasets import detection_datasets
+from mmyolox.datasets.base import DetectionDataset
+from mmyolox.datasets.folds import image_names
+from mmyolox.errors import first_few
+from mmyolox.files import atomic_write, read_lines
+
+_TOO_GOOD = 'so that the figures will be too good'
+
+
+class SplitsHook(Hook):
+    """Compares the images of training and validation when a training begins, and lists them if it cut them.
+
+    ``split_train.txt`` and ``split_val.txt`` in the work dir have the names of the images of a split, a line
+    each, relative to the data's root. A split that is no part of other data has no list. A training that is
+    resumed warns of images of its validation that are in the list of those that were trained on before, and
+    leaves the lists then.
+    """
+
+    @master_only
+    def before_train(self, runner: Runner) -> None:
+        """Warns and writes the lists.
+
+        Args:
+            runner: The runner.
+        """
+        loops: dict[str, Any] = dict(train=runner.train_loop, val=runner.val_loop)
+        datasets = {
+            split: [*detection_datasets(loop.dataloader.dataset)] if loop else []
+            for split, loop in loops.items()
+        }
+        held_out = dict.fromkeys(_files(datasets['val']))
+        if both := [path for path in dict.fromkeys(_files(datasets['train'])) if path in held_out]:
+            runner.logger.warning(
+                f'{len(both)} of {len(held_out)} images of the validation are trained on, too, {_TOO_GOOD} '
+                f'({first_few(both)}): take them out of one of the two'
+            )
+        # The lists of the training that goes on lie beside its checkpoint.
+        folder = Path(runner.work_dir if not runner._load_from else Path(runner._load_from).parent)
+        before = folder / 'split_train.txt'
+        if runner._resume and runner.iter and before.is_file():
+            known, names = {*read_lines(before)}, [*dict.fromkeys(_names(datasets['val']))]
+            if moved := [name for name in names if name in known]:
+                runner.logger.warning(
+                    f'{len(moved)} of {len(names)} images of the validation were trained on before, '
+                    f'{_TOO_GOOD} ({first_few(moved)}; {before}): the data is not what the training began '
+                    'with; bring back what it was, or begin anew in another --work-dir'
+                )
+                return
+        for split, parts in datasets.items():
+            if names := sorted(_names(part for part in parts if part.fold is not None)):
+                with atomic_write(Path(runner.work_dir, f'split_{split}.txt')) as part:
+                    text = ''.join(f'{name}\n' for name in names)
+                    part.write_text(text, encoding='utf-8', errors='surrogateescape')
+
+
+def _paths(dataset: DetectionDataset) -> Iterable[str]:
+    dataset.full_init()
+    return dataset.data_list.images('img_path')
+
+
+def _names(datasets: Iterable[DetectionDataset]) -> Iterator[str]:
+    """The names by which images are ranked and listed."""
+    for dataset in datasets:
+        yield from image_names(_paths(dataset), dataset.data_root)
+
+
+def _files(datasets: Iterable[DetectionDataset]) -> Iterator[str]:
+    """The paths of images, however the data sets write them; links are followed once a folder."""
+    real_folder = cache(osp.realpath)
+    for dataset in datasets:
+        for path in _paths(dataset):
+            folder, name = osp.split(path)
+            yield osp.join(real_folder(folder), name)
