@@ -94,7 +94,7 @@ def test_what_is_not_trained_on_is_told(tmp_path):
     write(tmp_path, its_own(), {'val.txt': 'b', 'mine.txt': 'a'})
     rest = 'no list or folder of training images, all images but those of val taken for training'
     assert recognise(tmp_path).notes == (
-        f'{rest}: 1 ({tmp_path})',
+        f'{rest}: 2 (a, c)',
         'images of val.txt, not trained on: 1 (b)',
     )
     layout = recognise(tmp_path, ann_files=dict(val='mine.txt'))
