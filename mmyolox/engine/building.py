@@ -1,6 +1,5 @@
 """What a library says while a part of a config is built, as an error that names the part."""
 
-import logging
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +8,6 @@ from types import CodeType
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.logging import print_log
 from mmengine.registry import build_functions
 from mmengine.runner import Runner, activation_checkpointing
 from mmengine.runner.runner import turn_on_efficient_conv_bn_eval
@@ -53,7 +51,7 @@ def errors_of_parts(cfg: Config) -> Iterator[None]:
     """Turns an error that comes out of building a part of a config in the block into one that names it.
 
     What happens elsewhere, in an iteration above all, passes as it is; so do missing files and a shortage of
-    memory. The traceback is logged where ``log_level`` is DEBUG.
+    memory.
 
     Args:
         cfg: The config.
@@ -69,7 +67,6 @@ def errors_of_parts(cfg: Config) -> Iterator[None]:
         part = part_of(error, cfg)
         if part is None or advice_on(error):
             raise
-        print_log(traceback.format_exc(), 'current', logging.DEBUG)
         said = str(error).strip().partition('\n')[0]
         if not said or not isinstance(error, ValueError | AssertionError | RuntimeError | ImportError):
             said = f'{type(error).__name__}: {said}'

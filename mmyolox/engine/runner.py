@@ -77,7 +77,8 @@ class YOLOXRunner(Runner):
     def _refusing(self, cfg: Config) -> Iterator[None]:
         """Turns errors about parts of the config in the block into one line, and leaves no log of a mistake.
 
-        A log of level DEBUG, which has the traceback, and one of a run that has begun are kept.
+        A log of level DEBUG, one of a run that has begun, and one of another error are kept: they have the
+        traceback.
 
         Args:
             cfg: The config.
@@ -88,15 +89,21 @@ class YOLOXRunner(Runner):
         try:
             with errors_of_parts(cfg):
                 yield
-        except UserError:
-            is_wanted = self._has_begun or cfg.get('log_level') == 'DEBUG'
-            if not is_wanted and is_main_process() and hasattr(self, '_log_dir'):
-                logger = MMLogger.get_current_instance()
-                for handler in [each for each in logger.handlers if isinstance(each, logging.FileHandler)]:
-                    logger.removeHandler(handler)
-                    handler.close()
-                shutil.rmtree(self._log_dir, ignore_errors=True)
+        except Exception as error:
+            is_mistake = isinstance(error, UserError) and not self._has_begun
+            if is_mistake and cfg.get('log_level') != 'DEBUG':
+                self._remove_log()
+            elif hasattr(self, 'logger'):
+                log_traceback(self.logger)
             raise
+
+    def _remove_log(self) -> None:
+        """Removes the folder of a run that has not begun."""
+        if is_main_process() and hasattr(self, '_log_dir'):
+            for handler in log_files(logger := MMLogger.get_current_instance()):
+                logger.removeHandler(handler)
+                handler.close()
+            shutil.rmtree(self._log_dir, ignore_errors=True)
 
     @contextmanager
     def _running(self) -> Iterator[None]:
@@ -291,6 +298,23 @@ class YOLOXRunner(Runner):
         """
         with self._running():
             return super().test()
+
+
+def log_files(logger: logging.Logger) -> list[logging.FileHandler]:
+    """The files that a logger writes to."""
+    return [handler for handler in logger.handlers if isinstance(handler, logging.FileHandler)]
+
+
+def log_traceback(logger: logging.Logger) -> None:
+    """Writes the traceback of the error that is handled to a logger's files, and to no terminal.
+
+    Args:
+        logger: The logger.
+    """
+    place = (__file__, 0, 'the run ends with an error', (), sys.exc_info())
+    record = logger.makeRecord(logger.name, logging.ERROR, *place)
+    for handler in log_files(logger):
+        handler.handle(record)
 
 
 def require_batches(loader: DataLoader, key: str) -> None:

@@ -16,7 +16,7 @@ from mmyolox.errors import UserError
 
 
 class OneLayer(BaseModel):
-    def __init__(self, width=1, part=None, fails=False):
+    def __init__(self, width=1, part=None, fails=None):
         super().__init__()
         self.layer = nn.Linear(1, width)
         self.fails = fails
@@ -25,7 +25,7 @@ class OneLayer(BaseModel):
 
     def forward(self, inputs, sample_idx, mode='tensor'):
         if self.fails:
-            raise ValueError('deep in an iteration')
+            raise self.fails('deep in an iteration')
         return dict(loss=self.layer(torch.stack(inputs)).sum())
 
 
@@ -112,9 +112,22 @@ def test_a_part_that_cannot_be_built_is_named(train, changes, message):
     assert '\n' not in str(caught.value)
 
 
-def test_an_error_in_an_iteration_passes(train):
-    with pytest.raises(ValueError, match='deep in an iteration'):
-        train({'model.fails': True})
+@pytest.mark.parametrize('error', [ValueError, UserError])
+def test_an_error_in_an_iteration_passes_and_the_log_has_its_traceback(train, tmp_path, error, capfd):
+    with pytest.raises(error, match='deep in an iteration'):
+        train({'model.fails': error, 'log_level': 'WARNING'})
+    (log,) = tmp_path.glob('*/*.log')
+    assert log.read_text().count(f'{error.__name__}: deep in an iteration\n') == 1
+    assert 'in forward\n    raise self.fails(' in log.read_text()
+    assert 'deep in' not in ''.join(capfd.readouterr())
+
+
+@pytest.mark.parametrize(('level', 'is_kept'), [('INFO', False), ('DEBUG', True)])
+def test_a_log_of_a_mistake_is_kept_with_its_traceback_where_it_is_asked_for(train, tmp_path, level, is_kept):
+    with pytest.raises(UserError, match='config key model: TypeError: '):
+        train({'model.width': 'x', 'log_level': level})
+    logs = [log.read_text() for log in tmp_path.glob('*/*.log')]
+    assert ['in __init__\n    self.layer = nn.Linear(1, width)' in log for log in logs] == [True] * is_kept
 
 
 def test_a_shortage_while_a_part_is_built_passes(train, monkeypatch):
