@@ -23,6 +23,19 @@ GIVEN = (
 """The variables that say what is to be recognised."""
 
 
+_PATHS = ('data_root', 'img_prefix', *(name for name in GIVEN if name.endswith(('_file', '_prefix'))))
+
+
+def home_values(cfg: Mapping[str, Any]) -> dict[str, str]:
+    """The paths of the data that begin with ``~``, which few shells expand behind ``=``, with the folder.
+
+    Args:
+        cfg: The evaluated config.
+    """
+    paths = {name: cfg[name] for name in _PATHS if isinstance(cfg.get(name), str)}
+    return {name: osp.expanduser(path) for name, path in paths.items() if path.startswith('~')}
+
+
 def recognised_layout(cfg: Mapping[str, Any]) -> Layout | None:
     """Recognises the data set of a config that leaves open how it lies in ``data_root``.
 
@@ -41,7 +54,7 @@ def recognised_layout(cfg: Mapping[str, Any]) -> Layout | None:
     """
     if OPEN not in cfg or cfg[OPEN] is not None:
         return None
-    for name in ('data_root', *(name for name in GIVEN if name.endswith(('_file', '_prefix')))):
+    for name in _PATHS:
         if not isinstance(cfg.get(name), str | None):
             raise UserError(f'config key {name}={cfg[name]!r}: it must be a path')
     root = cfg.get('data_root') or ''

@@ -17,7 +17,7 @@ from mmyolox.errors import UserError, did_you_mean
 
 from .check import check_config, check_parts
 from .class_weights import settle_class_weights
-from .data_layout import layout_values, recognised_layout
+from .data_layout import home_values, layout_values, recognised_layout
 from .find import find_base, find_recorded_config, own_configs
 from .loaders import check_loaders, settle_modes
 from .mmdet_parts import check_mmdet_parts
@@ -114,7 +114,9 @@ def load_config(
         name: value for name, value in options.items() if name in read and not isinstance(value, dict)
     }
     cfg = _evaluate(chain, variables) if variables else copy.deepcopy(written)
-    known = recorded_values(cfg, recorded or {}, options)
+    homes = home_values(cfg)
+    options |= {name: homes[name] for name in homes if name in options}
+    known = recorded_values(cfg, recorded or {}, options) | homes
     if known:
         variables |= known
         cfg = _evaluate(chain, variables)

@@ -6,6 +6,7 @@ import pytest
 from mmengine.config import Config
 
 from mmyolox.config import load_config
+from mmyolox.datasets.layouts import recognise
 from mmyolox.errors import UserError
 
 CUSTOM = ['yolox_nano_fast_1xb8-50e_custom', 'yolox-pose_nano_1xb8-50e_custom']
@@ -126,6 +127,32 @@ def test_given_files_and_folders_stay(write):
     ]
 
 
+@pytest.mark.parametrize('is_option', [True, False])
+def test_the_home_folder_is_that_of_the_user(write, tmp_path, monkeypatch, is_option):
+    write(*ROBOFLOW.values())
+    monkeypatch.setenv('HOME', str(tmp_path))
+    values = dict(data_root='~/my data', test_ann_file='~/my data/valid/_annotations.coco.json')
+    text = ''.join(f'{name} = {value!r}\n' for name, value in values.items() if not is_option)
+    (tmp_path / 'mine.py').write_text(f"_base_ = 'mmyolox::yolox/{CUSTOM[0]}.py'\n{text}")
+    cfg = load_config(tmp_path / 'mine.py', values if is_option else {})
+    root = f'{tmp_path}/my data'
+    assert [cfg.data_root, *(one.data_root for one in loaders(cfg))] == [root] * 4
+    assert cfg.val_evaluator.ann_file == cfg.test_evaluator.ann_file == f'{root}/valid/_annotations.coco.json'
+    assert '~' not in cfg.pretty_text
+
+
+@pytest.mark.parametrize('function', ['listdir', 'lstat'])
+def test_a_folder_that_may_not_be_read_is_told(write, monkeypatch, function):
+    root = write('a.json')
+
+    def refuse(*_, **__):
+        raise PermissionError(13, 'Permission denied')
+
+    monkeypatch.setattr(f'os.{function}', refuse)
+    with pytest.raises(UserError, match=r'my data cannot be read \(Permission denied\): change its rights'):
+        recognise(root)
+
+
 def test_a_known_model_needs_no_data(tmp_path):
     options = dict(data_root=str(tmp_path / 'absent'))
     ours = [(f'annotations/{split}.json', 'images/', None) for split in ('train', 'val', 'val')]
@@ -141,6 +168,8 @@ def test_a_known_model_needs_no_data(tmp_path):
     [
         (dict(data_format='coc'), 'data_format=coc: this config reads coco'),
         (dict(data_root='s3://bucket'), 'data_root=s3://bucket: only folders of this machine are searched'),
+        (dict(data_root='a' * 5000), 'data_root=a.*: there is no such folder'),
+        (dict(data_root='a\0b'), 'there is no such folder'),
         (dict(data_root='/nowhere'), 'data_root=/nowhere: there is no such folder'),
         (dict(train_ann_file=['a.json']), r"config key train_ann_file=\['a.json'\]: it must be a path"),
         (dict(fold_count=1), r'fold=.*: count must be at least 2'),

@@ -42,9 +42,9 @@ def recognise(
 
     Raises:
         NoDataSetError: The folder is absent, or holds nothing that is known.
-        UserError: It is a file, or could be read in several ways; ``fold`` is none.
+        UserError: It is a file, cannot be read, or could be in several ways; ``fold`` is none.
     """
-    root = Path(data_root).expanduser()
+    root = Path(data_root)
     _check_folder(root)
     for name in formats:
         if name not in FORMATS:
@@ -68,15 +68,20 @@ def _layouts(root: Path, formats: Collection[str], ann_files: Mapping[str, str])
 
 
 def _check_folder(root: Path) -> None:
-    if root.is_file():
+    if os.path.isfile(root):  # Path's own raise errors for names that are too long
         is_archive = root.suffix.lower() in _ARCHIVES
         advice = 'unpack it, and name the folder' if is_archive else f'name its folder, {root.parent}'
         raise UserError(f'data_root={root} is a file: {advice}')
-    if not root.is_dir():
+    if not os.path.isdir(root):
         raise NoDataSetError(
             f'data_root={root}: there is no such folder; say where the data lie: '
             '--cfg-options data_root=FOLDER'
         )
+    try:
+        for name in os.listdir(root)[:1]:
+            os.lstat(root / name)
+    except PermissionError as error:
+        raise UserError(f'data_root={root} cannot be read ({error.strerror}): change its rights') from None
 
 
 def _with_validation(layout: Layout, fold: Mapping[str, int]) -> Layout:
@@ -94,11 +99,13 @@ def _with_validation(layout: Layout, fold: Mapping[str, int]) -> Layout:
 def _what_is_there(root: Path, formats: Collection[str]) -> str:
     """What a folder holds and what it should hold, in words."""
     # What is in a folder of one split lacks the others.
-    inside = [path for path in sorted(root.iterdir()) if path.is_dir() and split_named(path.name) is None]
+    inside = [
+        path for path in sorted(root.iterdir()) if os.path.isdir(path) and split_named(path.name) is None
+    ]
     for folder in inside if len(inside) <= 20 else []:
         if _layouts(folder, formats, {}):
             return f'there is one in {folder}: name that folder'
-    names = first_few((entry.name + os.sep * entry.is_dir() for entry in sorted(root.iterdir())), 6)
+    names = first_few((entry.name + os.sep * os.path.isdir(entry) for entry in sorted(root.iterdir())), 6)
     known = '; '.join(FORMATS[name].example for name in formats)
     return (
         f'it holds {names or "nothing"}; known are {known} (docs/data.md); exports of CVAT, '
