@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 from mmyolox.errors import UserError, counted
 from mmyolox.files import PICTURE_SUFFIXES, check_folder
-from mmyolox.utils.cli import add_cfg_options, add_unsafe_option, run_tool
+from mmyolox.utils.cli import add_cfg_options, add_unsafe_option, add_verbose_option, run_tool
 
 if TYPE_CHECKING:
     from mmdet.structures import DetDataSample
@@ -77,6 +77,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         'the other (default: %(default)s)',
     )
     parser.add_argument('--no-json', action='store_true', help='draw only')
+    add_verbose_option(parser)
     add_unsafe_option(parser)
     add_cfg_options(parser)
     args = parser.parse_intermixed_args(argv)
@@ -278,8 +279,10 @@ def main() -> None:
     is_video = args.input.suffix.lower() in VIDEO_SUFFIXES and not args.input.is_dir()
     source = VideoFile(args) if is_video else ImageFiles(args)
     from mmyolox.apis import open_detector
-    from mmyolox.apis.evaluate import with_progress
+    from mmyolox.engine.progress_line import with_progress
+    from mmyolox.engine.terminal import use_terminal
 
+    use_terminal(args.verbose)
     detector = open_detector(
         args.checkpoint,
         args.config,
@@ -291,7 +294,7 @@ def main() -> None:
     results = source.results(detector)
     if not args.no_json:
         results = recorded(results, args.out_dir / 'predictions.json')
-    counts = [len(entries) for entries in with_progress(results, source.expected)]
+    counts = [len(entries) for entries in with_progress(results, source.expected, f'{source.noun}s')]
     if not counts:
         raise UserError(f'{args.input}: no {source.noun} of {source.expected} can be decoded')
     done = f'{counted(sum(counts), "object")} in {counted(len(counts), source.noun)}'

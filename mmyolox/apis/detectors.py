@@ -17,7 +17,7 @@ from mmdet.structures import DetDataSample
 from mmengine.config import Config
 from mmengine.dataset import BaseDataset, Compose
 from mmengine.device import get_device
-from mmengine.logging import print_log
+from mmengine.logging import MMLogger, print_log
 from mmengine.registry import init_default_scope
 from torch import nn
 
@@ -25,8 +25,10 @@ from mmyolox.checkpoints.classes import ClassNames, names_of, of_classes, record
 from mmyolox.checkpoints.convert import state_dict_of
 from mmyolox.checkpoints.load import load_checkpoint
 from mmyolox.checkpoints.match import match_weights
+from mmyolox.checkpoints.published import published_weights
 from mmyolox.checkpoints.recognise import config_for, recognise
 from mmyolox.checkpoints.record import read_record
+from mmyolox.compat import without_printed_noise
 from mmyolox.config import load_config, require
 from mmyolox.datasets import yolox_collate
 from mmyolox.datasets.coco_file import read_class_names
@@ -41,7 +43,7 @@ from mmyolox.datasets.transforms import (
 from mmyolox.deploy import ExportedModel
 from mmyolox.deploy.formats import format_of
 from mmyolox.deploy.letterbox import Image, Size
-from mmyolox.errors import UserError, first_few
+from mmyolox.errors import SHOWN, UserError, counted, first_few
 from mmyolox.extensions import load_extensions
 from mmyolox.models import YOLODetector
 from mmyolox.models.detector import pack_prediction
@@ -376,7 +378,8 @@ def init_detector(
         except UserError as error:
             raise UserError(f'checkpoint {source}: {error}') from error
         recipe = f'; trained with {record.recipe}' if record.recipe else ''
-        print_log(f'checkpoint {source}: {architecture.describe()}{recipe}; config {config}', 'current')
+        said = f'{architecture.describe()}{recipe}; its network is built by {config}'
+        print_log(f'checkpoint {source}: {said}', 'current')
         cfg_options = options | (cfg_options or {})
     cfg = load_config(config, cfg_options, recorded | record.config_values())
     require(cfg, 'model', 'test_dataloader')
@@ -394,6 +397,7 @@ def init_detector(
     model.cfg = cfg
     model.dataset_meta = _dataset_meta(dataset, recorded, model.bbox_head.num_classes, source)
     model.input_record = record
+    _show(model, source)
     device = device or get_device()
     try:
         model.to(device).eval()
@@ -401,6 +405,19 @@ def init_detector(
         raise UserError(f'device {device} cannot be used: {str(error).splitlines()[0]}') from error
     prepare_network(model, fuse, choose_dtype(dtype, torch.device(device)))
     return model
+
+
+def _show(model: YOLODetector, source: str) -> None:
+    """Says what a checkpoint holds, in the line that a person sees."""
+    classes = model.dataset_meta['classes']
+    size = model.cfg.test_dataloader.dataset.get('img_scale')
+    recipe = model.input_record.recipe or Path(model.cfg.filename).stem
+    parts = [
+        f'{source}: {recipe}',
+        f'{counted(len(classes), "class")} ({first_few(classes, 5)})',
+    ]
+    parts += ['{} x {}'.format(*size)] if size else []
+    MMLogger.get_current_instance().info(', '.join(parts), extra=SHOWN)
 
 
 def _dataset_meta(
@@ -413,7 +430,8 @@ def _dataset_meta(
         if dataset.ann_file.endswith('.json') and osp.isfile(dataset.ann_file):
             yield f'those of {dataset.ann_file}', read_class_names(dataset.ann_file)
         # The import takes over a second, and is seldom needed.
-        from mmdet.datasets import CocoDataset
+        with without_printed_noise():
+            from mmdet.datasets import CocoDataset
 
         # mmdet's get_classes has underscores, which no annotation has
         yield 'those of COCO', CocoDataset.METAINFO['classes']
@@ -423,11 +441,12 @@ def _dataset_meta(
     names = next((names for names in said if len(names) == num_classes), None)
     if names is None:
         origin, names = next(pair for pair in assumed_names() if len(pair[1]) == num_classes)
-        print_log(
-            f'checkpoint {source}: neither it nor the config names its {num_classes} classes; {origin} are '
-            f'assumed ({first_few(names, 5)})',
-            'current',
-        )
+        if source not in published_weights():  # which are COCO's
+            MMLogger.get_current_instance().info(
+                f'checkpoint {source}: neither it nor the config names its {num_classes} classes; {origin} '
+                f'are assumed ({first_few(names, 5)})',
+                extra=SHOWN,
+            )
     return dict(dataset.metainfo | recorded, classes=tuple(names))
 
 

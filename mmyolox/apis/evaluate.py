@@ -1,15 +1,13 @@
 """The figures of a detector over a data set: of exported models, and of what they were exported from."""
 
-import sys
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from mmengine.config import ConfigDict
 from mmengine.dataset import Compose
 from mmengine.evaluator import Evaluator
-from mmengine.utils import track_iter_progress
 
 from mmyolox.checkpoints.classes import names_of
 from mmyolox.datasets import DetectionDataset
@@ -17,13 +15,12 @@ from mmyolox.datasets.ground_truth import hand_over
 from mmyolox.datasets.transforms import LoadAnnotations, LoadImage, PackDetInputs
 from mmyolox.deploy import ModelInfo
 from mmyolox.deploy.letterbox import Image
+from mmyolox.engine.progress_line import with_progress
 from mmyolox.errors import UserError, first_few
 from mmyolox.registry import DATASETS
 
 from .detectors import Detector, Meta, color_type, detect_items
 from .results import keypoint_tools
-
-Item = TypeVar('Item')
 
 _KEPT = (LoadImage, LoadAnnotations, PackDetInputs)
 """The steps of a test pipeline that a detector does not do itself."""
@@ -86,7 +83,7 @@ def image_dataset(cfg: ConfigDict, channels: int) -> DetectionDataset:
 def evaluate(
     detector: Detector, dataset: DetectionDataset, metric: ConfigDict, batch_size: int = 8
 ) -> dict[str, float]:
-    """Runs a detector over a data set, with a progress bar on stderr.
+    """Runs a detector over a data set; a terminal of ours shows how far it is.
 
     Args:
         detector: The detector.
@@ -116,23 +113,6 @@ def evaluate(
     evaluator.dataset_meta = dataset.metainfo
     hand_over(evaluator, dataset)
     samples = detect_items(detector, load, range(len(dataset)), batch_size, _WORKERS)
-    # Within the progress bar, so that an error gets a line of its own.
     deque(with_progress((evaluator.process([sample]) for sample in samples), len(dataset)), maxlen=0)
     figures: dict[str, float] = evaluator.evaluate(len(dataset))
     return figures
-
-
-def with_progress(items: Iterable[Item], expected: int) -> Iterator[Item]:
-    """Passes items on with MMEngine's progress bar on stderr; what ends it early gets a line of its own.
-
-    That goes for errors of the items. What is done to them therefore belongs into them.
-
-    Args:
-        items: The items, which take their time to come.
-        expected: How many items are expected; 0 if nobody knows.
-    """
-    try:
-        yield from track_iter_progress((items, expected), file=sys.stderr)
-    except BaseException:
-        print(file=sys.stderr)
-        raise

@@ -208,6 +208,11 @@ def add_unsafe_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_verbose_option(parser: argparse.ArgumentParser) -> None:
+    """Adds ``--verbose`` to a parser."""
+    parser.add_argument('--verbose', action='store_true', help='print all of the log')
+
+
 def add_start_options(parser: argparse.ArgumentParser) -> None:
     """Adds what a training begins with to a parser."""
     parser.add_argument(
@@ -236,6 +241,6 @@ def add_launch_options(parser: argparse.ArgumentParser) -> None:
         default='none',
         help='how processes are started',
     )
-    parser.add_argument('--verbose', action='store_true', help='print all of the log')
+    add_verbose_option(parser)
     parser.add_argument('--local-rank', '--local_rank', type=int, default=0, help=argparse.SUPPRESS)
     add_unsafe_option(parser)

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 
 from mmyolox.apis import TorchDetector, detect, init_detector, open_detector
@@ -86,6 +87,8 @@ def model(data, checkpoint):
 def warnings(monkeypatch) -> list[str]:
     lines: list[str] = []
     monkeypatch.setattr('mmyolox.apis.detectors.print_log', lambda line, *_: lines.append(line))
+    logger = MMLogger.get_current_instance()
+    monkeypatch.setattr(logger, 'info', lambda line, extra: lines.append(line))
     return lines
 
 
@@ -381,6 +384,24 @@ def test_80_classes_without_names_are_those_of_coco_and_told(tmp_path, meta, fir
         '(person, bicycle, car, motorcycle, airplane, ...)'
     )
     assert (assumed in warnings) == (first == 'person')
+
+
+def test_a_line_says_what_a_checkpoint_holds(cfg, checkpoint, data, tmp_path, warnings):
+    init_detector(CUSTOM, checkpoint, 'cpu', dict(OPTIONS, data_root=str(data)))
+    width, height = cfg.test_dataloader.dataset.img_scale
+    assert f'{checkpoint}: {Path(CUSTOM).stem}, 3 classes (cat, dog, owl), {width} x {height}' in warnings
+    record = InputRecord('mine', (96, 64)).to_meta()
+    path = save_random_weights(tmp_path / 'w.pth', cfg, dataset_meta=dict(classes=NAMES), mmyolox=record)
+    init_detector(None, path, 'cpu')
+    assert f'{path}: mine, 3 classes (cat, dog, owl), 96 x 64' in warnings
+
+
+def test_published_weights_are_known_to_be_for_coco(tmp_path, warnings, monkeypatch):
+    weights = save_random_weights(tmp_path / 'w.pth', load_config(COCO))
+    content = torch.load(weights)
+    monkeypatch.setattr('mmyolox.apis.detectors.load_checkpoint', lambda *_, **__: content)
+    assert init_detector(COCO, 'yolox_nano', 'cpu').dataset_meta['classes'][0] == 'person'
+    assert not any('assumed' in line for line in warnings)
 
 
 def test_bare_weights_and_what_the_model_lacks_are_told(cfg, data, tmp_path, warnings):

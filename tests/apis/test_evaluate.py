@@ -55,18 +55,6 @@ def test_a_detector_is_evaluated_by_boxes(data):
     assert dataset.ann_file == metric.ann_file
 
 
-def test_an_error_while_evaluating_has_a_line_of_its_own(data, monkeypatch, capsys):
-    def fail(*_):
-        raise UserError('no figure')
-
-    monkeypatch.setattr('mmyolox.apis.evaluate.detect_items', lambda *_: iter([None]))
-    monkeypatch.setattr('mmyolox.apis.evaluate.Evaluator.process', fail)
-    detector = SimpleNamespace(dataset_meta=dict(classes=('cat',)))
-    with pytest.raises(UserError, match='no figure'):
-        evaluate(detector, image_dataset(data[0], 3), data[1])
-    assert capsys.readouterr().err.endswith('\n')
-
-
 VOC_XML = """<annotation><filename>a.jpg</filename><size><width>30</width><height>20</height></size>
 <object><name>dog</name><difficult>0</difficult>
 <bndbox><xmin>2</xmin><ymin>3</ymin><xmax>12</xmax><ymax>15</ymax></bndbox></object></annotation>"""

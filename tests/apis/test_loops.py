@@ -1,4 +1,4 @@
-"""Work ahead in threads, and a progress bar."""
+"""Work ahead in threads."""
 
 import threading
 import time
@@ -6,7 +6,6 @@ import time
 import pytest
 
 from mmyolox.apis.detectors import map_ahead
-from mmyolox.apis.evaluate import with_progress
 
 
 @pytest.mark.parametrize('workers', [0, 1, 4])
@@ -41,22 +40,3 @@ def test_errors_are_raised_in_turn(workers):
     assert next(results) == 1
     with pytest.raises(ZeroDivisionError):
         next(results)
-
-
-@pytest.mark.parametrize('expected', [3, 0])
-def test_items_pass(capsys, expected):
-    assert list(with_progress(iter('abc'), expected)) == ['a', 'b', 'c']
-    captured = capsys.readouterr()
-    assert captured.out == ''
-    assert f'3/{expected}' in captured.err or 'completed: 3' in captured.err
-
-
-@pytest.mark.parametrize('error', [ValueError, KeyboardInterrupt])
-def test_an_error_gets_its_own_line(capsys, error):
-    def broken():
-        yield 1
-        raise error('no more')
-
-    with pytest.raises(error, match='no more'):
-        list(with_progress(broken(), 2))
-    assert capsys.readouterr().err.endswith('\n')

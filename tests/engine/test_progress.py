@@ -15,8 +15,9 @@ from rich.console import Console
 from torch import nn
 
 from mmyolox.checkpoints.load import use_safe_loading
+from mmyolox.engine import progress_line
 from mmyolox.engine.hooks import progress
-from mmyolox.engine.hooks.progress import Pace, format_time, validations_left
+from mmyolox.engine.hooks.progress import Pace, validations_left
 from mmyolox.engine.runner import YOLOXRunner
 from mmyolox.engine.terminal import Terminal, attach
 
@@ -171,7 +172,7 @@ def test_all_of_the_log_has_header_and_summary_too(tmp_path):
 @pytest.mark.parametrize('width', [20, 50, 80, 200])
 @pytest.mark.parametrize('encoding', ['ascii', 'utf-8'])
 def test_a_line_lives_in_a_terminal_of_any_width(tmp_path, monkeypatch, width, encoding):
-    monkeypatch.setattr(progress, '_LIVE', 0.0)
+    monkeypatch.setattr(progress_line, '_LIVE', 0.0)
 
     class File(io.StringIO):
         pass
@@ -253,7 +254,3 @@ def test_validations_that_are_left(done, end, interval, begin, dynamic, left):
     assert count == left
     runner.val_loop = None
     assert validations_left(runner) == 0
-
-
-def test_times():
-    assert [format_time(one) for one in (None, 0.4, 3723.0)] == ['?', '0:00:00', '1:02:03']

@@ -267,11 +267,10 @@ def test_predictions_load_in_pycocotools(run, checkpoint, photos, tmp_path):
     assert all(entry['category_id'] == entry['label'] + 1 for entry in results)
 
 
-def test_a_format_that_cannot_be_written(run, checkpoint, photos, tmp_path, capsys):
+def test_a_format_that_cannot_be_written(run, checkpoint, photos, tmp_path):
     (photos / 'wide.png').rename(photos / 'photo.xyz')
     with pytest.raises(UserError, match=r'out/photo.xyz: OpenCV writes no files of this name'):
         run(image_demo, photos / 'photo.xyz', CONFIG, checkpoint, '--out-dir', tmp_path / 'out', *OPTIONS)
-    assert capsys.readouterr().err.endswith('\n')  # so that the error does not stand behind the progress
 
 
 @pytest.mark.parametrize('name', ['pipe.jpg', 'folder.jpg'])

@@ -242,6 +242,9 @@ def main() -> None:
     """Measures every batch size and prints the table."""
     args = parse_args()
     check_args(args)
+    from mmyolox.engine.terminal import use_terminal
+
+    use_terminal()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         found = find_images(args.images) if args.images else []

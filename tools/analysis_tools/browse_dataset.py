@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from mmyolox.errors import UserError
 from mmyolox.files import check_folder
-from mmyolox.utils.cli import add_cfg_options, run_tool
+from mmyolox.utils.cli import add_cfg_options, add_verbose_option, run_tool
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,6 +40,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('--seed', type=int, default=0, help='of the choice of samples and the augmentation')
     add_cfg_options(parser)
+    add_verbose_option(parser)
     return parser.parse_args(argv)
 
 
@@ -96,22 +97,27 @@ def main() -> None:
     from mmyolox.config import load_config
     from mmyolox.config.find import find_config
     from mmyolox.datasets import detection_datasets
+    from mmyolox.engine.progress_line import with_progress
+    from mmyolox.engine.terminal import shown_path, use_terminal
     from mmyolox.registry import DATASETS
 
+    use_terminal(args.verbose)
     if args.number < 1:
         raise UserError(f'--number {args.number}: at least one sample is needed')
     check_folder(args.out_dir)
     cfg = load_config(find_config(args.config, 'custom'), args.cfg_options)
-    print(f'config {cfg.filename}')
+    print(f'config  {shown_path(cfg.filename)}')
     if cfg.get('data_layout'):
-        print(f'data {cfg.data_layout}')
+        print(f'data    {cfg.data_layout}')
     init_default_scope(cfg.get('default_scope', 'mmyolox'))
     dataset = DATASETS.build(dataset_config(cfg, args.split, args.stage))
     for inner in detection_datasets(dataset):
         inner.set_draw_key(args.seed, 0)
     visualizer = build_visualizer(cfg, dataset.metainfo)
     pictures = []
-    for position, (stem, picture) in enumerate(drawn_samples(dataset, visualizer, args.number, args.seed)):
+    samples = drawn_samples(dataset, visualizer, args.number, args.seed)
+    drawn = with_progress(samples, min(args.number, len(dataset)), 'samples')
+    for position, (stem, picture) in enumerate(drawn):
         write_image(args.out_dir / f'{position:04d}_{stem}.jpg', picture)
         pictures.append(picture)
     write_image(args.out_dir / 'contact_sheet.jpg', contact_sheet(pictures))

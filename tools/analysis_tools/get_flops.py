@@ -35,9 +35,11 @@ def main() -> None:
 
     from mmyolox.config import load_config
     from mmyolox.deploy.letterbox import MAX_PIXELS
+    from mmyolox.engine.terminal import use_terminal
     from mmyolox.errors import UserError
     from mmyolox.registry import MODELS
 
+    use_terminal()
     cfg = load_config(args.config, args.cfg_options)
     init_default_scope(cfg.get('default_scope', 'mmyolox'))
     if args.shape is None and 'img_scale' not in cfg:

@@ -23,7 +23,7 @@ from mmyolox.export.formats import check_options, export_model, find_format, tar
 from mmyolox.export.options import CHOICES, PRECISIONS, ExportOptions, Precision, calibration_files
 from mmyolox.extensions import load_extensions
 from mmyolox.files import some_images
-from mmyolox.utils.cli import add_cfg_options, add_unsafe_option, run_tool
+from mmyolox.utils.cli import add_cfg_options, add_unsafe_option, add_verbose_option, run_tool
 
 if TYPE_CHECKING:
     from mmengine.config import ConfigDict
@@ -73,6 +73,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     _add_graph_options(parser)
     _add_threshold_options(parser)
     _add_data_options(parser)
+    add_verbose_option(parser)
     add_unsafe_option(parser)
     add_cfg_options(parser)
     return parser.parse_intermixed_args(argv)
@@ -276,9 +277,11 @@ def main() -> None:
     check_options(entry, read_options(args, Size(0, 0)))
     path = target_path(entry, args.out or Path(Path(args.checkpoint).stem))
     from mmyolox.apis import init_detector
+    from mmyolox.engine.terminal import use_terminal
     from mmyolox.export.description import describe
     from mmyolox.export.verify import verify
 
+    use_terminal(args.verbose)
     model = init_detector(args.config, args.checkpoint, 'cpu', args.cfg_options, args.allow_unsafe_checkpoint)
     options = read_options(args, read_size(args, model))
     info = describe(model, options)

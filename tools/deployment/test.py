@@ -11,7 +11,7 @@ The file runs in its runtime.
 import argparse
 from typing import TYPE_CHECKING
 
-from mmyolox.utils.cli import add_cfg_options, run_tool
+from mmyolox.utils.cli import add_cfg_options, add_verbose_option, run_tool
 
 if TYPE_CHECKING:
     from mmengine.config import ConfigDict
@@ -30,6 +30,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--batch-size', type=int, default=8, help='(default: %(default)s)')
     parser.add_argument('--out', help="keep the detections, in COCO's format: PREFIX.bbox.json")
     add_cfg_options(parser)
+    add_verbose_option(parser)
     args = parser.parse_args()
     if bool(args.config) == bool(args.ann_file) or bool(args.ann_file) != bool(args.img_prefix):
         parser.error('give either --ann-file and --img-prefix, or --config')
@@ -53,15 +54,17 @@ def evaluation_data(args: argparse.Namespace, info: 'ModelInfo') -> 'tuple[Confi
 
 
 def main() -> None:
-    """Evaluates, and prints the figures; the metric also logs its tables."""
+    """Evaluates, and prints the figures."""
     args = parse_args()
     from mmengine.registry import init_default_scope
 
     from mmyolox.apis import ExportedDetector
     from mmyolox.apis.evaluate import evaluate, image_dataset
     from mmyolox.deploy import ExportedModel
+    from mmyolox.engine.terminal import use_terminal
     from mmyolox.files import check_target
 
+    use_terminal(args.verbose)
     if args.out:
         check_target(f'{args.out}.bbox.json')
     model = ExportedModel(args.exported, args.threads, batch_size=args.batch_size)

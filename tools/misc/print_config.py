@@ -17,7 +17,9 @@ def main() -> None:
     """Prints the config in the form of a config file."""
     args = parse_args()
     from mmyolox.config import load_config  # after the arguments: `-h` answers at once
+    from mmyolox.engine.terminal import use_terminal
 
+    use_terminal()
     cfg = load_config(args.config, args.cfg_options)
     print(f'# {cfg.filename}\n{cfg.pretty_text}')
 

@@ -69,7 +69,9 @@ def main() -> None:
     from mmyolox.checkpoints.load import load_checkpoint, weights_in
     from mmyolox.checkpoints.published import checkpoint_file
     from mmyolox.checkpoints.record import read_record
+    from mmyolox.engine.terminal import use_terminal
 
+    use_terminal()
     src = checkpoint_file(args.src)
     old = load_checkpoint(src, allow_unsafe=args.allow_unsafe_checkpoint)
     tensors, others = weights_in(old, str(src))

@@ -3,27 +3,21 @@
 import time
 from bisect import bisect
 from collections import deque
-from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from mmengine.dist import get_world_size, is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import BaseLoop, EpochBasedTrainLoop, Runner
-from rich.progress_bar import ProgressBar
-from rich.table import Table
-from rich.text import Text
 from torch.utils.data import DataLoader
 
 from mmyolox.engine.figures import format_figures, format_value, short_figures
+from mmyolox.engine.progress_line import ProgressLine, format_time
 from mmyolox.engine.terminal import Terminal
 
 from .checkpoint_saving import BEST_EPOCH
 
-_LIVE, _PLAIN = 0.2, 10.0
-"""Seconds between two drawings, and at most between two lines where nothing lives."""
-_BAR = 20
 _WINDOW = 50
 
 
@@ -95,7 +89,8 @@ class ProgressHook(Hook):
     def __init__(self, terminal: Terminal) -> None:
         self.terminal = terminal
         self.pace = Pace()
-        self._drawn = self._began = time.monotonic()
+        self._began = time.monotonic()
+        self._line = ProgressLine(terminal, self._began)
 
     def before_train(self, runner: Runner) -> None:
         """Begins to measure."""
@@ -107,7 +102,7 @@ class ProgressHook(Hook):
         """Draws the progress of the training, if it is due."""
         now = time.monotonic()
         self.pace.step(now)
-        if not self._is_due(now):
+        if not self._line.is_due(now, self.pace.seconds or 0):
             return
         loop, loader = runner.train_loop, runner.train_dataloader
         if isinstance(loop, EpochBasedTrainLoop):
@@ -122,7 +117,7 @@ class ProgressHook(Hook):
             parts.append(f'loss {losses.pop("loss"):.2f}')
         parts += [self._speed(loader), *_memory(runner)]
         parts += [f'{name.removeprefix("loss_")} {value:.2f}' for name, value in losses.items()]
-        self._show(done / total, parts)
+        self._line.show(done / total, parts)
 
     def before_val_epoch(self, runner: Runner) -> None:
         """Notes when the validation begins."""
@@ -133,14 +128,14 @@ class ProgressHook(Hook):
     ) -> None:
         """Draws the progress of the validation, if it is due."""
         total = len(runner.val_dataloader)
-        if self._is_due(time.monotonic()):
-            self._show((batch_idx + 1) / total, [f'validation {batch_idx + 1}/{total}'])
+        if self._line.is_due(time.monotonic(), self.pace.seconds or 0):
+            self._line.show((batch_idx + 1) / total, [f'validation {batch_idx + 1}/{total}'])
 
     def after_val_epoch(self, runner: Runner, metrics: Mapping[str, Any] | None = None) -> None:
         """Prints the figures of a validation, the best so far, the losses and the time left."""
-        self.pace.validated(time.monotonic() - self._began)
-        self._drawn = time.monotonic()
-        self.terminal.clear()
+        now = time.monotonic()
+        self.pace.validated(now - self._began)
+        self._line.clear(now)
         loop = runner._train_loop
         if not is_main_process() or not isinstance(loop, BaseLoop):  # a validation alone has a summary
             return
@@ -167,10 +162,12 @@ class ProgressHook(Hook):
         """Draws the progress of the test, if it is due."""
         now, total = time.monotonic(), len(runner.test_dataloader)
         self.pace.step(now)
-        if self._is_due(now):
+        if self._line.is_due(now, self.pace.seconds or 0):
             left = format_time(self.pace.left(total - batch_idx - 1, 0))
             where = f'test {batch_idx + 1}/{total}'
-            self._show((batch_idx + 1) / total, [where, f'ETA {left}', self._speed(runner.test_dataloader)])
+            self._line.show(
+                (batch_idx + 1) / total, [where, f'ETA {left}', self._speed(runner.test_dataloader)]
+            )
 
     def after_test_epoch(self, runner: Runner, metrics: Any = None) -> None:
         """Removes the line that lives."""
@@ -191,33 +188,6 @@ class ProgressHook(Hook):
             guess = images / (runner.train_dataloader.batch_size or 1)
         loop = runner.train_loop
         return format_time(self.pace.left(loop.max_iters - loop.iter - ahead, validations, guess))
-
-    def _is_due(self, now: float) -> bool:
-        """Whether to draw; where nothing lives, a line comes before too much time has passed."""
-        if self.terminal.verbose or not is_main_process():
-            return False
-        least = _LIVE if self.terminal.is_live else _PLAIN - (self.pace.seconds or 0)
-        is_due = now - self._drawn >= least
-        if is_due:
-            self._drawn = now
-        return is_due
-
-    def _show(self, share: float, parts: Sequence[str]) -> None:
-        """Draws a bar and as many of the parts as there is room for, or prints all of them."""
-        shown = list(filter(None, parts))
-        if not self.terminal.is_live:
-            self.terminal.print('  '.join(shown))
-            return
-        room = self.terminal.console.width - 1
-        bar = _BAR if room >= 3 * _BAR else 0
-        while len(shown) > 1 and len('  '.join(shown)) > room - bar - 2:
-            shown.pop()
-        line = Table.grid(padding=(0, 2, 0, 0))
-        cells = [Text('  '.join(shown), no_wrap=True, overflow='crop')]
-        if bar:
-            cells = [ProgressBar(1.0, share, width=bar), *cells]  # type: ignore[list-item]
-        line.add_row(*cells)
-        self.terminal.draw(line)
 
     def _speed(self, loader: DataLoader) -> str:
         seconds = self.pace.seconds
@@ -257,15 +227,6 @@ def validations_left(runner: Runner) -> int:
         return step >= loop.val_begin and (step % interval == 0 or step == end)
 
     return sum(is_validated(step) for step in range(done + 1, end + 1))
-
-
-def format_time(seconds: float | None) -> str:
-    """A length of time such as ``1:02:03``; ``?`` if it is not known.
-
-    Args:
-        seconds: The length.
-    """
-    return '?' if seconds is None else str(timedelta(seconds=round(seconds)))
 
 
 def _epoch(number: int, loop: EpochBasedTrainLoop) -> str:

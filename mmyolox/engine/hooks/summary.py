@@ -11,11 +11,11 @@ from mmengine.hooks import Hook
 from mmengine.runner import BaseLoop, EpochBasedTrainLoop, Runner
 
 from mmyolox.engine.figures import class_table, format_figures, short_figures
+from mmyolox.engine.progress_line import format_time
 from mmyolox.engine.terminal import Terminal, next_command, shown_path
 from mmyolox.errors import counted, one_line
 
 from .header import log_file
-from .progress import format_time
 
 _CLASSES = 15
 """How many classes the summary of a training shows."""
