@@ -28,6 +28,7 @@ from mmyolox.version import __version__
 _SILENCE = 30.0
 """Seconds without a byte after which we give a server up."""
 _BLOCK = 1 << 18
+_PAGES = {'text/html', 'application/xhtml+xml'}
 _LINE_INTERVAL = 10.0
 """Seconds between two lines of progress where there is no terminal."""
 
@@ -123,11 +124,14 @@ def _append(url: str, part: Path, note: Path) -> None:
         return
     rest = _ask(url, done, known) if done else None
     with rest or _ask(url) as response:
-        if response.headers.get_content_type() == 'text/html':
+        if response.headers.get_content_type() in _PAGES:
             raise HTTPException('the answer is a web page, perhaps of a proxy that wants a login')
+        coding = response.headers['Content-Encoding'] or 'identity'
+        if coding != 'identity':
+            raise HTTPException(f'the answer is encoded ({coding}), which was not asked for')
         start = done if rest and rest.status == HTTPStatus.PARTIAL_CONTENT else 0
-        length = response.headers['Content-Length']
-        total = start + int(length) if length else None
+        length = _length(response.headers)
+        total = None if length is None else start + length
         with part.open('ab' if start else 'wb') as file, _progress(part, start, total) as advance:
             note.write_text(json.dumps(dict(url=url, validator=_validator(response.headers), total=total)))
             while block := response.read(_BLOCK):
@@ -135,6 +139,9 @@ def _append(url: str, part: Path, note: Path) -> None:
                 advance(len(block))
             file.flush()
             os.fsync(file.fileno())
+    if not _size(part):
+        part.unlink()
+        raise HTTPException('the answer is empty')
     if total is not None and _size(part) != total:
         raise HTTPException(
             f'the connection broke off after {_size(part)} of {total} bytes, with which another try goes on'
@@ -159,7 +166,9 @@ def _ask(url: str, start: int = 0, known: Mapping[str, Any] | None = None) -> An
     if known and response.status == HTTPStatus.PARTIAL_CONTENT:
         place = re.fullmatch(r'bytes (\d+)-\d+/(\d+|\*)', response.headers['Content-Range'] or '')
         goes_on = place is not None and int(place[1]) == start and place[2] in ('*', str(known['total']))
-        if not goes_on or _validator(response.headers) not in ('', known['validator']):
+        length = _length(response.headers)
+        is_rest = length is None or known['total'] in (None, start + length)
+        if not goes_on or not is_rest or _validator(response.headers) not in ('', known['validator']):
             response.close()
             return None
     return response
@@ -172,13 +181,26 @@ def _validator(headers: Message) -> str:
     return tag if tag and not tag.startswith('W/') else headers['Last-Modified'] or ''
 
 
+def _length(headers: Message) -> int | None:
+    """The number of bytes of an answer; None where it does not say.
+
+    Raises:
+        HTTPException: What it says is no number.
+    """
+    text = headers['Content-Length']
+    if text is not None and not text.strip().isdecimal():
+        raise HTTPException(f'the answer has the length {text!r}')
+    return None if text is None else int(text)
+
+
 def _read(note: Path) -> dict[str, Any]:
-    """The note of an earlier call; empty if there is none, or it was not finished."""
+    """The note of an earlier call; empty if there is none, or it was not finished or is none of ours."""
     try:
-        content: dict[str, Any] = json.loads(note.read_text())
+        content = json.loads(note.read_text())
     except (FileNotFoundError, ValueError):
         return {}
-    return content
+    is_ours = isinstance(content, dict) and content.keys() == {'url', 'validator', 'total'}
+    return content if is_ours else {}
 
 
 def _size(file: Path) -> int:

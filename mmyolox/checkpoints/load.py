@@ -11,6 +11,7 @@ import os.path
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from pickle import UnpicklingError
@@ -22,9 +23,10 @@ from mmengine.logging import HistoryBuffer, print_log
 from mmengine.runner import CheckpointLoader
 from torch import Tensor
 
-from mmyolox.deploy.archives import archive_fault, check_archive
+from mmyolox.deploy.archives import archive_fault
 from mmyolox.deploy.formats import format_of
 from mmyolox.errors import UserError, first_few
+from mmyolox.files import cache_folder
 
 from . import safetensors_file
 from .published import WEB, checkpoint_file
@@ -103,8 +105,8 @@ def load_checkpoint(
         return dict(state_dict=onnx.read_model(path))
     if start.startswith(mindspore.FIRST_BYTES):
         return dict(state_dict=mindspore.read_checkpoint(path))
-    if start.startswith(_ZIP_START):
-        check_archive(path)
+    if start.startswith(_ZIP_START) and (fault := archive_fault(path)):
+        raise _damaged(str(path), fault)
     with path.open('rb') as file:  # not the path, of which PyTorch would believe the suffix
         return _checked(partial(torch.load, file, map_location), str(path), allow_unsafe)
 
@@ -276,13 +278,22 @@ def _checked(load: Callable[..., Any], name: str, allow_unsafe: bool) -> dict[st
     except Exception as error:  # a damaged or foreign file can fail in any way
         reason = re.split(r'\n|\. ', str(error))[0]
         reason = reason or ('empty file' if isinstance(error, EOFError) else type(error).__name__)
-        raise UserError(f'checkpoint {name} is damaged or no checkpoint ({reason})') from error
+        raise _damaged(name, reason) from error
     if not isinstance(checkpoint, dict):
         raise UserError(f'checkpoint {name} holds a {type(checkpoint).__name__}, not a dict of weights')
     if not allow_unsafe and isinstance(checkpoint.get('meta'), dict):
         checkpoint['meta'].pop('config', None)
     _check_meta(checkpoint.get('meta'), name)
     return checkpoint
+
+
+def _damaged(name: str, reason: str) -> UserError:
+    """Says in one line what is wrong with a file, and what to do with one that was downloaded."""
+    hint = 'take another copy'
+    with suppress(UserError):  # no home folder, hence no download
+        if cache_folder() in Path(name).absolute().parents:
+            hint = 'delete it, and it is downloaded again'
+    return UserError(f'checkpoint {name} is damaged or no checkpoint ({reason}); {hint}')
 
 
 def _check_meta(meta: Any, name: str) -> None:
@@ -292,7 +303,7 @@ def _check_meta(meta: Any, name: str) -> None:
         item = pending.pop()
         count += 1
         if count > _MAX_META:
-            raise UserError(f'checkpoint {name} is damaged or no checkpoint (its meta has no end)')
+            raise _damaged(name, 'its meta has no end')
         pending += item.values() if isinstance(item, dict) else item if isinstance(item, list | tuple) else ()
 
 
@@ -300,7 +311,7 @@ def _refusal(name: str, reason: str) -> UserError:
     """Says in one line what the unpickler did not like; PyTorch wraps its reason in a page of advice."""
     content = re.search(r'GLOBAL (\S+)|unrecognized function (.*)', reason)
     if not content:
-        return UserError(f'checkpoint {name} is damaged or no checkpoint ({reason})')
+        return _damaged(name, reason)
     return UserError(
         f'checkpoint {name} is refused: beside weights it holds {content[1] or content[2]}, which could run '
         'code; if you trust its origin, load it with --allow-unsafe-checkpoint'

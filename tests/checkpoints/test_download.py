@@ -144,7 +144,7 @@ def test_another_server_starts_anew(web, target):
     assert ranges(web) == [None]
 
 
-@pytest.mark.parametrize('note', ['', '{"url": "htt'])
+@pytest.mark.parametrize('note', ['', '{"url": "htt', '[1, 2]', '{}', '{"url": "h", "validator": "x"}'])
 @pytest.mark.usefixtures('interrupted')
 def test_a_note_that_was_not_finished_starts_anew(web, target, note):
     target.with_name(f'.{target.name}.json').write_text(note)
@@ -174,8 +174,38 @@ def test_a_refusal_names_the_address_and_the_place(web, target, status):
     assert left(target) == set()
 
 
-def test_a_page_of_a_login_is_no_file(web, target):
-    web.content_type = 'text/html; charset=utf-8'
+@pytest.mark.parametrize(
+    ('content', 'headers', 'reason'),
+    [
+        (b'', {}, 'the answer is empty'),
+        (CONTENT, {'Content-Encoding': 'gzip'}, r'the answer is encoded \(gzip\)'),
+        (CONTENT, {'Content-Length': 'abc'}, "the answer has the length 'abc'"),
+        (CONTENT, {'Content-Length': '-5'}, "the answer has the length '-5'"),
+    ],
+)
+def test_an_answer_that_is_no_file_is_told_and_the_next_call_starts_anew(
+    web, target, content, headers, reason
+):
+    web.files[QUOTED], web.headers, web.has_lengths = content, headers, 'Content-Length' not in headers
+    with pytest.raises(UserError, match=rf'cannot be downloaded \({reason}'):
+        download(web.address + PATH, target)
+    assert not target.exists()
+    web.files[QUOTED], web.headers = CONTENT, {}
+    download(web.address + PATH, target)
+    assert target.read_bytes() == CONTENT
+
+
+@pytest.mark.usefixtures('interrupted')
+def test_a_rest_that_is_too_long_starts_anew(web, target):
+    web.surplus = b'zz'
+    download(web.address + PATH, target)
+    assert target.read_bytes() == CONTENT
+    assert ranges(web) == ['bytes=300-', None]
+
+
+@pytest.mark.parametrize('kind', ['text/html; charset=utf-8', 'application/xhtml+xml'])
+def test_a_page_of_a_login_is_no_file(web, target, kind):
+    web.content_type = kind
     with pytest.raises(UserError, match='the answer is a web page, perhaps of a proxy that wants a login'):
         download(web.address + PATH, target)
     assert left(target) == set()

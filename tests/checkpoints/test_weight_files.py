@@ -207,7 +207,7 @@ def test_an_archive_that_would_fill_the_memory_is_not_unpacked(tmp_path):
             content = good.read(name) if not name.endswith('data/0') else bytes(300 << 20)
             bomb.writestr(name.replace('w/', 'b/', 1), content)
     tracemalloc.start()
-    with pytest.raises(UserError, match=r'b\.pth is damaged: its [\d,]+ bytes would unpack to 314,'):
+    with pytest.raises(UserError, match=r'b\.pth is damaged .* \(its [\d,]+ bytes would unpack to 314,'):
         read_weights(tmp_path / 'b.pth')
     assert tracemalloc.get_traced_memory()[1] < 10 << 20
     tracemalloc.stop()
@@ -231,6 +231,20 @@ def doubled(value, times=60):
     for _ in range(times):
         value = [value, value]
     return value
+
+
+@pytest.mark.parametrize('content', [b'', b'\x1f\x8b\x08\x00', b'PK\x03\x04'])
+def test_a_damaged_file_of_the_cache_may_be_deleted(tmp_path, monkeypatch, content):
+    monkeypatch.setenv('MMYOLOX_HOME', str(tmp_path / 'home'))
+    for folder, hint in (
+        ('home/weights', 'delete it, and it is downloaded again'),
+        ('mine', 'take another copy'),
+    ):
+        path = tmp_path / folder / 'w.pth'
+        path.parent.mkdir(parents=True)
+        path.write_bytes(content)
+        with pytest.raises(UserError, match=rf'w\.pth is damaged or no checkpoint .*{hint}$'):
+            read_weights(path)
 
 
 @pytest.mark.parametrize('meta', [holds_itself(), dict(CLASSES=doubled('a')), dict(mmyolox=doubled(()))])

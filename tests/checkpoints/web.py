@@ -22,6 +22,8 @@ class Web:
         statuses: What to answer instead of a file: path -> status.
         moved: A dict: path -> where to instead.
         content_type: That of all files.
+        headers: More headers of all files.
+        surplus: What follows the rest of a file.
         hold: Set when answers may go beyond the first byte of their body.
         asked: The path and the ``Range`` of every request.
         address: Where the server is.
@@ -36,6 +38,8 @@ class Web:
     statuses: dict[str, int] = field(default_factory=dict)
     moved: dict[str, str] = field(default_factory=dict)
     content_type: str = 'application/octet-stream'
+    headers: dict[str, str] = field(default_factory=dict)
+    surplus: bytes = b''
     hold: Event = field(default_factory=Event)
     asked: list[tuple[str, str | None]] = field(default_factory=list)
     address: str = ''
@@ -76,7 +80,9 @@ def serving() -> Iterator[Web]:
             if start:
                 self.send_header('Content-Range', f'bytes {start}-{len(content) - 1}/{len(content)}')
             self.send_header('Content-Type', web.content_type)
-            body = content[start:]
+            for name, value in web.headers.items():
+                self.send_header(name, value)
+            body = content[start:] + (web.surplus if start else b'')
             if web.has_lengths:
                 self.send_header('Content-Length', str(len(body)))
             self.end_headers()
