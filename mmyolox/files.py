@@ -236,6 +236,12 @@ def read_text(path: str | Path) -> str:
         raise UserError(f'{path}: cannot be read ({reason})') from None
 
 
+def from_here(path: str | Path) -> str:
+    """A path as a message names it; of a relative one it says what it is relative to."""
+    text = str(path)
+    return text if '://' in text or os.path.isabs(text) else f'{text} (relative to {os.getcwd()})'
+
+
 def is_special(path: str | Path) -> bool:
     """Whether there is something at a path that is no regular file: a folder, pipe, device or broken link."""
     return os.path.lexists(path) and not os.path.isfile(path)

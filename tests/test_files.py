@@ -20,6 +20,7 @@ from mmyolox.files import (
     check_folder,
     check_target,
     folder_beside,
+    from_here,
     is_special,
     list_images,
     read_lines,
@@ -258,3 +259,10 @@ def test_what_is_no_regular_file_is_not_read(tmp_path, make):
 def test_a_text_that_is_absent(tmp_path):
     with pytest.raises(UserError, match=r'a\.txt: cannot be read \(No such file'):
         read_text(tmp_path / 'a.txt')
+
+
+def test_a_relative_path_says_what_it_is_relative_to(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert from_here('a/b.json') == f'a/b.json (relative to {tmp_path})'
+    for path in (f'{tmp_path}/b.json', 's3://a/b.json'):
+        assert from_here(path) == path

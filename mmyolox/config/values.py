@@ -11,6 +11,7 @@ from mmengine.utils import get_object_from_string
 from mmyolox.datasets.coco_file import read_class_names
 from mmyolox.datasets.layouts import FORMATS, Layout
 from mmyolox.errors import UserError, first_few
+from mmyolox.files import from_here
 
 from .data_layout import GIVEN, OPEN, annotation_path
 from .variables import ConfigFile
@@ -64,7 +65,7 @@ def class_values(
     elif path is not None:
         if not osp.isfile(path):
             raise UserError(
-                f'annotation file {path} not found; set data_root and train_ann_file '
+                f'annotation file {from_here(path)} not found; set data_root and train_ann_file '
                 '(or name the classes: --cfg-options classes=cat,dog)'
             )
         names, source = read_class_names(path), path

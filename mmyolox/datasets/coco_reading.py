@@ -15,6 +15,7 @@ import numpy as np
 from mmengine.fileio import get
 
 from mmyolox.errors import UserError, first_few
+from mmyolox.files import from_here
 
 from .annotations import Finding, box_around, read_flag, read_rotation
 from .coco_fields import FIELDS, record_decoder
@@ -369,7 +370,8 @@ def parse(path: str, backend_args: Mapping[str, Any] | None, fields: Collection[
         return _parse_stream(path, io.BytesIO(get(path, backend_args=backend_args)), fields)
     except FileNotFoundError:
         raise UserError(
-            f'annotation file {path} not found; say where the data lie: --cfg-options data_root=FOLDER'
+            f'annotation file {from_here(path)} not found; say where the data lie: '
+            '--cfg-options data_root=FOLDER'
         ) from None
     except IsADirectoryError:
         raise UserError(f'annotation file {path} is a folder; ann_file must be a JSON file') from None

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmyolox.errors import UserError, first_few
+from mmyolox.files import from_here
 
 from . import annotation_cache
 
@@ -37,7 +38,9 @@ def check_files_exist(
         UserError: ``folder`` is no folder, or files are absent.
     """
     if not os.path.isdir(folder or '.'):
-        raise UserError(f'{folder}, the folder of the {what}, not found; check data_root and {_OPTIONS}')
+        raise UserError(
+            f'{from_here(folder)}, the folder of the {what}, not found; check data_root and {_OPTIONS}'
+        )
     kept = annotation_cache.find(name)
     if kept is not None and all(_stamp(parent) == stamp for parent, stamp in kept.info.items()):
         return
@@ -56,13 +59,22 @@ def check_files_exist(
         # `isfile` has the last word: of links, and where a file system ignores case or normalises names.
         absent += [block[i] for i in np.flatnonzero(~is_found) if not os.path.isfile(block[i])]
     if absent:
-        inside = [os.path.relpath(path, folder or '.') for path in absent]
+        inside = [_inside(path, folder) for path in absent]
         above = os.path.dirname(os.path.abspath(folder))
         is_above = len(absent) == len(paths) and os.path.isfile(os.path.join(above, inside[0]))
         hint = f'; they are in {above}: correct {_OPTIONS}' if is_above else ''
+        last = os.path.basename(absent[0])
+        if not is_above and last != inside[0] and os.path.isfile(os.path.join(folder, last)):
+            hint = f'; {last} is in {folder} itself: leave the folders out of the names'
         raise UserError(
             f'{ann_file}: {len(absent)} of {len(paths)} {what} are not in {folder}: {first_few(inside)}{hint}'
         )
+
+
+def _inside(path: str, folder: str) -> str:
+    """A path relative to a folder; one elsewhere, as of another computer, as it is."""
+    inside = os.path.relpath(path, folder or '.')
+    return path if inside.startswith(os.pardir) and os.path.isabs(path) else inside
 
 
 def list_folder(folder: str) -> set[str]:

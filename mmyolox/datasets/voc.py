@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from mmyolox.deploy.letterbox import Size
 from mmyolox.errors import ReadingReport, UserError, alike, did_you_mean, first_few
-from mmyolox.files import IMAGE_SUFFIXES, read_lines
+from mmyolox.files import IMAGE_SUFFIXES, from_here, read_lines
 from mmyolox.registry import DATASETS
 
 from . import annotation_cache
@@ -297,7 +297,7 @@ class YOLOXVOCDataset(DetectionDataset):
         img_folder, ann_folder = Path(self._folder(self.img_subdir)), Path(self._folder(self.ann_subdir))
         for what, folder in (('images', img_folder), ('annotations', ann_folder)):
             if not folder.is_dir():
-                raise UserError(f'{folder}, the folder of the {what}, not found; check data_root')
+                raise UserError(f'{from_here(folder)}, the folder of the {what}, not found; check data_root')
         report = ReadingReport()
         xml_files, images = annotation_files(ann_folder), image_files(img_folder, report)
         report.note('images without an XML file (left out)', [n for n in images if n not in xml_files])
@@ -340,7 +340,8 @@ class YOLOXVOCDataset(DetectionDataset):
             lines = content.decode(json.detect_encoding(content)).splitlines()
         except FileNotFoundError:
             raise UserError(
-                f'split file {path} not found; say where the data lie: --cfg-options data_root=FOLDER'
+                f'split file {from_here(path)} not found; say where the data lie: '
+                '--cfg-options data_root=FOLDER'
             ) from None
         except OSError as error:
             raise UserError(f'split file {path} cannot be read ({error.strerror})') from None

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mmyolox.deploy.letterbox import Size
 from mmyolox.errors import ReadingReport, UserError, alike, did_you_mean, first_few
-from mmyolox.files import read_text
+from mmyolox.files import from_here, read_text
 from mmyolox.registry import DATASETS
 
 from . import annotation_cache
@@ -193,7 +193,7 @@ class YOLOXYoloDataset(DetectionDataset):
         notes = ReadingReport()
         root = Path(self.data_root or os.path.dirname(self.ann_file))
         if not root.is_dir():
-            raise UserError(f'{root}: no such folder; correct data_root')
+            raise UserError(f'{from_here(root)}: no such folder; correct data_root')
         yaml_path = Path(self.ann_file) if self.ann_file else find_yaml(root, notes)
         data = read_yaml(yaml_path) if yaml_path else {}
         source = str(yaml_path or root)

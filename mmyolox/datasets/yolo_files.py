@@ -239,8 +239,11 @@ def images_of(source: Path, root: Path, report: ReadingReport) -> list[Path]:
 
 def label_path(image: Path) -> Path:
     """The path of the label file of an image, or the one at which it has to be."""
-    usual, beside = label_paths(image)
-    return beside if os.path.lexists(beside) and not os.path.lexists(usual) else usual
+    paths = label_paths(image)
+    there = (
+        path for path in (*paths, *(path.with_suffix('.TXT') for path in paths)) if os.path.lexists(path)
+    )
+    return next(there, paths[0])
 
 
 def label_paths(image: Path) -> tuple[Path, Path]:

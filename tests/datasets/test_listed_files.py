@@ -59,6 +59,25 @@ def test_files_are_looked_for_in_subfolders(tmp_path):
     assert str(error.value) == (f'f: 4 of 5 images are not in {root}: sub/0.jpg, sub/1.jpg, none/0.jpg, ...')
 
 
+@pytest.mark.parametrize(
+    ('name', 'end'),
+    [
+        ('/home/j/0.jpg', ': /home/j/0.jpg; 0.jpg is in {} itself: leave the folders out of the names'),
+        ('sub/0.jpg', ': sub/0.jpg; 0.jpg is in {} itself: leave the folders out of the names'),
+        ('/home/j/1.jpg', ': /home/j/1.jpg'),
+        ('../1.jpg', ': ../1.jpg'),
+    ],
+)
+def test_names_with_the_folders_of_another_computer(tmp_path, name, end):
+    folder = tmp_path / 'images'
+    folder.mkdir()
+    (folder / '0.jpg').touch()
+    path = name if name.startswith('/') else os.path.relpath(folder / name)
+    with pytest.raises(UserError) as error:
+        check_files_exist('f', 'images', os.path.relpath(folder), [path])
+    assert str(error.value).endswith(end.format(os.path.relpath(folder)))
+
+
 def test_a_file_system_that_lists_names_otherwise_has_the_last_word(tmp_path, home, listed, monkeypatch):
     (tmp_path / 'a.jpg').touch()
     monkeypatch.setattr(listed_files, '_entries', lambda folder: iter(()))

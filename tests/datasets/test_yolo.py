@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 from mmyolox.datasets import YOLOXCocoDataset, YOLOXYoloDataset
+from mmyolox.datasets.layouts import recognise
 from mmyolox.errors import UserError
 from mmyolox.registry import DATASETS
 from tests.tools.small_files import write_image, write_text
@@ -305,6 +306,17 @@ def test_a_folder_that_is_named_and_empty(root):
 def test_options_at_fault(root, options, message):
     with pytest.raises(UserError, match=message):
         load(root, **options)
+
+
+@pytest.mark.parametrize('beside', [True, False])
+def test_labels_of_upper_case(tmp_path, beside):
+    folder = 'a' if beside else 'images'
+    root = write_set(tmp_path, {f'{folder}/A.JPG': LINE, f'{folder}/b.jpg': None})
+    label = root / ('a' if beside else 'labels') / 'A.txt'
+    label.rename(label.with_suffix('.TXT'))
+    assert recognise(root).format == 'yolo'
+    dataset = YOLOXYoloDataset(data_root=str(root))
+    assert [len(dataset.get_data_info(index)['labels']) for index in range(2)] == [1, 0]
 
 
 def test_no_such_folder(tmp_path):

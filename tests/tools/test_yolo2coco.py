@@ -520,8 +520,12 @@ def test_a_label_file_of_two_images_is_noted(root, convert):
     assert 'label files of several images: 1 ' in convert()
 
 
-def test_a_label_file_in_upper_case_is_noted(root, convert):
-    (root / 'labels/train/a.txt').rename(root / 'labels/train/a.TXT')
+def test_a_label_file_in_upper_case_is_read_unless_there_is_another(root, convert):
+    label = root / 'labels/train/a.txt'
+    text = label.read_text()
+    label.rename(label.with_suffix('.TXT'))
+    assert 'train.json: 1 image, 1 box' in convert()
+    label.write_text(text)
     assert 'belong to no image of a split: 1 ' in convert()
 
 

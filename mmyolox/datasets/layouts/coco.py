@@ -11,11 +11,12 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from mmyolox.datasets.coco_file import read_class_lists
 from mmyolox.errors import UserError, first_few
+from mmyolox.files import path_endings
 
 from .layout import Contents, Format, Layout, split_named, without_split
 
@@ -114,7 +115,11 @@ def image_folder(contents: Contents, ann_file: str) -> str:
         The folder; where none has any of them, ``images/`` for a file in a folder of annotations, or if there
         is such a folder, and else the one beside the file.
     """
-    names = [name.replace('\\', '/') for name in _first_images(contents.root / ann_file)]
+    names = [
+        # The folders of another computer are not here: what is told then is told of where the image is.
+        path_endings(name)[-1] if PureWindowsPath(name).anchor else name.replace('\\', '/')
+        for name in _first_images(contents.root / ann_file)
+    ]
     split = _split_of(ann_file)
     near = [folder for folder in contents.files if split_named(osp.basename(folder)) == split]
     folders = [osp.dirname(ann_file), *near, 'images', *contents.files]

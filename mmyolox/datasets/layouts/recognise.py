@@ -8,6 +8,7 @@ from typing import Any
 
 from mmyolox.datasets.folds import Fold
 from mmyolox.errors import UserError, did_you_mean, first_few
+from mmyolox.files import from_here
 
 from . import coco, voc, yolo
 from .layout import Contents, Format, Layout, split_named
@@ -74,7 +75,7 @@ def _check_folder(root: Path) -> None:
         raise UserError(f'data_root={root} is a file: {advice}')
     if not os.path.isdir(root):
         raise NoDataSetError(
-            f'data_root={root}: there is no such folder; say where the data lie: '
+            f'data_root={from_here(root)}: there is no such folder; say where the data lie: '
             '--cfg-options data_root=FOLDER'
         )
     try:

@@ -81,7 +81,7 @@ def _yaml_files(contents: Contents) -> list[str]:
 
 def _is_labelled(contents: Contents) -> bool:
     """Whether an image has a label file."""
-    texts = {Path(path) for path in contents.with_suffix('.txt')}
+    texts = {Path(path).with_suffix('.txt') for path in contents.with_suffix('.txt')}
     text_folders = {path.parent for path in texts}
     for folder, names in contents.files.items():
         if text_folders.isdisjoint(path.parent for path in label_paths(Path(folder, 'any.jpg'))):

@@ -47,6 +47,14 @@ def test_what_a_converter_has_read_lies_beside_the_images(tmp_path):
     assert recognise(tmp_path, ['yolo']).format == 'yolo'
 
 
+@pytest.mark.parametrize('before', ['/home/j/', 'C:\\data\\'])
+def test_the_folder_of_images_is_found_though_names_have_those_of_another_computer(tmp_path, before):
+    write(tmp_path / 'annotations/train.json', ['1.jpg'], folder=tmp_path / 'photos')
+    text = (tmp_path / 'annotations/train.json').read_text()
+    (tmp_path / 'annotations/train.json').write_text(text.replace('"1.jpg"', json.dumps(f'{before}1.jpg')))
+    assert paths(recognise(tmp_path))['train'] == ('annotations/train.json', 'photos/')
+
+
 def test_an_export_of_roboflow(tmp_path):
     for split in ('train', 'valid', 'test'):
         write(tmp_path / split / '_annotations.coco.json', [f'{split}.jpg'])
