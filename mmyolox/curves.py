@@ -112,7 +112,7 @@ def figure_file(path: str | Path, title: str, size: tuple[float, float]) -> Iter
         The figure.
 
     Raises:
-        UserError: The file cannot be written.
+        UserError: The file cannot be written, or a value is too large to be drawn.
     """
     from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -123,11 +123,11 @@ def figure_file(path: str | Path, title: str, size: tuple[float, float]) -> Iter
         figure = Figure(figsize=size, layout='constrained')
         FigureCanvasAgg(figure)
         figure.suptitle(printable(title))
-        yield figure
         try:
+            yield figure
             with atomic_write(path) as part:
                 figure.savefig(part, dpi=120)
-        except ValueError as error:
+        except (OverflowError, ValueError) as error:  # no figure shows 1e300
             raise UserError(f'{path} cannot be written: {error}') from error
 
 

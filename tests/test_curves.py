@@ -136,6 +136,13 @@ def test_a_picture_that_cannot_be_written(tmp_path):
         plot_curves(Curves(LOSSES), tmp_path / 'a.tiffany')
 
 
+@pytest.mark.parametrize('value', [2.5e290, 10**400])
+def test_a_value_that_cannot_be_drawn(tmp_path, value):
+    with pytest.raises(UserError, match=r'a\.png cannot be written: .*(infinity|too large)'):
+        plot_curves(Curves(dict(loss={1: value, 2: 0.5})), tmp_path / 'a.png')
+    assert not [*tmp_path.iterdir()]
+
+
 @pytest.mark.parametrize(
     'line',
     ['[]', '1', '{"loss": "x", "step": 2}', '{"loss": 1, "step": null}', '{"coco/bbox_mAP": {}, "step": 2}']
