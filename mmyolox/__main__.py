@@ -39,6 +39,9 @@ COMMANDS = {
 }
 """The tool of each word, below ``tools/``, in the order of the overview."""
 
+ELSEWHERE = {'val': 'test', 'eval': 'test', 'validate': 'test', 'detect': 'predict', 'infer': 'predict'}
+"""The words of other programs for some of them."""
+
 
 def main() -> None:
     """Does what the command line says; never returns."""
@@ -63,7 +66,8 @@ def run_command() -> int:
         case ['-V' | '--version', *_]:
             print(describe_installation())
         case [word, *_] if word not in COMMANDS:
-            hint = did_you_mean(word, COMMANDS)
+            ours = ELSEWHERE.get(word)
+            hint = f'; here it is {ours}' if ours else did_you_mean(word, COMMANDS)
             raise UserError(f'mmyolox has no command {word}{hint}; mmyolox -h lists them')
         case [word, *args]:
             run_script(tool_path(word), f'mmyolox {word}', args)

@@ -60,7 +60,14 @@ def test_the_tool_of_a_word_shows_its_usage_under_that_word(run, word):
 
 
 @pytest.mark.parametrize(
-    ('word', 'hint'), [('trian', '; did you mean train?'), ('--quiet', ''), ('tools/train.py', '')]
+    ('word', 'hint'),
+    [
+        ('trian', '; did you mean train?'),
+        ('val', '; here it is test'),
+        ('detect', '; here it is predict'),
+        ('--quiet', ''),
+        ('tools/train.py', ''),
+    ],
 )
 def test_an_unknown_word_is_an_error_with_the_nearest(run, word, hint):
     with pytest.raises(

@@ -53,10 +53,10 @@ def choose_config(
     """
     from mmyolox.checkpoints.convert import state_dict_of
     from mmyolox.checkpoints.recognise import config_for, recognise
-    from mmyolox.config.find import find_saved_config, own_configs
+    from mmyolox.config.find import find_saved_config, is_of_model, own_configs
 
     recipe, options = recorded.get('recipe', ''), args.cfg_options or {}
-    if args.config is None or recipe.startswith(f'{args.config}_'):
+    if args.config is None or is_of_model(recipe, args.config):
         saved = find_saved_config(args.checkpoint, recipe)
         if saved and 'data_root' not in options:
             return saved, options

@@ -60,11 +60,19 @@ def find_config(name: str, data: str = 'coco') -> Path:
 
 def _configs_of_model(model: str, data: str, configs: Iterable[Path]) -> list[Path]:
     """The configs of a model for some data that have the shortest name: one, or several that are equal."""
-    fitting = [
-        path for path in configs if path.name.startswith(f'{model}_') and path.stem.endswith(f'_{data}')
-    ]
+    fitting = [path for path in configs if is_of_model(path.stem, model) and path.stem.endswith(f'_{data}')]
     shortest = min((len(path.name) for path in fitting), default=0)
     return [path for path in fitting if len(path.name) == shortest]
+
+
+def is_of_model(config: str, model: str) -> bool:
+    """Whether a config, by its name, is one of a model; ``-`` and ``_``, upper and lower case are the same.
+
+    Args:
+        config: The name of the config, such as ``yolox_s_fast_8xb8-300e_coco``.
+        model: The name of the model, such as ``yolox_s`` or ``YOLOX-S``.
+    """
+    return config.lower().replace('-', '_').startswith(f'{model}_'.lower().replace('-', '_'))
 
 
 def find_recorded_config(name: str, recipe: str) -> Path:
@@ -77,7 +85,7 @@ def find_recorded_config(name: str, recipe: str) -> Path:
         recipe: The name of the config that the checkpoint records. One that is not of this model, or none of
             ours, changes nothing.
     """
-    is_ours = recipe.startswith(f'{name}_') and any(path.stem == recipe for path in own_configs())
+    is_ours = is_of_model(recipe, name) and any(path.stem == recipe for path in own_configs())
     return find_config(recipe if is_ours else name)
 
 

@@ -28,6 +28,8 @@ def test_our_configs_are_found_by_name_from_anywhere(name, tmp_path, monkeypatch
     [
         *((f'yolox_{size}', 'coco', f'yolox_{size}_fast_8xb8-300e_coco') for size in SIZES),
         *((f'yolox_{size}', 'custom', f'yolox_{size}_fast_1xb8-50e_custom') for size in SIZES),
+        ('YOLOX_S', 'coco', 'yolox_s_fast_8xb8-300e_coco'),
+        ('yolox-nano', 'custom', 'yolox_nano_fast_1xb8-50e_custom'),
         ('mmyolox::yolox_s', 'custom', 'yolox_s_fast_1xb8-50e_custom'),
         ('yolox_s', 'voc', 'yolox_s_fast_1xb8-50e_voc'),
         (NANO, 'custom', NANO),
@@ -41,7 +43,7 @@ def test_a_model_alone_is_its_config_for_some_data(name, data, file):
     ('name', 'hint'),
     [
         (NANO.replace('nano', 'namo'), f'did you mean {NANO}'),
-        ('yolox-s', 'did you mean yolox_s'),
+        ('yoloxs', 'did you mean yolox_s'),
         ('yolox_w025', 'does not exist'),
         ('custom', 'does not exist'),  # a base
         ('default_runtime.py', 'does not exist'),
@@ -94,3 +96,7 @@ def test_a_fine_tuned_model_is_loaded_by_its_own_config():
 
 def test_a_config_that_is_named_in_full_is_taken_whatever_is_recorded():
     assert find_recorded_config(NANO, 'yolox_nano_fast_1xb8-50e_custom') == CONFIGS / f'{NANO}.py'
+
+
+def test_a_pose_model_is_found_with_either_dash():
+    assert find_config('yolox_pose_s') == find_config('yolox-pose_s')

@@ -131,7 +131,7 @@ def chosen(*words, recipe=CUSTOM, classes=2):
     return tool.choose_config(args, dict(state_dict=state), dict(recipe=recipe))
 
 
-@pytest.mark.parametrize('words', [(), ('yolox_nano',)])
+@pytest.mark.parametrize('words', [(), ('yolox_nano',), ('YOLOX-Nano',)])
 def test_a_checkpoint_is_evaluated_by_the_config_beside_it_unless_data_are_named(tmp_path, words):
     saved, checkpoint = tmp_path / f'{CUSTOM}.py', tmp_path / 'best.pth'
     expected = words[0] if words else CUSTOM
