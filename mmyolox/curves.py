@@ -132,15 +132,21 @@ def figure_file(path: str | Path, title: str, size: tuple[float, float]) -> Iter
 
 
 def _plot(axes: Any, curves: Series, marker: str = '', **settings: Any) -> None:
+    from matplotlib.ticker import LogLocator, NullFormatter
+
     axes.set(**settings)
     axes.grid(alpha=0.3)
     for name, values in curves.items():
         steps = sorted(values)
         last = values[steps[-1]]
-        axes.plot(
-            steps, [values[step] for step in steps], label=printable(f'{name}: {last:.3g}'), marker=marker
-        )
+        seen = marker or '.' * (len(steps) == 1)  # one value makes no line
+        label = printable(f'{name}: {last:.3g}')
+        axes.plot(steps, [values[step] for step in steps], label=label, marker=seen)
     axes.xaxis.get_major_locator().set_params(integer=True)
+    if axes.get_yscale() == 'log':
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter('{x:g}')
+        axes.yaxis.set_minor_formatter(NullFormatter())
     if curves:
         axes.legend(loc='upper center', bbox_to_anchor=(0.5, -0.12), ncols=3, fontsize='small')
     else:

@@ -131,6 +131,12 @@ def test_the_picture_shows_the_curves(tmp_path):
     assert (tmp_path / 'one.png').read_bytes() != (tmp_path / 'other.png').read_bytes()
 
 
+def test_a_curve_of_one_value_is_seen(tmp_path):
+    for step in (1, 2):
+        plot_curves(Curves(dict(LOSSES, loss_l1={step: 1.0})), tmp_path / f'{step}.png')
+    assert (tmp_path / '1.png').read_bytes() != (tmp_path / '2.png').read_bytes()
+
+
 def test_a_picture_that_cannot_be_written(tmp_path):
     with pytest.raises(UserError, match=r'a\.tiffany cannot be written'):
         plot_curves(Curves(LOSSES), tmp_path / 'a.tiffany')

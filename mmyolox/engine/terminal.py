@@ -234,7 +234,7 @@ def next_command(word: str, tool: str, *args: str) -> str:
 
 @contextmanager
 def resumable(work_dir: str | Path, launcher: str = 'none') -> Iterator[None]:
-    """Says how a training goes on that Ctrl-C stops in the block.
+    """Has the ``KeyboardInterrupt`` of a training in the block say how that goes on.
 
     Args:
         work_dir: Its folder.
@@ -250,5 +250,4 @@ def resumable(work_dir: str | Path, launcher: str = 'none') -> Iterator[None]:
         said = 'there is no checkpoint yet: the same command begins anew'
         if latest is not None:
             said = f'to go on from {latest.name}: {how}'
-        print(f'\nstopped; {said}', file=sys.stderr)
-        raise
+        raise KeyboardInterrupt(f'\nstopped; {said}') from None

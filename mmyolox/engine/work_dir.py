@@ -4,12 +4,14 @@ import errno
 import os
 import socket
 import sys
+from itertools import count
 from pathlib import Path
 from typing import IO
 
 from mmengine.config import Config
 
 from mmyolox.checkpoints.load import latest_checkpoint
+from mmyolox.engine.terminal import command_line
 from mmyolox.errors import UserError
 from mmyolox.files import remove
 
@@ -82,9 +84,18 @@ def set_start(cfg: Config, load_from: str | None, resume: str | None) -> None:
     start = latest if resume == 'auto' else resume and Path(resume)
     if latest is not None and (not start or start.resolve().parent != latest.resolve().parent):
         raise UserError(
-            f'work dir {cfg.work_dir} holds a training already ({latest.name}): go on with it by --resume, '
-            'or name another folder by --work-dir'
+            f'work dir {cfg.work_dir} holds a training already ({latest.name}): go on with it, on the same '
+            f'data, by --resume; or begin another one: {_command_elsewhere(cfg)}'
         )
     cfg.resume = bool(start)
     if start:  # else there is nothing to go on from yet, and the training begins
         cfg.load_from = str(start)
+
+
+def _command_elsewhere(cfg: Config) -> str:
+    """The command that was typed, for a work dir that is free and has the name of the data."""
+    data = Path(cfg.get('data_root') or '.').resolve().name
+    base = str(Path(cfg.work_dir)) + f'_{data}' * bool(data)
+    names = (base if number == 1 else f'{base}_{number}' for number in count(1))
+    free = next(name for name in names if not Path(name).exists())
+    return command_line('--work-dir', free, without='--work-dir')

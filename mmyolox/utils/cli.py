@@ -72,8 +72,9 @@ def run_tool(main: Callable[[], int | None]) -> None:
 
     A :class:`UserError`, a shortage of memory, or a package that mmyolox needs and is absent, is printed as
     one line ``error: ...`` on stderr and gives status 1; so is that another process of a training is gone.
-    Ctrl-C gives status 130. Other exceptions, our own faults, keep their traceback. SIGTERM ends the process
-    at once, as is Python's default: a handler would wait for what hangs in a call to another process.
+    Ctrl-C gives status 130 and what the ``KeyboardInterrupt`` says. Other exceptions, our own faults, keep
+    their traceback. SIGTERM ends the process at once, as is Python's default: a handler would wait for what
+    hangs in a call to another process.
 
     Args:
         main: What parses the arguments and does the work; returns an exit status, or None for success.
@@ -91,8 +92,8 @@ def run_tool(main: Callable[[], int | None]) -> None:
         if error.name not in PACKAGES:
             raise
         sys.exit(f'error: {describe_missing()}')
-    except KeyboardInterrupt:
-        print('error: interrupted', file=sys.stderr)
+    except KeyboardInterrupt as interrupt:
+        print(str(interrupt) or 'error: interrupted', file=sys.stderr)
         sys.exit(INTERRUPTED)
     except Exception as error:  # OpenCV's is no RuntimeError
         advice = advice_on(error)

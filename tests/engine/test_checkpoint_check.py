@@ -172,7 +172,7 @@ def test_other_pixels_are_named_when_a_training_starts(trained, make_runner, tmp
             Normalisation(),
             r'validated with img_scale=\(64, 96\), but goes on with .*\(96, 96\); to',
         ),
-        ((96, 96), IMAGENET, 'trained on images with .*instead of resuming'),
+        ((96, 96), IMAGENET, 'trained on images with .*begin a training: --load-from '),
     ],
 )
 def test_resuming_with_images_of_another_size_is_named_and_with_other_pixels_refused(
@@ -283,8 +283,15 @@ def test_classes_in_another_order_are_loaded_by_name(trained, make_runner, tmp_p
     (ema,) = [hook.ema_model.module for hook in runner.hooks if hasattr(hook, 'ema_model')]
     assert torch.equal(ema.multi_level_conv_cls.bias, bias[[1, 0, 2]])
     runner = make_runner(Tiny(), epochs=2, resume=True, **loader, **options)
-    with pytest.raises(UserError, match=r'cannot be resumed with other classes or another order \(the file'):
+    message = (
+        r'cannot be resumed with other classes or another order \(the file.*\); to train on other data, .*'
+        r'--load-from .*named\.pth --work-dir \.\.\. without --resume'
+    )
+    with pytest.raises(UserError, match=f'{message}; for its order: --cfg-options classes=cat,dog,owl$'):
         runner.train()
+    options, _ = of_named_classes(trained, tmp_path, 'cat', 'dog', 'cow')
+    with pytest.raises(UserError, match=f'{message}$'):
+        make_runner(Tiny(), epochs=2, resume=True, **loader, **options).train()
 
 
 def test_a_test_takes_classes_by_name_and_refuses_others(trained, make_runner, tmp_path):
@@ -341,7 +348,11 @@ def test_resuming_continues_exactly(make_runner, tmp_path):
 @pytest.mark.parametrize(
     ('change', 'options', 'message'),
     [
-        (lambda saved: saved.pop('optimizer'), {}, 'holds no optimizer: it cannot be resumed from'),
+        (
+            lambda saved: saved.pop('optimizer'),
+            {},
+            'holds no optimizer: it cannot be resumed, only .*--load-from ',
+        ),
         (lambda saved: saved.pop('ema_state_dict'), {}, 'the config has EMA weights, the checkpoint has not'),
         (lambda saved: None, dict(ema=False), 'the checkpoint has EMA weights, the config has not'),
         (lambda saved: None, dict(model=Tiny(5)), 'its EMA weights: 7 of 9 .*class layers left out'),

@@ -149,6 +149,21 @@ def test_a_resumed_training_says_what_it_goes_on_from(tmp_path):
     assert 'best 0.400 (epoch 2)' in text
 
 
+def test_a_training_that_was_over_says_so_with_the_best_of_before(tmp_path, monkeypatch):
+    run(tmp_path, plain())
+    monkeypatch.chdir(tmp_path)
+    text = run(tmp_path, plain(), load_from='epoch_3.pth', resume=True)
+    assert 'nothing was left to train\n' in text
+    assert '  best      0.400 (epoch 2)  best_coco_bbox_mAP_epoch_2.pth' in text.splitlines()
+
+
+def test_the_figures_of_a_resumed_training_are_not_taken_for_those_of_the_best_before(tmp_path, monkeypatch):
+    run(tmp_path, plain())
+    monkeypatch.chdir(tmp_path)
+    text = run(tmp_path, plain(), load_from='epoch_2.pth', resume=True)
+    assert '  best      0.400 (epoch 2)  best_coco_bbox_mAP_epoch_2.pth' in text.splitlines()
+
+
 def test_a_training_of_iterations(tmp_path):
     text = run(tmp_path, plain(), by_epoch=False)
     assert 'length    3 iterations, batch 4 on 1 device, validation after each iteration' in text

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -125,6 +126,16 @@ def test_what_a_training_starts_from(trained, tmp_path):
 def test_another_training_in_a_used_folder_is_refused(trained, name):
     with pytest.raises(UserError, match=r'trained holds a training already \(epoch_2.pth\): .*--resume'):
         start(trained, resume=name)
+
+
+def test_a_command_for_other_data_is_ready(trained, monkeypatch):
+    monkeypatch.setattr(sys, 'argv', ['mmyolox train', 'yolox_s', '--work-dir', 'x', '--cfg-options', 'a=1'])
+    begin = re.escape(f'mmyolox train yolox_s --cfg-options a=1 --work-dir {trained}')
+    with pytest.raises(UserError, match=f'{begin}_cells$'):
+        start(trained, data_root='my/cells/')
+    trained.with_name('trained_cells').mkdir()
+    with pytest.raises(UserError, match=f'{begin}_cells_2$'):
+        start(trained, data_root='my/cells/')
 
 
 @pytest.mark.parametrize('resume', [None, 'auto', 'elsewhere/epoch_1.pth'])

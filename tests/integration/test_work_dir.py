@@ -42,7 +42,7 @@ def test_a_finished_training_keeps_its_config(config, trained):
 def test_a_second_training_does_not_share_the_folder(config, trained):
     before = {path.name: path.stat().st_mtime_ns for path in trained.glob('*.pth')}
     line = error_line(run_tool('train.py', config, '--work-dir', trained, '--cfg-options', *ONE_EPOCH))
-    assert 'holds a training already (epoch_1.pth): go on with it by --resume' in line
+    assert 'holds a training already (epoch_1.pth): go on with it, on the same data, by --resume' in line
     assert {path.name: path.stat().st_mtime_ns for path in trained.glob('*.pth')} == before
 
 

@@ -35,6 +35,7 @@ def _interrupted_while_formatting() -> None:
         (lambda: 3, 3, ''),
         (lambda: _raise(UserError('file x: mend it')), 1, 'error: file x: mend it\n'),
         (lambda: _raise(KeyboardInterrupt()), 130, 'error: interrupted\n'),
+        (lambda: _raise(KeyboardInterrupt('stopped; go on')), 130, 'stopped; go on\n'),
         (_interrupted_while_formatting, 130, 'error: interrupted\n'),
     ],
 )

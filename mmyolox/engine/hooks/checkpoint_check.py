@@ -152,7 +152,7 @@ def _check_record(runner: Runner, record: InputRecord, source: str) -> None:
         told = first_few(f'{path}={value} (it was {kept})' for path, (kept, value) in settings.items())
         message = f'checkpoint {source}: its weights are of another network than the config: {told}'
         if runner._resume:
-            raise UserError(f'{message}; to change it, start from it (--load-from) instead of resuming')
+            raise UserError(f'{message}; to change it, begin a training: {_begin_from(source)}')
         runner.logger.warning(message)
     own = getattr(bare_model(runner.model).data_preprocessor, 'normalisation', None)
     theirs = record.normalisation
@@ -164,8 +164,13 @@ def _check_record(runner: Runner, record: InputRecord, source: str) -> None:
         f'model.data_preprocessor has {own}; to keep theirs: --cfg-options {options}'
     )
     if runner._resume and not record.is_guess:
-        raise UserError(f'{message}; to change them, start from it (--load-from) instead of resuming')
+        raise UserError(f'{message}; to change them, begin a training: {_begin_from(source)}')
     runner.logger.warning(message)
+
+
+def _begin_from(source: str) -> str:
+    """The options of a new training that starts from a checkpoint."""
+    return f'--load-from {source} --work-dir ... without --resume'
 
 
 def _check_resume(runner: Runner, checkpoint: dict[str, Any], classes: ClassNames, source: str) -> None:
@@ -175,14 +180,16 @@ def _check_resume(runner: Runner, checkpoint: dict[str, Any], classes: ClassName
     ]
     if absent:
         raise UserError(
-            f'checkpoint {source} holds no {", ".join(absent)}: it cannot be resumed from, only started from '
-            '(load_from=... without resume)'
+            f'checkpoint {source} holds no {", ".join(absent)}: it cannot be resumed, only started from: '
+            f'{_begin_from(source)}'
         )
     if classes.file and classes.model and classes.file != classes.model:
+        is_same = sorted(classes.file) == sorted(classes.model)
+        order = f'; for its order: --cfg-options classes={",".join(classes.file)}' if is_same else ''
         raise UserError(
             f'checkpoint {source} cannot be resumed with other classes or another order '
-            f'({classes.describe()}); start from it (load_from=... without resume), or name its classes: '
-            '--cfg-options classes=...'
+            f'({classes.describe()}); to train on other data, begin from its weights: {_begin_from(source)}'
+            f'{order}'
         )
     averaged = any(isinstance(hook, EMAHook) for hook in runner.hooks)
     if averaged != ('ema_state_dict' in checkpoint):
@@ -200,8 +207,7 @@ def _report_kept(runner: Runner, checkpoint: dict[str, Any], source: str) -> Non
     if kept:
         runner.logger.warning(
             f'checkpoint {source}: resuming goes on with what the training began with and ignores '
-            f'{", ".join(map(str, kept))}; a training with other settings is a new one: --load-from '
-            f'{source} --work-dir ...'
+            f'{", ".join(map(str, kept))}; a training with other settings is a new one: {_begin_from(source)}'
         )
     schedule = describe_schedule(runner, checkpoint)
     if schedule:

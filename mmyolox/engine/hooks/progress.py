@@ -143,7 +143,8 @@ class ProgressHook(Hook):
             where = _epoch(runner.epoch, loop)
         else:
             where = f'iteration {runner.iter}'
-        parts = [where, format_figures(short_figures(metrics or {})), *_best(runner)]
+        best = best_score(runner)
+        parts = [where, format_figures(short_figures(metrics or {})), f'best {best}' if best else '']
         parts += [f'{name} {value:.2f}' for name, value in losses_of(runner).items() if name == 'loss']
         parts += [
             f'val loss {value:.2f}' for name, value in losses_of(runner, 'val').items() if name == 'loss'
@@ -233,15 +234,19 @@ def _epoch(number: int, loop: EpochBasedTrainLoop) -> str:
     return f'epoch {number:>{len(str(loop.max_epochs))}}/{loop.max_epochs}'
 
 
-def _best(runner: Runner) -> list[str]:
-    """The best value of the figure by which checkpoints are kept, and its epoch."""
+def best_score(runner: Runner) -> str:
+    """The best value of the figure by which checkpoints are kept, and its epoch; empty for none.
+
+    Args:
+        runner: The runner.
+    """
     info = runner.message_hub.runtime_info
     score = next((info[name] for name in info if name.startswith('best_score')), None)
     if score is None:
-        return []
+        return ''
     is_known = BEST_EPOCH in info and isinstance(runner.train_loop, EpochBasedTrainLoop)
     epoch = f' (epoch {info[BEST_EPOCH]})' if is_known else ''
-    return [f'best {format_value(float(score))}{epoch}']
+    return f'{format_value(float(score))}{epoch}'
 
 
 def _memory(runner: Runner) -> list[str]:

@@ -16,6 +16,7 @@ from mmyolox.engine.terminal import Terminal, next_command, shown_path
 from mmyolox.errors import counted, one_line
 
 from .header import log_file
+from .progress import best_score
 
 _CLASSES = 15
 """How many classes the summary of a training shows."""
@@ -40,9 +41,10 @@ class SummaryHook(Hook):
         self._first_epoch = 0
 
     def before_train(self, runner: Runner) -> None:
-        """Notes when the training begins, and where."""
+        """Notes when the training begins, and with which epoch and best checkpoint."""
         self._began = time.monotonic()
         self._first_epoch = runner.epoch
+        self._best = best_checkpoint(runner)
 
     def after_val_epoch(self, runner: Runner, metrics: Mapping[str, Any] | None = None) -> None:
         """Keeps the figures of the best checkpoint, or of the last validation where none is the best.
@@ -73,7 +75,8 @@ class SummaryHook(Hook):
         done = counted(runner.iter, 'iteration')
         if isinstance(runner.train_loop, EpochBasedTrainLoop):
             done = counted(runner.epoch - self._first_epoch, 'epoch')
-        self.terminal.print(f'trained {done} in {taken}', 'bold')
+        is_over = isinstance(runner.train_loop, EpochBasedTrainLoop) and runner.epoch == self._first_epoch
+        self.terminal.print('nothing was left to train' if is_over else f'trained {done} in {taken}', 'bold')
         for line in class_table(self._by_class, _CLASSES):
             self.terminal.print(f'  {line}')
         for name, text in self._results(runner):
@@ -83,7 +86,8 @@ class SummaryHook(Hook):
         """Where everything is, and what to do next."""
         best, last = best_checkpoint(runner), runner.message_hub.runtime_info.get('last_ckpt')
         if best:
-            yield 'best', f'{format_figures(self._figures)}  {shown_path(best)}'.strip()
+            figures = format_figures(self._figures) or best_score(runner)  # of a validation before a resume
+            yield 'best', f'{figures}  {shown_path(best)}'.strip()
         if last:
             yield 'last', shown_path(last)
         folder = Path(runner.work_dir)
