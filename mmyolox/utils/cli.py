@@ -72,9 +72,8 @@ def run_tool(main: Callable[[], int | None]) -> None:
 
     A :class:`UserError`, a shortage of memory, or a package that mmyolox needs and is absent, is printed as
     one line ``error: ...`` on stderr and gives status 1; so is that another process of a training is gone.
-    Ctrl-C gives status 130 and what the ``KeyboardInterrupt`` says. Other exceptions, our own faults, keep
-    their traceback. SIGTERM ends the process at once, as is Python's default: a handler would wait for what
-    hangs in a call to another process.
+    Ctrl-C gives status 130 and what it says. Other exceptions, our own faults, keep their traceback. SIGTERM
+    ends the process at once, by Python's default: a handler would wait for a call to another process.
 
     Args:
         main: What parses the arguments and does the work; returns an exit status, or None for success.
