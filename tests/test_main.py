@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,12 @@ def test_the_tool_of_a_word_shows_its_usage_under_that_word(run, word):
     assert text.startswith(f'usage: mmyolox {word} [-h]')
     [line] = [line for line in run()[1].splitlines() if line.startswith(f'  {word} ')]
     assert line.split(maxsplit=1)[1].split() == text.partition('\n\n')[2].partition('\n\n')[0].split()
+
+
+def test_the_usages_need_no_docstrings(run, monkeypatch):
+    """As ``python -OO``, which has none."""
+    monkeypatch.setattr(command, 'compile', partial(compile, optimize=2), raising=False)
+    assert [run(word, '-h')[0] for word in command.COMMANDS] == [0] * len(command.COMMANDS)
 
 
 @pytest.mark.parametrize(

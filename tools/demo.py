@@ -36,7 +36,7 @@ _OBJECTS = dict(bbox='', keypoints='keypoint ')
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Reads the command line; nothing heavy is imported yet."""
     parser = argparse.ArgumentParser(
-        description=__doc__.splitlines()[0],
+        description=(__doc__ or '').partition('\n')[0],
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument('--config', default='yolox_w025_fast_1xb16-44e_shapes', help='of the training')

@@ -12,7 +12,7 @@ from mmyolox.utils.cli import add_cfg_options, add_launch_options, add_start_opt
 
 def parse_args() -> argparse.Namespace:
     """Reads the command line; nothing heavy is imported yet."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or '').partition('\n')[0])
     parser.add_argument(
         'config', help='a config file, or the name of one of ours; of a model, as yolox_s: to fine-tune it'
     )

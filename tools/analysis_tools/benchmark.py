@@ -31,7 +31,7 @@ STAGES = ('decode', 'preprocess', 'network', 'postprocess')
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Reads the command line; nothing heavy is imported yet."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or '').partition('\n')[0])
     parser.add_argument('config', help='a config file, or the name of one of ours')
     parser.add_argument(
         'checkpoint',

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def parse_args() -> argparse.Namespace:
     """Reads the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or '').partition('\n')[0])
     parser.add_argument('config', help='config file, or the name of one of ours')
     parser.add_argument(
         '--shape', type=int, nargs=2, metavar=('H', 'W'), help="input size; default: the config's img_scale"

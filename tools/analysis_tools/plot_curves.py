@@ -14,7 +14,7 @@ from mmyolox.utils.cli import run_tool
 
 def parse_args() -> argparse.Namespace:
     """Reads the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or '').partition('\n')[0])
     parser.add_argument('work_dir', type=Path, help='where the training wrote its logs')
     parser.add_argument('--out', type=Path, help='the picture; default: curves.png in the work dir')
     return parser.parse_args()

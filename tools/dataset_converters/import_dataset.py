@@ -29,7 +29,7 @@ from mmyolox.utils.cli import run_tool
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or '').partition('\n')[0])
     parser.add_argument('source', type=Path, help='the export: a file, or the folder that it was unpacked to')
     parser.add_argument('out_dir', type=Path, help='gets annotations/*.json and images')
     parser.add_argument(

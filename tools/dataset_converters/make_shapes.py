@@ -37,7 +37,7 @@ SPLITS = ('train', 'val')
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        description=__doc__.splitlines()[0],
+        description=(__doc__ or '').partition('\n')[0],
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument('out_dir', type=Path, help='gets annotations/{train,val}.json and images')

@@ -32,7 +32,7 @@ _SPLITS = ('train', 'val', 'test')
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or '').partition('\n')[0])
     parser.add_argument('yolo_root', type=Path, help='folder of the data set')
     parser.add_argument('out_dir', type=Path, help='gets annotations/*.json and images')
     parser.add_argument('--data', type=Path, help='YAML file (default: data.yaml in the folder, if there)')

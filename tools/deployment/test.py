@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def parse_args() -> argparse.Namespace:
     """Reads the command line; nothing heavy is imported yet."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or '').partition('\n')[0])
     parser.add_argument('exported', help='a file that mmyolox export wrote')
     parser.add_argument('--ann-file', help="annotations in COCO's format")
     parser.add_argument('--img-prefix', help='the folder of its images')

@@ -32,7 +32,7 @@ _SUFFIXES = ('.pth', '.pt', '.safetensors')
 
 def parse_args() -> argparse.Namespace:
     """Reads the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or '').partition('\n')[0])
     parser.add_argument(
         'src',
         help='the weights: .pth, .safetensors, .ckpt of MindSpore, .onnx; their web address, or a name such '
