@@ -8,7 +8,7 @@ import sys
 import textwrap
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mmengine.logging import MMLogger
@@ -101,7 +101,8 @@ class Terminal(logging.Handler):
             text: The lines; they are not broken, and nothing in them is taken for markup.
             style: Their colour or weight, as ``rich`` names it.
         """
-        self.console.print(Text(printable(text), style, end=''), soft_wrap=True)
+        with self._going_on():
+            self.console.print(Text(printable(text), style, end=''), soft_wrap=True)
 
     def print_row(self, name: str, text: str) -> None:
         """Writes a line of a header, which goes on below its beginning where the terminal is too narrow.
@@ -129,16 +130,33 @@ class Terminal(logging.Handler):
         Args:
             line: What it shows; no more than a line of the console.
         """
-        if self._live is None:
-            self._live = Live(console=self.console, auto_refresh=False, transient=True)
-            self._live.start()
-        self._live.update(line, refresh=True)
+        with self._going_on():
+            if self._live is None:
+                self._live = Live(console=self.console, auto_refresh=False, transient=True)
+                self._live.start()
+            self._live.update(line, refresh=True)
 
     def clear(self) -> None:
         """Removes the line that lives."""
         live, self._live = self._live, None
         if live is not None:
-            live.stop()
+            with self._going_on():
+                live.stop()
+
+    @contextmanager
+    def _going_on(self) -> Iterator[None]:
+        """Has nothing more printed once the output takes no line of the block: no training ends with it."""
+        try:
+            yield
+        except (OSError, SystemExit) as error:  # rich ends the process where a pipe is closed
+            self.console.quiet = True
+            reason = error.__context__ if isinstance(error, SystemExit) else error
+            with suppress(OSError), open(os.devnull, 'w') as nowhere:
+                os.dup2(nowhere.fileno(), self.console.file.fileno())  # what is left when Python ends
+            print(
+                f'warning: no more is printed ({reason}); the work goes on, and the log has all',
+                file=sys.stderr,
+            )
 
 
 def use_terminal(verbose: bool = False, is_first: bool = True) -> Terminal:

@@ -1,10 +1,13 @@
 """What of the log comes to the terminal, and what is said on Ctrl-C."""
 
+import errno
 import io
 import logging
+import os
 import re
 import sys
 import warnings
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -169,6 +172,24 @@ def test_without_ours_a_runner_prints_as_ever(tmp_path, shown):
     runner = YOLOXRunner(model=nn.Identity(), work_dir=str(tmp_path), experiment_name=f'mm-{tmp_path.name}')
     assert terminal_of(runner.logger) is None
     assert 'System environment' in shown()
+
+
+@pytest.mark.parametrize(
+    'error', [BrokenPipeError(errno.EPIPE, 'Broken pipe'), OSError(errno.ENOSPC, 'No space left')]
+)
+def test_an_output_that_takes_no_more_ends_nothing(error, capfd, monkeypatch):
+    class Gone(io.StringIO):
+        def write(self, text):
+            raise error
+
+    monkeypatch.setattr('sys.stdout', SimpleNamespace(fileno=lambda: os.dup(1)))  # which rich closes
+    ours = Terminal(console=Console(file=Gone()))
+    for _ in range(2):
+        ours.print('a line')
+        ours.draw('progress')
+        ours.clear()
+    warning = f'warning: no more is printed ({error}); the work goes on, and the log has all\n'
+    assert capfd.readouterr().err == warning
 
 
 def test_attaching_twice_is_attaching_once(shown):
