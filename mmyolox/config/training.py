@@ -365,7 +365,9 @@ def check_numbers(cfg: Config) -> None:
             numbers = value if isinstance(value, list | tuple) else [value]
             allowed = next((_RANGES[one] for one in _RANGES if fnmatchcase(path, one)), None)
             if allowed and not (numbers and all(number in allowed for number in numbers)):
-                raise UserError(f'config key {path}={value!r}: it must be {allowed}')
+                name = path.rpartition('.')[2]
+                key = name if cfg.get(name) == value else path  # as the user writes it
+                raise UserError(f'config key {key}={value!r}: it must be {allowed}')
 
 
 def hooks_of(cfg: Config) -> dict[str, Any]:

@@ -13,7 +13,7 @@ NANO = 'yolox_nano_fast_8xb8-300e_coco'
     [
         ({'val_interval': 0}, 'interval=0: it must be at least 1'),
         ({'train_cfg.val_interval': 0}, 'train_cfg.val_interval=0: it must be at least 1'),
-        ({'max_epochs': 0}, 'train_cfg.max_epochs=0: it must be at least 1'),
+        ({'max_epochs': 0}, 'config key max_epochs=0: it must be at least 1'),
         ({'max_epochs': 2.5}, 'train_cfg.max_epochs=2.5: EpochBasedTrainLoop takes a whole number there'),
         (
             {'train_cfg.dynamic_intervals': [(3, 0)]},
@@ -27,7 +27,7 @@ NANO = 'yolox_nano_fast_8xb8-300e_coco'
         ({'val_dataloader.dataset.indices': 0}, 'dataset.indices=0: no sample would be left'),
         ({'train_dataloader.batch_size': None}, 'batch_size=None: it must be a number, at least 1'),
         ({'val_num_workers': -1}, 'val_dataloader.num_workers=-1: it must be at least 0'),
-        ({'warmup_epochs': -1}, 'param_scheduler.warmup_epochs=-1: it must be at least 0'),
+        ({'warmup_epochs': -1}, 'config key warmup_epochs=-1: it must be at least 0'),
         ({'base_lr': 'fast'}, "base_lr='fast' must be a number"),
         ({'base_lr': -0.1}, 'optim_wrapper.optimizer.lr=-0.1: it must be above 0'),
         ({'optim_wrapper.optimizer.lr': 'fast'}, "optim_wrapper.optimizer.lr='fast': SGD takes a number"),
