@@ -153,10 +153,9 @@ class Terminal(logging.Handler):
             reason = error.__context__ if isinstance(error, SystemExit) else error
             with suppress(OSError), open(os.devnull, 'w') as nowhere:
                 os.dup2(nowhere.fileno(), self.console.file.fileno())  # what is left when Python ends
-            print(
-                f'warning: no more is printed ({reason}); the work goes on, and the log has all',
-                file=sys.stderr,
-            )
+            warning = f'warning: no more is printed ({reason}); the work goes on, and the log has all'
+            with suppress(OSError):  # it may be gone as well
+                print(warning, file=sys.stderr)
 
 
 def use_terminal(verbose: bool = False, is_first: bool = True) -> Terminal:
