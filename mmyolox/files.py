@@ -13,6 +13,7 @@ from uuid import uuid4
 from mmyolox.errors import UserError
 
 PICTURE_SUFFIXES = frozenset({'.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff'})
+ARCHIVE_SUFFIXES = frozenset({'.zip', '.tar', '.gz', '.tgz', '.7z', '.rar', '.bz2', '.xz'})
 IMAGE_SUFFIXES = PICTURE_SUFFIXES | {'.npy'}  # arrays of any number of channels
 
 _REASONS = {
@@ -279,6 +280,11 @@ def copy_pair(source: Path, target: Path, suffix: str) -> None:
     with atomic_write(target) as part, atomic_write(target.with_suffix(suffix)) as other:
         shutil.copyfile(source, part)
         shutil.copyfile(source.with_suffix(suffix), other)
+
+
+def is_archive(path: Path) -> bool:
+    """Whether a file is called like an archive, which has to be unpacked first."""
+    return path.suffix.lower() in ARCHIVE_SUFFIXES
 
 
 def list_images(folder: str | Path, suffixes: Collection[str] = IMAGE_SUFFIXES) -> list[Path]:

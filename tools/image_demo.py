@@ -104,12 +104,14 @@ def find_images(source: Path, out_dir: Path) -> dict[Path, Path]:
     Raises:
         UserError: There is no image, it is a pipe or a device, or a picture would overwrite an image.
     """
-    from mmyolox.files import IMAGE_SUFFIXES, list_images
+    from mmyolox.files import IMAGE_SUFFIXES, is_archive, list_images
 
     if not source.exists():
         raise UserError(f'{source}: there is no such image or folder')
     if not source.is_file() and not source.is_dir():
         raise UserError(f'{source}: not a regular file; name an image or a folder')
+    if source.is_file() and is_archive(source):
+        raise UserError(f'{source}: an archive; unpack it, and name the folder')
     if source.is_file():
         targets = {source: out_dir / source.name}
     else:

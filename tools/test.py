@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmyolox.errors import UserError
-from mmyolox.utils.cli import add_cfg_options, add_launch_options, run_tool
+from mmyolox.utils.cli import TrainingParser, add_cfg_options, add_launch_options, run_tool
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Reads the command line; nothing heavy is imported yet."""
-    parser = argparse.ArgumentParser(description=(__doc__ or '').partition('\n')[0])
+    parser = TrainingParser(description=(__doc__ or '').partition('\n')[0])
     parser.add_argument(
         'config',
         nargs='?',

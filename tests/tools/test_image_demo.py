@@ -46,6 +46,13 @@ def test_a_folder_is_searched_and_its_structure_kept(tmp_path):
     }
 
 
+@pytest.mark.parametrize('name', ['a.ZIP', 'a.tar.gz'])
+def test_an_archive_is_refused_before_the_network_is_loaded(tmp_path, name):
+    touch(tmp_path, name)
+    with pytest.raises(UserError, match=f'{name}: an archive; unpack it, and name the folder'):
+        image_demo.find_images(tmp_path / name, Path('out'))
+
+
 def test_one_image_of_any_name(tmp_path):
     touch(tmp_path, 'photo.xyz')
     assert found(tmp_path / 'photo.xyz', Path('out'), tmp_path) == {'photo.xyz': Path('out/photo.xyz')}

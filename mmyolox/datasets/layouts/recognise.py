@@ -8,15 +8,13 @@ from typing import Any
 
 from mmyolox.datasets.folds import Fold
 from mmyolox.errors import UserError, did_you_mean, first_few
-from mmyolox.files import from_here
+from mmyolox.files import from_here, is_archive
 
 from . import coco, voc, yolo
 from .layout import Contents, Format, Layout, split_named
 
 FORMATS: dict[str, Format] = dict(coco=coco.FORMAT, yolo=yolo.FORMAT, voc=voc.FORMAT)
 """The formats by the names that ``data_format`` takes."""
-
-_ARCHIVES = ('.zip', '.tar', '.gz', '.tgz', '.7z', '.rar', '.bz2', '.xz')
 
 
 class NoDataSetError(UserError):
@@ -70,8 +68,7 @@ def _layouts(root: Path, formats: Collection[str], ann_files: Mapping[str, str])
 
 def _check_folder(root: Path) -> None:
     if os.path.isfile(root):  # Path's own raise errors for names that are too long
-        is_archive = root.suffix.lower() in _ARCHIVES
-        advice = 'unpack it, and name the folder' if is_archive else f'name its folder, {root.parent}'
+        advice = 'unpack it, and name the folder' if is_archive(root) else f'name its folder, {root.parent}'
         raise UserError(f'data_root={root} is a file: {advice}')
     if not os.path.isdir(root):
         raise NoDataSetError(
