@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmyolox.errors import UserError
-from mmyolox.utils.cli import TrainingParser, add_cfg_options, add_launch_options, run_tool
+from mmyolox.training_parser import TrainingParser
+from mmyolox.utils.cli import add_cfg_options, add_launch_options, run_tool
 
 if TYPE_CHECKING:
     from mmengine.config import Config

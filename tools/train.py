@@ -7,7 +7,8 @@ import argparse
 import os
 from contextlib import nullcontext
 
-from mmyolox.utils.cli import TrainingParser, add_cfg_options, add_launch_options, add_start_options, run_tool
+from mmyolox.training_parser import TrainingParser
+from mmyolox.utils.cli import add_cfg_options, add_launch_options, add_start_options, run_tool
 
 
 def parse_args() -> argparse.Namespace:

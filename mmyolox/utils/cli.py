@@ -10,7 +10,7 @@ import re
 import sys
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 from mmyolox.compat import PACKAGES, describe_missing
 from mmyolox.errors import UserError, message_of_worker, take_any_text
@@ -158,41 +158,6 @@ def keep_freed_memory() -> bool:
     os.environ.update(MALLOC_MMAP_MAX_='0', MALLOC_TRIM_THRESHOLD_='-1')
     libc = ctypes.CDLL(None)
     return bool(libc.mallopt(_MMAP_MAX, 0) and libc.mallopt(_TRIM_THRESHOLD, -1))
-
-
-_ELSEWHERE = {
-    'epochs': 'max_epochs',
-    'batch': 'train_batch_size_per_gpu',
-    'batch-size': 'train_batch_size_per_gpu',
-    'imgsz': 'img_scale',
-    'data': 'data_root',
-    'lr0': 'base_lr',
-}
-"""Options of other programs, with the variables of our configs."""
-
-
-class TrainingParser(argparse.ArgumentParser):
-    """A parser that says how an option of other programs, or one without ``--cfg-options``, is given here."""
-
-    def error(self, message: str) -> NoReturn:
-        """Ends the tool with the usage, or with a line about the option.
-
-        Args:
-            message: What argparse says.
-
-        Raises:
-            UserError: An unknown argument is ``--epochs 3``, ``epochs=3`` or ``max_epochs=3``.
-        """
-        _, _, unknown = message.partition('unrecognized arguments: ')
-        word, _, rest = unknown.partition(' ')
-        name, equals, value = word.removeprefix('--').partition('=')
-        ours = _ELSEWHERE.get(name.replace('_', '-'))
-        if not ours and (word.startswith('-') or not equals):
-            super().error(message)
-        value = value or rest.partition(' ')[0] or '...'
-        if ours == 'img_scale':
-            value = f'"({value},{value})"'
-        raise UserError(f'{word}: give it as --cfg-options {ours or name}={value}')
 
 
 class OptionText(str):
