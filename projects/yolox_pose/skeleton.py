@@ -276,9 +276,13 @@ def _category_parts(ann_file: str) -> dict[str, Any]:
     """The union of what the categories say; ``flip_pairs`` and ``sigmas`` are left out if none has any."""
     categories = [category for category in read_categories(ann_file) if category.get('keypoints')]
     if not categories:
+        # COCO's two files of a split lie side by side.
+        poses = Path(ann_file.replace('instances', 'person_keypoints'))
+        is_there = str(poses) != ann_file and poses.is_file()
+        named = f', {poses}, by train_ann_file and val_ann_file' if is_there else ''
         raise UserError(
             f"annotation file {ann_file}: no category has a list 'keypoints', so it is a detection file; "
-            "take the data set's keypoint file (COCO's person_keypoints_*.json)"
+            f"take the data set's keypoint file (COCO's person_keypoints_*.json){named}"
         )
     all_names: dict[str, None] = {}
     pairs: list[tuple[str, str]] = []

@@ -1,6 +1,7 @@
 """Skeletons from COCO files and from MMPose's metainfo files, and files that are of no use."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -68,6 +69,15 @@ def test_categories_share_keypoints_by_name(coco_file, notices):
     )
 
 
+def test_the_keypoint_file_beside_a_detection_file_is_named(coco_file):
+    path = Path(coco_file(dict()))
+    detection = path.rename(path.with_name('instances_train.json'))
+    poses = path.with_name('person_keypoints_train.json')
+    poses.touch()
+    with pytest.raises(UserError, match=f'json\\), {poses}, by train_ann_file and val_ann_file$'):
+        read_skeleton(str(detection))
+
+
 def test_sigmas_that_only_some_categories_have(coco_file, notices):
     path = coco_file(dict(keypoints=['a'], sigmas=[0.5], flip_pairs=[]), dict(keypoints=['a', 'nose', 'b']))
     assert read_skeleton(path)['sigmas'] == [0.5, 0.026, default_sigma('b')]
@@ -117,7 +127,7 @@ def test_coco_files_that_cannot_be_used(coco_file, notices, categories, message)
 
 
 def test_an_annotation_file_that_is_not_there(tmp_path):
-    with pytest.raises(UserError, match='not found; check ann_file'):
+    with pytest.raises(UserError, match='not found; say where the data lie'):
         read_skeleton(str(tmp_path / 'absent.json'))
 
 
