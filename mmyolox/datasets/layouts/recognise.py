@@ -106,6 +106,6 @@ def _what_is_there(root: Path, formats: Collection[str]) -> str:
     names = first_few((entry.name + os.sep * os.path.isdir(entry) for entry in sorted(root.iterdir())), 6)
     known = '; '.join(FORMATS[name].example for name in formats)
     return (
-        f'it holds {names or "nothing"}; known are {known} (docs/data.md); exports of CVAT, '
+        f'it holds {names or "nothing"}; known are {known}; exports of CVAT, '
         'Label Studio, LabelMe and Open Images are converted by mmyolox import'
     )
