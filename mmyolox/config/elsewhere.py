@@ -85,12 +85,12 @@ MEGVII_SIZES = {
 
 def hint_of_variable(name: str) -> str:
     """The end of a message about a variable that does nothing; empty for one that is not from elsewhere."""
-    return f'; here it is {VARIABLES[name]} (docs/migration.md)' if name in VARIABLES else ''
+    return f'; here it is {VARIABLES[name]}' if name in VARIABLES else ''
 
 
 def hint_of_type(name: str) -> str:
     """The end of a message about a type that does not exist; empty for one that is not from elsewhere."""
-    return f'; here it is {TYPES[name]} (docs/migration.md)' if name in TYPES else ''
+    return f'; here it is {TYPES[name]}' if name in TYPES else ''
 
 
 def hint_of_argument(name: str) -> str:
@@ -98,7 +98,7 @@ def hint_of_argument(name: str) -> str:
     if name not in ARGUMENTS:
         return ''
     instead = f'here it is {ARGUMENTS[name]}' if ARGUMENTS[name] else 'nothing is needed instead'
-    return f'; {instead} (docs/migration.md)'
+    return f'; {instead}'
 
 
 def is_exp(tree: ast.Module) -> bool:
