@@ -15,12 +15,12 @@ from mmyolox.registry import MODELS
 CONFIGS = Path(__file__).parents[1] / 'configs'
 OTHERS = {
     'yolox_nano_fast_8xb16-300e-supergradients_coco': dict(
-        model='nano', batch=16, lr=0.02, ema=(1e-4, 18320), affine=('RandomAffine', (0.1, 2)),
+        model='nano', batch=16, lr=0.02, ema=(1e-4, 18320), affine=((0.1, 2), (0, 0)),
         mixup=dict(type='YOLOXMixUp', ratio_range=(0.5, 1.5)), colours='YOLOXHSVRandomAug', nms=0.6,
         radius=2.5,
     ),
     'yolox_s_fast_8xb8-300e-mindyolo_coco': dict(
-        model='s', batch=8, lr=0.01, ema=(1e-4, 2000), affine=('CenteredAffine', (0.1, 1.9)),
+        model='s', batch=8, lr=0.01, ema=(1e-4, 2000), affine=((0.1, 1.9), (0.5, 0.5)),
         mixup=dict(type='BetaMixUp', alpha=8.0, beta=8.0), colours='RandomHSVGains', nms=0.65, radius=1.5,
     ),
 }  # fmt: skip
@@ -109,8 +109,8 @@ def test_recipes_of_others_are_what_their_repositories_say(name):
     assert (schedule.warmup_epochs, schedule.num_last_epochs, cfg.train_cfg.max_epochs) == (5, 15, 300)
     assert cfg.train_dataloader.dataset.img_scale == cfg.test_dataloader.dataset.img_scale == (640, 640)
     steps = {step.type: step for step in cfg.train_dataloader.dataset.pipeline}
-    affine, scales = wanted['affine']
-    assert steps[affine].scaling_ratio_range == scales
+    affine = steps['RandomAffine']
+    assert (affine.scaling_ratio_range, affine.get('anchor', (0, 0))) == wanted['affine']
     mixup = steps[wanted['mixup']['type']]
     assert {key: mixup[key] for key in wanted['mixup']} == wanted['mixup']
     assert steps.get('Mosaic').get('prob', 1) == 1

@@ -5,7 +5,7 @@ _base_ = ['./coco_files.py', '../pipelines/yolox.py']
 scene = [
     *_base_.pre_transform,
     dict(type='Mosaic', pre_transform=_base_.pre_transform),
-    dict(type='CenteredAffine', scaling_ratio_range=(0.1, 1.9)),
+    dict(type='RandomAffine', scaling_ratio_range=(0.1, 1.9), anchor=(0.5, 0.5)),
 ]
 post_transform = [
     dict(type='RandomHSVGains', hue=0.015, saturation=0.7, value=0.4),

@@ -17,12 +17,11 @@ from .augmentations import (
 )
 from .loading import LoadAnnotations, LoadImage, begin_scene
 from .packing import FilterAnnotations, PackDetInputs
-from .yolov5 import BetaMixUp, CenteredAffine, RandomHSVGains
+from .yolov5 import BetaMixUp, RandomHSVGains
 
 __all__ = [
     'Albumentations',
     'BetaMixUp',
-    'CenteredAffine',
     'FilterAnnotations',
     'Letterbox',
     'LoadAnnotations',

@@ -7,34 +7,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mmyolox.datasets.canvas.geometry import add_instances, translation
+from mmyolox.datasets.canvas.geometry import add_instances
 from mmyolox.datasets.canvas.scene import take_scene
-from mmyolox.deploy.letterbox import Size
 from mmyolox.errors import UserError
 from mmyolox.registry import TRANSFORMS
 
-from .augmentations import HSVTransform, PartnerTransform, RandomAffine, move_sample
-
-
-@TRANSFORMS.register_module()
-class CenteredAffine(RandomAffine):
-    """Scales, rotates, shears and translates at random, about the centre of the canvas.
-
-    The result is the ``img_scale`` around the moved centre: of a mosaic the middle, where four images meet.
-
-    Args:
-        max_rotate_degree: As for :class:`.RandomAffine`, like the others.
-        max_translate_ratio: The translation, uniform in plus or minus this share of ``img_scale``.
-        scaling_ratio_range: The range of the scale factor, uniform.
-        max_shear_degree: The shear of each axis, uniform in plus or minus this.
-    """
-
-    def transform(self, results: dict) -> dict:
-        img_scale, canvas = results['img_scale'], Size.of_shape(results['img_shape'])
-        matrix = self.draw_matrix(results['rng'], img_scale)
-        to_centre = translation(img_scale.width / 2, img_scale.height / 2)
-        from_centre = translation(-canvas.width / 2, -canvas.height / 2)
-        return move_sample(results, to_centre @ matrix @ from_centre, img_scale)
+from .augmentations import HSVTransform, PartnerTransform
 
 
 @TRANSFORMS.register_module()

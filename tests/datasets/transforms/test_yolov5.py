@@ -4,14 +4,10 @@ import cv2
 import numpy as np
 import pytest
 
-from mmyolox.datasets.transforms import BetaMixUp, CenteredAffine, Letterbox, Mosaic, RandomHSVGains, Sample
-from mmyolox.deploy.letterbox import Size
+from mmyolox.datasets.transforms import BetaMixUp, Letterbox, Mosaic, RandomAffine, RandomHSVGains, Sample
 from mmyolox.errors import UserError
-from tests.datasets.transforms.mixtures import PARTNERS, SCALE, album
+from tests.datasets.transforms.mixtures import SCALE, album
 from tests.datasets.transforms.pictures import Draws, load, make_sample, smooth
-
-STILL = (0.5, 0.5, 0.5, 0.5, 0.5, 0.5)
-"""Draws of an affine that turns, scales, shears and moves nothing."""
 
 
 class BetaDraws(Draws):
@@ -20,35 +16,6 @@ class BetaDraws(Draws):
     def beta(self, alpha, beta):
         assert (alpha, beta) == (8.0, 2.0)
         return self._next()
-
-
-def test_affine_that_moves_nothing_shows_the_middle_of_the_mosaic():
-    source = album()
-    steps = [Mosaic([load]), CenteredAffine(scaling_ratio_range=(0.9, 1.1))]
-    whole, middle = (make_sample(source, 0, [0.0, 0.3, 0.7, *PARTNERS, *STILL], SCALE) for _ in range(2))
-    whole = steps[0](whole)
-    for step in steps:
-        middle = step(middle)
-    x, y = SCALE.width // 2, SCALE.height // 2
-    shown = whole['img'][y : y + SCALE.height, x : x + SCALE.width]
-    # Those that are resized at once or first to the mosaic are rounded apart.
-    assert np.abs(middle['img'].astype(int) - shown).max() <= 1
-    moved = (whole['gt_bboxes'] - [x, y, x, y]).clip(0, [*SCALE, *SCALE])
-    inside = (moved[:, 2:] > moved[:, :2]).all(1)
-    assert 5 < inside.sum() < len(moved)
-    np.testing.assert_allclose(middle['gt_bboxes'], moved[inside], atol=1e-4)
-
-
-@pytest.mark.parametrize('seed', range(5))
-def test_affine_is_about_the_centre(seed):
-    """The centre of the canvas goes to that of the input, moved by the translation alone."""
-    fractions = np.random.default_rng(seed).random(6).tolist()
-    step = CenteredAffine(max_rotate_degree=40, max_translate_ratio=0.2, scaling_ratio_range=(0.5, 2))
-    canvas = Size(150, 70)
-    sample = make_sample(album([canvas], [0]), 0, fractions, SCALE)
-    centre = step(sample)['matrix'] @ [75, 35, 1]
-    shift = (np.array(fractions[4:]) * 2 - 1) * 0.2 * SCALE
-    np.testing.assert_allclose(centre[:2], np.array(SCALE) / 2 + shift, atol=1e-9)
 
 
 @pytest.mark.parametrize('share', [0.0, 0.3, 0.5, 0.871, 1.0])
@@ -66,7 +33,7 @@ def test_mixup_weighs_both_and_cuts_fractions_off(share):
 
 def test_partner_is_a_mosaic_too():
     source = album()
-    steps = [load, Mosaic([load]), CenteredAffine()]
+    steps = [load, Mosaic([load]), RandomAffine(anchor=(0.5, 0.5))]
     sample = make_sample(source, 0, np.random.default_rng(1), SCALE)
     for step in (*steps[1:], BetaMixUp(steps)):
         sample = step(sample)
