@@ -225,12 +225,13 @@ def command_line(*more: str, without: str = '') -> str:
 
 
 def shown_path(path: str | Path) -> str:
-    """A path as a person at this place would type it: relative if that is the shorter one.
+    """A path as a person at this place would type it: relative if it lies below.
 
     Args:
         path: The path.
     """
-    return min(str(path), os.path.relpath(path), key=len)
+    absolute, here = Path(os.path.abspath(path)), Path.cwd()
+    return str(absolute.relative_to(here) if absolute.is_relative_to(here) else path)
 
 
 def next_command(word: str, tool: str, *args: str) -> str:

@@ -66,10 +66,10 @@ def test_what_could_be_several_is_an_error_that_lists_them(tmp_path, monkeypatch
         find_config('yolox')
     (tmp_path / 'yolox_s_slow_8xb8-300e_coco.py').touch()
     monkeypatch.setattr(find, 'config_folders', lambda: [tmp_path])
-    with pytest.raises(
-        UserError, match=rf'yolox_s could be any of {tmp_path}.*, .*yolox_s_fast_8xb8-300e_coco'
-    ):
+    with pytest.raises(UserError, match='yolox_s could be any of ') as caught:
         find_config('yolox_s')
+    assert str(tmp_path / 'yolox_s_slow_8xb8-300e_coco.py') in str(caught.value)
+    assert 'yolox_s_fast_8xb8-300e_coco.py' in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -130,7 +130,7 @@ def test_the_variable_of_the_configs():
     name = 'yolox_nano_fast_8xb8-300e_coco'
     assert load_config(name).default_hooks.patience.patience is None
     assert load_config(name, {'patience': 20}).default_hooks.patience.patience == 20
-    with pytest.raises(UserError, match=r'patience\.patience=-1: it must be at least 0'):
+    with pytest.raises(UserError, match='config key patience=-1: it must be at least 0'):
         load_config(name, {'patience': -1})
     with pytest.raises(UserError, match="patience='x': PatienceHook takes a whole number or None there"):
         load_config(name, {'patience': 'x'})

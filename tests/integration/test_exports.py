@@ -86,7 +86,7 @@ def test_an_export_trains_and_is_evaluated(shapes, tmp_path, write, layout, coun
     printed = succeed(run_tool(*args)).splitlines()
     told = dict(line.split(maxsplit=1) for line in printed if re.match(r'  \w', line))
     assert told['data'].startswith(f'{layout} in {root}')
-    assert [int(re.search(r': (\d+) images', told[split])[1]) for split in ('train', 'val')] == [*counts]
+    assert [int(re.search(r'(\d+) images', told[split])[1]) for split in ('train', 'val')] == [*counts]
     assert [line for line in printed if line.startswith('epoch 1/1  AP ')]
     begin = next(number for number, line in enumerate(printed) if line.startswith(('epoch', 'The last')))
     assert begin <= 25

@@ -124,7 +124,7 @@ def image_folder(contents: Contents, ann_file: str) -> str:
     near = [folder for folder in contents.files if split_named(osp.basename(folder)) == split]
     folders = [osp.dirname(ann_file), *near, 'images', *contents.files]
     counts = [sum((contents.root / folder / name).is_file() for name in names) for folder in folders]
-    is_apart = 'images' in contents.files or osp.basename(folders[0]) == 'annotations'
+    is_apart = (contents.root / 'images').is_dir() or osp.basename(folders[0]) == 'annotations'
     usual = 'images' if is_apart else folders[0]
     best = folders[counts.index(max(counts))] if any(counts) else usual
     return f'{best}/' if best else ''
