@@ -129,10 +129,6 @@ class CocoAnnotations:
         texts = TextColumn.named(self.columns, f'fields.{name}')
         return [json.loads(text) if (text := texts[index]) else None for index in indices.tolist()]
 
-    def has_field(self, name: str) -> NDArray[np.bool_]:
-        """(T,) bool, which annotations have a field that was asked for."""
-        return np.diff(TextColumn.named(self.columns, f'fields.{name}').ends, prepend=0) > 0
-
     @property
     def category_ids(self) -> dict[str, int]:
         """The category id of each class name, in the file's order."""

@@ -12,6 +12,9 @@ from mmyolox.errors import UserError, did_you_mean
 _COPY = re.compile(r'\.rf\.[0-9a-zA-Z]{16,64}(?=\.[^.]*$)')
 """What tells the copies apart that Roboflow augments from one image."""
 
+UNSPLIT = 'no list or folder of a split, all images taken for training'
+"""The note on a data set that has no splits."""
+
 
 @dataclass(frozen=True)
 class Fold:

@@ -9,16 +9,14 @@ from pathlib import Path
 from mmyolox.errors import ReadingReport, UserError
 from mmyolox.files import IMAGE_SUFFIXES, PICTURE_SUFFIXES, list_images, path_endings, read_lines
 
+from .folds import UNSPLIT
+
 USUAL_SPLITS = {
     'train': ('train', 'trainval', 'default'),
     'val': ('val', 'valid', 'validation'),
     'test': ('test',),
 }
 """What a split may be called, the likeliest first; ``default`` is what CVAT calls its only one."""
-
-
-UNSPLIT = 'no list or folder of a split, all images taken for training'
-"""The note that there are no splits."""
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,8 @@ import yaml
 from mmyolox.errors import ReadingReport, UserError, first_few, printable
 from mmyolox.files import PICTURE_SUFFIXES, list_images, path_endings, read_lines, read_text
 
+from .folds import UNSPLIT
+
 SPLITS = {'train': ('train',), 'val': ('val', 'valid', 'validation'), 'test': ('test',)}
 """The splits, and what they are called in YAML files and as folders."""
 
@@ -195,7 +197,7 @@ def unsplit_images(root: Path, report: ReadingReport) -> list[Path]:
     # Pictures in folders of any name are those of the data set where labels lie beside them.
     if folder == root and not any(os.path.isfile(label_path(image)) for image in images):
         return []
-    report.note('no list or folder of a split, all images taken for training', images)
+    report.note(UNSPLIT, images)
     return images
 
 

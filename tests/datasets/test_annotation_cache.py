@@ -203,7 +203,7 @@ def test_fields_are_read_when_they_are_asked_for(tmp_path, home, parsed):
     for _ in range(2):
         file = read_coco(path, fields=FIELDS)
         assert file.annotations[0]['keypoints'] == [1, 2, 2]
-        assert file.has_field('keypoints').tolist() == [True, False, False, False, False]
+        assert ['keypoints' in one for one in file.annotations] == [True, False, False, False, False]
     assert 'keypoints' in read_coco(path).annotations[0]
     assert len(parsed) == 2
 

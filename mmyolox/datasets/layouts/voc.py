@@ -5,15 +5,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from mmyolox.datasets.folds import UNSPLIT
 from mmyolox.datasets.voc import annotated_classes
-from mmyolox.datasets.voc_files import (
-    UNSPLIT,
-    USUAL_SPLITS,
-    VocFiles,
-    annotation_files,
-    find_files,
-    usual_split,
-)
+from mmyolox.datasets.voc_files import USUAL_SPLITS, VocFiles, annotation_files, find_files, usual_split
 from mmyolox.errors import ReadingReport, UserError, first_few
 from mmyolox.files import PICTURE_SUFFIXES, read_lines
 

@@ -40,8 +40,9 @@ class SplitsHook(Hook):
             split: [*detection_datasets(loop.dataloader.dataset)] if loop else []
             for split, loop in loops.items()
         }
-        held_out = dict.fromkeys(_files(datasets['val']))
-        if both := [path for path in dict.fromkeys(_files(datasets['train'])) if path in held_out]:
+        held_out = {*_files(datasets['val'])}
+        both = dict.fromkeys(path for path in _files(datasets['train']) if path in held_out)
+        if both:
             runner.logger.warning(
                 f'{len(both)} of {len(held_out)} images of the validation are trained on, too, {_TOO_GOOD} '
                 f'({first_few(both)}): take them out of one of the two'

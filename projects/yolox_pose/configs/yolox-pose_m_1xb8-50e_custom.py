@@ -1,5 +1,5 @@
 # Fine-tunes YOLOX-Pose-m on your own data: see _base_/custom.py for what to set. Start from the
-# weights of a detector or of another YOLOX-Pose-m: --load-from yolox_m.pth; what fits is taken.
+# weights of a detector or of another YOLOX-Pose-m: --load-from yolox_m; what fits is taken.
 _base_ = [
     '../../../configs/_base_/models/yolox_m.py',
     './_base_/custom.py',

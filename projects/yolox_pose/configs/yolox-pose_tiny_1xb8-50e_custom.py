@@ -1,5 +1,5 @@
 # Fine-tunes YOLOX-Pose-tiny on your own data: see _base_/custom.py for what to set. Start from the
-# weights of a detector or of another YOLOX-Pose-tiny: --load-from yolox_tiny.pth; what fits is taken.
+# weights of a detector or of another YOLOX-Pose-tiny: --load-from yolox_tiny; what fits is taken.
 _base_ = [
     '../../../configs/_base_/models/yolox_tiny.py',
     './_base_/custom.py',
