@@ -23,6 +23,9 @@ from mmyolox.registry import VISUALIZERS
 
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 
+# Of sheets: the longest side of a picture, the space around each, the height of the title, in pixels.
+_CELL, _GAP, _TITLE, _PAPER = 640, 6, 28, 232
+
 
 @VISUALIZERS.register_module()
 class YOLOXVisualizer(Visualizer):
@@ -121,13 +124,18 @@ class YOLOXVisualizer(Visualizer):
             pictures.append(self.draw(image, predicted[predicted.scores >= pred_score_thr]))
         return np.concatenate(pictures or [image], axis=1)
 
-    def sheet(self, pictures: Sequence[Image]) -> Image:
+    def shrink(self, picture: Image) -> Image:
+        """A picture (H, W, 3) of a sample in the size that it has on :meth:`sheet`."""
+        return shrink(picture, _CELL)
+
+    def sheet(self, pictures: Sequence[Image], title: str) -> Image:
         """Pictures of samples on one sheet, each at most 640 pixels wide and high, see :func:`contact_sheet`.
 
         Args:
             pictures: At least one; (H, W, 3) uint8, BGR.
+            title: What to write above them.
         """
-        return contact_sheet(pictures, cell=640)
+        return contact_sheet(pictures, _CELL, title)
 
     @master_only
     def add_datasample(
@@ -256,27 +264,36 @@ def draw_text(image: Image, text: str, corner: tuple[int, int], colour: Colour) 
     cv2.putText(image, text, (x, y - base + 1), _FONT, scale, ink_on(colour), thickness, cv2.LINE_AA)
 
 
-def contact_sheet(images: Sequence[Image], cell: int = 320) -> Image:
-    """Puts images on one sheet, row by row, as nearly square as they go.
+def shrink(image: Image, longest: int) -> Image:
+    """An image (H, W, 3) whose sides have at most ``longest`` pixels; a smaller one as it is."""
+    scale = min(1, longest / max(image.shape[:2]))
+    return cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+
+
+def contact_sheet(images: Sequence[Image], cell: int = 320, title: str = '') -> Image:
+    """Puts images on one sheet, row by row, as nearly square as they go, each in the middle of its place.
 
     Args:
         images: At least one; (H, W, 3) uint8 each, of any size.
         cell: The longest side of an image in pixels; images with a longer one are shrunk to it.
+        title: A line of ASCII to write above them, small enough to be read whole.
 
     Returns:
-        (H, W, 3) uint8; what no image covers is black.
+        (H, W, 3) uint8; what no image covers is light grey.
     """
-    small = []
-    for image in images:
-        scale = min(1, cell / max(image.shape[:2]))
-        small.append(cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA))
-    height, width = (max(image.shape[axis] for image in small) for axis in (0, 1))
+    small = [shrink(image, cell) for image in images]
+    height, width = (max(image.shape[axis] for image in small) + _GAP for axis in (0, 1))
     columns = int(np.ceil(np.sqrt(len(small))))
     rows = -(-len(small) // columns)
-    sheet = np.zeros((rows * height, columns * width, 3), np.uint8)
+    top = _TITLE if title else 0
+    sheet = np.full((top + rows * height + _GAP, columns * width + _GAP, 3), _PAPER, np.uint8)
     for index, image in enumerate(small):
-        y, x = index // columns * height, index % columns * width
+        y = top + index // columns * height + (height + _GAP - image.shape[0]) // 2
+        x = index % columns * width + (width + _GAP - image.shape[1]) // 2
         sheet[y : y + image.shape[0], x : x + image.shape[1]] = image
+    if title:
+        scale = min(0.6, (sheet.shape[1] - 2 * _GAP) / cv2.getTextSize(title, _FONT, 1, 1)[0][0])
+        cv2.putText(sheet, title, (_GAP, top - _GAP), _FONT, scale, (0, 0, 0), 1, cv2.LINE_AA)
     return sheet
 
 

@@ -363,20 +363,30 @@ def test_line_width_follows_the_longer_side(size, expected):
 
 
 @pytest.mark.parametrize(
-    ('count', 'shape'), [(1, (30, 40, 3)), (2, (30, 80, 3)), (5, (60, 120, 3)), (9, (90, 120, 3))]
+    ('count', 'shape'), [(1, (42, 52, 3)), (2, (42, 98, 3)), (5, (78, 144, 3)), (9, (114, 144, 3))]
 )
 def test_contact_sheet_is_nearly_square(count, shape):
     assert contact_sheet([blank(40, 30)] * count).shape == shape
 
 
-def test_contact_sheet_places_row_by_row_and_shrinks_what_is_large():
+def test_contact_sheet_places_row_by_row_in_the_middle_and_shrinks_what_is_large():
     images = [np.full((20, 40, 3), value, np.uint8) for value in (10, 20, 30)]
     sheet = contact_sheet([*images, np.full((80, 40, 3), 40, np.uint8)], cell=40)
-    assert sheet.shape == (80, 80, 3)
-    assert [sheet[y, x, 0] for y, x in ((0, 0), (0, 40), (40, 0), (40, 40))] == [10, 20, 30, 40]
-    assert (sheet[20:40, :40] == 0).all()
-    assert (sheet[40:80, 40:60] == 40).all()
-    assert (sheet[40:80, 60:] == 0).all()
+    expected = np.full((98, 98), sheet[0, 0, 0])
+    expected[16:36, 6:46], expected[16:36, 52:92], expected[62:82, 6:46] = 10, 20, 30
+    expected[52:92, 62:82] = 40
+    np.testing.assert_array_equal(sheet, expected[..., None].repeat(3, axis=2))
+    assert sheet[0, 0, 0] > 200
+
+
+@pytest.mark.parametrize('width', [60, 1200])
+def test_the_title_of_a_sheet_is_read_whole(width):
+    bare, titled = contact_sheet([blank(width)], width), contact_sheet([blank(width)], width, 'one two')
+    above = titled.shape[0] - bare.shape[0]
+    np.testing.assert_array_equal(titled[above:], bare)
+    y, x = np.nonzero((titled[:above] != bare[0, 0]).any(axis=2))
+    assert 0 < y.min() < y.max() < above - 1
+    assert 2 < x.min() < x.max() < width + 9
 
 
 @pytest.mark.parametrize('name', ['new/folder/a.png', 'b.PNG', 'c.d.bmp', '\u732b.png'])

@@ -64,15 +64,27 @@ def validate(hook, runner, samples, epoch):
     hook.after_val_epoch(runner, {})
 
 
-def test_a_sheet_has_annotations_and_what_was_found_beside(tmp_path, runner, samples):
+def test_a_sheet_has_annotations_and_what_was_found_beside_and_says_so(
+    tmp_path, runner, samples, monkeypatch
+):
+    titles = []
+    sheet_of = runner.visualizer.sheet
+    monkeypatch.setattr(
+        runner.visualizer,
+        'sheet',
+        lambda pictures, title: titles.append(title) or sheet_of(pictures, title),
+    )
     validate(ValidationPicturesHook(max_images=2, score_thr=0.5), runner, samples, epoch=3)
     sheet = cv2.imread(str(tmp_path / 'validation/epoch_3.jpg')).astype(int)
-    assert sheet.shape == (40, 240, 3)  # images 0 and 5, each twice
-    is_drawn = np.ptp(sheet, axis=2)[26:] > 60  # below the names, which may reach to the left
-    parts = [is_drawn[:, start : start + 60] for start in range(0, 240, 60)]
+    assert sheet.shape == (28 + 40 + 2 * 6, 2 * 120 + 3 * 6, 3)  # images 0 and 5, each twice
+    is_drawn = np.ptp(sheet, axis=2)[34 + 26 : 74] > 60  # below the names, which may reach to the left
+    parts = [is_drawn[:, start : start + 60] for start in (6, 66, 132, 192)]
     left, right = slice(0, 30), slice(33, 60)
     assert [bool(part[:, left].any()) for part in parts] == [True, False, True, False]
     assert [bool(part[:, right].any()) for part in parts] == [False, False, False, True]
+    assert titles == [
+        'epoch 3: annotations at the left of each pair, detections (score 0.5 or more) at the right'
+    ]
 
 
 def test_the_images_are_the_same_each_time_and_those_that_do_not_decode_are_left_out(
@@ -81,21 +93,22 @@ def test_the_images_are_the_same_each_time_and_those_that_do_not_decode_are_left
     hook = ValidationPicturesHook(max_images=10)
     for epoch in (1, 2):
         validate(hook, runner, samples, epoch)
-    first, second = ((tmp_path / f'validation/epoch_{epoch}.jpg').read_bytes() for epoch in (1, 2))
-    assert first == second
-    assert cv2.imread(str(tmp_path / 'validation/epoch_1.jpg')).shape == (120, 360, 3)  # nine pairs
+    first, second = (cv2.imread(str(tmp_path / f'validation/epoch_{epoch}.jpg')) for epoch in (1, 2))
+    assert first.shape == (172, 384, 3)  # nine pairs
+    np.testing.assert_array_equal(first[32:], second[32:])
+    assert (first != second).any()  # the number of the epoch
 
 
 def test_few_images_are_all_drawn(tmp_path, runner, samples):
     runner.val_dataloader = torch.utils.data.DataLoader(range(1), batch_size=4)
     validate(ValidationPicturesHook(max_images=8), runner, samples[:1], epoch=1)
-    assert cv2.imread(str(tmp_path / 'validation/epoch_1.jpg')).shape == (40, 120, 3)
+    assert cv2.imread(str(tmp_path / 'validation/epoch_1.jpg')).shape == (80, 132, 3)
 
 
 def test_large_images_are_shrunk(tmp_path, runner, samples):
     cv2.imwrite(str(tmp_path / '0.png'), np.zeros((1000, 2000, 3), np.uint8))
     validate(ValidationPicturesHook(max_images=1), runner, samples, epoch=1)
-    assert cv2.imread(str(tmp_path / 'validation/epoch_1.jpg')).shape == (160, 640, 3)
+    assert cv2.imread(str(tmp_path / 'validation/epoch_1.jpg')).shape == (200, 652, 3)
 
 
 def test_the_newest_sheets_stay(tmp_path, runner, samples):

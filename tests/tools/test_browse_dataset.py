@@ -132,7 +132,7 @@ def test_pictures_of_a_data_set_are_reproducible(run, tmp_path):
     assert f'4 of 6 samples drawn: {tmp_path}/two/contact_sheet.jpg' in printed
     assert len(seen(tmp_path / 'one')) == 5
     assert seen(tmp_path / 'one') == seen(tmp_path / 'two')
-    assert cv2.imread(str(tmp_path / 'one' / 'contact_sheet.jpg')).shape == (128, 128, 3)
+    assert cv2.imread(str(tmp_path / 'one' / 'contact_sheet.jpg')).shape == (146, 146, 3)
     run(browse, *options, '--number', 4, '--out-dir', tmp_path / 'other', '--seed', 1)
     assert seen(tmp_path / 'other') != seen(tmp_path / 'one')
     run(browse, *options, '--split', 'val', '--out-dir', tmp_path / 'val')

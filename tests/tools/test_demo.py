@@ -129,8 +129,8 @@ def test_a_sheet_of_the_first_pictures(tmp_path, monkeypatch):
         cv2.imwrite(str(tmp_path / f'out/{number:02}.png'), np.full((10, 20, 3), number, np.uint8))
     assert demo.draw('config', 'w.pth', Path('images'), Path('out'), 16) == Path('out.jpg')
     sheet = cv2.imread(str(tmp_path / 'out.jpg'))
-    assert sheet.shape == (40, 80, 3)
-    assert sheet[-1, -1].max() <= 17
+    assert sheet.shape == (70, 110, 3)
+    assert sheet[-8, -8].max() <= 17
 
 
 @pytest.fixture

@@ -128,7 +128,7 @@ class ValidationPicturesHook(Hook):
                 ):
                     image = as_bgr(read_image(sample.img_path, backend_args=self.backend_args))
                     picture = runner.visualizer.draw_sample(image, sample, pred_score_thr=self.score_thr)
-                    self._pictures.append(runner.visualizer.sheet([picture]))
+                    self._pictures.append(runner.visualizer.shrink(picture))
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         """Writes the sheet, and removes the oldest of too many."""
@@ -137,11 +137,14 @@ class ValidationPicturesHook(Hook):
         if not pictures or not isinstance(loop, BaseLoop):
             return
         by_epoch = isinstance(loop, EpochBasedTrainLoop)
-        path = Path(
-            runner.work_dir, 'validation', f'epoch_{loop.epoch}.jpg' if by_epoch else f'iter_{loop.iter}.jpg'
+        unit, number = ('epoch', loop.epoch) if by_epoch else ('iter', loop.iter)
+        path = Path(runner.work_dir, 'validation', f'{unit}_{number}.jpg')
+        title = (
+            f'{unit} {number}: annotations at the left of each pair, '
+            f'detections (score {self.score_thr:g} or more) at the right'
         )
         with going_on(runner.logger, f'no {path}'):
-            sheet = cv2.imencode('.jpg', runner.visualizer.sheet(pictures))[1].tobytes()
+            sheet = cv2.imencode('.jpg', runner.visualizer.sheet(pictures, title))[1].tobytes()
             with atomic_write(path) as part:
                 part.write_bytes(sheet)
             names = (one.name for one in path.parent.iterdir())
