@@ -10,7 +10,8 @@ from mmengine.utils import is_abs
 
 from mmyolox.datasets.layouts import NoDataSetError, recognise
 from mmyolox.datasets.layouts.coco import usual_layout
-from mmyolox.datasets.layouts.layout import SPLITS, Layout
+from mmyolox.datasets.layouts.layout import Layout
+from mmyolox.datasets.split_names import SPLITS
 from mmyolox.errors import UserError
 
 OPEN = 'train_data'

@@ -28,6 +28,9 @@ ROUNDING = 0.01
 UNBOUNDED = 'with a coordinate that is not finite or beyond 2**31'
 """What messages say of a box that :func:`is_bounded` does not take."""
 
+UNREAD_KEYPOINTS = 'keypoints, which a detector passes over; pose configs such as yolox-pose_s train on them'
+"""The note on a data set with more than a detector reads."""
+
 _SHOWN = 3
 
 _FLAGS = {'0': False, '1': True, '0.0': False, '1.0': True, 'false': False, 'true': True}

@@ -14,7 +14,7 @@ from mmyolox.errors import UserError, alike, first_few
 from mmyolox.registry import DATASETS
 
 from . import annotation_cache
-from .annotations import AnnotationReport, check_boxes, configured_classes
+from .annotations import UNREAD_KEYPOINTS, AnnotationReport, check_boxes, configured_classes
 from .base import DetectionDataset
 from .coco_file import CocoAnnotations, content_digest, read_coco
 from .columns import Array
@@ -78,7 +78,9 @@ class YOLOXCocoDataset(DetectionDataset):
         classes_and_others = {*self.metainfo['classes'], *file.class_names}
         above = [c for c in file.categories if c['name'] not in classes_and_others] + file.namesakes_above
         left_out = [f'{category["name"]} (id {category["id"]})' for category in above]
+        has_keypoints = (c['name'] for c in file.categories if c.get('keypoints'))
         findings = {
+            UNREAD_KEYPOINTS: [*has_keypoints] if 'keypoints' not in self.annotation_fields else [],
             'categories without a box that are the supercategory of others, no classes (left out)': left_out,
             'categories that only case, blanks or underscores tell apart': alike(file.category_ids),
             'images of several entries, each of which lacks the boxes of the others': (

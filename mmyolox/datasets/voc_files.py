@@ -2,7 +2,7 @@
 
 import os.path as osp
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,13 +10,7 @@ from mmyolox.errors import ReadingReport, UserError
 from mmyolox.files import IMAGE_SUFFIXES, PICTURE_SUFFIXES, list_images, path_endings, read_lines
 
 from .folds import UNSPLIT
-
-USUAL_SPLITS = {
-    'train': ('train', 'trainval', 'default'),
-    'val': ('val', 'valid', 'validation'),
-    'test': ('test',),
-}
-"""What a split may be called, the likeliest first; ``default`` is what CVAT calls its only one."""
+from .split_names import usual_split
 
 
 @dataclass(frozen=True)
@@ -116,12 +110,6 @@ def image_files(folder: Path, report: ReadingReport) -> dict[str, str]:
     others = sorted({name.as_posix() for name in names} - {*files.values()})
     report.note('images that differ in their suffix only, not taken', others)
     return files
-
-
-def usual_split(name: str, there: Iterable[str]) -> str | None:
-    """The split that becomes ``name``, in upper or lower case; None if there is none of the usual ones."""
-    by_lower_case = {split.lower(): split for split in sorted(there)}
-    return next((by_lower_case[usual] for usual in USUAL_SPLITS[name] if usual in by_lower_case), None)
 
 
 def listed_image(line: str, is_known: Callable[[str], bool]) -> str:

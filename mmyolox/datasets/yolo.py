@@ -17,12 +17,12 @@ from mmyolox.files import from_here, read_text
 from mmyolox.registry import DATASETS
 
 from . import annotation_cache
-from .annotations import AnnotationReport, configured_classes, image_entry
+from .annotations import UNREAD_KEYPOINTS, AnnotationReport, configured_classes, image_entry
 from .base import DetectionDataset
 from .image_sizes import read_image_size
+from .split_names import SPLITS
 from .table import AnnotationTable, described, split
 from .yolo_files import (
-    SPLITS,
     class_names,
     find_splits,
     find_yaml,
@@ -172,6 +172,9 @@ class YOLOXYoloDataset(DetectionDataset):
             files, a line has a class index without a name, or nothing can be read.
     """
 
+    reads_keypoints = False
+    """Whether entries have the keypoints of the labels."""
+
     def __init__(self, *args: Any, split: str = 'train', **kwargs: Any) -> None:
         if split not in SPLITS:
             known = ', '.join(SPLITS)
@@ -202,6 +205,8 @@ class YOLOXYoloDataset(DetectionDataset):
         note_missing_labels(labels, notes)
         self.report = AnnotationReport(source, images=len(images))
         self.set_names(class_names(root, yaml_path, data), data)
+        if 'kpt_shape' in data and not self.reads_keypoints:
+            notes.note(UNREAD_KEYPOINTS, [f'kpt_shape in {source}'])
         notes.note('class names that only case, blanks or underscores tell apart', alike(self._names))
         texts = [path for path in labels.values() if os.path.lexists(path)]
         digest = annotation_cache.listing_digest(map(str, (*labels, *texts)))

@@ -13,9 +13,7 @@ from mmyolox.errors import ReadingReport, UserError, first_few, printable
 from mmyolox.files import PICTURE_SUFFIXES, list_images, path_endings, read_lines, read_text
 
 from .folds import UNSPLIT
-
-SPLITS = {'train': ('train',), 'val': ('val', 'valid', 'validation'), 'test': ('test',)}
-"""The splits, and what they are called in YAML files and as folders."""
+from .split_names import SPLITS
 
 _NOTHING = ('', '~', 'null')
 """What YAML writes for no value."""

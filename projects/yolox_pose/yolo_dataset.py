@@ -41,6 +41,7 @@ class YOLOXPoseYoloDataset(YOLOXYoloDataset):
             skeleton has another number of keypoints, or none is labelled.
     """
 
+    reads_keypoints = True
     skeleton: Skeleton
 
     def read_entries(

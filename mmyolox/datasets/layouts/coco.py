@@ -15,10 +15,11 @@ from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from mmyolox.datasets.coco_file import read_class_lists
+from mmyolox.datasets.split_names import split_named, without_split
 from mmyolox.errors import UserError, first_few
 from mmyolox.files import path_endings
 
-from .layout import Contents, Format, Layout, split_named, without_split
+from .layout import Contents, Format, Layout
 
 USUAL = 'annotations/train.json'
 """The training annotations that our converters write, relative to the root."""

@@ -1,22 +1,13 @@
 """How a data set lies in a folder: its splits, each as the arguments of the data set that reads it."""
 
 import os
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-SPLITS = ('train', 'val', 'test')
-
 _DEPTH = 2
 _MOST_FOLDERS = 500
-_ROLES = dict(
-    train=('train', 'training', 'trainval', 'trn'),
-    val=('val', 'valid', 'validation', 'dev', 'eval'),
-    test=('test', 'testing', 'tst'),
-)
-_SPLIT_WORDS = {word: split for split, words in _ROLES.items() for word in words}
 
 
 @dataclass(frozen=True)
@@ -100,22 +91,3 @@ class Format:
     find: Callable[['Contents', Mapping[str, str]], list[Layout]]
     read_classes: Callable[[Layout], tuple[str, ...]]
     example: str
-
-
-def split_named(name: str) -> str | None:
-    """The split that a name of a file or folder speaks of: ``'instances_val2017'`` of ``'val'``.
-
-    Returns:
-        ``'train'``, ``'val'`` or ``'test'``; None where it speaks of none, or of several.
-    """
-    splits = {_SPLIT_WORDS[word] for word in _words(name) if word in _SPLIT_WORDS}
-    return splits.pop() if len(splits) == 1 else None
-
-
-def without_split(name: str) -> str:
-    """What is left of a name when the word for its split is taken out, the same for those of one set."""
-    return ' '.join(word for word in _words(name) if word not in _SPLIT_WORDS)
-
-
-def _words(name: str) -> list[str]:
-    return re.findall(r'[a-z]+|\d+', re.sub(r'([a-z])([A-Z])', r'\1 \2', name).lower())

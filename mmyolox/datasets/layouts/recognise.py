@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from mmyolox.datasets.folds import Fold
+from mmyolox.datasets.split_names import split_named
 from mmyolox.errors import UserError, did_you_mean, first_few
 from mmyolox.files import from_here, is_archive
 
 from . import coco, voc, yolo
-from .layout import Contents, Format, Layout, split_named
+from .layout import Contents, Format, Layout
 
 FORMATS: dict[str, Format] = dict(coco=coco.FORMAT, yolo=yolo.FORMAT, voc=voc.FORMAT)
 """The formats by the names that ``data_format`` takes."""

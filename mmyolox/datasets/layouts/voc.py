@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from mmyolox.datasets.folds import UNSPLIT
+from mmyolox.datasets.split_names import SPLITS, split_named, usual_split
 from mmyolox.datasets.voc import annotated_classes
-from mmyolox.datasets.voc_files import USUAL_SPLITS, VocFiles, annotation_files, find_files, usual_split
+from mmyolox.datasets.voc_files import VocFiles, annotation_files, find_files
 from mmyolox.errors import ReadingReport, UserError, first_few
 from mmyolox.files import PICTURE_SUFFIXES, read_lines
 
-from .layout import Contents, Format, Layout, split_named
+from .layout import Contents, Format, Layout
 
 _START = re.compile(rb'<annotation[\s>/]')
 _START_BYTES = 1024
@@ -78,7 +79,7 @@ def _splits(
         return {key: '/'.join(path.relative_to(files.root).parts) for key, path in paths.items()}
 
     splits: dict[str, dict[str, Any]] = {}
-    for name in USUAL_SPLITS:
+    for name in SPLITS:
         split = usual_split(name, files.splits)
         if name in ann_files:
             splits[name] = folders() | dict(ann_file=ann_files[name])
