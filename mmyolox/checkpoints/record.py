@@ -19,7 +19,7 @@ from torch import Tensor
 from mmyolox.config.check import walk
 from mmyolox.config.recorded import Normalisation, network_settings, normalisation
 from mmyolox.datasets.base import detection_datasets
-from mmyolox.datasets.folds import Fold
+from mmyolox.datasets.splits import Fold
 from mmyolox.deploy.letterbox import MAX_PIXELS
 from mmyolox.errors import UserError
 from mmyolox.models import YOLODetector
@@ -65,8 +65,8 @@ class InputRecord:
         is_guess: Whether the weights tell the normalisation, and not a record.
         network: What weights do not tell of the network, as of
             :func:`~mmyolox.config.recorded.network_settings`; empty if that is not recorded.
-        fold: ``count``, ``index`` and ``seed`` of the :class:`~mmyolox.datasets.folds.Fold` that the training
-            held out of its data; empty if it held out none, or that is not recorded.
+        fold: ``count``, ``index`` and ``seed`` of the :class:`~mmyolox.datasets.splits.Fold` that the
+            training held out of its data; empty if it held out none, or that is not recorded.
     """
 
     recipe: str = ''

@@ -11,7 +11,7 @@ from mmengine.utils import is_abs
 from mmyolox.datasets.layouts import NoDataSetError, recognise
 from mmyolox.datasets.layouts.coco import usual_layout
 from mmyolox.datasets.layouts.layout import Layout
-from mmyolox.datasets.split_names import SPLITS
+from mmyolox.datasets.splits import SPLITS
 from mmyolox.errors import UserError
 
 OPEN = 'train_data'

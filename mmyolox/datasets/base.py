@@ -25,9 +25,9 @@ from .annotations import AnnotationReport, filter_images
 from .canvas.images import UndecodableImageError
 from .canvas.scene import Sample
 from .columns import Array
-from .folds import Fold, image_names
 from .image_cache import ImageCache
 from .shared_bytes import SharedBytes
+from .splits import Fold, image_names
 from .table import AnnotationTable
 from .transforms.loading import LoadImage
 
@@ -65,8 +65,8 @@ class DetectionDataset(BaseDataset):
             train_dataloader.dataset.image_cache=ram``); for small data sets, see
             :class:`mmyolox.datasets.image_cache.ImageCache`.
         image_cache_dir: The folder for ``'disk'``; by default the system's for temporary files.
-        fold: A part of the images, by the attributes of :class:`~mmyolox.datasets.folds.Fold`; by default all
-            of them. Two data sets that differ in its ``held_out`` divide the images among them.
+        fold: A part of the images, by the attributes of :class:`~mmyolox.datasets.splits.Fold`; by default
+            all of them. Two data sets that differ in its ``held_out`` divide the images among them.
         **kwargs: Those of :class:`mmengine.dataset.BaseDataset`.
 
     Attributes:

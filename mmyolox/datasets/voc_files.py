@@ -9,8 +9,7 @@ from pathlib import Path
 from mmyolox.errors import ReadingReport, UserError
 from mmyolox.files import IMAGE_SUFFIXES, PICTURE_SUFFIXES, list_images, path_endings, read_lines
 
-from .folds import UNSPLIT
-from .split_names import usual_split
+from .splits import UNSPLIT, usual_split
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from . import annotation_cache
 from .annotations import UNREAD_KEYPOINTS, AnnotationReport, configured_classes, image_entry
 from .base import DetectionDataset
 from .image_sizes import read_image_size
-from .split_names import SPLITS
+from .splits import SPLITS
 from .table import AnnotationTable, described, split
 from .yolo_files import (
     class_names,

@@ -12,8 +12,7 @@ import yaml
 from mmyolox.errors import ReadingReport, UserError, first_few, printable
 from mmyolox.files import PICTURE_SUFFIXES, list_images, path_endings, read_lines, read_text
 
-from .folds import UNSPLIT
-from .split_names import SPLITS
+from .splits import SPLITS, UNSPLIT
 
 _NOTHING = ('', '~', 'null')
 """What YAML writes for no value."""

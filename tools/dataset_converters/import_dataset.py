@@ -121,7 +121,7 @@ def read_splits(
     Raises:
         UserError: The export cannot be read.
     """
-    from mmyolox.datasets.split_names import split_named
+    from mmyolox.datasets.splits import split_named
 
     export, paths = find_exports(source, name)
     splits: dict[str, dict[str, Record]] = {}

@@ -94,7 +94,7 @@ def choose_splits(
     Raises:
         UserError: A split does not exist, or two splits want the same file name.
     """
-    from mmyolox.datasets.split_names import usual_split
+    from mmyolox.datasets.splits import usual_split
 
     chosen = {}
     for name in ('train', 'val'):

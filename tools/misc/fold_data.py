@@ -14,8 +14,8 @@ from mmengine.utils import is_abs
 from mmyolox.config.check import component_at
 from mmyolox.config.components import accepted_parameters
 from mmyolox.datasets import DetectionDataset, YOLOXCocoDataset
-from mmyolox.datasets.folds import Fold, image_names
 from mmyolox.datasets.ground_truth import ground_truth, join
+from mmyolox.datasets.splits import Fold, image_names
 from mmyolox.errors import UserError
 from mmyolox.evaluation import YOLOXCocoMetric
 from mmyolox.registry import DATASETS

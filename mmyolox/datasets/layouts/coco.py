@@ -15,7 +15,7 @@ from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from mmyolox.datasets.coco_file import read_class_lists
-from mmyolox.datasets.split_names import split_named, without_split
+from mmyolox.datasets.splits import split_named, without_split
 from mmyolox.errors import UserError, first_few
 from mmyolox.files import path_endings
 

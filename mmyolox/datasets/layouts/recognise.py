@@ -6,8 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mmyolox.datasets.folds import Fold
-from mmyolox.datasets.split_names import split_named
+from mmyolox.datasets.splits import Fold, split_named
 from mmyolox.errors import UserError, did_you_mean, first_few
 from mmyolox.files import from_here, is_archive
 

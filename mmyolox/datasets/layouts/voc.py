@@ -5,8 +5,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from mmyolox.datasets.folds import UNSPLIT
-from mmyolox.datasets.split_names import SPLITS, split_named, usual_split
+from mmyolox.datasets.splits import SPLITS, UNSPLIT, split_named, usual_split
 from mmyolox.datasets.voc import annotated_classes
 from mmyolox.datasets.voc_files import VocFiles, annotation_files, find_files
 from mmyolox.errors import ReadingReport, UserError, first_few

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mmyolox.datasets.split_names import SPLITS
+from mmyolox.datasets.splits import SPLITS
 from mmyolox.datasets.yolo_files import class_names, label_paths, read_yaml, split_sources
 from mmyolox.errors import ReadingReport, UserError
 from mmyolox.files import PICTURE_SUFFIXES

@@ -12,7 +12,7 @@ from mmengine.runner import Runner
 
 from mmyolox.datasets import detection_datasets
 from mmyolox.datasets.base import DetectionDataset
-from mmyolox.datasets.folds import image_names
+from mmyolox.datasets.splits import image_names
 from mmyolox.errors import first_few
 from mmyolox.files import atomic_write, read_lines
 

@@ -3,8 +3,8 @@
 import pytest
 
 from mmyolox.datasets import YOLOXVOCDataset
-from mmyolox.datasets.folds import UNSPLIT
 from mmyolox.datasets.layouts import FORMATS, recognise
+from mmyolox.datasets.splits import UNSPLIT
 from mmyolox.errors import UserError
 from tests.datasets.test_voc import CAT, DOG, xml_text
 from tests.tools.small_files import write_image, write_text

@@ -1,10 +1,10 @@
-"""Seeded splits by image."""
+"""mmyolox/datasets/splits.py: which split a name means; seeded splits by image."""
 
 import random
 
 import pytest
 
-from mmyolox.datasets.folds import Fold, image_names
+from mmyolox.datasets.splits import Fold, image_names, split_named, usual_split, without_split
 from mmyolox.errors import UserError
 from tests.datasets.small_sets import open_coco, write_coco
 
@@ -75,3 +75,34 @@ def test_a_data_set_has_its_part(tmp_path, test_mode):
     ids = [{part.get_data_info(index)['img_id'] for index in range(len(part))} for part in parts]
     assert (len(ids[0]), len(ids[1]), ids[0] | ids[1]) == (8, 2, set(range(10)))
     assert [part.report.images for part in parts] == [8, 2]
+
+
+@pytest.mark.parametrize(
+    ('name', 'split', 'rest'),
+    [
+        ('instances_val2017', 'val', 'instances 2017'),
+        ('trainval', 'train', ''),
+        ('myTraining', 'train', 'my'),
+        ('dev', 'val', ''),
+        ('test-dev', None, ''),
+        ('default', None, 'default'),
+        ('constraints', None, 'constraints'),
+    ],
+)
+def test_words_of_a_name(name, split, rest):
+    assert (split_named(name), without_split(name)) == (split, rest)
+
+
+@pytest.mark.parametrize(
+    ('split', 'there', 'found'),
+    [
+        ('train', ['trainval', 'Train', 'val'], 'Train'),
+        ('train', ['trainval', 'default'], 'trainval'),
+        ('train', ['default'], 'default'),
+        ('val', ['default', 'dog_val'], None),
+        ('val', ['eval', 'VALID'], 'VALID'),
+        ('test', ['testing'], 'testing'),
+    ],
+)
+def test_the_likeliest_list_or_folder(split, there, found):
+    assert usual_split(split, there) == found
