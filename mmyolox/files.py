@@ -32,6 +32,8 @@ _REASONS = {
     errno.ENAMETOOLONG: 'choose a shorter name',
 }
 """What the system can say of a file that cannot be written, and what to do."""
+_OF_OPEN_FILES = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+"""Errors of a write itself, which name no file. Others without a name are not of files: a socket, a queue."""
 
 
 def assets_folder() -> Path:
@@ -55,11 +57,12 @@ def writing(path: str | Path) -> Iterator[None]:
         yield
     except OSError as error:
         target = Path(path).absolute()
-        named = target if error.filename is None else Path(os.fsdecode(error.filename)).absolute()
+        is_unnamed = error.filename is None
+        named = target if is_unnamed else Path(os.fsdecode(error.filename)).absolute()
         is_part = named.parent == target.parent and named.name.startswith(f'.{target.stem}-')
         # Itself, a file in it, or a folder above it that cannot be made.
         is_ours = is_part or named in target.parents or target in (named, *named.parents)
-        if error.errno not in _REASONS or not is_ours:
+        if error.errno not in (_OF_OPEN_FILES if is_unnamed else _REASONS) or not is_ours:
             raise
         raise UserError(f'{path} cannot be written: {error.strerror}{advice_on(error)}') from error
 

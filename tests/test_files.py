@@ -1,5 +1,6 @@
 """Files that are never half written."""
 
+import errno
 import os
 import resource
 import socket
@@ -175,6 +176,12 @@ def test_the_error_of_another_file_passes(tmp_path, name, is_ours):
     expected = (UserError, 'work cannot be written: Permission denied') if is_ours else (OSError, name)
     with pytest.raises(expected[0], match=expected[1]):
         fail()
+
+
+@pytest.mark.parametrize(('number', 'is_ours'), [(errno.ENOSPC, True), (errno.ENOENT, False)])
+def test_an_error_without_a_name_is_of_a_file_if_only_writes_end_so(tmp_path, number, is_ours):
+    with pytest.raises(UserError if is_ours else FileNotFoundError), writing(tmp_path):
+        raise OSError(number, os.strerror(number))  # the latter from a socket, whose address was removed
 
 
 def test_what_a_killed_process_left_goes_with_the_next_write(tmp_path):
