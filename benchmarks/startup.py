@@ -6,8 +6,9 @@
 From the start of the process to its end for ``tools/train.py -h`` and the import of the models, and to the
 line of the first iteration in the log for a training: YOLOX-nano, 416 pixels, batch 8, 2 workers, on 64 made
 pictures with three classes, from random weights on the CPU. The training is stopped then. Runs take turns;
-the first of each, which finds no file in the system's cache, is not counted. ``--profile`` instead prints
-which packages our training imports until then, and how long they take.
+the first of each, which finds no file in the system's cache, is not counted. The last row has the lines that
+each prints before its first one of progress, ours without ``--verbose``, as users call it. ``--profile``
+instead prints which packages our training imports until then, and how long they take.
 """
 
 import argparse
@@ -22,17 +23,15 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
+from typing import NamedTuple
 
 from side_by_side import add_peer, check_peers, table, take_turns
 
 ROOT = Path(__file__).resolve().parents[1]
 PEER = Path(__file__).with_name('startup_peer.py')
 FIRST = re.compile(r'Epoch\(train\) +\[1\]\[ *1/')
+PROGRESS = re.compile(r'^epoch +1/')
 
-OUR_CONFIG = """
-_base_ = '{root}/configs/yolox/yolox_nano_fast_1xb8-50e_custom.py'
-data_root = '{data}'
-"""
 MMYOLO_CONFIG = """
 _base_ = '{configs}/yolox_nano_fast_8xb8-300e_coco.py'
 files = dict(
@@ -48,7 +47,19 @@ val_evaluator = dict(ann_file='{data}/annotations/val.json')
 test_evaluator = val_evaluator
 model = dict(bbox_head=dict(head_module=dict(num_classes=3)))
 """
-LOG_EVERY = ['--cfg-options', 'default_hooks.logger.interval=1']
+LOG_EVERY = ['--cfg-options', 'default_hooks.logger.interval=1']  # else its first line is the fiftieth
+
+
+class Start(NamedTuple):
+    """How a process began.
+
+    Attributes:
+        seconds: The time until it was that far.
+        lines: What it had printed by then.
+    """
+
+    seconds: float
+    lines: int
 
 
 def make_data(folder: Path) -> Path:
@@ -59,20 +70,17 @@ def make_data(folder: Path) -> Path:
     return folder
 
 
-def write_configs(folder: Path, mmyolo: Path) -> tuple[Path, Path]:
-    """Writes our config and MMYOLO's for the same data."""
-    data = make_data(folder / 'data')
+def write_peer_config(folder: Path, data: Path, mmyolo: Path) -> Path:
+    """Writes MMYOLO's config for the data, whose classes it asks for once more."""
     configs = subprocess.run([mmyolo, PEER, 'configs'], check=True, capture_output=True, text=True).stdout
-    ours, theirs = folder / 'ours.py', folder / 'mmyolo.py'
-    ours.write_text(OUR_CONFIG.format(root=ROOT, data=data))
-    # MMYOLO asks for the classes once more; ours reads them from the file.
+    path = folder / 'mmyolo.py'
     classes = ('circle', 'square', 'triangle')
-    theirs.write_text(MMYOLO_CONFIG.format(configs=configs.strip(), data=data, classes=classes))
-    return ours, theirs
+    path.write_text(MMYOLO_CONFIG.format(configs=configs.strip(), data=data, classes=classes))
+    return path
 
 
-def seconds_until(command: Sequence[str | Path], pattern: re.Pattern[str] | None = None) -> float:
-    """Seconds from the start of a process to a line that it prints, or to its end.
+def start_until(command: Sequence[str | Path], pattern: re.Pattern[str] | None = None) -> Start:
+    """What passes from the start of a process to a line that it prints, or to its end.
 
     Raises:
         RuntimeError: it ends without the line, or fails; the message is the end of what it printed.
@@ -88,25 +96,27 @@ def seconds_until(command: Sequence[str | Path], pattern: re.Pattern[str] | None
     assert process.stdout is not None
     printed = []
     for line in process.stdout:
-        printed.append(line)
         if pattern and pattern.search(line):
             seconds = time.perf_counter() - start
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-            return seconds
+            return Start(seconds, len(printed))
+        printed.append(line)
     if process.wait() or pattern:
         raise RuntimeError(f'{command} failed:\n{"".join(printed[-20:])}')
-    return time.perf_counter() - start
+    return Start(time.perf_counter() - start, len(printed))
 
 
 def compare(mmyolo: Path, repeats: int) -> str:
     """The table."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        ours, theirs = write_configs(folder, mmyolo)
+        data = make_data(folder / 'data')
+        theirs = write_peer_config(folder, data, mmyolo)
         train = [sys.executable, ROOT / 'tools/train.py']
-        options = [ours, '--verbose', '--work-dir', folder / 'ours', *LOG_EVERY]
-        peer_options = [theirs, '--work-dir', folder / 'theirs', *LOG_EVERY]
+        ours = [*train, 'yolox_nano', '--work-dir', folder / 'ours']
+        data_root = ['--cfg-options', f'data_root={data}']
+        peer_train = [mmyolo, PEER, 'train', theirs, '--work-dir', folder / 'theirs', *LOG_EVERY]
         commands = {
             '`tools/train.py -h`': ([*train, '-h'], [mmyolo, PEER, 'train', '-h'], None),
             'import the models': (
@@ -114,28 +124,36 @@ def compare(mmyolo: Path, repeats: int) -> str:
                 [mmyolo, PEER, 'models'],
                 None,
             ),
-            'first iteration': ([*train, *options], [mmyolo, PEER, 'train', *peer_options], FIRST),
+            'first iteration': ([*ours, '--verbose', *data_root, LOG_EVERY[1]], peer_train, FIRST),
         }
         runs = {
-            (what, side): lambda command=pair[side], until=pair[2]: seconds_until(command, until)
+            (what, side): lambda command=pair[side], until=pair[2]: start_until(command, until)
             for what, pair in commands.items()
             for side in (0, 1)
         }
-        times = {key: median(values) for key, values in take_turns(runs, repeats).items()}
-    rows = [
-        (what, f'{times[what, 0]:.2f}', f'{times[what, 1]:.2f}', f'{times[what, 1] / times[what, 0]:.1f}x')
-        for what in commands
-    ]
+        starts = take_turns(runs, repeats)
+        lines = start_until([*ours, *data_root], PROGRESS).lines
+    rows = []
+    for what in commands:
+        seconds, peer = (median(start.seconds for start in starts[what, side]) for side in (0, 1))
+        rows.append((what, f'{seconds:.2f}', f'{peer:.2f}', f'{peer / seconds:.1f}x'))
+    rows.append(('lines before that', str(lines), str(starts['first iteration', 1][-1].lines), ''))
     return table(('seconds until', 'ours', 'MMYOLO', 'ratio'), rows)
 
 
 def profile_imports() -> str:
     """A table of the packages that our training imports until its end, the slowest first."""
     with tempfile.TemporaryDirectory() as name:
-        config = Path(name, 'ours.py')
-        config.write_text(OUR_CONFIG.format(root=ROOT, data=make_data(Path(name, 'data'))))
-        command = [sys.executable, '-X', 'importtime', str(ROOT / 'tools/train.py'), str(config)]
-        options = ['--work-dir', name, '--cfg-options', 'max_epochs=1', 'num_last_epochs=0']
+        data = make_data(Path(name, 'data'))
+        command = [sys.executable, '-X', 'importtime', str(ROOT / 'tools/train.py'), 'yolox_nano']
+        options = [
+            '--work-dir',
+            name,
+            '--cfg-options',
+            f'data_root={data}',
+            'max_epochs=1',
+            'num_last_epochs=0',
+        ]
         done = subprocess.run([*command, *options], check=True, capture_output=True, text=True)
     milliseconds: defaultdict[str, float] = defaultdict(float)
     for own, module in re.findall(r'import time: +(\d+) \| +\d+ \| +(\S+)', done.stderr):
