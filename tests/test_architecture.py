@@ -14,7 +14,7 @@ LEAVES = sorted([*(ROOT / 'configs').glob('[!_]*/*.py'), *(ROOT / 'projects').gl
 
 ORDER = (
     ('errors', 'version', 'nms'),
-    ('compat', 'training_parser'),
+    ('compat', 'tool_parser'),
     ('deploy', 'extensions', 'files', 'utils'),
     ('curves', 'registry'),
     ('datasets',),

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 from mmyolox.errors import UserError, counted
 from mmyolox.files import PICTURE_SUFFIXES, check_folder
+from mmyolox.tool_parser import ToolParser
 from mmyolox.utils.cli import add_cfg_options, add_unsafe_option, add_verbose_option, run_tool
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ VIDEO_SUFFIXES = frozenset({'.mp4', '.avi', '.mov', '.mkv', '.webm'})
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Reads the command line; nothing heavy is imported yet."""
-    parser = argparse.ArgumentParser(description=(__doc__ or '').partition('\n')[0])
+    parser = ToolParser(description=(__doc__ or '').partition('\n')[0])
     parser.add_argument('input', type=Path, help='an image, a folder that is searched for images, or a video')
     parser.add_argument(
         'config',

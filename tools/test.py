@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmyolox.errors import UserError
-from mmyolox.training_parser import TrainingParser
+from mmyolox.tool_parser import ToolParser
 from mmyolox.utils.cli import add_cfg_options, add_launch_options, run_tool
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Reads the command line; nothing heavy is imported yet."""
-    parser = TrainingParser(description=(__doc__ or '').partition('\n')[0])
+    parser = ToolParser(description=(__doc__ or '').partition('\n')[0], split='val')
     parser.add_argument(
         'config',
         nargs='?',

@@ -7,13 +7,13 @@ import argparse
 import os
 from contextlib import nullcontext
 
-from mmyolox.training_parser import TrainingParser
+from mmyolox.tool_parser import ToolParser
 from mmyolox.utils.cli import add_cfg_options, add_launch_options, add_start_options, run_tool
 
 
 def parse_args() -> argparse.Namespace:
     """Reads the command line; nothing heavy is imported yet."""
-    parser = TrainingParser(description=(__doc__ or '').partition('\n')[0])
+    parser = ToolParser(description=(__doc__ or '').partition('\n')[0])
     parser.add_argument(
         'config', help='a config file, or the name of one of ours; of a model, as yolox_s: to fine-tune it'
     )

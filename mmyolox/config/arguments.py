@@ -20,6 +20,34 @@ _CHECKED_PACKAGES = ('mmyolox', 'mmengine', 'mmcv', 'torch')
 """Where annotations are true; other packages' are often narrower than what the component takes."""
 
 
+class FaultyValueError(UserError):
+    """A value that may not stand at a key of a config.
+
+    Args:
+        key: The key.
+        value: The value.
+        reason: What may stand there.
+    """
+
+    def __init__(self, key: str, value: Any, reason: str) -> None:
+        super().__init__(f'config key {key}={value!r}: {reason}')
+        self.key, self.value, self.reason = key, value, reason
+
+    def as_written(self, cfg: Mapping[str, Any], options: Mapping[str, Any]) -> 'FaultyValueError':
+        """The same of the variable that the value came from, where that can be told.
+
+        Args:
+            cfg: The config, which has variables at its top level.
+            options: The user's options.
+        """
+        name = self.key.rpartition('.')[2]
+        given = [option for option, value in options.items() if repr(value) == repr(self.value)]
+        if cfg.get(name) == self.value:
+            given = [name]
+        is_found = len(given) == 1 and self.key not in options
+        return FaultyValueError(given[0], self.value, self.reason) if is_found else self
+
+
 def check_arguments(node: Mapping[str, Any], path: str, component: Callable[..., Any]) -> None:
     """Checks the values of a dict against the annotations of the component that is built from it.
 
@@ -57,7 +85,7 @@ def check_values(node: Mapping[str, Any], path: str, hints: Mapping[str, Any], o
     for key, value in node.items():
         for where, part, hint in parts_of(f'{path}.{key}'.lstrip('.'), value, hints.get(key, Any)):
             if not fits(part, hint):
-                raise UserError(f'config key {where}={part!r}: {owner} takes {described(hint)} there')
+                raise FaultyValueError(where, part, f'{owner} takes {described(hint)} there')
 
 
 def parts_of(path: str, value: Any, hint: Any) -> Iterator[tuple[str, Any, Any]]:

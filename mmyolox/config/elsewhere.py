@@ -1,7 +1,11 @@
 """Names of MMYOLO's and MMDetection's configs, and what does here what they do there."""
 
 import ast
+import re
+from collections.abc import Collection
 from typing import Any
+
+from mmyolox.tool_parser import ELSEWHERE as OPTIONS
 
 VARIABLES = {
     'backend_args': 'backend_args of the dataset in each dataloader, of LoadImage and of val_evaluator',
@@ -83,9 +87,33 @@ MEGVII_SIZES = {
 """The model of a depth and a width."""
 
 
+_MODEL = re.compile(r'yolov?\d+[_-]?(n|nano|t|tiny|s|m|l|x)u?(-pose)?(?![a-z0-9])', re.IGNORECASE)
+_SIZES = dict(n='nano', t='tiny')
+"""What other families of YOLO call sizes that have longer names here."""
+
+
 def hint_of_variable(name: str) -> str:
     """The end of a message about a variable that does nothing; empty for one that is not from elsewhere."""
-    return f'; here it is {VARIABLES[name]}' if name in VARIABLES else ''
+    options = (ours.format(split='train') for ours in OPTIONS.get(name.replace('_', '-'), ()))
+    ours = VARIABLES.get(name) or next((one for one in options if one[0] not in '-<'), '')
+    return f'; here it is {ours}' if ours else ''
+
+
+def hint_of_model(name: str, models: Collection[str]) -> str:
+    """The end of a message about a config that is called like a model of another family of YOLO.
+
+    Args:
+        name: The name, such as ``yolov8n`` or ``yolo11s-pose.yaml``.
+        models: The names of our models.
+
+    Returns:
+        The text with our model of the same size; empty for other names.
+    """
+    if not (found := _MODEL.match(name)):
+        return ''
+    size = _SIZES.get(found[1].lower(), found[1].lower())
+    ours = f'yolox{(found[2] or "").lower()}_{size}'
+    return f'; the YOLOX of this size is {ours}' if ours in models else ''
 
 
 def hint_of_type(name: str) -> str:

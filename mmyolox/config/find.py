@@ -9,7 +9,7 @@ from mmyolox.errors import UserError, did_you_mean
 from mmyolox.extensions import config_folders
 from mmyolox.files import assets_folder
 
-from .elsewhere import hint_of_package
+from .elsewhere import hint_of_model, hint_of_package
 
 _SUFFIXES = ('.py', '.json', '.yaml', '.yml')
 
@@ -51,7 +51,8 @@ def find_config(name: str, data: str = 'coco') -> Path:
         )
     if not matching:
         models = {'_'.join(config.stem.split('_')[:2]) for config in leaves}
-        hint = did_you_mean(path.stem, models | {config.stem for config in leaves})
+        near = did_you_mean(path.stem, models | {config.stem for config in leaves})
+        hint = hint_of_model(path.name, models) or near
         if not config_folders():
             hint += '; an older installation does not know the configs of projects: install mmyolox again'
         raise UserError(f'config {name} does not exist, as a file or as a config of mmyolox{hint}')

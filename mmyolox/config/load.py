@@ -15,6 +15,7 @@ from mmengine.utils import import_modules_from_strings
 
 from mmyolox.errors import UserError, did_you_mean
 
+from .arguments import FaultyValueError
 from .check import check_config, check_parts
 from .class_weights import settle_class_weights
 from .data_layout import home_values, layout_values, recognised_layout
@@ -140,10 +141,13 @@ def load_config(
     settle_training(cfg)
     settle_modes(cfg)
     settle_class_weights(cfg)
-    check_mmdet_parts(cfg)
-    check_config(cfg)
-    check_training(cfg)
-    check_loaders(cfg)
+    try:
+        check_mmdet_parts(cfg)
+        check_config(cfg)
+        check_training(cfg)
+        check_loaders(cfg)
+    except FaultyValueError as error:
+        raise error.as_written(cfg, options) from None
     resolve_scopes(cfg)
     return cfg
 

@@ -11,6 +11,7 @@ from torch.nn.utils import clip_grad_norm_, clip_grad_value_
 
 from mmyolox.errors import UserError, did_you_mean
 
+from .arguments import FaultyValueError
 from .check import LOADERS, OWN_CONSTRUCTOR, RUNNER_KEYS, component_at, counts_iterations, value_at, walk
 from .components import accepted_parameters, find_component, names_of_bases
 from .mmdet_parts import package_at
@@ -365,9 +366,7 @@ def check_numbers(cfg: Config) -> None:
             numbers = value if isinstance(value, list | tuple) else [value]
             allowed = next((_RANGES[one] for one in _RANGES if fnmatchcase(path, one)), None)
             if allowed and not (numbers and all(number in allowed for number in numbers)):
-                name = path.rpartition('.')[2]
-                key = name if cfg.get(name) == value else path  # as the user writes it
-                raise UserError(f'config key {key}={value!r}: it must be {allowed}')
+                raise FaultyValueError(path, value, f'it must be {allowed}')
 
 
 def hooks_of(cfg: Config) -> dict[str, Any]:

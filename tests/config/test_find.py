@@ -45,6 +45,10 @@ def test_a_model_alone_is_its_config_for_some_data(name, data, file):
         (NANO.replace('nano', 'namo'), f'did you mean {NANO}'),
         ('yoloxs', 'did you mean yolox_s'),
         ('yolox_w025', 'does not exist'),
+        ('yolov8n', 'the YOLOX of this size is yolox_nano$'),
+        ('yolo11m.yaml', 'the YOLOX of this size is yolox_m$'),
+        ('YOLOv8s-pose.pt', 'the YOLOX of this size is yolox-pose_s$'),
+        ('yolov8x-pose', 'as a config of mmyolox; did you mean'),
         ('custom', 'does not exist'),  # a base
         ('default_runtime.py', 'does not exist'),
     ],

@@ -31,6 +31,7 @@ def path(tmp_path):
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
+        ({'imgsz': 3}, 'config option imgsz: there is no imgsz; here it is img_scale'),
         ({'epoch': 3}, 'config option epoch: there is no epoch; did you mean epochs'),
         (
             {'train_confg.x': 3},

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from mmyolox.errors import UserError
 from mmyolox.files import check_folder
+from mmyolox.tool_parser import ToolParser
 from mmyolox.utils.cli import add_cfg_options, add_verbose_option, run_tool
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=(__doc__ or '').partition('\n')[0])
+    parser = ToolParser(description=(__doc__ or '').partition('\n')[0])
     parser.add_argument(
         'config', help='a config file, or the name of one of ours; of a model, as yolox_s: to fine-tune it'
     )

@@ -23,6 +23,7 @@ from mmyolox.export.formats import check_options, export_model, find_format, tar
 from mmyolox.export.options import CHOICES, PRECISIONS, ExportOptions, Precision, calibration_files
 from mmyolox.extensions import load_extensions
 from mmyolox.files import some_images
+from mmyolox.tool_parser import ToolParser
 from mmyolox.utils.cli import add_cfg_options, add_unsafe_option, add_verbose_option, run_tool
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class ListFormats(argparse.Action):
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Reads the command line; nothing heavy is imported yet."""
-    parser = argparse.ArgumentParser(description=(__doc__ or '').partition('\n')[0])
+    parser = ToolParser(description=(__doc__ or '').partition('\n')[0])
     parser.add_argument(
         'config', nargs='?', help='a config file, or the name of one of ours; default: as the weights say'
     )
