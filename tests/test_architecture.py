@@ -221,6 +221,13 @@ def test_no_code_names_a_device():
     assert not offenders
 
 
+def test_what_is_installed_names_no_page_that_is_not():
+    """A wheel has configs and tools, and no `docs`: messages say themselves what to do."""
+    folders = ('mmyolox', 'tools', 'projects', 'configs')
+    files = [path for folder in folders for path in modules(folder) if 'tests' not in path.parts]
+    assert not [path for path in files if 'docs/' in path.read_text(encoding='utf-8')]
+
+
 def test_opencv_opens_no_files():
     """A name that is not UTF-8 ends the process in its functions of paths; `apis/video.py` asks before."""
     functions = re.compile(r'cv2\.(im(read|write|count)\w*|haveImageReader|FileStorage|samples)\b')

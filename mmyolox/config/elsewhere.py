@@ -161,10 +161,12 @@ def hint_of_exp(tree: ast.Module) -> str:
     return (
         "is an Exp file of Megvii's YOLOX, no config: write one that begins with "
         f"_base_ = 'mmyolox::yolox/yolox_{size}_fast_8xb8-300e_coco.py' (for data of your own "
-        'yolox_s_fast_1xb8-50e_custom.py); what its attributes are called here: docs/migration.md'
+        'yolox_s_fast_1xb8-50e_custom.py) and gives max_epochs for max_epoch, num_last_epochs for '
+        'no_aug_epochs, data_root for data_dir, img_scale for input_size, base_lr for basic_lr_per_img'
     )
 
 
 def hint_of_package(name: str) -> str:
     """The end of a message about a package that is absent."""
-    return '; what does here what MMYOLO does: docs/migration.md' if name == 'mmyolo' else ''
+    base = 'mmyolox::yolox/yolox_s_fast_8xb8-300e_coco.py'
+    return f"; leave mmyolo out of names, and inherit from '{base}'" if name == 'mmyolo' else ''

@@ -1,7 +1,7 @@
 """Fewer bits in an ONNX graph: float16, or 8-bit integers by NNCF, calibrated on images of the user's.
 
 Float16 is exact enough in the network of convolutions alone. With 8 bits, two things matter more than all
-options of the quantiser (docs/deploy.md). SiLU must be one operation, or its inner sigmoid is quantised too,
+options of the quantiser. SiLU must be one operation, or its inner sigmoid is quantised too,
 at ten points of AP. And the head's last convolutions stay in float, with what follows them: boxes need more
 than 256 steps.
 """

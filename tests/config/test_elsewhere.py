@@ -111,21 +111,19 @@ def test_configs_that_build_on_none_of_ours_are_left_alone(tmp_path):
         ('model = dict(bbox_head=dict(num_classes=3))', 'here it is head_module.num_classes'),
         ('model = dict(bbox_head=dict(loss_cls=dict(a=1)))', 'nothing is needed instead'),
         ('model = dict(backbone=dict(spp_kernal_sizes=(5, 9, 13)))', 'here it is spp_kernel_sizes'),
-        ("model = dict(backbone=dict(type='mmyolo.YOLOXCSPDarknet'))", 'mmyolo is not installed; what does'),
-        ("default_scope = 'mmyolo'", 'mmyolo is not installed; what does here what MMYOLO does: docs/migr'),
+        ("model = dict(backbone=dict(type='mmyolo.YOLOXCSPDarknet'))", 'mmyolo is not installed; leave'),
+        ("default_scope = 'mmyolo'", 'mmyolo is not installed; leave mmyolo out of names'),
     ],
 )
 def test_parts_of_others_are_named_with_ours(tmp_path, line, message):
-    with pytest.raises(UserError, match=rf'{message}.*docs/migration\.md|{message}'):
+    with pytest.raises(UserError, match=message):
         load_config(write(tmp_path, line))
 
 
 def test_a_base_of_mmyolo_gets_a_hint(tmp_path):
     path = tmp_path / 'c.py'
     path.write_text("_base_ = 'mmyolo::yolox/yolox_s_fast_8xb8-300e_coco.py'\n")
-    with pytest.raises(
-        UserError, match=r'cannot be found: .*what does here what MMYOLO does: docs/migration\.md'
-    ):
+    with pytest.raises(UserError, match=r"cannot be found: .*inherit from 'mmyolox::yolox/yolox_s_fast"):
         load_config(path)
 
 
@@ -176,7 +174,8 @@ def test_an_exp_file_of_megvii_is_told_with_the_way(tmp_path, name, depth, width
     path = tmp_path / 'yolox.py'
     path.write_text(EXP.format(name=name, depth=depth, width=width))
     with pytest.raises(
-        UserError, match=rf"yolox\.py is an Exp file .*yolox_{size}_fast_8xb8-300e_coco\.py'.*migration"
+        UserError,
+        match=rf"yolox\.py is an Exp file .*yolox_{size}_fast_8xb8-300e_coco\.py'.*max_epochs for max_epoch",
     ):
         load_config(path)
 

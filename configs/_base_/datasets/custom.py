@@ -1,5 +1,5 @@
 # Your own images, as they lie in a folder: `--cfg-options data_root=path/to/data` is all there is to set.
-# What a folder may hold, COCO's format, YOLO's or Pascal VOC's, and how it is recognised: docs/data.md
+# It holds COCO's format, YOLO's or Pascal VOC's; what is recognised, `mmyolox browse` shows.
 _base_ = ['./coco_files.py', '../pipelines/yolox.py']
 
 data_root = 'data/custom/'

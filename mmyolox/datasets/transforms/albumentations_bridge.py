@@ -16,7 +16,10 @@ from mmyolox.datasets.canvas.scene import take_image
 from mmyolox.errors import UserError, did_you_mean
 from mmyolox.registry import TRANSFORMS
 
-_NEEDED = 'Albumentations: the package is absent; see the extra albumentations in docs/settings.md'
+_NEEDED = (
+    'Albumentations: the package is absent; install it beside the OpenCV that is there: '
+    'pip install --no-deps albumentations albucore simsimd stringzilla && pip install pydantic scipy pyyaml'
+)
 
 
 @TRANSFORMS.register_module()

@@ -54,7 +54,7 @@ class LoadImage(BaseTransform):
             instead and needs no tolerance.
         max_shrink: How many times smaller (1, 2, 4 or 8) plain JPEG files may be decoded where the scene
             shows them at least as much smaller. This is faster, and averages where bilinear interpolation
-            would skip pixels, so that values differ; see docs/speed.md for how much.
+            would skip pixels, so that values differ.
         backend_args: The arguments of :func:`mmengine.fileio.get`.
         channels: How many channels an image must have, for ``color_type='unchanged'``; an image with another
             number is an error, in training too. By default 3 for ``color``, 1 for ``grayscale``, and any

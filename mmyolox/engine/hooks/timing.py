@@ -143,5 +143,5 @@ def _advice(num_workers: int) -> str:
     return (
         f'What helps: {workers}; one image decoded a sample instead of five (a *-cached config); '
         'train_dataloader.dataset.image_cache=ram if the images fit; max_shrink=8 (large JPEG files decoded '
-        'smaller); YOLOXBatchHSV and YOLOXBatchFlip on the device. See docs/speed.md'
+        'smaller); YOLOXBatchHSV and YOLOXBatchFlip on the device'
     )

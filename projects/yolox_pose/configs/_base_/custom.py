@@ -1,5 +1,5 @@
 # Your own images with keypoints, as they lie in a folder: `--cfg-options data_root=path/to/data` is all there
-# is to set, since the keypoints too are read from the annotations. What a folder may hold: docs/data.md
+# is to set, since the keypoints too are read from the annotations. It holds COCO's format or YOLO's.
 # COCO categories may have `flip_pairs` (pairs of names) and `sigmas`; what is absent is filled in, and told.
 # Or a config says it: `skeleton = dict(keypoints=[...], flip_pairs=[...], links=[...], sigmas=[...])`
 _base_ = ['../../../../configs/_base_/datasets/coco_files.py', './pose.py']
