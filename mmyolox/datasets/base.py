@@ -169,11 +169,15 @@ class DetectionDataset(BaseDataset):
         counts = table.class_counts
         labels = set(np.flatnonzero(counts).tolist())
         unused = [name for label, name in enumerate(self.metainfo['classes']) if label not in labels]
-        if labels and unused:
+        line = ''
+        if not labels:
+            line = f'none of {len(table)} images to train on has a box, so nothing is learnt but background'
+        elif unused:
             have, them = (
                 ('1 class has', 'it') if len(unused) == 1 else (f'{len(unused)} classes have', 'them')
             )
             line = f'{have} no box, so nothing is learnt of {them}: {first_few(unused)}'
+        if line:
             print_log(f'{self.report.path}: {line}', 'current', logging.WARNING)
         return table
 

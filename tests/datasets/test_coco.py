@@ -174,6 +174,19 @@ def test_a_category_that_only_stands_above_others_is_no_class(make, monkeypatch)
     assert sum('3 classes have no box' in line and line.endswith(': cat, bird, fish') for line in lines) == 1
 
 
+def test_images_that_all_have_no_box_are_told(make, monkeypatch):
+    lines = log_lines(monkeypatch, 'base')
+    content = small_file() | dict(annotations=[])
+    dataset = make(content)
+    assert lines == [
+        f'{dataset.ann_file}: none of {len(dataset)} images to train on has a box, so nothing is learnt but '
+        'background'
+    ]
+    lines.clear()
+    make(content, test_mode=True)
+    assert lines == []
+
+
 def test_what_is_told_of_categories(make, monkeypatch):
     lines = log_lines(monkeypatch, 'coco')
     content = project_file()

@@ -1,10 +1,11 @@
 """Lists of the images of a training and its validation, and warnings of those in both."""
 
+import os
 from types import SimpleNamespace
 
 import pytest
 
-from mmyolox.engine.hooks.splits import SplitsHook
+from mmyolox.engine.hooks.splits import SplitsHook, same_files
 from tests.datasets.small_sets import open_coco, write_coco
 
 FOLD = dict(count=3, held_out=False)
@@ -65,6 +66,35 @@ def test_images_that_are_trained_on_and_validate_are_told(begin, tmp_path, monke
     ]
     other = write_coco(tmp_path / 'other', 5)
     assert begin(train=open_coco(root, []), val=open_coco(other, [])) == ([], {})
+
+
+@pytest.mark.parametrize('link', [os.symlink, os.link])
+@pytest.mark.parametrize('linked', ['train', 'val'])
+def test_links_to_the_same_images_are_told(begin, tmp_path, link, linked):
+    folders = {split: write_coco(tmp_path / split, 5) for split in ('train', 'val')}
+    other = {'train': 'val', 'val': 'train'}[linked]
+    for name in ('1.png', '4.png'):
+        path = folders[linked] / 'images' / name
+        path.unlink()
+        link(folders[other] / 'images' / name, path)
+    (line,), _ = begin(**{split: open_coco(folder, []) for split, folder in folders.items()})
+    assert line.startswith('2 of 5 images of the validation are trained on, too')
+    images = folders['train'] / 'images'
+    assert f'({images / "1.png"}, {images / "4.png"})' in line
+
+
+def test_links_of_other_names_lead_to_the_same_files(tmp_path):
+    for name in ('a', 'b', 'c', 'd'):
+        (tmp_path / name).write_text(name)
+    (tmp_path / 'soft').symlink_to('a')
+    (tmp_path / 'hard').hardlink_to(tmp_path / 'b')
+    (tmp_path / 'nowhere').symlink_to('absent')
+    files = [(str(tmp_path), name) for name in ('soft', 'hard', 'nowhere', 'c', 'absent', 'd', 'c')]
+    others = {str(tmp_path / name) for name in ('a', 'b', 'c', 'gone')}
+    same = [str(tmp_path / name) for name in ('soft', 'hard', 'c')]
+    assert same_files(files, others) == same
+    remote = [('s3://data', 'a.png'), ('s3://data', 'b.png')]
+    assert same_files(remote, {'s3://data/b.png'}) == ['s3://data/b.png']
 
 
 @pytest.mark.parametrize('beside', [True, False])

@@ -1,7 +1,9 @@
 """Which images are trained on and which validate: lists of them, and warnings of those that do both."""
 
+import os
 import os.path as osp
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -40,9 +42,8 @@ class SplitsHook(Hook):
             split: [*detection_datasets(loop.dataloader.dataset)] if loop else []
             for split, loop in loops.items()
         }
-        held_out = {*_files(datasets['val'])}
-        both = dict.fromkeys(path for path in _files(datasets['train']) if path in held_out)
-        if both:
+        held_out = {osp.join(*file) for file in _files(datasets['val'])}
+        if both := same_files(_files(datasets['train']), held_out):
             runner.logger.warning(
                 f'{len(both)} of {len(held_out)} images of the validation are trained on, too, {_TOO_GOOD} '
                 f'({first_few(both)}): take them out of one of the two'
@@ -77,10 +78,50 @@ def _names(datasets: Iterable[DetectionDataset]) -> Iterator[str]:
         yield from image_names(_paths(dataset), dataset.data_root)
 
 
-def _files(datasets: Iterable[DetectionDataset]) -> Iterator[str]:
-    """The paths of images, however the data sets write them; links are followed once a folder."""
+def _files(datasets: Iterable[DetectionDataset]) -> Iterator[tuple[str, str]]:
+    """Folder and name of images, however the data sets write them; links are followed once a folder."""
     real_folder = cache(osp.realpath)
     for dataset in datasets:
         for path in _paths(dataset):
             folder, name = osp.split(path)
-            yield osp.join(real_folder(folder), name)
+            yield real_folder(folder), name
+
+
+def same_files(files: Iterable[tuple[str, str]], others: set[str]) -> list[str]:
+    """The files that are among others, by their path or as a link, symbolic or hard.
+
+    Folders are listed; beside the others only symbolic links are looked at one by one.
+
+    Args:
+        files: Real folder and name of each file.
+        others: The paths of the other files.
+
+    Returns:
+        Their paths, each once.
+    """
+    known = set()
+    for path in others:
+        with suppress(OSError):
+            status = os.stat(path)
+            known.add((status.st_dev, status.st_ino))
+
+    @cache
+    def links_in(folder: str) -> set[str]:
+        names = set()
+        with suppress(OSError), os.scandir(folder) as entries:
+            device = os.stat(folder).st_dev
+            for entry in entries:
+                number = device, entry.inode()
+                if entry.is_symlink():
+                    with suppress(OSError):  # it may lead nowhere
+                        number = (status := entry.stat()).st_dev, status.st_ino
+                if number in known:
+                    names.add(entry.name)
+        return names
+
+    paths = dict.fromkeys(
+        path
+        for folder, name in files
+        if (path := osp.join(folder, name)) in others or name in links_in(folder)
+    )
+    return list(paths)
