@@ -1,4 +1,7 @@
-"""The parser of the tools, which knows options of other programs."""
+"""The parser of the tools, which knows options of other programs, and the options that tools share.
+
+Nothing heavy is imported here, so that ``tool.py -h`` answers at once.
+"""
 
 import argparse
 import math
@@ -117,3 +120,89 @@ class ToolParser(argparse.ArgumentParser):
                 given = f'"({value},{value})"' if ours == 'img_scale' else value
                 return f'{_CFG_OPTIONS} {ours.format(split=self.split)}={given}'
         return ''
+
+
+class OptionText(str):
+    """The value of an option as it was typed: what it means depends on what it stands for."""
+
+
+class CfgOptionsAction(argparse.Action):
+    """Collects ``KEY=VALUE`` arguments in a dict of :class:`OptionText`.
+
+    The option may be given several times; later values of a key win.
+    """
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        """Stores the parsed pairs under ``dest``; a malformed part ends in argparse's usage error."""
+        options = dict(getattr(namespace, self.dest) or {})
+        for argument in values or []:
+            key, equals, text = argument.partition('=')
+            if not key or not equals:
+                parser.error(f'{option_string} takes KEY=VALUE, got {argument!r}')
+            options[key] = OptionText(text)
+        setattr(namespace, self.dest, options)
+
+
+def add_cfg_options(parser: argparse.ArgumentParser) -> None:
+    """Adds ``--cfg-options KEY=VALUE [KEY=VALUE ...]`` to a parser: ``args.cfg_options``, a dict or None."""
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=CfgOptionsAction,
+        metavar='KEY=VALUE',
+        help='change values of the config, e.g. max_epochs=50 data_root=/data/ '
+        'train_dataloader.batch_size=4; lists: key=a,b or key=[a,b], tuples: key="(a,b)"',
+    )
+
+
+def add_unsafe_option(parser: argparse.ArgumentParser) -> None:
+    """Adds ``--allow-unsafe-checkpoint`` to a parser."""
+    parser.add_argument(
+        '--allow-unsafe-checkpoint',
+        action='store_true',
+        help='load a checkpoint file that holds more than weights; it can run code, so trust its origin',
+    )
+
+
+def add_verbose_option(parser: argparse.ArgumentParser) -> None:
+    """Adds ``--verbose`` to a parser."""
+    parser.add_argument('--verbose', action='store_true', help='print all of the log')
+
+
+def add_start_options(parser: argparse.ArgumentParser) -> None:
+    """Adds what a training begins with to a parser."""
+    parser.add_argument(
+        '--load-from',
+        metavar='CHECKPOINT',
+        help='start from these weights: a file, a web address, or a name such as yolox_s',
+    )
+    parser.add_argument(
+        '--amp',
+        action='store_true',
+        help='mixed precision: bfloat16 where the device has it, else float16 with a scaled loss',
+    )
+    parser.add_argument(
+        '--auto-scale-lr',
+        action='store_true',
+        help='scale the learning rate by the total batch size over auto_scale_lr.base_batch_size',
+    )
+
+
+def add_launch_options(parser: argparse.ArgumentParser) -> None:
+    """Adds what training and testing have in common to a parser."""
+    parser.add_argument('--work-dir', help='where logs and results go; default: work_dirs/<config name>')
+    parser.add_argument(
+        '--launcher',
+        choices=('none', 'pytorch', 'slurm', 'mpi'),
+        default='none',
+        help='how processes are started',
+    )
+    add_verbose_option(parser)
+    parser.add_argument('--local-rank', '--local_rank', type=int, default=0, help=argparse.SUPPRESS)
+    add_unsafe_option(parser)

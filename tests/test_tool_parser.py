@@ -1,13 +1,13 @@
 """What is said of options of other programs."""
 
+import argparse
 import re
 from pathlib import Path
 
 import pytest
 
 from mmyolox.errors import UserError
-from mmyolox.tool_parser import ELSEWHERE, ToolParser
-from mmyolox.utils.cli import add_cfg_options
+from mmyolox.tool_parser import ELSEWHERE, ToolParser, add_cfg_options
 from tests.tools.tool_loading import load_tool
 
 
@@ -97,3 +97,22 @@ def test_a_parser_without_options_of_configs_says_nothing_of_them(capsys):
 
 def test_words_are_as_they_are_looked_up():
     assert all(name == name.lower().replace('_', '-') for name in ELSEWHERE)
+
+
+def _parse(*arguments: str) -> dict | None:
+    parser = argparse.ArgumentParser()
+    add_cfg_options(parser)
+    return parser.parse_args(arguments).cfg_options
+
+
+def test_options_are_collected_and_the_last_wins():
+    assert _parse() is None
+    assert _parse('--cfg-options', 'a=1', 'b.c=x=y', '--cfg-options', 'a=2') == {'a': '2', 'b.c': 'x=y'}
+
+
+@pytest.mark.parametrize('argument', ['a', '=1'])
+def test_malformed_option_is_a_usage_error(argument, capsys):
+    with pytest.raises(SystemExit) as exit_info:
+        _parse('--cfg-options', argument)
+    assert exit_info.value.code == 2
+    assert argument in capsys.readouterr().err

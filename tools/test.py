@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmyolox.errors import UserError
-from mmyolox.tool_parser import ToolParser
-from mmyolox.utils.cli import add_cfg_options, add_launch_options, run_tool
+from mmyolox.tool_parser import ToolParser, add_cfg_options, add_launch_options
+from mmyolox.utils.cli import run_tool
 
 if TYPE_CHECKING:
     from mmengine.config import Config

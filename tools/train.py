@@ -7,8 +7,8 @@ import argparse
 import os
 from contextlib import nullcontext
 
-from mmyolox.tool_parser import ToolParser
-from mmyolox.utils.cli import add_cfg_options, add_launch_options, add_start_options, run_tool
+from mmyolox.tool_parser import ToolParser, add_cfg_options, add_launch_options, add_start_options
+from mmyolox.utils.cli import run_tool
 
 
 def parse_args() -> argparse.Namespace:

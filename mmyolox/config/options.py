@@ -12,7 +12,7 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 
 from mmyolox.errors import UserError, did_you_mean
-from mmyolox.utils.cli import OptionText
+from mmyolox.tool_parser import OptionText
 
 from .arguments import fits
 from .check import AUTO, RUNNER_KEYS, TOOL_KEYS, child_of, value_at, walk
@@ -47,7 +47,7 @@ def read_options(cfg: Config, options: dict[str, Any]) -> dict[str, Any]:
 
     Args:
         cfg: The evaluated config, without the options.
-        options: The user's options; those of type :class:`~mmyolox.utils.cli.OptionText` are read.
+        options: The user's options; those of type :class:`~mmyolox.tool_parser.OptionText` are read.
 
     Raises:
         UserError: An option is of another type than what it replaces, or a number that is not finite.

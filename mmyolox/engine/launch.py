@@ -30,7 +30,7 @@ from .runner import YOLOXRunner
 
 
 def prepare(cfg: Config, args: argparse.Namespace) -> None:
-    """Completes a config, in place, with the options of :func:`mmyolox.utils.cli.add_launch_options`.
+    """Completes a config, in place, with the options of :func:`mmyolox.tool_parser.add_launch_options`.
 
     On a machine without an accelerator the processes of ``--launcher pytorch`` are joined by gloo here,
     because MMEngine's own set-up asks for a CUDA device.

@@ -19,6 +19,7 @@ from rich.text import Text
 
 from mmyolox.checkpoints.load import latest_checkpoint
 from mmyolox.errors import one_line, printable
+from mmyolox.utils.cli import drop_output
 
 NOISE = (
     (r'"FileClient" will be deprecated in future', 'mmengine'),
@@ -151,8 +152,7 @@ class Terminal(logging.Handler):
         except (OSError, SystemExit) as error:  # rich ends the process where a pipe is closed
             self.console.quiet = True
             reason = error.__context__ if isinstance(error, SystemExit) else error
-            with suppress(OSError), open(os.devnull, 'w') as nowhere:
-                os.dup2(nowhere.fileno(), self.console.file.fileno())  # what is left when Python ends
+            drop_output(self.console.file)
             warning = f'warning: no more is printed ({reason}); the work goes on, and the log has all'
             with suppress(OSError):  # it may be gone as well
                 print(warning, file=sys.stderr)

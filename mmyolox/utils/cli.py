@@ -1,16 +1,17 @@
-"""What every command-line tool does alike: errors in one line, memory that is kept, ``--cfg-options``.
+"""How every command-line tool runs: errors in one line, its exit status, memory that is kept.
 
 Nothing heavy is imported here, so that ``tool.py -h`` answers at once.
 """
 
-import argparse
 import ctypes
 import os
 import re
+import select
 import sys
 import time
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
+from contextlib import suppress
+from typing import IO
 
 from mmyolox.compat import PACKAGES, describe_missing
 from mmyolox.errors import UserError, message_of_worker, take_any_text
@@ -20,6 +21,9 @@ STARTED = time.monotonic()
 
 INTERRUPTED = 130
 """Exit status of a process stopped by Ctrl-C, as shells report it (128 + SIGINT)."""
+
+CLOSED = 141
+"""Exit status of a process whose output was closed, as by ``| head`` (128 + SIGPIPE)."""
 
 # Parameters of mallopt, from glibc's malloc.h.
 _TRIM_THRESHOLD, _MMAP_MAX = -1, -4
@@ -71,9 +75,10 @@ def run_tool(main: Callable[[], int | None]) -> None:
     """Runs a tool's ``main`` and exits with its status; never returns.
 
     A :class:`UserError`, a shortage of memory, or a package that mmyolox needs and is absent, is printed as
-    one line ``error: ...`` on stderr and gives status 1; so is that another process of a training is gone.
-    Ctrl-C gives status 130 and what it says. Other exceptions, our own faults, keep their traceback. SIGTERM
-    ends the process at once, by Python's default: a handler would wait for a call to another process.
+    one line ``error: ...`` on stderr and gives status 1; so is that another process of a training is gone, or
+    that the output takes no more. Ctrl-C gives status 130 and what it says, an output that is closed, as by
+    ``| head``, 141 and nothing. Other exceptions, our own faults, keep their traceback. SIGTERM ends the
+    process at once, by Python's default: a handler would wait for a call to another process.
 
     Args:
         main: What parses the arguments and does the work; returns an exit status, or None for success.
@@ -83,23 +88,64 @@ def run_tool(main: Callable[[], int | None]) -> None:
     keep_freed_memory()
     take_any_text(sys.stdout)
     try:
-        status = call_until_interrupted(main)
+        try:
+            sys.exit(_status_of(main))
+        finally:
+            if sys.stdout is not None:  # Python would write what is left when it ends, and tell of it badly
+                sys.stdout.flush()
+    except OSError as error:
+        if sys.stdout is None or not takes_no_more(sys.stdout):
+            raise
+        drop_output(sys.stdout)
+        if isinstance(error, BrokenPipeError):
+            sys.exit(CLOSED)
+        sys.exit(f'error: the output cannot be written: {error.strerror}')
+
+
+def takes_no_more(stream: IO[str]) -> bool:
+    """Whether an output is closed at its other end, or does not take what is left in its buffer.
+
+    Args:
+        stream: The output.
+    """
+    try:
+        stream.flush()
+    except OSError:
+        return True
+    if not hasattr(select, 'poll'):  # on Windows
+        return False
+    # Without a buffer, as of PYTHONUNBUFFERED, nothing is left.
+    poll = select.poll()
+    with suppress(OSError, ValueError):  # no file
+        poll.register(stream, 0)
+    return bool(poll.poll(0))
+
+
+def drop_output(stream: IO[str]) -> None:
+    """Has an output go nowhere, with what is left in its buffer when Python ends."""
+    with suppress(OSError), open(os.devnull, 'w') as nowhere:
+        os.dup2(nowhere.fileno(), stream.fileno())
+
+
+def _status_of(main: Callable[[], int | None]) -> int | str | None:
+    """The exit status of a tool, or the line that it ends with; other errors pass."""
+    try:
+        return call_until_interrupted(main)
     except UserError as error:
         print(f'error: {error}', file=sys.stderr)
-        sys.exit(1)
+        return 1
     except ModuleNotFoundError as error:
         if error.name not in PACKAGES:
             raise
-        sys.exit(f'error: {describe_missing()}')
+        return f'error: {describe_missing()}'
     except KeyboardInterrupt as interrupt:
         print(str(interrupt) or 'error: interrupted', file=sys.stderr)
-        sys.exit(INTERRUPTED)
+        return INTERRUPTED
     except Exception as error:  # OpenCV's is no RuntimeError
         advice = advice_on(error)
         if not advice:
             raise
-        sys.exit(f'error: {advice}')
-    sys.exit(status)
+        return f'error: {advice}'
 
 
 def call_until_interrupted(main: Callable[[], int | None]) -> int | None:
@@ -158,89 +204,3 @@ def keep_freed_memory() -> bool:
     os.environ.update(MALLOC_MMAP_MAX_='0', MALLOC_TRIM_THRESHOLD_='-1')
     libc = ctypes.CDLL(None)
     return bool(libc.mallopt(_MMAP_MAX, 0) and libc.mallopt(_TRIM_THRESHOLD, -1))
-
-
-class OptionText(str):
-    """The value of an option as it was typed: what it means depends on what it stands for."""
-
-
-class CfgOptionsAction(argparse.Action):
-    """Collects ``KEY=VALUE`` arguments in a dict of :class:`OptionText`.
-
-    The option may be given several times; later values of a key win.
-    """
-
-    def __call__(
-        self,
-        parser: argparse.ArgumentParser,
-        namespace: argparse.Namespace,
-        values: str | Sequence[Any] | None,
-        option_string: str | None = None,
-    ) -> None:
-        """Stores the parsed pairs under ``dest``; a malformed part ends in argparse's usage error."""
-        options = dict(getattr(namespace, self.dest) or {})
-        for argument in values or []:
-            key, equals, text = argument.partition('=')
-            if not key or not equals:
-                parser.error(f'{option_string} takes KEY=VALUE, got {argument!r}')
-            options[key] = OptionText(text)
-        setattr(namespace, self.dest, options)
-
-
-def add_cfg_options(parser: argparse.ArgumentParser) -> None:
-    """Adds ``--cfg-options KEY=VALUE [KEY=VALUE ...]`` to a parser: ``args.cfg_options``, a dict or None."""
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=CfgOptionsAction,
-        metavar='KEY=VALUE',
-        help='change values of the config, e.g. max_epochs=50 data_root=/data/ '
-        'train_dataloader.batch_size=4; lists: key=a,b or key=[a,b], tuples: key="(a,b)"',
-    )
-
-
-def add_unsafe_option(parser: argparse.ArgumentParser) -> None:
-    """Adds ``--allow-unsafe-checkpoint`` to a parser."""
-    parser.add_argument(
-        '--allow-unsafe-checkpoint',
-        action='store_true',
-        help='load a checkpoint file that holds more than weights; it can run code, so trust its origin',
-    )
-
-
-def add_verbose_option(parser: argparse.ArgumentParser) -> None:
-    """Adds ``--verbose`` to a parser."""
-    parser.add_argument('--verbose', action='store_true', help='print all of the log')
-
-
-def add_start_options(parser: argparse.ArgumentParser) -> None:
-    """Adds what a training begins with to a parser."""
-    parser.add_argument(
-        '--load-from',
-        metavar='CHECKPOINT',
-        help='start from these weights: a file, a web address, or a name such as yolox_s',
-    )
-    parser.add_argument(
-        '--amp',
-        action='store_true',
-        help='mixed precision: bfloat16 where the device has it, else float16 with a scaled loss',
-    )
-    parser.add_argument(
-        '--auto-scale-lr',
-        action='store_true',
-        help='scale the learning rate by the total batch size over auto_scale_lr.base_batch_size',
-    )
-
-
-def add_launch_options(parser: argparse.ArgumentParser) -> None:
-    """Adds what training and testing have in common to a parser."""
-    parser.add_argument('--work-dir', help='where logs and results go; default: work_dirs/<config name>')
-    parser.add_argument(
-        '--launcher',
-        choices=('none', 'pytorch', 'slurm', 'mpi'),
-        default='none',
-        help='how processes are started',
-    )
-    add_verbose_option(parser)
-    parser.add_argument('--local-rank', '--local_rank', type=int, default=0, help=argparse.SUPPRESS)
-    add_unsafe_option(parser)

@@ -4,7 +4,7 @@ import pytest
 
 from mmyolox.config import load_config
 from mmyolox.errors import UserError
-from mmyolox.utils.cli import OptionText
+from mmyolox.tool_parser import OptionText
 
 NANO = 'yolox_nano_fast_1xb8-50e_custom'
 CLASSES = dict(classes=['cat', 'big dog', 'a:b'])

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mmyolox.config import load_config
 from mmyolox.config.find import find_config
-from mmyolox.utils.cli import add_cfg_options
+from mmyolox.tool_parser import add_cfg_options
 
 PAGE = Path(__file__).parents[2] / 'docs/config.md'
 SETTINGS = PAGE.with_name('settings.md')

@@ -5,7 +5,7 @@ import pytest
 from mmyolox.config import load_config
 from mmyolox.config.option_values import parse_option_value
 from mmyolox.errors import UserError
-from mmyolox.utils.cli import OptionText
+from mmyolox.tool_parser import OptionText
 
 SAME_AS_MMENGINE = [
     '1', '-3', '0.5', '1e-3', 'true', 'False', 'None', 'none', 'abc', '', 'a,b', '1,2.5,x', '[1,2]', '[]',

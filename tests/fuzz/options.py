@@ -15,7 +15,7 @@ from mmyolox.config.check import value_at
 from mmyolox.config.option_values import parse_option_value
 from mmyolox.config.scopes import resolve_scopes
 from mmyolox.config.training import settle_training
-from mmyolox.utils.cli import add_cfg_options
+from mmyolox.tool_parser import add_cfg_options
 from tests.fuzz.checks import Target
 from tests.fuzz.strategies import changed, places
 

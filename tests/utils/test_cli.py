@@ -1,6 +1,5 @@
-"""The tools' runner, ``--cfg-options``, and the memory that a tool keeps."""
+"""The tools' runner, and the memory that a tool keeps."""
 
-import argparse
 import os
 import platform
 import subprocess
@@ -10,7 +9,7 @@ import cv2
 import pytest
 
 from mmyolox.errors import UserError
-from mmyolox.utils.cli import add_cfg_options, keep_freed_memory, run_tool
+from mmyolox.utils.cli import keep_freed_memory, run_tool
 
 WORKER = (
     'Caught Error in DataLoader worker process 0.\nOriginal Traceback (most recent call last):\n  ...\n{}\n'
@@ -152,23 +151,37 @@ def test_run_tool_leaves_our_own_faults_their_traceback(error):
         run_tool(lambda: _raise(error))
 
 
-def _parse(*arguments: str) -> dict | None:
-    parser = argparse.ArgumentParser()
-    add_cfg_options(parser)
-    return parser.parse_args(arguments).cfg_options
+def piped(code, stdout, **variables):
+    run = f'from mmyolox.utils.cli import run_tool\ndef main():\n    {code}\nrun_tool(main)'
+    env = {name: value for name, value in os.environ.items() if name != 'PYTHONUNBUFFERED'} | variables
+    command = [sys.executable, '-c', run]
+    ended = subprocess.run(command, stdout=stdout, stderr=subprocess.PIPE, text=True, env=env, check=False)
+    return ended.returncode, ended.stderr
 
 
-def test_options_are_collected_and_the_last_wins():
-    assert _parse() is None
-    assert _parse('--cfg-options', 'a=1', 'b.c=x=y', '--cfg-options', 'a=2') == {'a': '2', 'b.c': 'x=y'}
+@pytest.mark.parametrize(
+    ('code', 'variables'),
+    [
+        ('print("a")', {}),
+        ('print("a")', dict(PYTHONUNBUFFERED='1')),
+        ('print("a" * 100_000)', {}),
+        ('print("a"); raise SystemExit(0)', {}),
+    ],
+)
+def test_an_output_that_is_closed_ends_a_tool_quietly(code, variables):
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        assert piped(code, writer, **variables) == (141, '')
+    finally:
+        os.close(writer)
 
 
-@pytest.mark.parametrize('argument', ['a', '=1'])
-def test_malformed_option_is_a_usage_error(argument, capsys):
-    with pytest.raises(SystemExit) as exit_info:
-        _parse('--cfg-options', argument)
-    assert exit_info.value.code == 2
-    assert argument in capsys.readouterr().err
+@pytest.mark.skipif(not os.path.exists('/dev/full'), reason='no device that takes nothing')
+def test_an_output_that_takes_nothing_is_one_line():
+    with open('/dev/full', 'w') as full:
+        line = 'error: the output cannot be written: No space left on device\n'
+        assert piped('print("a")', full) == (1, line)
 
 
 def test_cli_imports_nothing_heavy():

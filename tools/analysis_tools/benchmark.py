@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 from mmyolox.errors import UserError
 from mmyolox.files import atomic_write, check_target
-from mmyolox.utils.cli import add_cfg_options, run_tool
+from mmyolox.tool_parser import add_cfg_options
+from mmyolox.utils.cli import run_tool
 
 if TYPE_CHECKING:
     from mmyolox.apis import TorchDetector

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from mmyolox.errors import UserError
 from mmyolox.files import check_folder
-from mmyolox.tool_parser import ToolParser
-from mmyolox.utils.cli import add_cfg_options, add_verbose_option, run_tool
+from mmyolox.tool_parser import ToolParser, add_cfg_options, add_verbose_option
+from mmyolox.utils.cli import run_tool
 
 if TYPE_CHECKING:
     import numpy as np

@@ -11,7 +11,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from mmyolox.utils.cli import add_cfg_options, run_tool
+from mmyolox.tool_parser import add_cfg_options
+from mmyolox.utils.cli import run_tool
 
 if TYPE_CHECKING:
     from torch import nn

@@ -23,8 +23,8 @@ from mmyolox.export.formats import check_options, export_model, find_format, tar
 from mmyolox.export.options import CHOICES, PRECISIONS, ExportOptions, Precision, calibration_files
 from mmyolox.extensions import load_extensions
 from mmyolox.files import some_images
-from mmyolox.tool_parser import ToolParser
-from mmyolox.utils.cli import add_cfg_options, add_unsafe_option, add_verbose_option, run_tool
+from mmyolox.tool_parser import ToolParser, add_cfg_options, add_unsafe_option, add_verbose_option
+from mmyolox.utils.cli import run_tool
 
 if TYPE_CHECKING:
     from mmengine.config import ConfigDict

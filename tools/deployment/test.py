@@ -11,7 +11,8 @@ The file runs in its runtime.
 import argparse
 from typing import TYPE_CHECKING
 
-from mmyolox.utils.cli import add_cfg_options, add_verbose_option, run_tool
+from mmyolox.tool_parser import add_cfg_options, add_verbose_option
+from mmyolox.utils.cli import run_tool
 
 if TYPE_CHECKING:
     from mmengine.config import ConfigDict

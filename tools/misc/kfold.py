@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmyolox.errors import UserError
-from mmyolox.utils.cli import add_cfg_options, add_start_options, add_unsafe_option, run_tool
+from mmyolox.tool_parser import add_cfg_options, add_start_options, add_unsafe_option
+from mmyolox.utils.cli import run_tool
 
 if TYPE_CHECKING:
     from fold_data import Division

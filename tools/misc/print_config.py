@@ -2,7 +2,8 @@
 
 import argparse
 
-from mmyolox.utils.cli import add_cfg_options, run_tool
+from mmyolox.tool_parser import add_cfg_options
+from mmyolox.utils.cli import run_tool
 
 
 def parse_args() -> argparse.Namespace:

@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 from mmyolox.errors import UserError, first_few
 from mmyolox.files import check_target
-from mmyolox.utils.cli import add_unsafe_option, run_tool
+from mmyolox.tool_parser import add_unsafe_option
+from mmyolox.utils.cli import run_tool
 
 if TYPE_CHECKING:
     from mmyolox.checkpoints.convert import Conversion
