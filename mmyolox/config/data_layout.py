@@ -1,7 +1,7 @@
 """Variables of a config whose values are found in ``data_root``: files of the splits, and their format."""
 
 import os.path as osp
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,7 @@ def home_values(cfg: Mapping[str, Any]) -> dict[str, str]:
     return {name: osp.expanduser(path) for name, path in paths.items() if path.startswith('~')}
 
 
-def recognised_layout(cfg: Mapping[str, Any]) -> Layout | None:
+def recognised_layout(cfg: Mapping[str, Any], options: Collection[str] = ()) -> Layout | None:
     """Recognises the data set of a config that leaves open how it lies in ``data_root``.
 
     Where nothing is recognised, but the classes are known or the annotation files given, the layout is the
@@ -46,12 +46,14 @@ def recognised_layout(cfg: Mapping[str, Any]) -> Layout | None:
 
     Args:
         cfg: The evaluated config.
+        options: The names of the user's options.
 
     Returns:
         The layout; None for a config without a variable ``train_data``, or one that gives it.
 
     Raises:
-        UserError: A variable is wrong, the folder is absent, nothing or several things are recognised.
+        UserError: A variable is wrong, the folder is absent, nothing or several things are recognised, or an
+            option says how to cut data that has a validation split.
     """
     if OPEN not in cfg or cfg[OPEN] is not None:
         return None
@@ -77,6 +79,12 @@ def recognised_layout(cfg: Mapping[str, Any]) -> Layout | None:
         if cfg.get('classes') is None and not {'train', 'val'} <= given.keys():
             raise
         layout = usual_layout(Path(root), given)
+    cuts = [name for name in (f'fold_{part}' for part in fold) if name in options]
+    if cuts and 'fold' not in layout.splits['val']:
+        raise UserError(
+            f'{cuts[0]}={cfg[cuts[0]]} has no effect: {layout.describe()} has a validation split of its own; '
+            'leave it out, or cut all images anew by mmyolox kfold'
+        )
     return _with_prefixes(layout, cfg)
 
 

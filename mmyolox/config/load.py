@@ -124,7 +124,7 @@ def load_config(
     check_names(cfg, chain, own_configs(), read)
     check_options(cfg, options, read)
     plain = cfg.to_dict()
-    layout = recognised_layout(plain)
+    layout = recognised_layout(plain, options)
     from_data = class_values(plain, chain, options | known, layout) | data_values(plain, layout)
     if layout is not None:
         from_data |= layout_values(plain, layout)

@@ -64,7 +64,7 @@ def find_files(root: Path, report: ReadingReport) -> VocFiles:
     Raises:
         UserError: It is no Pascal VOC data set.
     """
-    parts = {path.name.lower(): path for path in sorted(root.glob('*')) if path.is_dir()}
+    parts = {path.name.lower(): path for path in sorted(root.glob('*'), reverse=True) if path.is_dir()}
     is_flat = parts.keys().isdisjoint({'annotations', 'jpegimages'})
     annotations = root if is_flat else parts.get('annotations')
     images = root if is_flat else parts.get('jpegimages', parts.get('images'))

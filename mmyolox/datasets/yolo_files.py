@@ -17,7 +17,10 @@ from .splits import SPLITS, UNSPLIT
 _NOTHING = ('', '~', 'null')
 """What YAML writes for no value."""
 _LABEL_FOLDERS = {'images': 'labels', 'Images': 'Labels', 'IMAGES': 'LABELS'}
-_CLASS_FILES = ('classes.txt', 'labels/classes.txt', 'obj.names', 'train/_darknet.labels')
+_CLASS_FILES = (
+    *('classes.txt', 'labels/classes.txt', 'obj.names'),
+    *(f'{name}/_darknet.labels' for names in SPLITS.values() for name in names),
+)
 
 
 def read_yaml(path: str | Path) -> dict[str, Any]:
@@ -72,16 +75,12 @@ def class_names(root: Path, yaml_path: Path | None, data: Mapping[str, Any]) -> 
         The names, None where there are none.
 
     Raises:
-        UserError: The indices have gaps, their count contradicts ``nc``, or a name is empty or no Unicode.
+        UserError: The indices have gaps, their count contradicts ``nc``, a name is empty or no Unicode, or
+            files contradict each other.
     """
     names = data.get('names')
     if names is None:
-        files = [root / name for name in _CLASS_FILES if os.path.lexists(root / name)]
-        if not files:
-            return None
-        # An empty line between names would move the indices of those behind it.
-        lines = [line.strip() for line in read_text(files[0]).rstrip().splitlines()]
-        return checked_names(lines, str(files[0]))
+        return _listed_names([root / name for name in _CLASS_FILES if os.path.lexists(root / name)])
     if isinstance(names, dict) and names.keys() == {str(index) for index in range(len(names))}:
         names = [names[str(index)] for index in range(len(names))]
     if not isinstance(names, list):
@@ -89,6 +88,23 @@ def class_names(root: Path, yaml_path: Path | None, data: Mapping[str, Any]) -> 
     if str(len(names)) != data.get('nc', str(len(names))):
         raise UserError(f'{yaml_path} says nc: {data["nc"]} but names {len(names)} classes; correct one')
     return checked_names(names, str(yaml_path))
+
+
+def _listed_names(files: Sequence[Path]) -> list[str] | None:
+    """The names of the first of some files with a name a line, to which the others must not object."""
+    # An empty line between names would move the indices of those behind it.
+    lists = {
+        path: checked_names([line.strip() for line in read_text(path).rstrip().splitlines()], str(path))
+        for path in files
+    }
+    for path, names in lists.items():
+        for index, (name, first) in enumerate(zip(names, lists[files[0]], strict=False)):
+            if name != first:
+                raise UserError(
+                    f'{path} calls class {index} {name!r}, and {files[0]} {first!r}: correct one of them, or '
+                    'remove it'
+                )
+    return lists[files[0]] if files else None
 
 
 def checked_names(names: Sequence[Any], source: str) -> list[str]:

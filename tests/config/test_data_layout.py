@@ -107,6 +107,16 @@ def test_data_with_a_validation_split_are_not_cut_by_what_is_recorded(write, log
     assert not [line for line in log if 'is tested instead of' in line]
 
 
+@pytest.mark.parametrize('option', ['fold_count', 'fold_index', 'fold_seed'])
+def test_options_that_cut_data_with_a_validation_split(write, option):
+    root = write(*ROBOFLOW.values())
+    message = (
+        f'{option}=2 has no effect: COCO .Roboflow export. in .* has a validation split of its own; leave'
+    )
+    with pytest.raises(UserError, match=message):
+        load_config(CUSTOM[0], {'data_root': root, option: 2})
+
+
 def test_a_written_config_needs_no_recognition(write, tmp_path):
     cfg = load_config(CUSTOM[0], dict(data_root=write('train/a.json', 'test/a.json')))
     cfg.dump(tmp_path / 'dumped.py')

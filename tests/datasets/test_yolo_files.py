@@ -1,10 +1,11 @@
 """The files of a YOLO data set. Most of their forms are in the tests of the data set and the converter."""
 
+import re
 from pathlib import Path
 
 import pytest
 
-from mmyolox.datasets.yolo_files import keypoint_shape, label_path, resolve
+from mmyolox.datasets.yolo_files import class_names, keypoint_shape, label_path, resolve
 from mmyolox.errors import UserError
 
 
@@ -46,3 +47,25 @@ def test_keypoint_shape(shape, expected):
 def test_a_keypoint_shape_that_is_none(shape):
     with pytest.raises(UserError, match=r'a\.yaml says kpt_shape: .*; \[K, 2\] or \[K, 3\] is needed'):
         keypoint_shape('a.yaml', dict(kpt_shape=shape))
+
+
+@pytest.mark.parametrize(
+    ('first', 'second'),
+    [
+        ('train/_darknet.labels', 'valid/_darknet.labels'),
+        ('train/_darknet.labels', 'test/_darknet.labels'),
+        ('classes.txt', 'obj.names'),
+    ],
+)
+def test_files_of_names_that_contradict_each_other(tmp_path, first, second):
+    for name in (first, second):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text('cat\ndog\n')
+    assert class_names(tmp_path, None, {}) == ['cat', 'dog']
+    (tmp_path / second).write_text('cat\r\ndog\r\ncow\r\n')
+    assert class_names(tmp_path, None, {}) == ['cat', 'dog']
+    (tmp_path / second).write_text('cat\ncow\ndog\n')
+    words = f"{tmp_path / second} calls class 1 'cow', and {tmp_path / first} 'dog': correct one of them"
+    with pytest.raises(UserError, match=re.escape(words)):
+        class_names(tmp_path, None, {})
+    assert class_names(tmp_path, None, dict(names=['dog'])) == ['dog']

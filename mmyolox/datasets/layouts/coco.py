@@ -124,7 +124,8 @@ def image_folder(contents: Contents, ann_file: str) -> str:
     split = _split_of(ann_file)
     near = [folder for folder in contents.files if split_named(osp.basename(folder)) == split]
     folders = [osp.dirname(ann_file), *near, 'images', *contents.files]
-    counts = [sum((contents.root / folder / name).is_file() for name in names) for folder in folders]
+    # Path's own raises an error for a name that is too long.
+    counts = [sum(osp.isfile(contents.root / folder / name) for name in names) for folder in folders]
     is_apart = (contents.root / 'images').is_dir() or osp.basename(folders[0]) == 'annotations'
     usual = 'images' if is_apart else folders[0]
     best = folders[counts.index(max(counts))] if any(counts) else usual

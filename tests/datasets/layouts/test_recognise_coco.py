@@ -6,6 +6,9 @@ import pytest
 
 from mmyolox.datasets.layouts import FORMATS, recognise
 from mmyolox.errors import UserError
+from tests.datasets.test_voc import DOG as VOC_DOG
+from tests.datasets.test_voc import xml_text
+from tests.tools.small_files import write_text
 
 PROJECT = dict(id=0, name='pets', supercategory='none')
 CAT, DOG = (dict(id=i, name=name, supercategory='pets') for i, name in ((1, 'cat'), (2, 'dog')))
@@ -53,6 +56,21 @@ def test_the_folder_of_images_is_found_though_names_have_those_of_another_comput
     text = (tmp_path / 'annotations/train.json').read_text()
     (tmp_path / 'annotations/train.json').write_text(text.replace('"1.jpg"', json.dumps(f'{before}1.jpg')))
     assert paths(recognise(tmp_path))['train'] == ('annotations/train.json', 'photos/')
+
+
+def test_annotations_of_pascal_voc_beside_what_was_converted_of_them(tmp_path):
+    write(tmp_path / 'annotations/train.json', ['1.jpg'], folder=tmp_path / 'JPEGImages')
+    write_text(tmp_path / 'Annotations/1.xml', xml_text([VOC_DOG]))
+    layout = recognise(tmp_path)
+    assert (layout.format, paths(layout)['train']) == ('coco', ('annotations/train.json', 'JPEGImages/'))
+    assert recognise(tmp_path, formats=['voc']).splits['train']['img_subdir'] == 'JPEGImages'
+
+
+def test_a_name_that_is_too_long_is_found_nowhere(tmp_path):
+    write(tmp_path / 'result.json', ['1.jpg'])
+    content = (tmp_path / 'result.json').read_text()
+    (tmp_path / 'result.json').write_text(content.replace('1.jpg', 5000 * 'a'))
+    assert paths(recognise(tmp_path))['train'] == ('result.json', '')
 
 
 def test_an_export_of_roboflow(tmp_path):
