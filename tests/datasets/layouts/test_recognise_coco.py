@@ -6,8 +6,7 @@ import pytest
 
 from mmyolox.datasets.layouts import FORMATS, recognise
 from mmyolox.errors import UserError
-from tests.datasets.test_voc import DOG as VOC_DOG
-from tests.datasets.test_voc import xml_text
+from tests.datasets.test_voc import DOG as VOC_DOG, xml_text
 from tests.tools.small_files import write_text
 
 PROJECT = dict(id=0, name='pets', supercategory='none')
