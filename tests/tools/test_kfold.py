@@ -3,6 +3,8 @@
 import json
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 
@@ -120,6 +122,26 @@ def test_a_training_that_fails_is_named_with_its_log(tmp_path, script):
     log.touch()
     with pytest.raises(UserError, match=f'{log}; the same'):
         tool.train(tmp_path / 'a.py', tmp_path / 'fold_1', 0, [])
+
+
+def test_a_training_ends_with_its_k_fold(tmp_path, script):
+    script(f'echo $$ > "{tmp_path}/part" && mv "{tmp_path}/part" "{tmp_path}/pid" && exec sleep 60')
+    code = (
+        'import sys; from pathlib import Path; from tests.tools.tool_loading import load_tool\n'
+        f'tool = load_tool("misc/kfold.py"); sys.executable = {sys.executable!r}\n'
+        f'tool.train(Path("a.py"), Path({str(tmp_path)!r}), 0, [])'
+    )
+    python = f'{sys.prefix}/bin/python'
+    process = subprocess.Popen([python, '-c', code], cwd=Path(__file__).parents[2])
+    while process.poll() is None and not (tmp_path / 'pid').exists():
+        time.sleep(0.02)
+    process.terminate()
+    assert process.wait(30) == 143
+    training = Path('/proc', (tmp_path / 'pid').read_text().strip(), 'stat')
+    deadline = time.monotonic() + 10
+    while training.exists() and training.read_text().split()[2] != 'Z' and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not training.exists() or training.read_text().split()[2] == 'Z'
 
 
 @pytest.mark.parametrize('ends', [True, False])

@@ -8,6 +8,7 @@ All images but those of a test split are dealt to k folds. Of each training, a p
 
 import argparse
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 RECORD = 'kfold.json'
 GRACE = 30
 """The seconds that a training has to end after Ctrl-C."""
+TERMINATED = 143
+"""Exit status of a process stopped by SIGTERM, as shells report it (128 + SIGTERM)."""
 
 
 def parse_args() -> argparse.Namespace:
@@ -96,10 +99,14 @@ def train(config: Path, folder: Path, index: int, options: list[str]) -> None:
     """
     chosen = [f'{split}_dataloader.dataset.fold.index={index}' for split in ('train', 'val')]
     command = [sys.executable, '-m', 'mmyolox', 'train', str(config), '--work-dir', str(folder), '--resume']
-    # Its output is ours. So is Ctrl-C, at which it says how far it is.
+    earlier = signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
+    # Its output is ours. So is Ctrl-C, at which it says how far it is; SIGTERM is for us alone.
     process = subprocess.Popen([*command, *options, '--cfg-options', *chosen])
     try:
         status = process.wait()
+    except SystemExit:
+        process.terminate()
+        raise
     except KeyboardInterrupt:
         try:
             process.wait(GRACE)
@@ -107,6 +114,8 @@ def train(config: Path, folder: Path, index: int, options: list[str]) -> None:
             process.terminate()
         print(f'stopped in fold {index + 1}; the same command goes on', file=sys.stderr)
         raise
+    finally:
+        signal.signal(signal.SIGTERM, earlier)
     if status:
         logs = sorted(folder.glob('*/*.log'))
         raise UserError(
