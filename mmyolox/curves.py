@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -77,21 +77,25 @@ def plot_curves(curves: Curves, path: str | Path, title: str = '') -> None:
     Raises:
         UserError: The file cannot be written.
     """
-    with figure_file(path, title, size=(11, 5)) as figure:
-        left, right, *middle = figure.subplots(1, 3 if curves.val_losses else 2)
+    losses = list(dict.fromkeys([*curves.losses, *curves.val_losses]))
+    panels = 3 if curves.val_losses else 2
+    with figure_file(path, title, size=(5.5 * panels, 5)) as figure:
+        left, right, *middle = figure.subplots(1, panels)
         for axes in middle:
             _plot(
                 axes,
                 curves.val_losses,
+                losses,
                 xlabel='epoch',
                 ylabel='loss on the validation images',
                 yscale='log',
                 marker='.',
             )
-        _plot(left, curves.losses, xlabel='iteration', ylabel='loss', yscale='log')
+        _plot(left, curves.losses, losses, xlabel='iteration', ylabel='loss', yscale='log')
         _plot(
             right,
             curves.metrics,
+            list(curves.metrics),
             xlabel='epoch',
             ylabel='AP on the validation images',
             ylim=(0, 1),
@@ -131,18 +135,22 @@ def figure_file(path: str | Path, title: str, size: tuple[float, float]) -> Iter
             raise UserError(f'{path} cannot be written: {error}') from error
 
 
-def _plot(axes: Any, curves: Series, marker: str = '', **settings: Any) -> None:
+def _plot(axes: Any, curves: Series, names: Sequence[str], marker: str = '', **settings: Any) -> None:
+    """Plots curves, each in the colour of its place among ``names``, which has them all."""
     from matplotlib.ticker import LogLocator, NullFormatter
 
     axes.set(**settings)
     axes.grid(alpha=0.3)
-    for name, values in curves.items():
+    for place, name in enumerate(names):
+        if name not in curves:
+            continue
+        values = curves[name]
         steps = sorted(values)
         last = values[steps[-1]]
         seen = marker or '.' * (len(steps) == 1)  # one value makes no line
         label = printable(f'{name}: {last:.3g}')
-        axes.plot(steps, [values[step] for step in steps], label=label, marker=seen)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.plot(steps, [values[step] for step in steps], label=label, marker=seen, color=f'C{place}')
+    axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)  # of one epoch, too
     if axes.get_yscale() == 'log':
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.yaxis.set_major_formatter('{x:g}')

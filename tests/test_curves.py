@@ -1,11 +1,13 @@
 """The curves of a training: what is read of a work dir, and the picture."""
 
 import json
+from contextlib import contextmanager
+from itertools import pairwise
 
 import cv2
 import pytest
 
-from mmyolox.curves import Curves, plot_curves, read_curves
+from mmyolox.curves import Curves, figure_file, plot_curves, read_curves
 from mmyolox.errors import UserError
 
 
@@ -135,6 +137,48 @@ def test_a_curve_of_one_value_is_seen(tmp_path):
     for step in (1, 2):
         plot_curves(Curves(dict(LOSSES, loss_l1={step: 1.0})), tmp_path / f'{step}.png')
     assert (tmp_path / '1.png').read_bytes() != (tmp_path / '2.png').read_bytes()
+
+
+@pytest.fixture
+def figures(monkeypatch):
+    """The figures that are drawn."""
+    drawn = []
+
+    @contextmanager
+    def keep(*args, **settings):
+        with figure_file(*args, **settings) as figure:
+            drawn.append(figure)
+            yield figure
+
+    monkeypatch.setattr('mmyolox.curves.figure_file', keep)
+    return drawn
+
+
+@pytest.mark.parametrize('val_losses', [{}, dict(loss_cls={1: 1.4}, loss_obj={1: 4.9}, loss={1: 10.7})])
+def test_legends_are_apart_and_inside(tmp_path, figures, val_losses):
+    metrics = {f'keypoints_mAP{end}': {1: 0.5} for end in ('', '_50', '_75')}
+    losses = {f'loss{end}': {3: 10.5} for end in ('', '_cls', '_obj', '_bbox')}
+    plot_curves(Curves(losses, metrics, val_losses), tmp_path / 'a.png')
+    [figure] = figures
+    figure.canvas.draw()
+    boxes = sorted((axes.get_legend().get_window_extent() for axes in figure.axes), key=lambda box: box.x0)
+    assert len(boxes) == (3 if val_losses else 2)
+    assert boxes[0].x0 >= 0 and boxes[-1].x1 <= figure.bbox.x1
+    assert all(one.x1 <= other.x0 for one, other in pairwise(boxes))
+
+
+def test_a_loss_has_one_colour_and_place(tmp_path, figures):
+    val_losses = dict(loss_obj={1: 4.0}, loss={1: 9.0})
+    plot_curves(Curves(dict(loss={1: 9.0}, loss_obj={1: 4.0}), {}, val_losses), tmp_path / 'a.png')
+    left, _, middle = figures[0].axes
+    colours = [[(line.get_label(), line.get_color()) for line in axes.lines] for axes in (left, middle)]
+    assert colours[0] == colours[1] == [('loss: 9', 'C0'), ('loss_obj: 4', 'C1')]
+
+
+def test_epochs_are_whole_numbers(tmp_path, figures):
+    plot_curves(Curves(LOSSES, dict(AP={2: 0.5})), tmp_path / 'a.png')
+    ticks = figures[0].axes[1].get_xticks()
+    assert [*ticks] == [round(tick) for tick in ticks]
 
 
 def test_a_picture_that_cannot_be_written(tmp_path):

@@ -16,6 +16,8 @@ _PRECISION = re.compile(r'(?:.*/)?(?:(?P<of>[^/]+)_)?m?AP(?:[_ ]?(?P<point>\.)?(
 def short_figures(metrics: Mapping[str, Any]) -> dict[str, float]:
     """The figures that a line has room for: AP and AP50 of all that is compared, else the first three.
 
+    The loss of the validation images is among them where a training computes it.
+
     Args:
         metrics: What the evaluation gives.
 
@@ -23,15 +25,18 @@ def short_figures(metrics: Mapping[str, Any]) -> dict[str, float]:
         The values by what a person calls them.
     """
     found = {}
+    losses = {'val loss': float(metrics['val/loss'])} if 'val/loss' in metrics else {}
     for name, value in metrics.items():
         match = _PRECISION.fullmatch(name)
         if match and (iou := _percent(match)) in ('', '50'):
             found[match['of'] or '', f'AP{iou}'] = float(value)
     if not found:
         numbers = {name: value for name, value in metrics.items() if isinstance(value, int | float)}
-        return {name.rpartition('/')[2]: float(numbers[name]) for name in list(numbers)[:3]}
+        others = [name for name in numbers if not name.startswith('val/loss')]
+        return {name.rpartition('/')[2]: float(numbers[name]) for name in others[:3]} | losses
     is_alone = len({of for of, _ in found}) == 1
-    return {title if is_alone else f'{of} {title}'.strip(): value for (of, title), value in found.items()}
+    precisions = {title if is_alone else f'{of} {title}'.strip(): found[of, title] for of, title in found}
+    return precisions | losses
 
 
 def _percent(match: re.Match[str]) -> str:

@@ -34,6 +34,12 @@ def test_other_metrics_are_the_first_three():
     assert short_figures({}) == {}
 
 
+@pytest.mark.parametrize(('metric', 'name'), [('coco/bbox_mAP', 'AP'), ('a/score', 'score')])
+def test_the_loss_of_a_validation_is_among_them(metric, name):
+    metrics = {'val/loss_cls': 2.0, metric: 0.5, 'val/loss': 8.0}
+    assert short_figures(metrics) == {name: 0.5, 'val loss': 8.0}
+
+
 def test_nothing_to_find_is_no_zero():
     assert format_figures({'AP': -1.0, 'AP50': math.nan, 'x': 0.0}) == 'AP -  AP50 -  x 0.000'
 

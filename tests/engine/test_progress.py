@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from mmengine.evaluator import BaseMetric, Evaluator
+from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
 from mmengine.model import BaseModel
 from mmengine.runner import EpochBasedTrainLoop
@@ -55,7 +56,7 @@ class Score(BaseMetric):
         return {'bbox_mAP': score, 'bbox_mAP_50': 2 * score}
 
 
-def run(work_dir, console, verbose=False, test=False, by_epoch=True, **options):
+def run(work_dir, console, verbose=False, test=False, by_epoch=True, save_best='auto', **options):
     """Trains three epochs of two iterations, or tests, and returns what the terminal shows."""
     attach(Terminal(verbose, console), MMLogger.get_instance('mmengine'))
     use_safe_loading()
@@ -67,8 +68,8 @@ def run(work_dir, console, verbose=False, test=False, by_epoch=True, **options):
         type='mmyolox.ResumableCheckpointHook',
         by_epoch=by_epoch,
         interval=1,
-        save_best='auto',
-        rule='greater',
+        save_best=save_best,
+        rule='less' if 'loss' in save_best else 'greater',
     )
     length = dict(max_epochs=3) if by_epoch else dict(max_iters=3, val_interval=1)
     runner = YOLOXRunner(
@@ -129,6 +130,23 @@ def test_a_training_in_a_file(tmp_path, monkeypatch):
     assert summary[2] == f'best      AP 0.400  AP50 0.800  {best}'
     assert summary[3] == 'last      epoch_3.pth'
     assert summary[-1] == f'next      mmyolox predict photo.jpg {best}'
+
+
+class AddLoss(Hook):
+    """Adds a loss of the validation to the figures, which rises with the epochs."""
+
+    priority = 'VERY_HIGH'
+
+    def after_val_epoch(self, runner, metrics=None):
+        metrics['val/loss'] = 8.0 + runner.epoch
+
+
+def test_the_loss_of_the_validations_and_what_the_best_is_the_best_of(tmp_path):
+    text = run(tmp_path, plain(), save_best='val/loss', custom_hooks=[AddLoss()])
+    last = next(line for line in text.splitlines() if line.startswith('epoch 3/3'))
+    assert last.startswith('epoch 3/3  AP 0.300  AP50 0.600  val loss 11.000  best val loss 9.000 (epoch 1)  loss ')
+    best = next(line for line in text.splitlines() if line.startswith('  best'))
+    assert best.startswith('  best      AP 0.200  AP50 0.400  val loss 9.000  ')
 
 
 def test_the_losses_are_those_of_the_log(tmp_path):

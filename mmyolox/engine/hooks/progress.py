@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from mmengine.dist import get_world_size, is_main_process
-from mmengine.hooks import Hook
+from mmengine.hooks import CheckpointHook, Hook
 from mmengine.runner import BaseLoop, EpochBasedTrainLoop, Runner
 from torch.utils.data import DataLoader
 
@@ -146,9 +146,6 @@ class ProgressHook(Hook):
         best = best_score(runner)
         parts = [where, format_figures(short_figures(metrics or {})), f'best {best}' if best else '']
         parts += [f'{name} {value:.2f}' for name, value in losses_of(runner).items() if name == 'loss']
-        parts += [
-            f'val loss {value:.2f}' for name, value in losses_of(runner, 'val').items() if name == 'loss'
-        ]
         if loop.iter < loop.max_iters and not loop.stop_training:
             parts.append(f'ETA {self.time_left(runner)}')
         self.terminal.print('  '.join(filter(None, parts)))
@@ -198,17 +195,15 @@ class ProgressHook(Hook):
         return f'{speed:.{0 if speed >= 10 else 1}f} images/s'
 
 
-def losses_of(runner: Runner, mode: str = 'train') -> dict[str, float]:
-    """The means of the last losses, by their names.
+def losses_of(runner: Runner) -> dict[str, float]:
+    """The means of the last losses of the training, by their names.
 
     Args:
         runner: The runner.
-        mode: ``train`` or ``val``.
     """
     scalars = runner.message_hub.log_scalars
-    begin = f'{mode}/loss'
-    names = [name for name in scalars if name.startswith(begin)]
-    return {name.removeprefix(f'{mode}/'): float(scalars[name].mean(_WINDOW)) for name in names}
+    names = [name for name in scalars if name.startswith('train/loss')]
+    return {name.removeprefix('train/'): float(scalars[name].mean(_WINDOW)) for name in names}
 
 
 def validations_left(runner: Runner) -> int:
@@ -237,6 +232,8 @@ def _epoch(number: int, loop: EpochBasedTrainLoop) -> str:
 def best_score(runner: Runner) -> str:
     """The best value of the figure by which checkpoints are kept, and its epoch; empty for none.
 
+    The figure's name stands before it where it is another than the AP.
+
     Args:
         runner: The runner.
     """
@@ -246,7 +243,10 @@ def best_score(runner: Runner) -> str:
         return ''
     is_known = BEST_EPOCH in info and isinstance(runner.train_loop, EpochBasedTrainLoop)
     epoch = f' (epoch {info[BEST_EPOCH]})' if is_known else ''
-    return f'{format_value(float(score))}{epoch}'
+    keepers = (hook for hook in runner.hooks if isinstance(hook, CheckpointHook) and hook.save_best)
+    figure = next((hook.key_indicators[0] for hook in keepers), 'auto')
+    [name] = short_figures({figure: 0})
+    return f'{"" if name in ("AP", "auto") else f"{name} "}{format_value(float(score))}{epoch}'
 
 
 def _memory(runner: Runner) -> list[str]:
