@@ -163,7 +163,8 @@ def test_legends_are_apart_and_inside(tmp_path, figures, val_losses):
     figure.canvas.draw()
     boxes = sorted((axes.get_legend().get_window_extent() for axes in figure.axes), key=lambda box: box.x0)
     assert len(boxes) == (3 if val_losses else 2)
-    assert boxes[0].x0 >= 0 and boxes[-1].x1 <= figure.bbox.x1
+    assert boxes[0].x0 >= 0
+    assert boxes[-1].x1 <= figure.bbox.x1
     assert all(one.x1 <= other.x0 for one, other in pairwise(boxes))
 
 

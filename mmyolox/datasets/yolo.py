@@ -24,12 +24,12 @@ from .splits import SPLITS
 from .table import AnnotationTable, described, split
 from .yolo_files import (
     class_names,
+    find_description,
     find_splits,
-    find_yaml,
     keypoint_shape,
     label_path,
     note_missing_labels,
-    read_yaml,
+    read_description,
     split_images,
     split_sources,
     unsplit_images,
@@ -197,8 +197,8 @@ class YOLOXYoloDataset(DetectionDataset):
         root = Path(self.data_root or os.path.dirname(self.ann_file))
         if not root.is_dir():
             raise UserError(f'{from_here(root)}: no such folder; correct data_root')
-        yaml_path = Path(self.ann_file) if self.ann_file else find_yaml(root, notes)
-        data = read_yaml(yaml_path) if yaml_path else {}
+        yaml_path = Path(self.ann_file) if self.ann_file else find_description(root, notes)
+        data = read_description(yaml_path) if yaml_path else {}
         source = str(yaml_path or root)
         images = self._images(source, root, data, notes)
         labels = {image: label_path(image) for image in images}

@@ -1,4 +1,4 @@
-"""The files of a YOLO data set: its YAML file, class names, the images of each split and their labels."""
+"""The files of a YOLO data set: its description, class names, the images of each split and their labels."""
 
 import os
 from collections import Counter
@@ -16,6 +16,9 @@ from .splits import SPLITS, UNSPLIT
 
 _NOTHING = ('', '~', 'null')
 """What YAML writes for no value."""
+DARKNET = '.data'
+"""The suffix of Darknet's description of a data set."""
+_SPLIT_KEYS = {alias for aliases in SPLITS.values() for alias in aliases}
 _LABEL_FOLDERS = {'images': 'labels', 'Images': 'Labels', 'IMAGES': 'LABELS'}
 _CLASS_FILES = (
     *('classes.txt', 'labels/classes.txt', 'obj.names'),
@@ -51,14 +54,60 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     return {str(key).lower(): value for key, value in content.items() if value not in _NOTHING}
 
 
-def find_yaml(root: Path, report: ReadingReport) -> Path | None:
-    """The YAML file of a data set: ``data.yaml``, or the only one in its folder, which is noted."""
+def read_description(path: str | Path) -> dict[str, Any]:
+    """Reads what a data set says of itself: a YAML file, or Darknet's file of the suffix ``.data``.
+
+    Raises:
+        UserError: It cannot be read; see :func:`read_yaml`.
+    """
+    path = Path(path)
+    return _read_darknet(path) if path.suffix.lower() == DARKNET else read_yaml(path)
+
+
+def _read_darknet(path: Path) -> dict[str, Any]:
+    """Darknet's lines of ``key = value``, with the keys and values of a YAML file.
+
+    Its paths are relative to where Darknet was started (``data/train.txt``): they are looked for in the
+    folder of the file and in the one above, with and without their first folders.
+    """
+    pairs = (line.partition('=') for line in read_lines(path))
+    data: dict[str, Any] = {key.strip().lower(): value.strip() for key, _, value in pairs}
+    places = (path.parent, path.parent.parent)
+
+    def find(name: str) -> Path | None:
+        candidates = (place / ending for ending in path_endings(name) for place in places)
+        return next((candidate for candidate in candidates if os.path.isfile(candidate)), None)
+
+    described: dict[str, Any] = {}
+    for key in _SPLIT_KEYS & data.keys():
+        described[key] = str(find(data[key]) or data[key])
+    if names := find(data.get('names', '')):
+        described['names'] = _read_names(names)
+    return described
+
+
+def darknet_files(root: Path) -> list[Path]:
+    """Darknet's descriptions in a folder and in those in it, with a list of training images that is there."""
+    found = sorted({*root.glob(f'*{DARKNET}'), *root.glob(f'*/*{DARKNET}')})
+    return [path for path in found if os.path.isfile(path) and _lists_training(path)]
+
+
+def _lists_training(path: Path) -> bool:
+    try:
+        return os.path.isabs(train := _read_darknet(path).get('train', '')) and os.path.isfile(train)
+    except UserError:  # a file of that suffix may be anything
+        return False
+
+
+def find_description(root: Path, report: ReadingReport) -> Path | None:
+    """The description of a data set: ``data.yaml``, or the only one in its folder, which is noted."""
     if os.path.lexists(usual := root / 'data.yaml'):
         return usual
     there = sorted(root.glob('*.[yY]*[mM][lL]'))
     found = [path for path in there if path.is_file()] or there
     if len(found) != 1:
-        return None
+        darknet = darknet_files(root)
+        return darknet[0] if len(darknet) == 1 else None
     report.note('no data.yaml, another YAML file taken', found)
     return found[0]
 
@@ -92,11 +141,7 @@ def class_names(root: Path, yaml_path: Path | None, data: Mapping[str, Any]) -> 
 
 def _listed_names(files: Sequence[Path]) -> list[str] | None:
     """The names of the first of some files with a name a line, to which the others must not object."""
-    # An empty line between names would move the indices of those behind it.
-    lists = {
-        path: checked_names([line.strip() for line in read_text(path).rstrip().splitlines()], str(path))
-        for path in files
-    }
+    lists = {path: checked_names(_read_names(path), str(path)) for path in files}
     for path, names in lists.items():
         for index, (name, first) in enumerate(zip(names, lists[files[0]], strict=False)):
             if name != first:
@@ -105,6 +150,11 @@ def _listed_names(files: Sequence[Path]) -> list[str] | None:
                     'remove it'
                 )
     return lists[files[0]] if files else None
+
+
+def _read_names(path: Path) -> list[str]:
+    # An empty line between names would move the indices of those behind it.
+    return [line.strip() for line in read_text(path).rstrip().splitlines()]
 
 
 def checked_names(names: Sequence[Any], source: str) -> list[str]:
@@ -237,7 +287,8 @@ def images_of(source: Path, root: Path, report: ReadingReport) -> list[Path]:
     """The images in a folder, or those that a list names, relative to the root or to the list's folder.
 
     Lists written elsewhere name folders that are not here (``data/obj_train_data/a.jpg`` in Darknet's and
-    CVAT's): the first folders of a path are left out until there is such a file below the root.
+    CVAT's): the first folders of a path are left out until there is such a file below the root. It is noted
+    where all of them were.
     """
     if source.is_dir():
         return list_images(source, PICTURE_SUFFIXES)  # other tools keep decoded images beside them, as .npy
@@ -246,8 +297,8 @@ def images_of(source: Path, root: Path, report: ReadingReport) -> list[Path]:
         below = [root / ending for ending in path_endings(name)]
         direct = [root / name, source.parent / name, *below[:1]]
         found = next((path for path in (*direct, *below[1:]) if os.path.exists(path)), direct[1])
-        if found not in direct:
-            report.note('listed images found without the first folders of their path', [name])
+        if found not in direct and found == below[-1]:
+            report.note('listed images found without the folders of their path', [name])
         images.append(Path(os.path.normpath(found)))
     return images
 

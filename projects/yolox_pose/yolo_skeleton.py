@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from mmyolox.datasets.yolo_files import keypoint_shape, read_yaml
+from mmyolox.datasets.yolo_files import keypoint_shape, read_description
 from mmyolox.errors import UserError, first_few
 
 NO_KEYPOINTS = 'there is no kpt_shape, so that the labels have no keypoints; use the config of a detector'
@@ -27,7 +27,7 @@ def yolo_parts(path: str) -> dict[str, Any]:
     Raises:
         UserError: The file cannot be read or has no ``kpt_shape``, or a list has another length.
     """
-    data = read_yaml(path)
+    data = read_description(path)
     count, _ = keypoint_shape(path, data)
     if not count:
         raise UserError(f'{path}: {NO_KEYPOINTS}')

@@ -144,7 +144,9 @@ class AddLoss(Hook):
 def test_the_loss_of_the_validations_and_what_the_best_is_the_best_of(tmp_path):
     text = run(tmp_path, plain(), save_best='val/loss', custom_hooks=[AddLoss()])
     last = next(line for line in text.splitlines() if line.startswith('epoch 3/3'))
-    assert last.startswith('epoch 3/3  AP 0.300  AP50 0.600  val loss 11.000  best val loss 9.000 (epoch 1)  loss ')
+    assert last.startswith(
+        'epoch 3/3  AP 0.300  AP50 0.600  val loss 11.000  best val loss 9.000 (epoch 1)  loss '
+    )
     best = next(line for line in text.splitlines() if line.startswith('  best'))
     assert best.startswith('  best      AP 0.200  AP50 0.400  val loss 9.000  ')
 

@@ -157,6 +157,17 @@ def test_ap_on_the_configs_data(run, checkpoint, tmp_path, data):
     assert 'bbox_mAP ' in printed
 
 
+def test_ap_on_the_data_of_the_training(run, checkpoint, tmp_path, data):
+    ann_file, folder = data
+    content = torch.load(checkpoint)
+    content['meta']['mmyolox'] = InputRecord(CONFIG, (64, 64)).to_meta()
+    torch.save(content, tmp_path / 'epoch_1.pth')
+    names = dict(train_ann_file=ann_file.name, val_ann_file=ann_file.name, img_prefix=f'{folder.name}/')
+    load_config(CONFIG, dict(names, data_root=f'{tmp_path}/')).dump(tmp_path / f'{CONFIG}.py')
+    printed = run(export, tmp_path / 'epoch_1.pth', '--out', tmp_path / 'a.onnx', '--no-simplify', '--eval')
+    assert 'bbox_mAP ' in printed
+
+
 def test_a_file_that_differs_is_no_export(run, checkpoint, tmp_path, monkeypatch):
     monkeypatch.setattr('mmyolox.export.onnx_format.letterbox_graph', None)
     original = torch.onnx.export

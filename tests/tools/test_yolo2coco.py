@@ -440,7 +440,7 @@ def test_lists_with_folders_that_are_not_here(root, convert, load, prefix):
     (root / 'images/train').rename(root / 'images/other')
     (root / 'labels/train').rename(root / 'labels/other')
     write_text(root / 'train.txt', f'{prefix}images/other/a.jpg\n')
-    assert f'without the first folders of their path: 1 ({prefix}images/other/a.jpg)' in convert()
+    assert 'folders of their path' not in convert()
     assert names(load('train')) == ['other/a.jpg']
     assert len(boxes(load('train'))) == 1
 
@@ -559,3 +559,10 @@ def test_a_listed_name_that_is_no_unicode(root, convert, load):
     (root / 'list.txt').write_bytes(b'images/train/\xff.jpg')
     convert('--train', 'list.txt')
     assert names(load('train')) == [f'train/{name}']
+
+
+def test_listed_images_of_which_only_the_name_is_here(root, convert):
+    (root / 'images/train/a.jpg').rename(root / 'a.jpg')
+    write_text(root / 'a.txt', '0 0.5 0.5 0.5 0.5')
+    write_text(root / 'train.txt', '/elsewhere/a.jpg\n')
+    assert 'without the folders of their path: 1 (/elsewhere/a.jpg)' in convert('--train', 'train.txt')

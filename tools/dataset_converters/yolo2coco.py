@@ -101,8 +101,8 @@ def convert(args: argparse.Namespace, report: ConversionReport) -> tuple[dict[st
     root = Path(os.path.abspath(args.yolo_root))
     if not root.is_dir():
         raise UserError(f'{root}: no such folder')
-    yaml_path = args.data or yolo_files.find_yaml(root, report)
-    data = yolo_files.read_yaml(yaml_path) if yaml_path else {}
+    yaml_path = args.data or yolo_files.find_description(root, report)
+    data = yolo_files.read_description(yaml_path) if yaml_path else {}
     if data.get('kpt_shape'):
         raise UserError(
             f'{yaml_path}: kpt_shape: labels with keypoints are not converted, only boxes and polygons'

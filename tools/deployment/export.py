@@ -214,14 +214,23 @@ def images_to_check(args: argparse.Namespace, model: 'YOLODetector', size: Size)
 def evaluation_data(
     args: argparse.Namespace, model: 'YOLODetector', info: 'ModelInfo'
 ) -> 'tuple[DetectionDataset, ConfigDict]':
-    """The data set and the config of its metric: of the given files, else the config's for testing."""
-    from mmyolox.apis.evaluate import coco_data, image_dataset
+    """The data set and the config of its metric: of the given files, else the config's for testing.
 
-    if args.ann_file:
-        data, metric = coco_data(info, args.ann_file, args.img_prefix, model.dataset_meta)
-    else:
-        data, metric = model.cfg.test_dataloader.dataset, model.cfg.test_evaluator
+    Of a training of ours the config is the one that it saved beside its checkpoints, which names its data.
+    """
+    from mmyolox.apis.evaluate import coco_data, image_dataset
+    from mmyolox.config import load_config
+    from mmyolox.config.find import find_saved_config
+
+    options = args.cfg_options or {}
+    saved = find_saved_config(args.checkpoint, model.input_record.recipe)
     try:
+        if args.ann_file:
+            data, metric = coco_data(info, args.ann_file, args.img_prefix, model.dataset_meta)
+        else:
+            is_own = saved and args.config is None and 'data_root' not in options
+            cfg = load_config(saved, options) if saved and is_own else model.cfg
+            data, metric = cfg.test_dataloader.dataset, cfg.test_evaluator
         return image_dataset(data, model.input_channels), metric
     except UserError as error:
         hint = '' if args.ann_file else '; or give --ann-file and --img-prefix'

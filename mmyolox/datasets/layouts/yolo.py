@@ -1,11 +1,19 @@
-"""YOLO's format in folders: with a YAML file, as of Roboflow and Ultralytics, or with a list of classes."""
+"""YOLO's format in folders: with a YAML file or Darknet's description, or with a list of classes."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from mmyolox.datasets.splits import SPLITS
-from mmyolox.datasets.yolo_files import class_names, label_paths, read_yaml, split_sources
+from mmyolox.datasets.yolo_files import (
+    DARKNET,
+    class_names,
+    darknet_files,
+    label_paths,
+    read_description,
+    read_yaml,
+    split_sources,
+)
 from mmyolox.errors import ReadingReport, UserError
 from mmyolox.files import PICTURE_SUFFIXES
 
@@ -19,14 +27,16 @@ _SPLIT_KEYS = {alias for aliases in SPLITS.values() for alias in aliases}
 def find(contents: Contents, ann_files: Mapping[str, str]) -> list[Layout]:
     """Finds data sets in YOLO's format; see :class:`.Format`.
 
-    ``data.yaml``, or any YAML file that names classes and images, is one. Else images must have labels.
+    ``data.yaml``, or any YAML file that names classes and images, is one, and without it Darknet's file of
+    the suffix ``.data``. Else images must have labels.
 
     Raises:
         UserError: ``data.yaml``, or a file that the user names, cannot be read.
     """
-    if any(not file.lower().endswith(_SUFFIXES) for file in ann_files.values()):
+    if any(not file.lower().endswith((*_SUFFIXES, DARKNET)) for file in ann_files.values()):
         return []
     files = [ann_files['train']] if 'train' in ann_files else _yaml_files(contents)
+    files = files or [path.relative_to(contents.root).as_posix() for path in darknet_files(contents.root)]
     if files:
         return [_layout(contents.root, file, ann_files) for file in files]
     return [_layout(contents.root, None, ann_files)] if _is_labelled(contents) else []
@@ -40,17 +50,17 @@ def read_classes(layout: Layout) -> tuple[str, ...]:
     """
     file = layout.splits['train'].get('ann_file')
     path = layout.root / file if file else None
-    names = class_names(layout.root, path, read_yaml(path) if path else {})
+    names = class_names(layout.root, path, read_description(path) if path else {})
     if names is None:
         raise UserError(
-            f'{path or layout.root}: no class names in a data.yaml or classes.txt; write them there, '
-            'or name them in the order of their indices: classes=cat,dog'
+            f'{path or layout.root}: no class names in a data.yaml, obj.names or classes.txt; write them '
+            'there, or name them in the order of their indices: classes=cat,dog'
         )
     return tuple(dict.fromkeys(names))
 
 
 def _layout(root: Path, file: str | None, ann_files: Mapping[str, str]) -> Layout:
-    data = read_yaml(root / file) if file else {}
+    data = read_description(root / file) if file else {}
     report = ReadingReport()
     sources = {split: split_sources(root, data, split, report) for split in SPLITS}
     splits: dict[str, dict[str, Any]] = {
@@ -96,5 +106,6 @@ def _is_labelled(contents: Contents) -> bool:
 FORMAT = Format(
     find,
     read_classes,
-    'YOLO: data.yaml with train/images and train/labels, or images/train and labels/train; classes.txt',
+    'YOLO: data.yaml with train/images and train/labels, or images/train and labels/train; obj.data; '
+    'classes.txt',
 )

@@ -27,6 +27,42 @@ def test_layouts(tmp_path, kind):
         assert [dataset.get_data_info(0)['img_id']] == [form.format(folder, folder)]
 
 
+DARKNET_SET = {
+    'data/obj.data': 'classes= 2\ntrain  = data/train.txt\nvalid  = data/test.txt\nnames = data/obj.names\n',
+    'data/obj.names': 'cat\ndog\n',
+    'data/train.txt': 'data/obj/a.jpg\n',
+    'data/test.txt': 'data/obj/b.jpg\n',
+}
+
+
+@pytest.mark.parametrize(('root', 'file'), [('', 'data/obj.data'), ('data', 'obj.data')])
+def test_the_description_of_darknet(tmp_path, monkeypatch, root, file):
+    lines = []
+    monkeypatch.setattr('mmyolox.datasets.yolo.print_log', lambda line, *_, **__: lines.append(line))
+    write_set(tmp_path, {'data/obj/a.jpg': LINE, 'data/obj/b.jpg': LINE}, yaml=None)
+    for name, text in DARKNET_SET.items():
+        write_text(tmp_path / name, text)
+    write_text(tmp_path / 'cfg.data', 'train = /elsewhere/train.txt\nnames = data/obj.names\n')
+    layout = recognise(tmp_path / root)
+    assert FORMATS['yolo'].read_classes(layout) == ('cat', 'dog')
+    assert layout.splits['val'] == dict(ann_file=file, split='val')
+    for split, name in (('train', 'a'), ('val', 'b')):
+        dataset = YOLOXYoloDataset(data_root=str(tmp_path / root), **layout.splits[split])
+        assert dataset.get_data_info(0)['img_path'] == str(tmp_path / f'data/obj/{name}.jpg')
+        assert len(dataset) == 1
+    assert lines == []
+
+
+def test_an_export_of_cvat_without_its_images(tmp_path):
+    write_text(tmp_path / 'obj.data', 'classes = 1\ntrain = data/train.txt\nnames = data/obj.names\n')
+    write_text(tmp_path / 'obj.names', 'face\n')
+    write_text(tmp_path / 'train.txt', 'data/obj_train_data/a.jpg\ndata/obj_train_data/b.jpg\n')
+    write_text(tmp_path / 'obj_train_data/a.txt', LINE)
+    layout = recognise(tmp_path)
+    with pytest.raises(UserError, match=r"2 of 2 images of the split 'train' are not there: .*a\.jpg"):
+        YOLOXYoloDataset(data_root=str(tmp_path), **layout.splits['train'])
+
+
 def test_without_splits_some_images_are_held_out(tmp_path):
     write_set(tmp_path, {'images/a.jpg': LINE, 'images/b.jpg': LINE}, yaml=None)
     write_text(tmp_path / 'classes.txt', 'cat\ndog\n')
@@ -61,7 +97,10 @@ def test_one_of_several_yaml_files_is_chosen(tmp_path, chosen):
     ('files', 'message'),
     [
         ({'data.yaml': 'names: [cat'}, 'not a valid YAML file'),
-        ({'labels/a.txt': LINE}, r'no class names in a data\.yaml or classes\.txt; .* classes=cat,dog'),
+        (
+            {'labels/a.txt': LINE},
+            r'no class names in a data\.yaml, obj\.names or classes\.txt; .* classes=cat,dog',
+        ),
         ({'data.yaml': 'nc: 2\nnames: [cat]'}, 'nc: 2 but names 1 classes'),
         ({'data.yaml': 'roboflow: {}', 'notes.txt': ''}, 'no data set was recognised'),
         ({'notes.txt': ''}, 'no data set was recognised'),
