@@ -8,7 +8,7 @@ import string
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from email.message import Message
 from http import HTTPStatus
 from http.client import HTTPException
@@ -22,7 +22,7 @@ from filelock import FileLock, Timeout
 from mmengine.logging import MMLogger
 
 from mmyolox.errors import SHOWN, UserError
-from mmyolox.files import writing
+from mmyolox.files import cache_folder, writing
 from mmyolox.version import __version__
 
 _SILENCE = 30.0
@@ -129,6 +129,8 @@ def _append(url: str, part: Path, note: Path) -> None:
         coding = response.headers['Content-Encoding'] or 'identity'
         if coding != 'identity':
             raise HTTPException(f'the answer is encoded ({coding}), which was not asked for')
+        if not rest and response.status == HTTPStatus.PARTIAL_CONTENT:
+            raise HTTPException('the answer is a part of the file, and all of it was asked for')
         start = done if rest and rest.status == HTTPStatus.PARTIAL_CONTENT else 0
         length = _length(response.headers)
         total = None if length is None else start + length
@@ -191,6 +193,18 @@ def _length(headers: Message) -> int | None:
     if text is not None and not text.strip().isdecimal():
         raise HTTPException(f'the answer has the length {text!r}')
     return None if text is None else int(text)
+
+
+def advice_on_copy(path: str | Path) -> str:
+    """What to do about a file that is damaged, which may be one that was downloaded.
+
+    Args:
+        path: The file.
+    """
+    with suppress(UserError):  # no home folder, hence no download
+        if cache_folder() in Path(path).absolute().parents:
+            return 'delete it, and it is downloaded again'
+    return 'take another copy'
 
 
 def _read(note: Path) -> dict[str, Any]:

@@ -11,7 +11,6 @@ import os.path
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from pickle import UnpicklingError
@@ -26,9 +25,9 @@ from torch import Tensor
 from mmyolox.deploy.archives import archive_fault
 from mmyolox.deploy.formats import format_of
 from mmyolox.errors import UserError, first_few
-from mmyolox.files import cache_folder
 
 from . import safetensors_file
+from .download import advice_on_copy
 from .published import WEB, checkpoint_file
 from .sources import mindspore, onnx
 
@@ -289,11 +288,7 @@ def _checked(load: Callable[..., Any], name: str, allow_unsafe: bool) -> dict[st
 
 def _damaged(name: str, reason: str) -> UserError:
     """Says in one line what is wrong with a file, and what to do with one that was downloaded."""
-    hint = 'take another copy'
-    with suppress(UserError):  # no home folder, hence no download
-        if cache_folder() in Path(name).absolute().parents:
-            hint = 'delete it, and it is downloaded again'
-    return UserError(f'checkpoint {name} is damaged or no checkpoint ({reason}); {hint}')
+    return UserError(f'checkpoint {name} is damaged or no checkpoint ({reason}); {advice_on_copy(name)}')
 
 
 def _check_meta(meta: Any, name: str) -> None:

@@ -15,6 +15,8 @@ from torch import Tensor
 from mmyolox.errors import UserError
 from mmyolox.files import atomic_write
 
+from .download import advice_on_copy
+
 START_LENGTH = 9
 """Bytes of a file that tell whether it is one."""
 
@@ -47,7 +49,9 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
     except Exception as error:  # a damaged file can fail in any way
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UserError(f'checkpoint {path} is damaged or no safetensors file ({reason})') from error
+        raise UserError(
+            f'checkpoint {path} is damaged or no safetensors file ({reason}); {advice_on_copy(path)}'
+        ) from error
     return dict(state_dict=tensors, meta=meta)
 
 

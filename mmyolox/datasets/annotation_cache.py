@@ -32,7 +32,7 @@ from .columns import Array, Columns, DamagedError, write_columns
 LIMIT_VARIABLE = 'MMYOLOX_ANNOTATION_CACHE'
 SMALLEST = 2**20
 """Annotations of fewer bytes than this are read anew each time: it takes no longer than a look here."""
-_FORMAT = 2
+_FORMAT = 3
 _SUFFIX = '.columns'
 _BLOCK = 2**22
 TICK = 2 * 10**9
@@ -129,6 +129,8 @@ def find(name: str | None) -> Columns | None:
     path = _folder() / f'{name}{_SUFFIX}'
     try:
         columns = Columns.opened(path)
+        if columns.name != name:
+            raise DamagedError('it is another file, copied over this one')
     except DamagedError as error:
         print_log(f'{path}: {error}; what it held is read anew', 'current', logging.WARNING)
         with suppress(OSError):
@@ -147,7 +149,7 @@ def keep(name: str | None, arrays: Mapping[str, Array], info: Any) -> Columns:
         path = _folder() / f'{name}{_SUFFIX}'
         try:
             with atomic_write(path) as part:
-                write_columns(part, arrays, info)
+                write_columns(part, arrays, info, name)
             _make_room(path)
             return Columns.opened(path)
         except (OSError, UserError, DamagedError) as error:

@@ -16,6 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mmyolox.errors import UserError
+from mmyolox.files import advice_on
+
 from .shared_bytes import SharedBytes
 
 _MAGIC = b'MMYXCOL1'
@@ -44,6 +47,7 @@ class Columns(Mapping[str, Array]):
 
     Attributes:
         info: The value that describes them.
+        name: What they were called when they were written.
 
     Raises:
         DamagedError: The header is not as it was written, or the file has another length.
@@ -60,6 +64,7 @@ class Columns(Mapping[str, Array]):
             raise DamagedError('the header is damaged')
         described = json.loads(header)
         self.info = described['info']
+        self.name: str = described['name']
         self._blocks: list[tuple[int, int]] = described['blocks']
         size = sum(block_size for block_size, _ in self._blocks)
         self._first = _START + length
@@ -78,11 +83,21 @@ class Columns(Mapping[str, Array]):
 
     @classmethod
     def of(cls, arrays: Mapping[str, Array], info: Any) -> 'Columns':
-        """Copies arrays to memory that processes share."""
+        """Copies arrays to memory that processes share.
+
+        Raises:
+            UserError: The system does not give as much.
+        """
         header, size = _header(arrays, info)
-        shared = SharedBytes(size)
-        for offset, piece in _pieces(header, arrays):
-            shared.write(offset, piece)
+        try:
+            shared = SharedBytes(size)
+            for offset, piece in _pieces(header, arrays):
+                shared.write(offset, piece)
+        except OSError as error:
+            raise UserError(
+                f'{size / 1e6:.0f} MB of annotations do not go into memory that data workers share: '
+                f'{error.strerror}{advice_on(error)}'
+            ) from error
         return cls(shared)
 
     @classmethod
@@ -128,13 +143,19 @@ class Columns(Mapping[str, Array]):
         return self
 
 
-def write_columns(path: str | Path, arrays: Mapping[str, Array], info: Any) -> None:
+def write_columns(path: str | Path, arrays: Mapping[str, Array], info: Any, name: str = '') -> None:
     """Writes a file for :meth:`Columns.opened`.
+
+    Args:
+        path: The file.
+        arrays: The arrays by name.
+        info: What JSON can hold.
+        name: What the columns are called.
 
     Raises:
         OSError: The system does not take it.
     """
-    header, size = _header(arrays, info)
+    header, size = _header(arrays, info, name)
     with open(path, 'wb') as file:
         for offset, piece in _pieces(header, arrays):
             file.seek(offset)
@@ -146,18 +167,18 @@ def _aligned(size: int) -> int:
     return -(-size // _ALIGNMENT) * _ALIGNMENT
 
 
-def _header(arrays: Mapping[str, Array], info: Any) -> tuple[bytes, int]:
+def _header(arrays: Mapping[str, Array], info: Any, name: str = '') -> tuple[bytes, int]:
     """The start of a file, and the size of the whole."""
     described, offset, blocks = {}, 0, []
-    for name, array in arrays.items():
-        described[name] = (array.dtype.str, array.shape, offset)
+    for key, array in arrays.items():
+        described[key] = (array.dtype.str, array.shape, offset)
         content = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
         for first in range(0, len(content), _BLOCK):
             block = content[first : first + _BLOCK]
             padding = bytes(_aligned(len(block)) - len(block))
             blocks.append((len(block) + len(padding), zlib.crc32(padding, zlib.crc32(block.data))))
         offset += _aligned(len(content))
-    header = json.dumps(dict(info=info, arrays=described, blocks=blocks)).encode()
+    header = json.dumps(dict(name=name, info=info, arrays=described, blocks=blocks)).encode()
     header += b' ' * (_aligned(_START + len(header)) - _START - len(header))
     start = _MAGIC + len(header).to_bytes(8, 'little') + zlib.crc32(header).to_bytes(4, 'little') + header
     return start, len(start) + offset

@@ -203,6 +203,13 @@ def test_a_rest_that_is_too_long_starts_anew(web, target):
     assert ranges(web) == ['bytes=300-', None]
 
 
+def test_a_part_that_was_not_asked_for_is_no_file(web, target):
+    web.status = 206
+    with pytest.raises(UserError, match='the answer is a part of the file, and all of it was asked for'):
+        download(web.address + PATH, target)
+    assert left(target) == set()
+
+
 @pytest.mark.parametrize('kind', ['text/html; charset=utf-8', 'application/xhtml+xml'])
 def test_a_page_of_a_login_is_no_file(web, target, kind):
     web.content_type = kind

@@ -62,11 +62,14 @@ def test_other_files_of_that_name_are_taken_for_what_they_are(tmp_path):
         (100).to_bytes(8, 'little') + b'{' + b'[' * 99,
     ],
 )
-def test_a_damaged_file_is_one_line(tmp_path, content):
+def test_a_damaged_file_is_one_line_with_advice(tmp_path, content, monkeypatch):
     (tmp_path / 'w.safetensors').write_bytes(content)
-    with pytest.raises(UserError, match=r'w\.safetensors is damaged or no safetensors file \(') as caught:
-        load_checkpoint(tmp_path / 'w.safetensors')
-    assert '\n' not in str(caught.value)
+    for cache, advice in (('elsewhere', 'take another copy'), ('', 'delete it, and it is downloaded again')):
+        monkeypatch.setenv('MMYOLOX_HOME', str(tmp_path / cache))
+        with pytest.raises(UserError, match=r'w\.safetensors is damaged or no safetensors file \(') as caught:
+            load_checkpoint(tmp_path / 'w.safetensors')
+        assert '\n' not in str(caught.value)
+        assert str(caught.value).endswith(f'); {advice}')
 
 
 @pytest.mark.parametrize('text', ['[1]', 'no json', '[' * 100_000])

@@ -20,6 +20,7 @@ class Web:
         is_brief: Whether answers with a part leave the validators out.
         has_lengths: Whether answers say how long they are.
         statuses: What to answer instead of a file: path -> status.
+        status: That of answers with all of a file.
         moved: A dict: path -> where to instead.
         content_type: That of all files.
         headers: More headers of all files.
@@ -36,6 +37,7 @@ class Web:
     is_brief: bool = False
     has_lengths: bool = True
     statuses: dict[str, int] = field(default_factory=dict)
+    status: int = 200
     moved: dict[str, str] = field(default_factory=dict)
     content_type: str = 'application/octet-stream'
     headers: dict[str, str] = field(default_factory=dict)
@@ -74,7 +76,7 @@ def serving() -> Iterator[Web]:
             if start >= len(content) > 0:
                 self.send_error(416)
                 return
-            self.send_response(206 if start else 200)
+            self.send_response(206 if start else web.status)
             for name, value in web.validators.items() if not (start and web.is_brief) else ():
                 self.send_header(name, value)
             if start:

@@ -159,6 +159,17 @@ def test_what_was_just_written_is_not_told_by_its_date(tmp_path, home, monkeypat
         assert load(root).get_data_info(0)['bboxes'][0, 0] == x
 
 
+def test_a_file_that_was_copied_over_another_is_read_anew(tmp_path, home, lines):
+    root = write(tmp_path)
+    wanted = samples(load(root))
+    kept = sorted(home.glob('*.columns'))
+    for path, other in zip(kept, [*kept[1:], kept[0]], strict=True):
+        shutil.copyfile(other, path)
+    lines.clear()
+    assert samples(load(root)) == wanted
+    assert sum('another file, copied over this one; what it held is read anew' in line for line in lines) > 1
+
+
 @pytest.mark.parametrize('damage', ['flip', 'cut', 'empty', 'text'])
 def test_what_is_damaged_is_read_anew(tmp_path, home, lines, damage):
     root = write(tmp_path)
@@ -267,7 +278,7 @@ def test_a_folder_that_takes_no_files_is_one_line(tmp_path, home, lines):
 
 
 def test_a_full_disk_is_one_line(tmp_path, home, lines, monkeypatch):
-    def write_half(path, arrays, info):
+    def write_half(path, arrays, info, name):
         path.write_bytes(b'half')
         raise OSError(errno.ENOSPC, 'No space left on device', str(path))
 

@@ -1,12 +1,14 @@
 """Columns: arrays in a mapped file, which is believed only if it is as it was written."""
 
 import copy
+import errno
 import pickle
 
 import numpy as np
 import pytest
 
 from mmyolox.datasets.columns import Columns, DamagedError, write_columns
+from mmyolox.errors import UserError
 
 ARRAYS = dict(
     boxes=np.arange(12, dtype=np.float32).reshape(3, 4),
@@ -28,6 +30,15 @@ def is_whole(columns):
         np.array_equal(columns[name], array) and columns[name].dtype == array.dtype
         for name, array in ARRAYS.items()
     )
+
+
+def test_memory_that_the_system_does_not_give_is_told(monkeypatch):
+    def write(*_):
+        raise OSError(errno.EFBIG, 'File too large')
+
+    monkeypatch.setattr('mmyolox.datasets.columns.SharedBytes.write', write)
+    with pytest.raises(UserError, match=r'0 MB of annotations .*: File too large; raise .*\(ulimit -f\)$'):
+        Columns.of(ARRAYS, INFO)
 
 
 def test_what_was_written_is_read(path):
