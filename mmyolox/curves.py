@@ -16,7 +16,7 @@ Series = dict[str, dict[int, float]]
 
 _AP = re.compile(r'm?AP(_?\d+| \.\d+)?$')
 """The overall APs among the metrics: ``bbox_mAP``, ``bbox_mAP_50``, ``AP50`` (VOC), ``AP .5`` (keypoints)."""
-_CLASS_AP = re.compile(r'[^/]*/(.+)_precision')
+_CLASS_AP = re.compile(r'[^/]*/(.+)_precision', re.DOTALL)
 """That of a class, whose name may hold anything."""
 
 

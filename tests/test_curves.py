@@ -103,6 +103,12 @@ def test_overall_aps_of_several_metrics(tmp_path, key, name):
     assert read_curves(tmp_path).metrics == dict(bbox_mAP={1: 0.1}) | ({name: {1: 0.7}} if name else {})
 
 
+def test_classes_of_any_name(tmp_path):
+    aps = {'cat': 0.5, 'a/b': 0.25, 'a\nb': 0.125}
+    write(tmp_path, '20250101_000000', val(1, 0.1, **{f'coco/{name}_precision': aps[name] for name in aps}))
+    assert read_curves(tmp_path).classes == {name: {1: ap} for name, ap in aps.items()}
+
+
 def test_an_ap_without_ground_truth_is_none(tmp_path):
     write(tmp_path, '20250101_000000', val(1, 0.1, **{'coco/bbox_mAP_75': -1}))
     assert read_curves(tmp_path).metrics == dict(bbox_mAP={1: 0.1})

@@ -1,6 +1,7 @@
 """Weights of classes, given by their names."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from mmengine.config import Config
 
@@ -20,12 +21,19 @@ def settle_class_weights(cfg: Config) -> None:
         cfg: The config, complete.
 
     Raises:
-        UserError: There is no such class, it is not known which classes there are, or one has no number.
+        UserError: There is no such class, it is not known which classes there are, one has no number, or all
+            have 0.
     """
     given = value_at(cfg, f'model.bbox_head.{_KEY}')
     texts = [given] if isinstance(given, str) else given
-    if not isinstance(texts, list | tuple) or not any(isinstance(text, str) for text in texts):
-        return
+    if isinstance(texts, list | tuple) and any(isinstance(text, str) for text in texts):
+        texts = cfg.model.bbox_head[_KEY] = _by_names(cfg, given, texts)
+    if isinstance(texts, list | tuple) and texts and not any(texts):
+        raise UserError(f'{_KEY}={given!r}: one must be above 0, or no class is learnt')
+
+
+def _by_names(cfg: Config, given: Any, texts: Sequence[Any]) -> list[float]:
+    """The weights in the order of the classes."""
     classes = _classes(cfg)
     if not classes:
         raise UserError(
@@ -45,7 +53,7 @@ def settle_class_weights(cfg: Config) -> None:
             hint = did_you_mean(name, classes) or f'; there are {first_few(classes, 20)}'
             raise UserError(f'{_KEY}: there is no class {name!r}{hint}')
         weights[name] = weight
-    cfg.model.bbox_head[_KEY] = list(weights.values())
+    return list(weights.values())
 
 
 def _classes(cfg: Config) -> Sequence[str]:

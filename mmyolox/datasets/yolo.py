@@ -12,7 +12,7 @@ from mmengine.logging import print_log
 from numpy.typing import NDArray
 
 from mmyolox.deploy.letterbox import Size
-from mmyolox.errors import ReadingReport, UserError, alike, did_you_mean, first_few
+from mmyolox.errors import ReadingReport, UserError, did_you_mean, first_few
 from mmyolox.files import from_here, read_text
 from mmyolox.registry import DATASETS
 
@@ -29,6 +29,7 @@ from .yolo_files import (
     keypoint_shape,
     label_path,
     note_missing_labels,
+    note_names,
     read_description,
     split_images,
     split_sources,
@@ -207,7 +208,7 @@ class YOLOXYoloDataset(DetectionDataset):
         self.set_names(class_names(root, yaml_path, data), data)
         if 'kpt_shape' in data and not self.reads_keypoints:
             notes.note(UNREAD_KEYPOINTS, [f'kpt_shape in {source}'])
-        notes.note('class names that only case, blanks or underscores tell apart', alike(self._names))
+        note_names(self._names, notes)
         texts = [path for path in labels.values() if os.path.lexists(path)]
         digest = annotation_cache.listing_digest(map(str, (*labels, *texts)))
         made_from = dict(listing=digest, root=str(root), names=self._names, kpt_shape=data.get('kpt_shape'))

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from mmyolox.errors import ReadingReport, UserError, first_few, printable
+from mmyolox.errors import ReadingReport, UserError, alike, first_few, printable
 from mmyolox.files import PICTURE_SUFFIXES, list_images, path_endings, read_lines, read_text
 
 from .splits import SPLITS, UNSPLIT
@@ -166,6 +166,13 @@ def checked_names(names: Sequence[Any], source: str) -> list[str]:
     if not names or not all(isinstance(name, str) and '' != name == printable(name) for name in names):
         raise UserError(f'names in {source}: each must be a text that can be written, in UTF-8, not {names}')
     return list(names)
+
+
+def note_names(names: Sequence[str], report: ReadingReport) -> None:
+    """Notes names that several indices have, and names that are hardly different."""
+    repeated = [name for name, count in Counter(names).items() if count > 1]
+    report.note('class names that stand for several indices, taken as one class', repeated)
+    report.note('class names that only case, blanks or underscores tell apart', alike(names))
 
 
 def keypoint_shape(yaml_path: str | Path | None, data: Mapping[str, Any]) -> tuple[int, int]:

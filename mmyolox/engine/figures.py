@@ -12,6 +12,9 @@ from mmyolox.errors import one_line
 _PRECISION = re.compile(r'(?:.*/)?(?:(?P<of>[^/]+)_)?m?AP(?:[_ ]?(?P<point>\.)?(?P<iou>\d+))?')
 """An average precision, overall or at one IoU: of COCO's, MMPose's and Pascal VOC's metrics."""
 
+_WIDEST = 40
+"""The characters of a class name that a table has room for."""
+
 
 def short_figures(metrics: Mapping[str, Any]) -> dict[str, float]:
     """The figures that a line has room for: AP and AP50 of all that is compared, else the first three.
@@ -81,6 +84,7 @@ def class_table(rows: Sequence[Any], limit: int | None = None) -> list[str]:
         known = [row for row in rows if row.objects]
         shown = sorted(known, key=lambda row: row.precisions[titles[0]])[:limit]
     width = max(map(cell_len, ['class', *(one_line(row.name) for row in shown)]))
+    width = min(width, _WIDEST)
     lines = [_row('class', 'objects', titles, titles, width)]
     lines += [
         _row(row.name, row.objects, map(format_value, row.precisions.values()), titles, width)
@@ -93,4 +97,7 @@ def class_table(rows: Sequence[Any], limit: int | None = None) -> list[str]:
 
 def _row(name: str, objects: object, values: Iterable[str], titles: Sequence[str], width: int) -> str:
     cells = (f'{value:>{max(6, len(title))}}' for value, title in zip(values, titles, strict=True))
-    return f'{set_cell_size(one_line(name), width)}  {objects:>7}  {"  ".join(cells)}'
+    name = one_line(name)
+    if cell_len(name) > width:
+        name = f'{set_cell_size(name, width - 3)}...'
+    return f'{set_cell_size(name, width)}  {objects:>7}  {"  ".join(cells)}'

@@ -47,6 +47,8 @@ def test_what_a_file_says(tmp_path, line):
         ('wolf:2', r"class_weights: there is no class 'wolf'; there are cat, big dog, a:b$"),
         ('cat:-1', 'class_weights=.*: it must be at least 0'),
         ('2', 'class_weights=2: YOLOXHead takes a list'),
+        ('0,0,0', r'class_weights=\[0, 0, 0\]: one must be above 0'),
+        ('cat:0,big dog:0,a:b:0', r'class_weights=.*: one must be above 0, or no class is learnt'),
     ],
 )
 def test_what_is_no_weight_is_named(value, message):

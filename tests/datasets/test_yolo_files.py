@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from mmyolox.datasets.yolo_files import class_names, keypoint_shape, label_path, resolve
-from mmyolox.errors import UserError
+from mmyolox.datasets.yolo_files import class_names, keypoint_shape, label_path, note_names, resolve
+from mmyolox.errors import ReadingReport, UserError
 
 
 @pytest.mark.parametrize(
@@ -69,3 +69,14 @@ def test_files_of_names_that_contradict_each_other(tmp_path, first, second):
     with pytest.raises(UserError, match=re.escape(words)):
         class_names(tmp_path, None, {})
     assert class_names(tmp_path, None, dict(names=['dog'])) == ['dog']
+
+
+def test_names_that_are_noted():
+    report = ReadingReport()
+    note_names(['cat', 'dog', 'cat', 'Dog'], report)
+    assert report.note_lines() == [
+        'class names that stand for several indices, taken as one class: 1 (cat)',
+        "class names that only case, blanks or underscores tell apart: 1 ('dog', 'Dog')",
+    ]
+    note_names(['cat', 'dog'], none := ReadingReport())
+    assert none.note_lines() == []

@@ -61,6 +61,16 @@ def test_a_table_of_classes_is_aligned_whatever_their_names():
     assert class_table([]) == []
 
 
+def test_a_long_name_leaves_room_for_the_figures():
+    lines = class_table(rows(('x' * 300, 3, 0.5), ('cat', 3, 0.25)))
+    assert [line[40:] for line in lines] == [
+        '  objects      AP',
+        '        3   0.500',
+        '        3   0.250',
+    ]
+    assert lines[1].startswith('x' * 37 + '...  ')
+
+
 def test_of_many_classes_the_worst():
     many = rows(*((str(number), 1, 1 - number / 100) for number in range(30)), ('absent', 0, -1.0))
     lines = class_table(many, limit=2)

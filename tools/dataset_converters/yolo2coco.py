@@ -17,14 +17,13 @@ training decodes the image. Every line or image that is left out is printed.
 
 import argparse
 import os
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from coco_json import CocoFile, ConversionReport
 from dataset_files import place_images
 
-from mmyolox.errors import UserError, alike
+from mmyolox.errors import UserError
 from mmyolox.files import check_folder
 from mmyolox.utils.cli import run_tool
 
@@ -113,9 +112,7 @@ def convert(args: argparse.Namespace, report: ConversionReport) -> tuple[dict[st
         raise UserError(
             f'{root}: no class names in a data.yaml or classes.txt; give them with --classes or --data'
         )
-    repeated = [name for name, count in Counter(names).items() if count > 1]
-    report.note('class names that stand for several indices, taken as one class', repeated)
-    report.note('class names that only case, blanks or underscores tell apart', alike(names))
+    yolo_files.note_names(names, report)
     given = {split: getattr(args, split) for split in _SPLITS}
     splits = yolo_files.find_splits(root, data, report, given)
     if not splits and (images := yolo_files.unsplit_images(root, report)):

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mmyolox.errors import one_line
+
 _DEPTH = 2
 _MOST_FOLDERS = 500
 
@@ -33,7 +35,7 @@ class Layout:
 
     def describe(self) -> str:
         """The layout in one line."""
-        return '; '.join([f'{self.name} in {self.root}', *self.notes])
+        return one_line('; '.join([f'{self.name} in {self.root}', *self.notes]))
 
 
 @dataclass(frozen=True)
