@@ -72,7 +72,7 @@ def _read_darknet(path: Path) -> dict[str, Any]:
     """
     pairs = (line.partition('=') for line in read_lines(path))
     data: dict[str, Any] = {key.strip().lower(): value.strip() for key, _, value in pairs}
-    places = (path.parent, path.parent.parent)
+    places = Path(os.path.abspath(path)).parents[:2]
 
     def find(name: str) -> Path | None:
         candidates = (place / ending for ending in path_endings(name) for place in places)

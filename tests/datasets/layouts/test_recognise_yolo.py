@@ -1,5 +1,7 @@
 """YOLO's format, recognised in the folders that tools write."""
 
+from pathlib import Path
+
 import pytest
 
 from mmyolox.datasets import YOLOXYoloDataset
@@ -35,20 +37,24 @@ DARKNET_SET = {
 }
 
 
-@pytest.mark.parametrize(('root', 'file'), [('', 'data/obj.data'), ('data', 'obj.data')])
-def test_the_description_of_darknet(tmp_path, monkeypatch, root, file):
+@pytest.mark.parametrize(('root', 'file'), [('.', 'data/obj.data'), ('data', 'obj.data')])
+@pytest.mark.parametrize('is_relative', [False, True])
+def test_the_description_of_darknet(tmp_path, monkeypatch, root, file, is_relative):
     lines = []
+    monkeypatch.chdir(tmp_path)
+    folder = Path(root) if is_relative else tmp_path / root
     monkeypatch.setattr('mmyolox.datasets.yolo.print_log', lambda line, *_, **__: lines.append(line))
     write_set(tmp_path, {'data/obj/a.jpg': LINE, 'data/obj/b.jpg': LINE}, yaml=None)
     for name, text in DARKNET_SET.items():
         write_text(tmp_path / name, text)
     write_text(tmp_path / 'cfg.data', 'train = /elsewhere/train.txt\nnames = data/obj.names\n')
-    layout = recognise(tmp_path / root)
+    layout = recognise(folder)
     assert FORMATS['yolo'].read_classes(layout) == ('cat', 'dog')
     assert layout.splits['val'] == dict(ann_file=file, split='val')
     for split, name in (('train', 'a'), ('val', 'b')):
-        dataset = YOLOXYoloDataset(data_root=str(tmp_path / root), **layout.splits[split])
-        assert dataset.get_data_info(0)['img_path'] == str(tmp_path / f'data/obj/{name}.jpg')
+        dataset = YOLOXYoloDataset(data_root=str(folder), **layout.splits[split])
+        path = Path(dataset.get_data_info(0)['img_path'])
+        assert path.absolute() == tmp_path / f'data/obj/{name}.jpg'
         assert len(dataset) == 1
     assert lines == []
 
