@@ -387,7 +387,8 @@ class YOLOXVOCDataset(DetectionDataset):
         if others and not report.boxes + report.dropped:
             raise UserError(
                 f'{report.path}: none of the classes {first_few(self._labels)} is annotated; '
-                f'the annotations name {first_few(others, 20)}; set metainfo=dict(classes=...)'
+                f'the annotations name {first_few(others, 20)}; name some of these by classes=... (of a '
+                'data set, metainfo=dict(classes=...))'
             )
         if same := alike(sorted({*self._labels, *others})):
             line = 'classes that only case, blanks or underscores tell apart'

@@ -25,6 +25,10 @@ NOISE = (
     (r'"FileClient" will be deprecated in future', 'mmengine'),
     # AccumulationHook ends groups of batches with the epoch.
     (r'Resumed iteration number is not divisible by', 'mmengine'),
+    (
+        r'Gradient accumulative may slightly decrease performance',
+        'mmengine',
+    ),  # who asked for it has read that
     (r'\S+ is skipped since its requires_grad=False', 'mmengine'),  # the header says what is frozen
     (r'"HardDiskBackend" is the alias of "LocalBackend"', 'mmengine'),
 )

@@ -108,7 +108,7 @@ def test_noise_is_in_the_installed_packages(tmp_path, shown):
     FileClient.infer_client(None, str(tmp_path))
     HardDiskBackend()
     sgd = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.1)
-    OptimWrapper(sgd, accumulative_counts=2).initialize_count_status(nn.Identity(), 1, 4)
+    OptimWrapper(sgd, accumulative_counts=2).initialize_count_status(nn.BatchNorm2d(1), 1, 4)
     build_optim_wrapper(
         Partly(), dict(optimizer=dict(type='SGD', lr=0.1), paramwise_cfg=dict(bias_lr_mult=2))
     )

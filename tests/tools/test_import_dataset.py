@@ -148,7 +148,11 @@ def test_the_result_may_lie_in_the_export(run, tmp_path):
     write_image(tmp_path / 'a.png', (200, 100))
     write_text(tmp_path / 'annotations.xml', cvat('<box label="cat" xtl="1" ytl="2" xbr="5" ybr="5"/>'))
     first, again = (run(tool, tmp_path, tmp_path / 'coco', '--images', 'copy') for _ in range(2))
-    assert first == again == 'train.json: 1 image, 1 box (cat 1)\n'
+    assert first == again
+    assert first.splitlines() == [
+        'train.json: 1 image, 1 box (cat 1)',
+        f'next: mmyolox train yolox_s --load-from yolox_s --cfg-options data_root={tmp_path}/coco',
+    ]
 
 
 @pytest.mark.parametrize(
@@ -250,10 +254,41 @@ def test_what_is_left_out_is_told(convert, load, name, text, line):
 
 
 @pytest.mark.parametrize(
+    ('folders', 'splits'),
+    [
+        (('train', 'val'), dict(train=1, val=1)),
+        (('images/train/x', 'other'), dict(train=2)),
+        (('val', 'test'), dict(train=2)),  # nothing is left to train on
+    ],
+)
+def test_splits_are_told_by_the_folders_of_images(run, load, tmp_path, folders, splits):
+    for folder in folders:
+        write_image(tmp_path / 'set' / folder / 'a.png', (200, 100))
+    box = region(x=5, y=20, width=20, height=30)
+    tasks = [task(box, image=f'elsewhere/{folder}/a.png') for folder in folders]
+    write_text(tmp_path / 'set/export.json', json.dumps(tasks))
+    run(tool, tmp_path / 'set', tmp_path / 'out')
+    files = {path.stem for path in (tmp_path / 'out/annotations').iterdir()}
+    assert {split: len(load(split)) for split in files} == splits
+
+
+@pytest.mark.parametrize(
     ('files', 'message'),
     [
         ({'a.txt': ''}, 'no export that is known .CVAT for images 1.1, Label Studio JSON'),
         ({'a.json': '{"images": []}'}, 'no export that is known'),
+        (
+            {'classes.txt': 'cat', 'pictures/a.txt': '0 1 1 1 1'},
+            'YOLO needs no conversion: .* data_root=.*set$',
+        ),
+        (
+            {
+                'a.json': json.dumps(
+                    [dict(task(region()), annotations=2 * [dict(result=[])]), task(image='/z.png')]
+                )
+            },
+            r'several annotations, .*; images that were not found in .* \(/z\.png\)',
+        ),
         ({'a.xml': CVAT.format('<track id="0"/>')}, r'a\.xml: tracks of a video'),
         ({'a.xml': cvat(BOX)[:-9]}, r'a\.xml: cannot be read as XML'),
         ({'a.json': '[{"annotations": '}, r'a\.json: cannot be read as JSON'),

@@ -307,6 +307,17 @@ EXPORTS = {
 """The formats by the names that ``--format`` takes."""
 
 
+def _read_as_it_is(source: Path) -> str:
+    """What to do with a data set that needs no conversion; empty for anything else."""
+    from mmyolox.datasets.layouts import recognise
+
+    try:
+        layout = recognise(source)
+    except UserError:
+        return ''
+    return f'{source}: {layout.name} needs no conversion: mmyolox train ... --cfg-options data_root={source}'
+
+
 def find_exports(source: Path, name: str | None) -> tuple[Export, list[Path]]:
     """Finds the files of a data set, and their format.
 
@@ -337,7 +348,7 @@ def find_exports(source: Path, name: str | None) -> tuple[Export, list[Path]]:
         found = {name: found.get(name, [source] if source.is_file() else [])}
     if not any(found.values()):
         known = ', '.join(export.title for export in EXPORTS.values())
-        raise UserError(f'{source}: no export that is known ({known})')
+        raise UserError(_read_as_it_is(source) or f'{source}: no export that is known ({known})')
     if len(found) > 1:
         seen = '; '.join(f'{key}: {files[0]}' for key, files in found.items())
         raise UserError(f'{source}: holds several formats, choose one by --format ({seen})')

@@ -5,8 +5,9 @@
 
 Which format it is, is seen from the files. Written is what the custom-data config takes with nothing set but
 ``data_root=OUT_DIR``: ``OUT_DIR/annotations/{train,val,test}.json`` and ``OUT_DIR/images``. Splits are those
-that the export names: subsets of CVAT, ``train`` or ``validation`` in the name of a file or of its folder;
-without any there is ``train.json`` alone, of which training holds images out for the validation.
+that the export names: subsets of CVAT, ``train`` or ``validation`` in the name of a file or of its folder,
+else in the folders of the images; without any there is ``train.json`` alone, of which training holds images
+out for the validation.
 
 Boxes that are turned, polygons, ellipses and masks become the upright boxes around them; groups of Open
 Images become ``iscrowd``. Images are found by the names in the export, without the folders or the hash that a
@@ -17,13 +18,14 @@ import argparse
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
+from shlex import quote
 from typing import NamedTuple
 
 from coco_json import CocoFile, ConversionReport
 from dataset_files import place_images
 from exports import EXPORTS, SHARES, Annotated, Object, find_exports
 
-from mmyolox.errors import UserError, alike
+from mmyolox.errors import UserError, alike, printable
 from mmyolox.files import check_folder, list_images, path_endings
 from mmyolox.utils.cli import run_tool
 
@@ -124,10 +126,10 @@ def read_splits(
     from mmyolox.datasets.splits import split_named
 
     export, paths = find_exports(source, name)
-    splits: dict[str, dict[str, Record]] = {}
+    read: list[tuple[str | None, str, Record]] = []
     for path in paths:
         inner = '' if path.parent in (source, source.parent) else path.parent.name
-        of_file = split_named(path.stem) or split_named(inner) or 'train'
+        of_file = split_named(path.stem) or split_named(inner)
         for image in export.read(path, report):
             files = folder.find(image.names)
             if len(files) != 1:
@@ -136,11 +138,27 @@ def read_splits(
                 continue
             record = read_record(image, folder.root / files[0], report)
             if record is not None:
-                records = splits.setdefault(split_named(image.split) or of_file, {})
-                records.setdefault(files[0], record._replace(objects=[])).objects.extend(record.objects)
+                read.append((split_named(image.split) or of_file, files[0], record))
+    by_folder = splits_of_folders(file for split, file, _ in read if split is None)
+    splits: dict[str, dict[str, Record]] = {}
+    for split, file, record in read:
+        records = splits.setdefault(split or by_folder.get(file) or 'train', {})
+        records.setdefault(file, record._replace(objects=[])).objects.extend(record.objects)
     uses = Counter(file for records in splits.values() for file in records)
     report.note('images in several splits', [file for file, count in uses.items() if count > 1])
     return splits
+
+
+def splits_of_folders(files: Iterable[str]) -> dict[str, str]:
+    """The splits that the folders of images speak of, by image; none where no folder is for training."""
+    from mmyolox.datasets.splits import split_named
+
+    splits = {}
+    for file in files:
+        named = filter(None, map(split_named, reversed(PurePosixPath(file).parent.parts)))
+        if split := next(named, None):
+            splits[file] = split
+    return splits if 'train' in splits.values() else {}
 
 
 def convert(splits: Mapping[str, Mapping[str, Record]], report: ConversionReport) -> dict[str, CocoFile]:
@@ -170,13 +188,15 @@ def main() -> None:
     splits = read_splits(args.source, args.format, folder, report)
     coco_files = convert(splits, report)
     if not any(file.annotations for file in coco_files.values()):
-        reason = next(iter([*report.skipped, *report.note_lines()]), 'it has none')
-        raise UserError(f'{args.source}: no usable object ({reason})')
+        reasons = [*report.skipped[:1], *report.note_lines()]
+        raise UserError(f'{args.source}: no usable object ({"; ".join(reasons) or "it has none"})')
     files = {file for records in splits.values() for file in records}
     place_images(args.images, root, args.out_dir / 'images', sorted(files))
     for split, file in coco_files.items():
         file.write(args.out_dir / 'annotations' / f'{split}.json')
     print(report.summary(coco_files))
+    data_root = quote(printable(str(args.out_dir)))
+    print(f'next: mmyolox train yolox_s --load-from yolox_s --cfg-options data_root={data_root}')
 
 
 if __name__ == '__main__':

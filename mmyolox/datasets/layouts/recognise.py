@@ -103,6 +103,8 @@ def _what_is_there(root: Path, formats: Collection[str]) -> str:
     for folder in inside if len(inside) <= 20 else []:
         if _layouts(folder, formats, {}):
             return f'there is one in {folder}: name that folder'
+    if others := _layouts(root, [name for name in FORMATS if name not in formats], {}):
+        return f'it is {others[0].name}, and this config reads {", ".join(formats)}'
     names = first_few((entry.name + os.sep * os.path.isdir(entry) for entry in sorted(root.iterdir())), 6)
     known = '; '.join(FORMATS[name].example for name in formats)
     return (

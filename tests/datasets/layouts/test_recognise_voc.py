@@ -148,3 +148,9 @@ def test_what_is_wrong_is_one_line(tmp_path, images, lists, message):
     write(tmp_path, images, lists)
     with pytest.raises(UserError, match=message):
         FORMATS['voc'].read_classes(recognise(tmp_path))
+
+
+def test_a_format_that_a_config_does_not_read(tmp_path):
+    write(tmp_path, its_own(), LISTS)
+    with pytest.raises(UserError, match=r'recognised; it is Pascal VOC, and this config reads coco, yolo$'):
+        recognise(tmp_path, ('coco', 'yolo'))
