@@ -25,10 +25,9 @@ from mmyolox.checkpoints.classes import ClassNames, names_of, of_classes, record
 from mmyolox.checkpoints.convert import state_dict_of
 from mmyolox.checkpoints.load import load_checkpoint
 from mmyolox.checkpoints.match import match_weights
-from mmyolox.checkpoints.published import published_weights
+from mmyolox.checkpoints.published import COCO_CLASSES
 from mmyolox.checkpoints.recognise import config_for, recognise
 from mmyolox.checkpoints.record import read_record
-from mmyolox.compat import without_printed_noise
 from mmyolox.config import load_config, require
 from mmyolox.datasets import yolox_collate
 from mmyolox.datasets.coco_file import read_class_names
@@ -429,24 +428,18 @@ def _dataset_meta(
         """What the classes may be called by the words of others, the surest first, and whose they are."""
         if dataset.ann_file.endswith('.json') and osp.isfile(dataset.ann_file):
             yield f'those of {dataset.ann_file}', read_class_names(dataset.ann_file)
-        # The import takes over a second, and is seldom needed.
-        with without_printed_noise():
-            from mmdet.datasets import CocoDataset
-
-        # mmdet's get_classes has underscores, which no annotation has
-        yield 'those of COCO', CocoDataset.METAINFO['classes']
+        yield 'those of COCO', COCO_CLASSES
         yield 'numbers', [f'class {label}' for label in range(num_classes)]
 
     said = (recorded.get('classes') or (), dataset.metainfo.get('classes') or ())
     names = next((names for names in said if len(names) == num_classes), None)
     if names is None:
         origin, names = next(pair for pair in assumed_names() if len(pair[1]) == num_classes)
-        if source not in published_weights():  # which are COCO's
-            MMLogger.get_current_instance().info(
-                f'checkpoint {source}: neither it nor the config names its {num_classes} classes; {origin} '
-                f'are assumed ({first_few(names, 5)})',
-                extra=SHOWN,
-            )
+        MMLogger.get_current_instance().info(
+            f'checkpoint {source}: neither it nor the config names its {num_classes} classes; {origin} '
+            f'are assumed ({first_few(names, 5)})',
+            extra=SHOWN,
+        )
     return dict(dataset.metainfo | recorded, classes=tuple(names))
 
 

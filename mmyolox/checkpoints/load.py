@@ -28,7 +28,7 @@ from mmyolox.errors import UserError, first_few
 
 from . import safetensors_file
 from .download import advice_on_copy
-from .published import WEB, checkpoint_file
+from .published import WEB, checkpoint_file, published_weights
 from .sources import mindspore, onnx
 
 _AVERAGES = ('ema_model', 'ema_net', 'ema', 'model_ema', 'state_dict_ema')
@@ -79,13 +79,24 @@ def load_checkpoint(
     Returns:
         What the file holds, without ``meta['config']``: MMEngine runs that text as Python on resuming. Of a
         file that is not PyTorch's, the tensors on the CPU under ``state_dict``; of safetensors also our
-        ``meta``.
+        ``meta``. Of published weights without names of their classes, these in ``meta['dataset_meta']``.
 
     Raises:
         UserError: The file is absent or damaged, cannot be downloaded, is no checkpoint, or needs more than
             is safe.
     """
     path = checkpoint_file(source)
+    content = _read(path, map_location, allow_unsafe)
+    weights = published_weights().get(str(source))
+    if weights is not None and weights.path == path:
+        meta = content.setdefault('meta', {})
+        if isinstance(meta, dict) and meta.keys().isdisjoint({'dataset_meta', 'CLASSES'}):
+            meta['dataset_meta'] = dict(classes=weights.classes)
+    return content
+
+
+def _read(path: Path, map_location: Any, allow_unsafe: bool) -> dict[str, Any]:
+    """Reads a file of any kind, see :func:`load_checkpoint`."""
     exported = format_of(path.with_suffix('.xml') if path.suffix == '.bin' else path)
     # An ONNX file is one that weights are read from.
     if exported is not None and exported.name != 'onnx' and path.with_suffix(exported.suffix).exists():

@@ -25,6 +25,18 @@ names, instead of their publishers' addresses."""
 _MEGVII = 'https://github.com/Megvii-BaseDetection/YOLOX/releases/download/0.1.1rc0/'
 _MMYOLO = 'https://download.openmmlab.com/mmyolo/v0/yolox/'
 
+_COCO = (
+    'person,bicycle,car,motorcycle,airplane,bus,train,truck,boat,traffic light,fire hydrant,stop sign,'
+    'parking meter,bench,bird,cat,dog,horse,sheep,cow,elephant,bear,zebra,giraffe,backpack,umbrella,'
+    'handbag,tie,suitcase,frisbee,skis,snowboard,sports ball,kite,baseball bat,baseball glove,'
+    'skateboard,surfboard,tennis racket,bottle,wine glass,cup,fork,knife,spoon,bowl,banana,apple,'
+    'sandwich,orange,broccoli,carrot,hot dog,pizza,donut,cake,chair,couch,potted plant,bed,'
+    'dining table,toilet,tv,laptop,mouse,remote,keyboard,cell phone,microwave,oven,toaster,sink,'
+    'refrigerator,book,clock,vase,scissors,teddy bear,hair drier,toothbrush'
+)
+COCO_CLASSES = tuple(_COCO.split(','))
+"""The names of COCO's 80 classes, as its annotations have them, in their order."""
+
 
 @dataclass(frozen=True)
 class PublishedWeights:
@@ -40,6 +52,7 @@ class PublishedWeights:
         licence: That of the publisher's code, which is what they say of their weights.
         sha256: The first hexadecimal digits of the file's SHA-256; empty where nobody gives them.
         kind: What the AP is of: ``box`` or ``keypoint``.
+        classes: What its classes are called, which few of the files say.
     """
 
     name: str
@@ -51,6 +64,7 @@ class PublishedWeights:
     licence: str
     sha256: str = ''
     kind: str = 'box'
+    classes: tuple[str, ...] = COCO_CLASSES
 
     @property
     def path(self) -> Path:
@@ -107,6 +121,7 @@ def of_mmyolo(
         'GPL-3.0',
         file.rpartition('-')[2],
         kind,
+        COCO_CLASSES[:1] if kind == 'keypoint' else COCO_CLASSES,
     )
 
 

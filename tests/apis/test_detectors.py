@@ -11,6 +11,7 @@ from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 
 from mmyolox.apis import TorchDetector, detect, init_detector, open_detector
+from mmyolox.checkpoints.published import published_weights
 from mmyolox.checkpoints.record import UNIT, InputRecord
 from mmyolox.config import load_config
 from mmyolox.config.recorded import Normalisation
@@ -396,12 +397,27 @@ def test_a_line_says_what_a_checkpoint_holds(cfg, checkpoint, data, tmp_path, wa
     assert f'{path}: mine, 3 classes (cat, dog, owl), 96 x 64' in warnings
 
 
-def test_published_weights_are_known_to_be_for_coco(tmp_path, warnings, monkeypatch):
-    weights = save_random_weights(tmp_path / 'w.pth', load_config(COCO))
-    content = torch.load(weights)
-    monkeypatch.setattr('mmyolox.apis.detectors.load_checkpoint', lambda *_, **__: content)
+@pytest.fixture
+def cached_nano(tmp_path, monkeypatch):
+    """Published weights in the cache, which do not name their classes."""
+    monkeypatch.setenv('MMYOLOX_HOME', str(tmp_path / 'cache'))
+    path = published_weights()['yolox_nano'].path
+    path.parent.mkdir(parents=True)
+    return save_random_weights(path, load_config(COCO))
+
+
+def test_published_weights_are_known_to_be_for_coco(cached_nano, warnings):
     assert init_detector(COCO, 'yolox_nano', 'cpu').dataset_meta['classes'][0] == 'person'
     assert not any('assumed' in line for line in warnings)
+
+
+def test_some_of_the_classes_of_published_weights_are_taken_by_name(cached_nano, data):
+    options = OPTIONS | dict(data_root=str(data), classes=('dog', 'person'))
+    model = init_detector(CUSTOM, 'yolox_nano', 'cpu', options, fuse=False)
+    assert model.dataset_meta['classes'] == ('dog', 'person')
+    name = 'bbox_head.head_module.multi_level_conv_cls.0.bias'
+    rows = torch.load(cached_nano)['state_dict'][name][[16, 0]]
+    torch.testing.assert_close(model.state_dict()[name], rows)
 
 
 def test_bare_weights_and_what_the_model_lacks_are_told(cfg, data, tmp_path, warnings):

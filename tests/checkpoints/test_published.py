@@ -5,9 +5,12 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
+from mmyolox.checkpoints.load import load_checkpoint
 from mmyolox.checkpoints.published import (
+    COCO_CLASSES,
     MIRROR,
     checkpoint_file,
     fetch_weights,
@@ -126,6 +129,29 @@ def test_a_name_is_downloaded_once_and_its_licence_told(web, told):
         f'{web.address}/mirror/yolox_s.pth to {path}'
     ]
     assert len(web.asked) == 1
+
+
+def test_what_the_classes_of_a_file_are_called_is_known_by_its_name(web, told):
+    weights = {'backbone.x': torch.ones(1)}
+    kept = dict(dataset_meta=dict(classes=('a', 'b')))
+    files = dict(yolox_nano=dict(model=weights), yolox_m=dict(state_dict=weights, meta=kept))
+    for name, content in files.items():
+        torch.save(content, 'file')
+        web.files[f'/mirror/{WEIGHTS[name].path.name}'] = Path('file').read_bytes()
+    assert load_checkpoint('yolox_nano')['meta']['dataset_meta'] == dict(classes=COCO_CLASSES)
+    assert load_checkpoint('yolox_m')['meta'] == kept
+    assert 'meta' not in load_checkpoint(WEIGHTS['yolox_nano'].path)  # it may be another one
+    torch.save(weights, 'yolox_nano')
+    assert 'meta' not in load_checkpoint('yolox_nano')
+
+
+def test_the_names_are_those_of_coco():
+    from mmdet.datasets import CocoDataset
+
+    assert CocoDataset.METAINFO['classes'] == COCO_CLASSES
+    assert all(
+        one.classes == (('person',) if one.kind == 'keypoint' else COCO_CLASSES) for one in WEIGHTS.values()
+    )
 
 
 def test_the_file_must_be_the_published_one(web, told):
