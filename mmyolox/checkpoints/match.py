@@ -59,25 +59,39 @@ class LoadSummary:
 
     @property
     def level(self) -> int:
-        """How loud :meth:`describe` should be, of :mod:`logging`: a warning where tensors do not match."""
-        is_partial = self.missing or self.mismatched or self.unexpected
+        """How loud :meth:`describe` should be, of :mod:`logging`: a warning where tensors do not match.
+
+        A model that has whole parts more than that of the file, as a pose model has on a detector, is none.
+        """
+        is_partial = self._in_known_parts or self.mismatched or self.unexpected
         return logging.WARNING if is_partial else logging.INFO
+
+    @property
+    def _in_known_parts(self) -> list[str]:
+        """The missing tensors in parts of which the file has others."""
+        absent = tuple(f'{part}.' for part in self.absent_parts)
+        return [name for name in self.missing if not name.startswith(absent)]
 
     def describe(self) -> str:
         """A line with the counts, and where the names are that did not match."""
         total = len(self.used) + len(self.missing) + len(self.mismatched) + len(self.other_classes)
-        parts = [f'{len(self.used)} of {total} tensors of the model loaded', *filter(None, [self.held])]
+        is_partial = self.level == logging.WARNING
+        parts = [f'{len(self.used)} of {total} tensors of the model loaded']
+        parts += [self.held] if self.held and is_partial else []
         parts += self._describe_classes()
         for names, what in (
-            (self.missing, 'missing in the file'),
+            (self.missing if is_partial else [], 'missing in the file'),
             (self.mismatched, 'of another shape or type'),
             (self.unexpected, 'unknown to the model'),
         ):
             if names:
                 parts.append(f'{len(names)} {what}: {_grouped(names)}')
         if self.absent_parts:
-            absent = first_few(self.absent_parts, _SHOWN_GROUPS)
-            parts.append(f'the file is of another kind of model, without {absent}')
+            # Of a module in a list the number alone would say nothing.
+            shown = (name if name[-1].isdigit() else name.rpartition('.')[2] for name in self.absent_parts)
+            count = '' if is_partial else f'{len(self.missing)} missing in the file: '
+            absent = first_few(shown, _SHOWN_GROUPS)
+            parts.append(f'{count}the file is of another kind of model, without {absent}')
         return '; '.join(parts)
 
     def _describe_classes(self) -> list[str]:

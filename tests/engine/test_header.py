@@ -21,10 +21,10 @@ def root(tmp_path_factory):
     return write_coco(tmp_path_factory.mktemp('header'), 2, empty=[1])
 
 
-def printed(root, epochs=10, interval=5, augments=(), console=None, **values):
+def printed(root, epochs=10, interval=5, augments=(), console=None, metainfo=None, **values):
     """What the header of a training says, each line by its name."""
     console = console or Console(file=io.StringIO(), width=40)
-    loader = DataLoader(open_coco(root, [], test_mode=True), batch_size=2)
+    loader = DataLoader(open_coco(root, [], test_mode=True, metainfo=metainfo), batch_size=2)
     model = nn.Linear(1, 1)
     model.data_preprocessor = SimpleNamespace(batch_augments=augments)
     runner = SimpleNamespace(
@@ -51,6 +51,13 @@ def test_files_are_relative_to_the_root_that_a_line_names(root):
     assert row(printed(root), 'train') == f'{root}/ann.json: 2 images, 3 boxes; shown at 64 x 32'
     elsewhere = printed(root, data_layout='COCO elsewhere', data_root='/elsewhere')
     assert row(elsewhere, 'train').startswith(f'{root}/ann.json: ')
+
+
+def test_the_names_of_classes_and_keypoints_are_told_once(root):
+    text = printed(root, metainfo=dict(keypoint_id2name=dict(enumerate('abcdefghi'))))
+    assert row(text, 'classes') == '3: a, b, c'
+    assert row(text, 'keypoints') == '9: a, b, c, d, e, f, g, h, ...'
+    assert '  keypoints ' not in printed(root)
 
 
 def test_numbers_of_one_are_singular(tmp_path):

@@ -28,7 +28,7 @@ from .progress import validations_left
 Line = tuple[str, str]
 """What a line of the header is about, and what it says."""
 
-_SHOWN_CLASSES = 8
+_SHOWN_NAMES = 8
 
 
 class HeaderHook(Hook):
@@ -108,7 +108,7 @@ def _start(runner: Runner) -> Iterator[Line]:
 
 
 def _data(runner: Runner, name: str, loader: DataLoader) -> Iterator[Line]:
-    """For each data set its file, what is in it, and the size of the images; the classes once."""
+    """For each data set its file, what is in it, and the size of the images; the names once."""
     datasets = list(detection_datasets(loader.dataset))
     for dataset in datasets:
         report = dataset.report
@@ -120,9 +120,11 @@ def _data(runner: Runner, name: str, loader: DataLoader) -> Iterator[Line]:
     if not datasets:
         count = counted(len(loader.dataset), 'sample')  # type: ignore[arg-type]
         yield name, f'{type(loader.dataset).__name__}, {count}'
-    classes = getattr(loader.dataset, 'metainfo', {}).get('classes')
-    if classes and name != 'val':
-        yield 'classes', f'{len(classes)}: {first_few(classes, _SHOWN_CLASSES)}'
+    metainfo = getattr(loader.dataset, 'metainfo', {})
+    keypoints = [*metainfo.get('keypoint_id2name', {}).values()]
+    for what, names in (('classes', metainfo.get('classes')), ('keypoints', keypoints)):
+        if names and name != 'val':
+            yield what, f'{len(names)}: {first_few(names, _SHOWN_NAMES)}'
 
 
 def _file_of(runner: Runner, path: str) -> str:
