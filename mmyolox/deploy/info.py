@@ -54,6 +54,7 @@ class ModelInfo:
         links: The lines between keypoints, as pairs of their indices.
         category_ids: (C,), the data set's number for each label; empty where it is the label + 1.
         class_points: (C,), which keypoints each class has; empty where every class has all.
+        fold: Count, index and seed of the part of the data that was held out of the training; empty for none.
         version: The version of the mmyolox that wrote the file.
 
     Raises:
@@ -76,6 +77,7 @@ class ModelInfo:
     links: tuple[tuple[int, int], ...] = ()
     category_ids: tuple[int, ...] = ()
     class_points: tuple[tuple[int, ...], ...] = ()
+    fold: tuple[int, ...] = ()
     version: str = __version__
 
     def __post_init__(self) -> None:
@@ -189,6 +191,10 @@ _CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = dict(
     class_points=(
         lambda x: isinstance(x, tuple) and all(_are_whole(row, 0) for row in x),
         'a list of indices for each class',
+    ),
+    fold=(
+        lambda x: x == () or (_are_whole(x, -(2**63), 3) and 0 <= x[1] < x[0]),
+        'a count, an index below it and a seed',
     ),
     version=(lambda x: isinstance(x, str), 'text'),
 )

@@ -34,6 +34,7 @@ def describe(model: YOLODetector, options: ExportOptions) -> ModelInfo:
         form=options.form,
         colour=options.colour,
         preprocessing=options.preprocess,
+        fold=tuple(model.input_record.fold.values()),
         **head.export_info(model.dataset_meta) | chosen,
     )
     if options.form == 'end2end' and info.max_per_img < 1:

@@ -25,6 +25,7 @@ POSE = ModelInfo(
     links=((0, 1), (0, 2)),
     category_ids=(1, 37),
     class_points=((0, 1, 2), ()),
+    fold=(5, 4, -1),
     version='9.9',
 )
 
@@ -98,6 +99,8 @@ def test_text_that_is_no_info(text: str, message: str) -> None:
         ('category_ids', [1, 1]),
         ('class_points', [[0]]),
         ('class_points', [[0], [2]]),
+        ('fold', [5, 5, 0]),
+        ('fold', [5, 0]),
         ('version', 1),
     ],
 )

@@ -7,6 +7,7 @@ import onnxruntime
 import torch
 from mmengine.config import Config
 
+from mmyolox.checkpoints.record import InputRecord
 from mmyolox.config import load_config
 from mmyolox.deploy.letterbox import Size
 from mmyolox.export.onnx_format import build_float_onnx, save_onnx
@@ -68,6 +69,7 @@ def randomised(model, classes, seed=0, channels=3):
     sides = (-(-side // divisor) * divisor for side in (96, 160))
     model.train()(torch.from_numpy(noise(16, channels, *sides, seed=99)))
     model.dataset_meta = dict(classes=classes)
+    model.input_record = InputRecord()
     return model.eval().requires_grad_(False)
 
 

@@ -1,6 +1,8 @@
 """image_demo.py and deployment/test.py do with exported files what the tools do with checkpoints."""
 
 import json
+import shutil
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -9,7 +11,9 @@ import torch
 from mmengine.registry import init_default_scope
 
 from mmyolox.apis import detect, init_detector
+from mmyolox.checkpoints.record import InputRecord
 from mmyolox.config import load_config
+from mmyolox.deploy import ExportedModel
 from mmyolox.deploy.formats import FORMATS
 from mmyolox.deploy.letterbox import Size
 from mmyolox.errors import UserError
@@ -181,6 +185,19 @@ def test_a_config_without_test_data(run, folder, tmp_path):
     (tmp_path / 'c.py').write_text('max_epochs = 3')
     with pytest.raises(UserError, match=r'config .*c\.py has no test_dataloader and no test_evaluator'):
         run(evaluate, folder / 'w.onnx', '--config', tmp_path / 'c.py')
+
+
+def test_the_fold_of_the_training_is_held_out(folder, tmp_path):
+    fold = dict(count=3, index=2, seed=0)
+    meta = META | dict(mmyolox=InputRecord(fold=fold).to_meta())
+    torch.save(dict(torch.load(folder / 'w.pth'), meta=meta), tmp_path / 'w.pth')
+    model = init_detector(CONFIG, tmp_path / 'w.pth', 'cpu', OPTIONS)
+    file = export_onnx(model, tmp_path / 'w.onnx', ExportOptions(Size(96, 64), simplify=False))
+    shutil.copytree(folder / 'images', tmp_path / 'data/images')
+    shutil.copyfile(folder / 'val.json', tmp_path / 'data/result.json')
+    args = SimpleNamespace(config=CONFIG, cfg_options=dict(data_root=str(tmp_path / 'data')))
+    data, _ = evaluate.evaluation_data(args, ExportedModel(file).info)
+    assert data.fold == dict(fold, held_out=True)
 
 
 def test_other_classes_than_those_of_the_annotations(run, folder, tmp_path):

@@ -43,12 +43,14 @@ def parse_args() -> argparse.Namespace:
 def evaluation_data(args: argparse.Namespace, info: 'ModelInfo') -> 'tuple[ConfigDict, ConfigDict]':
     """The configs of the data set and of its metric, for a model."""
     from mmyolox.apis.evaluate import coco_data
+    from mmyolox.checkpoints.record import FOLD
     from mmyolox.config import load_config, require
     from mmyolox.config.options import warn_of_validation_options
 
     if args.config:
         warn_of_validation_options(args.cfg_options or ())
-        cfg = load_config(args.config, args.cfg_options, dict(classes=info.classes))
+        fold = dict(trained_fold=dict(zip(FOLD, info.fold, strict=True))) if info.fold else {}
+        cfg = load_config(args.config, args.cfg_options, dict(classes=info.classes) | fold)
         require(cfg, 'test_dataloader', 'test_evaluator')
         return cfg.test_dataloader.dataset, cfg.test_evaluator
     return coco_data(info, args.ann_file, args.img_prefix)

@@ -7,6 +7,7 @@ import onnx
 import pytest
 import torch
 
+from mmyolox.checkpoints.record import InputRecord
 from mmyolox.deploy import ModelInfo
 from mmyolox.deploy.formats import FORMATS
 from mmyolox.errors import UserError
@@ -104,6 +105,7 @@ def test_metadata(tmp_path):
     model = pose_model('nano', SMALL)
     model.bbox_head.test_cfg.update(TEST_CFG)
     model.dataset_meta = dict(classes=('cat',), class_keypoints=[[0, 3]])
+    model.input_record = InputRecord()
     path = helpers.export_onnx(model.eval(), tmp_path / 'a.onnx', helpers.options((32, 32)))
     info = ModelInfo.from_json(onnx.load(path).metadata_props[0].value)
     assert info.points == ('nose', 'left_eye', 'right_eye', 'tail')
