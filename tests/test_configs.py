@@ -15,12 +15,12 @@ from mmyolox.registry import MODELS
 CONFIGS = Path(__file__).parents[1] / 'configs'
 OTHERS = {
     'yolox_nano_fast_8xb16-300e-supergradients_coco': dict(
-        model='nano', batch=16, lr=0.02, ema=(1e-4, 18320), affine=((0.1, 2), (0, 0)),
+        model='nano', batch=16, lr=0.02, ema=dict(momentum=1e-4, beta=15), affine=((0.1, 2), (0, 0)),
         mixup=dict(type='YOLOXMixUp', ratio_range=(0.5, 1.5)), colours='YOLOXHSVRandomAug', nms=0.6,
         radius=2.5,
     ),
     'yolox_s_fast_8xb8-300e-mindyolo_coco': dict(
-        model='s', batch=8, lr=0.01, ema=(1e-4, 2000), affine=((0.1, 1.9), (0.5, 0.5)),
+        model='s', batch=8, lr=0.01, ema=dict(momentum=1e-4), affine=((0.1, 1.9), (0.5, 0.5)),
         mixup=dict(type='BetaMixUp', alpha=8.0, beta=8.0), colours='RandomHSVGains', nms=0.65, radius=1.5,
     ),
 }  # fmt: skip
@@ -104,7 +104,8 @@ def test_recipes_of_others_are_what_their_repositories_say(name):
     assert cfg.train_dataloader.batch_size == wanted['batch']
     assert cfg.auto_scale_lr.base_batch_size == 8 * wanted['batch']
     average = cfg.default_hooks.ema
-    assert (average.momentum, average.get('gamma', YOLOXEMA(torch.nn.Linear(1, 1)).gamma)) == wanted['ema']
+    assert {key: average[key] for key in ('momentum', 'gamma', 'beta') if key in average} == wanted['ema']
+    assert YOLOXEMA(torch.nn.Linear(1, 1)).gamma == 2000
     schedule = cfg.param_scheduler
     assert (schedule.warmup_epochs, schedule.num_last_epochs, cfg.train_cfg.max_epochs) == (5, 15, 300)
     assert cfg.train_dataloader.dataset.img_scale == cfg.test_dataloader.dataset.img_scale == (640, 640)

@@ -34,7 +34,9 @@ class YOLOXEMA(BaseAveragedModel):
         UserError: ``momentum`` or ``gamma`` is out of range.
     """
 
-    def __init__(self, model: nn.Module, momentum: float = 2e-4, gamma: int = 2000, **kwargs: object) -> None:
+    def __init__(
+        self, model: nn.Module, momentum: float = 2e-4, gamma: float = 2000, **kwargs: object
+    ) -> None:
         if not 0 < momentum < 1 or gamma <= 0:
             raise UserError(f'YOLOXEMA: momentum={momentum} must be in (0, 1) and gamma={gamma} above 0')
         super().__init__(model, **kwargs)

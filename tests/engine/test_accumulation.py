@@ -10,6 +10,7 @@ from torch import nn
 
 from mmyolox.checkpoints.load import use_safe_loading
 from mmyolox.config import load_config
+from mmyolox.engine.hooks.accumulation import UpdateEMAHook
 from mmyolox.engine.runner import YOLOXRunner
 from mmyolox.errors import UserError
 from mmyolox.registry import MODELS
@@ -29,11 +30,11 @@ class Linear(BaseModel):
         return dict(loss=(self.layer(torch.stack(inputs)) - 1).square().mean())
 
 
-def train(folder, batch, counts, epochs, resume=False):
+def train(folder, batch, counts, epochs, resume=False, ema=None):
     """Trains on the ten images in their order; returns the checkpoint of the last epoch."""
     train.count += 1
     use_safe_loading()
-    ema = dict(type='mmyolox.UpdateEMAHook', ema_type='mmyolox.YOLOXEMA', momentum=0.1, gamma=3)
+    average = dict(type='mmyolox.UpdateEMAHook', ema_type='mmyolox.YOLOXEMA', momentum=0.1)
     runner = Runner(
         model=Linear(),
         work_dir=str(folder),
@@ -43,7 +44,7 @@ def train(folder, batch, counts, epochs, resume=False):
         train_cfg=dict(by_epoch=True, max_epochs=epochs),
         optim_wrapper=dict(accumulative_counts=counts, optimizer=dict(type='SGD', lr=0.2, momentum=0.9)),
         param_scheduler=[dict(type='ConstantLR', factor=1)],
-        custom_hooks=[ema, dict(type='mmyolox.AccumulationHook')],
+        custom_hooks=[average | (ema or dict(gamma=3)), dict(type='mmyolox.AccumulationHook')],
         experiment_name=f'accumulation-{train.count}',
         load_from=str(folder / f'epoch_{epochs - 1}.pth') if resume else None,
         resume=resume,
@@ -67,6 +68,20 @@ def test_a_resumed_training_loses_no_gradient(tmp_path):
     train(tmp_path / 'resumed', 2, 3, epochs=1)
     resumed = train(tmp_path / 'resumed', 2, 3, epochs=2, resume=True)
     torch.testing.assert_close(resumed, straight, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(('counts', 'gamma'), [(1, 15 / 2), (3, 6 / 2)])
+def test_an_average_that_follows_from_the_length_of_the_training(tmp_path, counts, gamma):
+    # Five batches an epoch.
+    wanted = train(tmp_path / 'said', 2, counts, epochs=3, ema=dict(gamma=gamma))
+    found = train(tmp_path / 'found', 2, counts, epochs=3, ema=dict(beta=2))
+    torch.testing.assert_close(found, wanted, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize('options', [dict(beta=0), dict(beta=15, gamma=3)])
+def test_a_length_of_the_average_that_is_none(options):
+    with pytest.raises(UserError, match=f'UpdateEMAHook: beta={options["beta"]}.*one of them alone'):
+        UpdateEMAHook('YOLOXEMA', **options)
 
 
 def one(batch, index):

@@ -7,8 +7,6 @@ num_last_epochs = min(15, int(max_epochs * 0.4))  # shorter trainings keep a mai
 warmup_epochs = min(5, int(max_epochs / 10))
 base_lr = 0.02  # for a total batch of 128
 val_interval = 10
-# `decay * (1 - exp(-beta * step / total_steps))`, beta 15; COCO has 117,266 images with annotations.
-ema_gamma = max_epochs * (117266 // 128) // 15
 
 train_cfg = dict(
     max_epochs=max_epochs,
@@ -21,5 +19,6 @@ param_scheduler = dict(warmup_epochs=warmup_epochs, num_last_epochs=num_last_epo
 default_hooks = dict(
     checkpoint=dict(interval=val_interval),
     mode_switch=dict(_base_.mode_switch, num_last_epochs=num_last_epochs),
-    ema=dict(_base_.ema, momentum=1e-4, gamma=ema_gamma),
+    # decay * (1 - exp(-beta * step / steps of the training))
+    ema=dict(_base_.ema, momentum=1e-4, beta=15),
 )

@@ -1,11 +1,13 @@
 """Gradients that several batches, and processes, add up before a step of the optimizer."""
 
-from typing import NamedTuple
+import math
+from typing import Any, NamedTuple
 
 from mmengine.hooks import EMAHook, Hook
-from mmengine.runner import EpochBasedTrainLoop, Runner
+from mmengine.runner import BaseLoop, EpochBasedTrainLoop, Runner
 from torch import nn
 
+from mmyolox.errors import UserError
 from mmyolox.registry import HOOKS
 
 
@@ -62,8 +64,33 @@ class UpdateEMAHook(EMAHook):
 
     MMEngine's does so after every iteration: of N batches whose gradients are added up, the weights would be
     taken in N times, and the average would have a memory of an N-th of the steps.
-    The parameters are MMEngine's.
+
+    Args:
+        *args: Those of MMEngine's.
+        beta: The steps of the training by ``gamma`` of :class:`~mmyolox.engine.ema.YOLOXEMA`, which so
+            follows from the data, the batch and the epochs; None where ``gamma`` is said itself.
+        **kwargs: Those of MMEngine's.
+
+    Raises:
+        UserError: ``beta`` is not above 0, or ``gamma`` is said as well.
     """
+
+    def __init__(self, *args: Any, beta: float | None = None, **kwargs: Any) -> None:
+        if beta is not None and (beta <= 0 or 'gamma' in kwargs):
+            gamma = f', gamma={kwargs["gamma"]}' if 'gamma' in kwargs else ''
+            raise UserError(f'UpdateEMAHook: beta={beta}{gamma}: one of them alone is needed, above 0')
+        super().__init__(*args, **kwargs)
+        self.beta = beta
+
+    def before_run(self, runner: Runner) -> None:
+        """Makes the average."""
+        loop = runner._train_loop  # a test has none, or its config
+        if self.beta is not None and isinstance(loop, BaseLoop):
+            is_by_epoch = isinstance(loop, EpochBasedTrainLoop)
+            length, times = (len(loop.dataloader), loop.max_epochs) if is_by_epoch else (loop.max_iters, 1)
+            steps = times * math.ceil(length / runner.optim_wrapper._accumulative_counts)
+            self.ema_cfg['gamma'] = steps / self.beta
+        super().before_run(runner)
 
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: dict | None = None, outputs: dict | None = None
