@@ -67,10 +67,13 @@ class ToolParser(argparse.ArgumentParser):
             UserError: One is ``--epochs 3`` or ``epochs=3``, which other programs take.
         """
         words = list(sys.argv[1:] if args is None else args)
+        answers = []
         for word, following in self._named(words):
             name, _, value = word.removeprefix('--').partition('=')
             if here := self._here(name.replace('_', '-'), value or following or '...'):
-                raise UserError(f'{word}: give it as {here}')
+                answers.append(f'{word}: give it as {here}')
+        if answers:
+            raise UserError('; '.join(answers))
         return super().parse_known_args(words, namespace)
 
     def error(self, message: str) -> NoReturn:
@@ -80,13 +83,14 @@ class ToolParser(argparse.ArgumentParser):
             message: What argparse says.
 
         Raises:
-            UserError: An unknown argument is ``val_interval=3``.
+            UserError: An unknown argument is ``val_interval=3``, or a folder, which may be that of the data.
         """
         _, _, unknown = message.partition('unrecognized arguments: ')
         word = unknown.partition(' ')[0]
-        if word.startswith('-') or '=' not in word or _CFG_OPTIONS not in self._option_string_actions:
+        option = f'data_root={word}' if os.path.isdir(word) else word
+        if word.startswith('-') or '=' not in option or _CFG_OPTIONS not in self._option_string_actions:
             super().error(message)
-        raise UserError(f'{word}: give it as {_CFG_OPTIONS} {word}')
+        raise UserError(f'{word}: give it as {_CFG_OPTIONS} {option}')
 
     def _named(self, words: Sequence[str]) -> Iterator[tuple[str, str]]:
         """The words ``--name``, ``--name=value`` and ``name=value`` that mean nothing here, and the next."""

@@ -25,7 +25,6 @@ def training_parser():
     [
         ('--epochs 3', '--cfg-options max_epochs=3'),
         ('--epochs=3', '--cfg-options max_epochs=3'),
-        ('yolox_s epochs=3 batch=4', '--cfg-options max_epochs=3'),
         ('yolox_s --batch_size 4', '--cfg-options train_batch_size_per_gpu=4'),
         ('imgsz=640', '--cfg-options img_scale="(640,640)"'),
         ('data=set', '--cfg-options data_root=set'),
@@ -47,7 +46,7 @@ def test_options_of_other_programs_get_ours_in_a_line(arguments, here):
     ('tool', 'arguments', 'here'),
     [
         ('image_demo.py', 'source=a.jpg', 'a.jpg, the argument input'),
-        ('image_demo.py', '--source a.jpg --weights b.pth', 'a.jpg, the argument input'),
+        ('image_demo.py', '--source a.jpg', 'a.jpg, the argument input'),
         ('image_demo.py', 'a.jpg model=b.pth', 'b.pth, the argument checkpoint'),
         ('image_demo.py', 'a.jpg conf=0.5', '--score-thr 0.5'),
         ('image_demo.py', 'a.jpg --imgsz 320', '--cfg-options img_scale="(320,320)"'),
@@ -64,6 +63,21 @@ def test_options_of_other_programs_get_ours_in_a_line(arguments, here):
 def test_each_tool_has_its_own(tool, arguments, here):
     with pytest.raises(UserError, match=rf'^\S+: give it as {re.escape(here)}$'):
         load_tool(tool).parse_args(arguments.split())
+
+
+def test_each_of_several_is_answered():
+    with pytest.raises(UserError) as caught:
+        training_parser().parse_args(['model=yolox_s', 'data=set', '--epochs', '3'])
+    assert str(caught.value).split('; ') == [
+        'model=yolox_s: give it as yolox_s, the argument config',
+        'data=set: give it as --cfg-options data_root=set',
+        '--epochs: give it as --cfg-options max_epochs=3',
+    ]
+
+
+def test_a_folder_may_be_that_of_the_data(tmp_path):
+    with pytest.raises(UserError, match=rf'^{tmp_path}: give it as --cfg-options data_root={tmp_path}$'):
+        training_parser().parse_args(['yolox_s', str(tmp_path)])
 
 
 @pytest.mark.parametrize('arguments', ['--quiet', '--quiet=1', 'word word'])

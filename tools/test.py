@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mmyolox.errors import UserError
+from mmyolox.errors import UserError, one_line
 from mmyolox.tool_parser import ToolParser, add_cfg_options, add_launch_options
 from mmyolox.utils.cli import run_tool
 
@@ -158,6 +158,10 @@ def main() -> None:
         draw_detections(cfg, args.show_dir)
     with writing(cfg.work_dir):
         build_runner(cfg).test()
+    if is_first_process(args.launcher):
+        for what, path in (('detections', args.out), ('pictures', args.show_dir)):
+            if path:
+                print(f'{what}: {one_line(path)}')
 
 
 if __name__ == '__main__':

@@ -263,7 +263,7 @@ class YOLOXYoloDataset(DetectionDataset):
         if lost := [image for image in images if not os.path.exists(image)]:
             raise UserError(
                 f'{source}: {len(lost)} of {len(images)} images of the split {self.split!r} are not '
-                f'there: {first_few(lost)}'
+                f'there: {first_few(lost)}; put them there, or take them off the list'
             )
         return images
 
