@@ -31,7 +31,11 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         'that the checkpoint was trained with, else that for COCO',
     )
     parser.add_argument('checkpoint', help='the checkpoint file, its web address, or a name such as yolox_s')
-    parser.add_argument('--out', help='keep the detections: a .json (COCO results) or a .pkl file')
+    parser.add_argument(
+        '--out',
+        help='keep the detections: found.json makes found.bbox.json (COCO results), and of a pose model '
+        'found.keypoints.json; found.pkl is a pickle',
+    )
     parser.add_argument('--show-dir', help='keep pictures with ground truth and detections in this folder')
     parser.add_argument('--tta', action='store_true', help='several sizes and mirrored views of each image')
     add_cfg_options(parser)
@@ -108,6 +112,14 @@ def keep_detections(cfg: 'Config', path: str) -> None:
         cfg.test_evaluator = [cfg.test_evaluator, dict(type='mmyolox.DetectionsFile', out_file_path=path)]
 
 
+def detection_files(path: str | None) -> list[Path]:
+    """The files that ``--out`` has made, see :func:`keep_detections`."""
+    if path is None or Path(path).suffix == '.pkl':
+        return [Path(path)] if path else []
+    files = (Path(path).with_suffix(f'.{kind}.json') for kind in ('bbox', 'keypoints'))
+    return [file for file in files if file.exists()]
+
+
 def draw_detections(cfg: 'Config', folder: str) -> None:
     """Makes the test also draw pictures into ``folder``, in place."""
     from mmengine.visualization import Visualizer
@@ -159,9 +171,9 @@ def main() -> None:
     with writing(cfg.work_dir):
         build_runner(cfg).test()
     if is_first_process(args.launcher):
-        for what, path in (('detections', args.out), ('pictures', args.show_dir)):
-            if path:
-                print(f'{what}: {one_line(path)}')
+        for what, paths in (('detections', detection_files(args.out)), ('pictures', [args.show_dir])):
+            for path in filter(None, paths):
+                print(f'{what}: {one_line(str(path))}')
 
 
 if __name__ == '__main__':

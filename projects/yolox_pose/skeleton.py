@@ -21,6 +21,7 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 
 from mmyolox.datasets.coco_file import read_categories
+from mmyolox.datasets.yolo_files import DARKNET
 from mmyolox.errors import UserError, first_few
 
 from .yolo_skeleton import yolo_parts
@@ -96,7 +97,7 @@ class Skeleton:
         if file.endswith('.json'):
             parts = _category_parts(file)
         else:
-            parts = yolo_parts(file) if file.endswith(('.yaml', '.yml')) else read_metainfo(file)
+            parts = yolo_parts(file) if file.endswith(('.yaml', '.yml', DARKNET)) else read_metainfo(file)
         with _errors_in(file):
             return cls._complete(parts | given, file)
 

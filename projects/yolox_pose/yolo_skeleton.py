@@ -8,6 +8,22 @@ from mmyolox.errors import UserError, first_few
 NO_KEYPOINTS = 'there is no kpt_shape, so that the labels have no keypoints; use the config of a detector'
 _COCO_FLIP = [0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15]
 _COCO_SIDED = ('eye', 'ear', 'shoulder', 'elbow', 'wrist', 'hip', 'knee', 'ankle')
+_SIDES = ('left', 'right')
+_LIMBS = (
+    'eye ear',
+    'ear shoulder',
+    'shoulder elbow',
+    'elbow wrist',
+    'shoulder hip',
+    'hip knee',
+    'knee ankle',
+)
+_COCO_LINKS = (
+    *(tuple(f'{side}_{end}' for end in limb.split()) for limb in _LIMBS for side in _SIDES),
+    *(tuple(f'{side}_{part}' for side in _SIDES) for part in ('eye', 'shoulder', 'hip')),
+    *(('nose', f'{side}_eye') for side in _SIDES),
+)
+"""The lines of COCO's skeleton, which are drawn between keypoints of its names."""
 
 
 def yolo_parts(path: str) -> dict[str, Any]:
@@ -16,7 +32,7 @@ def yolo_parts(path: str) -> dict[str, Any]:
     ``kpt_shape`` is the number of keypoints, ``flip_idx`` says which one takes the place of each in a mirror
     image, and ``kpt_names`` has the names, of one class or of each. Where there are none, or classes differ
     in them, keypoints are called ``keypoint_0``, ``keypoint_1``, ...; but 17 that are mirrored like COCO's
-    are COCO's.
+    are COCO's. Lines are COCO's, between keypoints of its names.
 
     Args:
         path: The YAML file.
@@ -34,12 +50,13 @@ def yolo_parts(path: str) -> dict[str, Any]:
     flip = _flip_indices(path, data.get('flip_idx') or [], count)
     names = _names(path, data.get('kpt_names') or [], count)
     if not names and flip == _COCO_FLIP:
-        names = ['nose', *(f'{side}_{part}' for part in _COCO_SIDED for side in ('left', 'right'))]
+        names = ['nose', *(f'{side}_{part}' for part in _COCO_SIDED for side in _SIDES)]
     names = names or [f'keypoint_{index}' for index in range(count)]
+    links = [list(link) for link in _COCO_LINKS if {*link} <= {*names}]
     if not flip:
-        return dict(keypoints=names)
+        return dict(keypoints=names, links=links)
     pairs = [[names[index], names[other]] for index, other in enumerate(flip) if index < other]
-    return dict(keypoints=names, flip_pairs=pairs)
+    return dict(keypoints=names, flip_pairs=pairs, links=links)
 
 
 def _flip_indices(path: str, listed: Any, count: int) -> list[int]:

@@ -47,7 +47,7 @@ def evaluate(run, monkeypatch, tmp_path):
         monkeypatch.setattr(
             'mmyolox.engine.launch.build_runner', lambda cfg: configs.append(cfg) or Runner(cfg)
         )
-        run(tool, CUSTOM, tmp_path / 'w.pth', '--work-dir', tmp_path, *options)
+        call.printed = run(tool, CUSTOM, tmp_path / 'w.pth', '--work-dir', tmp_path, *options)
         return configs[0]
 
     return call
@@ -116,6 +116,16 @@ def test_detections_that_cannot_be_written_leave_the_old_file(evaluate, tmp_path
         metric.compute_metrics([(number for number in range(3))])
     assert {file.name for file in tmp_path.iterdir()} == {'found.pkl', 'w.pth'}
     assert path.read_bytes() == before
+
+
+def test_where_detections_and_pictures_are_is_told(evaluate, tmp_path):
+    evaluate(RECORD, '--out', tmp_path / 'found.pkl', '--show-dir', tmp_path / 'drawn')
+    assert evaluate.printed.endswith(f'detections: {tmp_path}/found.pkl\npictures: {tmp_path}/drawn\n')
+    (tmp_path / 'found.bbox.json').touch()  # as the metric writes it
+    evaluate(RECORD, '--out', tmp_path / 'found.json')
+    assert evaluate.printed.endswith(f'detections: {tmp_path}/found.bbox.json\n')
+    evaluate(RECORD)
+    assert 'pictures: ' not in evaluate.printed
 
 
 def test_variables_of_the_validation_reach_the_test_and_options_do_not(evaluate):

@@ -148,6 +148,26 @@ def test_skeleton_of_the_yaml_file(tmp_path, changes, names, flip):
     assert skeleton.sigmas == tuple(COCO_SIGMAS.get(name, 0.0669) for name in names)
 
 
+def test_lines_are_cocos_between_keypoints_of_its_names(tmp_path):
+    path = tmp_path / 'data.yaml'
+    path.write_text(json.dumps(YAML | dict(kpt_names=None, kpt_shape=[17, 3], flip_idx=COCO_FLIP)))
+    links = {frozenset(link) for link in read_skeleton(str(path))['links']}
+    assert len(links) == 19  # the published numbers, which count from 1
+    coco = '16-14 14-12 17-15 15-13 12-13 6-12 7-13 6-7 6-8 7-9 8-10 9-11 2-3 1-2 1-3 2-4 3-5 4-6 5-7'
+    names = list(COCO_SIGMAS)
+    assert links == {frozenset(names[int(end) - 1] for end in pair.split('-')) for pair in coco.split()}
+    path.write_text(json.dumps(YAML | dict(kpt_names=['nose', 'left_eye', 'tail', 'a', 'b'], flip_idx=None)))
+    assert read_skeleton(str(path))['links'] == [['nose', 'left_eye']]
+
+
+def test_darknets_description_has_no_keypoints(tmp_path):
+    (tmp_path / 'obj.data').write_text('train = train.txt\n')
+    with pytest.raises(
+        UserError, match=r'obj\.data: there is no kpt_shape, .*; use the config of a detector'
+    ):
+        read_skeleton(str(tmp_path / 'obj.data'))
+
+
 @pytest.mark.parametrize(
     ('changes', 'message'),
     [
