@@ -3,6 +3,7 @@
 import math
 import os
 import time
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
@@ -59,16 +60,31 @@ def check_files_exist(
         # `isfile` has the last word: of links, and where a file system ignores case or normalises names.
         absent += [block[i] for i in np.flatnonzero(~is_found) if not os.path.isfile(block[i])]
     if absent:
-        inside = [_inside(path, folder) for path in absent]
-        above = os.path.dirname(os.path.abspath(folder))
-        is_above = len(absent) == len(paths) and os.path.isfile(os.path.join(above, inside[0]))
-        hint = f'; they are in {above}: correct {_OPTIONS}' if is_above else ''
-        last = os.path.basename(absent[0])
-        if not is_above and last != inside[0] and os.path.isfile(os.path.join(folder, last)):
-            hint = f'; {last} is in {folder} itself: leave the folders out of the names'
+        inside = first_few(_inside(path, folder) for path in absent)
+        hint = _hint(absent[0], folder, are_all=len(absent) == len(paths))
         raise UserError(
-            f'{ann_file}: {len(absent)} of {len(paths)} {what} are not in {folder}: {first_few(inside)}{hint}'
+            f'{ann_file}: {len(absent)} of {len(paths)} {what} are not in {folder}: {inside}{hint}'
         )
+
+
+def _hint(path: str, folder: str, are_all: bool) -> str:
+    """The end of a message about an absent file, where another one may be meant, or all files are absent."""
+    inside, last = _inside(path, folder), os.path.basename(path)
+    above = os.path.dirname(os.path.abspath(folder))
+    if are_all and os.path.isfile(os.path.join(above, inside)):
+        return f'; they are in {above}: correct {_OPTIONS}'
+    if last != inside and os.path.isfile(os.path.join(folder, last)):
+        return f'; {last} is in {folder} itself: leave the folders out of the names'
+    names = {entry.name for entry in _entries(os.path.dirname(path))} - {last}
+    alike = sorted(name for name in names if _folded(name) == _folded(last))
+    if alike:
+        return f'; there is {alike[0]!a}, of other upper and lower case or Unicode: rename one of the two'
+    return ''
+
+
+def _folded(name: str) -> str:
+    """A name without what file systems may ignore: upper and lower case, and the form of its Unicode."""
+    return unicodedata.normalize('NFC', name).casefold()
 
 
 def _inside(path: str, folder: str) -> str:

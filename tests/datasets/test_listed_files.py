@@ -1,6 +1,7 @@
 """Whether files are there: told by listing folders, again only where their dates are others."""
 
 import os
+import re
 import time
 
 import pytest
@@ -174,3 +175,12 @@ def test_what_was_just_changed_is_listed_again(tmp_path, home, listed, files, mo
         check(tmp_path, files)
     assert len(listed) == 4
     assert not home.exists()
+
+
+@pytest.mark.parametrize(('name', 'there'), [('A.JPG', 'a.jpg'), ('u\u0308.jpg', '\u00fc.jpg')])
+def test_a_name_that_is_nearly_the_same_is_told(tmp_path, name, there):
+    (tmp_path / there).touch()
+    if os.path.isfile(tmp_path / name):
+        pytest.skip('this file system takes them for the same')
+    with pytest.raises(UserError, match='there is ' + re.escape(ascii(there)) + ', of other upper and lower'):
+        check_files_exist('a.json', 'images', str(tmp_path), [f'{tmp_path}/{name}'])
