@@ -75,9 +75,9 @@ def settle_batch_size(cfg: Config, meta: Mapping[str, Any] | None, local_rank: i
 def largest_size(model: Any, img_scale: Size) -> Size:
     """The largest input that multi-scale training makes of ``img_scale``."""
     augments = getattr(model.data_preprocessor, 'batch_augments', ())
-    ratios = [one.ratio_range[1] for one in augments if isinstance(one, YOLOXBatchSyncRandomResize)]
-    divisor, ratio = model.size_divisor, max([1.0, *ratios])
-    return Size(*(math.ceil(side * ratio / divisor) * divisor for side in img_scale))
+    resizes = [one for one in augments if isinstance(one, YOLOXBatchSyncRandomResize)]
+    largest = [Size.of_shape(one.shapes(img_scale.shape_hw)[-1]) for one in resizes]
+    return max([img_scale, *largest], key=math.prod)
 
 
 def largest_batch(step: Callable[[int], None], most: int) -> int:

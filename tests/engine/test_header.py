@@ -60,6 +60,12 @@ def test_the_names_of_classes_and_keypoints_are_told_once(root):
     assert '  keypoints ' not in printed(root)
 
 
+def test_settings_that_were_given_are_told(root):
+    text = printed(root, patience=15, class_weights=['a:2', 'b:0.5'], oversample_thr=0, val_loss=True)
+    assert row(text, 'settings') == 'patience=15; class_weights=a:2, b:0.5; val_loss=True'
+    assert '  settings ' not in printed(root, patience=None, val_loss=False)
+
+
 def test_numbers_of_one_are_singular(tmp_path):
     text = printed(write_coco(tmp_path, 1, empty=[0]))
     assert row(text, 'val').endswith('ann.json: 1 image, 0 boxes; shown at 64 x 32')

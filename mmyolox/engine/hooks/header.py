@@ -29,6 +29,8 @@ Line = tuple[str, str]
 """What a line of the header is about, and what it says."""
 
 _SHOWN_NAMES = 8
+_SETTINGS = ('patience', 'class_weights', 'oversample_thr', 'val_loss')
+"""Variables that are off unless given, and that no other line speaks of."""
 
 
 class HeaderHook(Hook):
@@ -56,6 +58,7 @@ class HeaderHook(Hook):
         lines += [
             ('weights', weights(runner, 'random')),
             *_schedule(runner),
+            *_settings(runner),
             *_machine(runner, runner.train_dataloader),
         ]
         self._print(f'training {Path(runner.cfg.filename or "").stem}', [*lines, *_places(runner)])
@@ -161,6 +164,14 @@ def _schedule(runner: Runner) -> Iterator[Line]:
         if isinstance(scheduler, YOLOXLR):
             yield 'schedule', scheduler.phases(len(loader), runner.max_epochs, last_epochs(runner))
             yield 'rate', f'{type(runner.optim_wrapper.optimizer).__name__}, {scheduler.rates}'
+
+
+def _settings(runner: Runner) -> Iterator[Line]:
+    """What was asked for beside the recipe."""
+    values = {name: value for name in _SETTINGS if (value := runner.cfg.get(name))}
+    if values:
+        texts = {name: value if isinstance(value, list) else [value] for name, value in values.items()}
+        yield 'settings', '; '.join(f'{name}={first_few(text, 20)}' for name, text in texts.items())
 
 
 def _validations(runner: Runner) -> str:
