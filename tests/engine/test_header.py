@@ -21,8 +21,9 @@ def root(tmp_path_factory):
     return write_coco(tmp_path_factory.mktemp('header'), 2, empty=[1])
 
 
-def printed(root, epochs=10, interval=5, augments=(), console=None, metainfo=None, **values):
-    """What the header of a training says, each line by its name."""
+def printed(root, epochs=10, interval=5, augments=(), console=None, metainfo=None, change=None, **values):
+    """What the header of a training says, each line by its name; at a milestone the interval may change."""
+    milestones, intervals = zip((0, interval), *([change] if change else []), strict=True)
     console = console or Console(file=io.StringIO(), width=40)
     loader = DataLoader(open_coco(root, [], test_mode=True, metainfo=metainfo), batch_size=2)
     model = nn.Linear(1, 1)
@@ -32,7 +33,7 @@ def printed(root, epochs=10, interval=5, augments=(), console=None, metainfo=Non
     )
     loop = EpochBasedTrainLoop.__new__(EpochBasedTrainLoop)
     vars(loop).update(_runner=runner, dataloader=loader, _max_epochs=epochs, _epoch=0, val_begin=1)
-    vars(loop).update(val_interval=interval, dynamic_milestones=[0], dynamic_intervals=[interval])
+    vars(loop).update(val_interval=interval, dynamic_milestones=milestones, dynamic_intervals=intervals)
     vars(runner).update(train_loop=loop, optim_wrapper=None, param_schedulers=None, seed=0, world_size=1)
     vars(runner).update(_resume=False, _load_from=None, work_dir=root, logger=SimpleNamespace(handlers=[]))
     runner.cfg = Config(dict(data_root=str(root)) | values)
@@ -80,18 +81,32 @@ def test_training_images_have_the_sizes_of_multi_scale_training(root):
 
 
 @pytest.mark.parametrize(
-    ('epochs', 'interval', 'said'),
+    ('epochs', 'interval', 'change', 'said'),
     [
-        (10, 5, 'validation every 5 epochs'),
-        (3, 5, 'validation after the last epoch'),
-        (1, 5, 'validation after the last epoch'),
-        (3, 1, 'validation after each epoch'),
+        (10, 5, None, 'validation every 5 epochs'),
+        (3, 5, None, 'validation after the last epoch'),
+        (1, 5, None, 'validation after the last epoch'),
+        (3, 1, None, 'validation after each epoch'),
+        (1, 1, None, 'validation after each epoch'),
+        (300, 10, (285, 1), 'validation every 10 epochs, from epoch 284 after each epoch'),
+        (9, 2, (7, 3), 'validation every 2 epochs, from epoch 6 every 3 epochs'),
+        (3, 10, (2, 1), 'validation after each epoch'),
+        (3, 2, (4, 1), 'validation every 2 epochs'),
+        (3, 10, (3, 3), 'validation after the last epoch'),
     ],
 )
-def test_when_is_validated(root, epochs, interval, said):
-    assert (
-        row(printed(root, epochs, interval), 'length') == f'1 iteration an epoch, batch 2 on 1 device, {said}'
-    )
+def test_when_is_validated(root, epochs, interval, change, said):
+    text = printed(root, epochs, interval, change=change)
+    assert row(text, 'length') == f'1 iteration an epoch, batch 2 on 1 device, {said}'
+
+
+def test_what_is_said_of_validations_is_what_the_loop_does(root):
+    loop = EpochBasedTrainLoop.__new__(EpochBasedTrainLoop)
+    vars(loop).update(dynamic_milestones=(0, 285), dynamic_intervals=(10, 1))
+    for epoch, interval in ((283, 10), (284, 1)):
+        loop._epoch = epoch
+        loop._decide_current_val_interval()
+        assert loop.val_interval == interval
 
 
 def test_a_terminal_gets_lines_that_go_on_below_their_beginning(root):

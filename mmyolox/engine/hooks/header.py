@@ -179,12 +179,19 @@ def _validations(runner: Runner) -> str:
     loop = runner.train_loop
     if runner.val_loop is None:
         return 'no validation'
-    unit = 'epoch' if isinstance(loop, EpochBasedTrainLoop) else 'iteration'
-    if loop.val_interval == 1:
-        return f'validation after each {unit}'
-    if validations_left(runner) == 1:
+    by_epoch = isinstance(loop, EpochBasedTrainLoop)
+    unit, end = ('epoch', loop.max_epochs) if by_epoch else ('iteration', loop.max_iters)
+    # MMEngine's loops look from one step before a milestone on for its interval.
+    changes = zip(loop.dynamic_milestones, loop.dynamic_intervals, strict=True)
+    intervals = {max(milestone - 1, 1): interval for milestone, interval in changes if milestone <= end}
+    if {*intervals.values()} != {1} and validations_left(runner) == 1:
         return f'validation after the last {unit}'
-    return f'validation every {counted(loop.val_interval, unit)}'
+    words = [
+        f'from {unit} {step} ' * (step > 1)
+        + (f'after each {unit}' if interval == 1 else f'every {counted(interval, unit)}')
+        for step, interval in intervals.items()
+    ]
+    return f'validation {", ".join(words)}'
 
 
 def _machine(runner: Runner, loader: DataLoader) -> Iterator[Line]:
