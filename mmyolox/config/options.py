@@ -93,7 +93,10 @@ def check_kind(cfg: Config, key: str, value: Any) -> None:
         return
     for hint, words in _KINDS.items():
         if fits(old, hint) and not fits(value, hint):
-            raise UserError(f'config option {key}={value!r} must be {words}, as in the config: {key}={old!r}')
+            example = f'"{old}"' if isinstance(old, list | tuple) else repr(old)  # as a shell takes it
+            raise UserError(
+                f'config option {key}={value!r} must be {words}, as in the config: {key}={example}'
+            )
         if fits(old, hint):
             break
     if old and _has_dicts(old) and not _has_dicts(value):

@@ -92,7 +92,7 @@ def test_what_is_text_in_the_config_stays_text(path, key, text, value):
         ('base_lr', 'fast', "base_lr='fast' must be a number"),
         ('base_lr', None, 'base_lr=None must be a number'),
         ('max_epochs', True, 'max_epochs=True must be a number'),
-        ('img_scale', 64, 'img_scale=64 must be a list'),
+        ('img_scale', 64, r'img_scale=64 must be a list, as in the config: img_scale="[\[(]\d+, \d+[\])]"$'),
         ('is_deep', 1, 'is_deep=1 must be true or false'),
         ('is_deep', OptionText('[1'), r"is_deep=\[1: the brackets in '\[1' do not match"),
         ('data_root', 1, 'data_root=1 must be text'),
