@@ -233,7 +233,6 @@ class YOLOXCocoMetric(BaseMetric):
                 self._write(results, comparison)
         if self.format_only:
             return {}
-        is_empty = not any(len(detections) for _, detections in results)
         # Totals come first: `save_best='auto'` goes by the first figure.
         metrics: dict[str, float] = {}
         class_metrics: dict[str, float] = {}
@@ -253,7 +252,7 @@ class YOLOXCocoMetric(BaseMetric):
                     class_metrics[figure] = round(value, 3) if value > -1 else math.nan
             for item in self.metric_items:
                 if item in figures:
-                    value = 0.0 if is_empty else value_of(figures[item], curves)
+                    value = value_of(figures[item], curves)
                     metrics[f'{comparison.iou_type}_{item}'] = round(value, 3)
         return metrics | class_metrics
 

@@ -288,10 +288,21 @@ def test_nothing_detected_is_an_ap_of_zero(write):
     content = ground_truth()
     samples = [sample(image['id'], [], [], []) for image in content['images']]
     path = write(content)
-    assert set(evaluate(path, NAMES, samples)[1].values()) == {0.0}
-    assert 'coco/bbox_mAP' in evaluate(path, NAMES, samples)[1]
+    figures = evaluate(path, NAMES, samples)[1]
+    # No object is large.
+    assert figures.pop('coco/bbox_mAP_l') == -1
+    assert figures == dict.fromkeys((f'coco/bbox_mAP{end}' for end in ('', '_50', '_75', '_s', '_m')), 0.0)
     _, metrics = evaluate(path, NAMES, samples, metric_items=['mAP_50', 'AR@100'])
     assert metrics == {'coco/bbox_mAP_50': 0.0, 'coco/bbox_AR@100': 0.0}
+
+
+@pytest.mark.parametrize('is_found', [True, False])
+def test_nothing_to_find_is_no_zero(write, is_found):
+    content = ground_truth() | dict(annotations=[])
+    boxes = ([[1, 1, 9, 9]], [0.5], [0]) if is_found else ([], [], [])
+    samples = [sample(image['id'], *boxes) for image in content['images']]
+    figures = evaluate(write(content), NAMES, samples)[1]
+    assert set(figures.values()) == {-1}
 
 
 def test_results_are_one_small_array_an_image(write):
