@@ -4,6 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from mmengine.logging import MessageHub
+from mmengine.runner import LogProcessor
 from torch import distributed, multiprocessing
 
 from mmyolox.config import load_config
@@ -46,7 +48,9 @@ def validate(model, images, batches, count):
     hook, metrics = ValidationLossHook(), {'coco/bbox_mAP': 0.5}
     dataset = range(count)
     runner = SimpleNamespace(
-        model=model, val_loop=SimpleNamespace(dataloader=SimpleNamespace(dataset=dataset))
+        model=model,
+        val_loop=SimpleNamespace(dataloader=SimpleNamespace(dataset=dataset)),
+        message_hub=MessageHub.get_instance('validation losses'),
     )
     hook.before_val_epoch(runner)
     for number, indices in enumerate(batches):
@@ -79,6 +83,20 @@ def test_losses_are_those_of_one_batch_of_all_images(batches):
     assert len(expected) == 4
     assert figures['val/loss'] == pytest.approx(sum(expected.values()), rel=1e-5)
     assert {name: figures[name] for name in expected} == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_log_has_the_losses_of_each_validation_alone():
+    """MMEngine's log takes the mean of the last ten values of what is called a loss."""
+    model, images = make_model(), make_images(2)
+    hub = MessageHub.get_instance('validation losses')
+    for name in ('val/val/loss', 'val/val/loss_cls'):  # as RuntimeInfoHook records those of an epoch before
+        hub.update_scalar(name, 1000.0)
+    metrics = validate(model, images, [[0, 1]], 2)
+    for name, value in metrics.items():
+        hub.update_scalar(f'val/{name}', value)
+    runner = SimpleNamespace(message_hub=hub, _train_loop=None, val_loop=SimpleNamespace(dataloader=[0]))
+    tag, _ = LogProcessor().get_log_after_epoch(runner, 1, 'val')
+    assert {name: tag[name] for name in metrics} == pytest.approx(metrics)
 
 
 def test_images_without_objects():

@@ -38,7 +38,13 @@ class ValidationLossHook(Hook):
         return ['val/loss', 'val/loss_cls', 'val/loss_obj', 'val/loss_bbox']
 
     def before_val_epoch(self, runner: Runner) -> None:
-        """Begins to listen to the head's raw outputs."""
+        """Begins to listen to the head's raw outputs, and has the log forget the losses of before.
+
+        MMEngine logs the mean of the last values of whatever is called a loss, which is right for batches.
+        """
+        scalars = runner.message_hub.log_scalars
+        for name in [name for name in scalars if name.startswith('val/val/loss')]:
+            del scalars[name]
         self._images = []
         model: Any = bare_model(runner.model)
         self._handle = model.bbox_head.head_module.register_forward_hook(self._keep)
