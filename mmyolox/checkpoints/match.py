@@ -1,6 +1,7 @@
 """Fitting weights to a model, and saying in a line what was used and what was not."""
 
 import logging
+import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -18,6 +19,9 @@ from .sources.openmmlab import is_ours
 
 MOST = 0.5
 """A load that leaves more than this share of a model's tensors without a value is taken for a mistake."""
+
+_HEAD = 'bbox_head.'
+_LEVEL = re.compile(r'\.\d+(\.|$)')
 
 _SHOWN_GROUPS = 4
 _GROUP_DEPTH = 3
@@ -61,21 +65,24 @@ class LoadSummary:
     def level(self) -> int:
         """How loud :meth:`describe` should be, of :mod:`logging`: a warning where tensors do not match.
 
-        A model that has whole parts more than that of the file, as a pose model has on a detector, is none.
+        A model whose head has whole branches more, as a pose model has on a detector, is none.
         """
-        is_partial = self._in_known_parts or self.mismatched or self.unexpected
-        return logging.WARNING if is_partial else logging.INFO
+        return logging.WARNING if self._is_partial else logging.INFO
 
     @property
-    def _in_known_parts(self) -> list[str]:
-        """The missing tensors in parts of which the file has others."""
-        absent = tuple(f'{part}.' for part in self.absent_parts)
-        return [name for name in self.missing if not name.startswith(absent)]
+    def _is_partial(self) -> bool:
+        return bool(self.mismatched or self.unexpected or (self.missing and not self._lacks_branches))
+
+    @property
+    def _lacks_branches(self) -> bool:
+        """Whether all that is missing are whole branches of the head, not some level or layer of one."""
+        branches = [part for part in self.absent_parts if part.startswith(_HEAD) and not _LEVEL.search(part)]
+        return all(name.startswith(tuple(f'{branch}.' for branch in branches)) for name in self.missing)
 
     def describe(self) -> str:
         """A line with the counts, and where the names are that did not match."""
         total = len(self.used) + len(self.missing) + len(self.mismatched) + len(self.other_classes)
-        is_partial = self.level == logging.WARNING
+        is_partial = self._is_partial
         parts = [f'{len(self.used)} of {total} tensors of the model loaded']
         parts += [self.held] if self.held and is_partial else []
         parts += self._describe_classes()

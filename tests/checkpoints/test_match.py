@@ -149,6 +149,34 @@ def test_parts_that_the_file_knows_nothing_of_are_named():
     assert match_weights(Deeper(), some, 'a.pth')[1].absent_parts == ['head.towers.1']
 
 
+class Keypoints(nn.Module):
+    """With a head of two branches."""
+
+    def __init__(self):
+        super().__init__()
+        branches = {name: nn.ModuleList([nn.Linear(1, 1), nn.Linear(1, 1)]) for name in ('cls', 'pose')}
+        self.bbox_head = nn.ModuleDict(branches)
+        self.stem = nn.Linear(1, 1)
+
+
+@pytest.mark.parametrize(
+    ('absent', 'level'),
+    [
+        ('bbox_head.pose.', logging.INFO),
+        ('bbox_head.pose.1.', logging.WARNING),
+        ('bbox_head.pose.1.bias', logging.WARNING),
+        ('stem.', logging.WARNING),
+    ],
+)
+def test_only_a_head_of_fewer_branches_is_no_partial_file(absent, level):
+    model = Keypoints()
+    state = {name: tensor for name, tensor in model.state_dict().items() if not name.startswith(absent)}
+    summary = match_weights(model, state, 'a.pth')[1]
+    assert summary.level == level
+    end = '4 missing in the file: the file is of another kind of model, without pose'
+    assert summary.describe().endswith(end) == (level == logging.INFO)
+
+
 def test_prefix_of_a_wrapped_model_and_wrappers_are_seen_through():
     state = {f'module.{name}': tensor for name, tensor in Model().state_dict().items()}
 
