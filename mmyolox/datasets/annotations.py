@@ -28,9 +28,6 @@ ROUNDING = 0.01
 UNBOUNDED = 'with a coordinate that is not finite or beyond 2**31'
 """What messages say of a box that :func:`is_bounded` does not take."""
 
-UNREAD_KEYPOINTS = 'keypoints, which a detector passes over; pose configs such as yolox-pose_s train on them'
-"""The note on a data set with more than a detector reads."""
-
 _SHOWN = 3
 
 _FLAGS = {'0': False, '1': True, '0.0': False, '1.0': True, 'false': False, 'true': True}
@@ -92,6 +89,7 @@ class AnnotationReport:
         other_classes: The boxes left out because their class is not configured, by class.
         repeated_images: The images of which there are several entries.
         from_zero: The boxes that start at 0 in files that count pixels from 1, by their image.
+        has_unread_keypoints: Whether there are keypoints, and the data set reads boxes alone.
         notes: Further lines for the log. Whatever is told of the content of annotations has to stand here,
             or it is not told again by later starts, which do not read them.
         is_restored: Whether an earlier start found all this.
@@ -110,6 +108,7 @@ class AnnotationReport:
     other_classes: Counter[str] = field(default_factory=Counter)
     repeated_images: Finding = field(default_factory=Finding)
     from_zero: Finding = field(default_factory=Finding)
+    has_unread_keypoints: bool = False
     notes: list[str] = field(default_factory=list)
     is_restored: bool = False
 

@@ -14,7 +14,7 @@ from mmyolox.errors import UserError, alike, first_few
 from mmyolox.registry import DATASETS
 
 from . import annotation_cache
-from .annotations import UNREAD_KEYPOINTS, AnnotationReport, check_boxes, configured_classes
+from .annotations import AnnotationReport, check_boxes, configured_classes
 from .base import DetectionDataset
 from .coco_file import CocoAnnotations, content_digest, read_coco
 from .columns import Array
@@ -65,7 +65,12 @@ class YOLOXCocoDataset(DetectionDataset):
             fields=self.annotation_fields,
         )
         self.set_classes(file, classes or file.class_names)
-        self.report = AnnotationReport(file.path, images=len(file.images))
+        has_keypoints = any(category.get('keypoints') for category in file.categories)
+        self.report = AnnotationReport(
+            file.path,
+            images=len(file.images),
+            has_unread_keypoints=has_keypoints and 'keypoints' not in self.annotation_fields,
+        )
         digest = content_digest(self.ann_file, self.backend_args)
         # Whether a name was written on Windows depends on the files that are there.
         names = [*map(self._image_path, file.file_names)] if file.columns.info['has_backslash'] else None
@@ -78,9 +83,7 @@ class YOLOXCocoDataset(DetectionDataset):
         classes_and_others = {*self.metainfo['classes'], *file.class_names}
         above = [c for c in file.categories if c['name'] not in classes_and_others] + file.namesakes_above
         left_out = [f'{category["name"]} (id {category["id"]})' for category in above]
-        has_keypoints = (c['name'] for c in file.categories if c.get('keypoints'))
         findings = {
-            UNREAD_KEYPOINTS: [*has_keypoints] if 'keypoints' not in self.annotation_fields else [],
             'categories without a box that are the supercategory of others, no classes (left out)': left_out,
             'categories that only case, blanks or underscores tell apart': alike(file.category_ids),
             'images of several entries, each of which lacks the boxes of the others': (

@@ -17,7 +17,7 @@ from mmyolox.files import from_here, read_text
 from mmyolox.registry import DATASETS
 
 from . import annotation_cache
-from .annotations import UNREAD_KEYPOINTS, AnnotationReport, configured_classes, image_entry
+from .annotations import AnnotationReport, configured_classes, image_entry
 from .base import DetectionDataset
 from .image_sizes import read_image_size
 from .splits import SPLITS
@@ -204,10 +204,12 @@ class YOLOXYoloDataset(DetectionDataset):
         images = self._images(source, root, data, notes)
         labels = {image: label_path(image) for image in images}
         note_missing_labels(labels, notes)
-        self.report = AnnotationReport(source, images=len(images))
+        self.report = AnnotationReport(
+            source,
+            images=len(images),
+            has_unread_keypoints='kpt_shape' in data and not self.reads_keypoints,
+        )
         self.set_names(class_names(root, yaml_path, data), data)
-        if 'kpt_shape' in data and not self.reads_keypoints:
-            notes.note(UNREAD_KEYPOINTS, [f'kpt_shape in {source}'])
         note_names(self._names, notes)
         texts = [path for path in labels.values() if os.path.lexists(path)]
         digest = annotation_cache.listing_digest(map(str, (*labels, *texts)))

@@ -202,16 +202,11 @@ def test_what_is_told_of_categories(make, monkeypatch):
     )
 
 
-def test_keypoints_that_are_passed_over_are_told(make, monkeypatch):
-    lines = log_lines(monkeypatch, 'coco')
+def test_keypoints_that_are_passed_over_are_reported(make):
     content = small_file()
+    assert not make(content).report.has_unread_keypoints
     content['categories'][1] |= dict(keypoints=['nose', 'tail'], skeleton=[[1, 2]])
-    make(content, test_mode=True)
-    assert not lines
-    make(content)
-    name = content['categories'][1]['name']
-    assert sum('keypoints, which a detector passes over' in line for line in lines) == 1
-    assert any(line.endswith(f'such as yolox-pose_s train on them: {name}') for line in lines)
+    assert make(content).report.has_unread_keypoints
 
 
 def test_images_of_several_entries_are_told(make, monkeypatch):

@@ -1,6 +1,7 @@
 """The header's lines on data and time, on a terminal and in a file."""
 
 import io
+import json
 from types import SimpleNamespace
 
 import pytest
@@ -65,6 +66,14 @@ def test_settings_that_were_given_are_told(root):
     text = printed(root, patience=15, class_weights=['a:2', 'b:0.5'], oversample_thr=0, val_loss=True)
     assert row(text, 'settings') == 'patience=15; class_weights=a:2, b:0.5; val_loss=True'
     assert '  settings ' not in printed(root, patience=None, val_loss=False)
+
+
+def test_keypoints_that_a_detector_passes_over_are_told(root, tmp_path):
+    content = json.loads((root / 'ann.json').read_text())
+    content['categories'][0]['keypoints'] = ['nose']
+    (tmp_path / 'ann.json').write_text(json.dumps(content))
+    (tmp_path / 'images').symlink_to(root / 'images')
+    assert row(printed(tmp_path), 'keypoints').startswith('passed over by a detector; pose configs such as')
 
 
 def test_numbers_of_one_are_singular(tmp_path):

@@ -128,6 +128,8 @@ def _data(runner: Runner, name: str, loader: DataLoader) -> Iterator[Line]:
     for what, names in (('classes', metainfo.get('classes')), ('keypoints', keypoints)):
         if names and name != 'val':
             yield what, f'{len(names)}: {first_few(names, _SHOWN_NAMES)}'
+    if name != 'val' and any(dataset.report.has_unread_keypoints for dataset in datasets):
+        yield 'keypoints', 'passed over by a detector; pose configs such as yolox-pose_s train on them'
 
 
 def _file_of(runner: Runner, path: str) -> str:
