@@ -37,6 +37,7 @@ def test_the_header_and_nothing_else_comes_before_the_first_epoch(training, shap
         'data',
         'train',
         'classes',
+        'keypoints',
         'val',
         'weights',
         'length',
