@@ -11,8 +11,9 @@ import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
 
-from mmyolox.datasets.canvas.geometry import instance_keys
+from mmyolox.datasets.canvas.geometry import keep_instances
 from mmyolox.datasets.canvas.scene import take_image
+from mmyolox.deploy.letterbox import Size
 from mmyolox.errors import UserError, did_you_mean
 from mmyolox.registry import TRANSFORMS
 
@@ -21,6 +22,11 @@ _NEEDED = (
     'pip install --no-deps albumentations albucore simsimd stringzilla && pip install pydantic scipy pyyaml'
 )
 
+_PROBES = np.stack(np.meshgrid(np.linspace(0, 1, 5), np.linspace(0, 1, 5)), -1).reshape(-1, 2)
+"""(N, 2), points all over a picture, as shares of its width and height: where they go tells the map."""
+_NOT_AFFINE = 0.1
+"""Pixels that a probe may lie off the place that an affine map gives it."""
+
 
 @TRANSFORMS.register_module()
 class Albumentations(BaseTransform):
@@ -28,16 +34,19 @@ class Albumentations(BaseTransform):
 
     Draws are a function of ``results['rng']``, as those of our own steps. Pictures of three channels are
     RGB while they are augmented, as the library takes them. A box that leaves the picture is dropped with
-    all that belongs to its instance; one that is cut is clipped. With the first sample all augmentations are
-    tried, whatever their probability.
+    all that belongs to its instance; one that is cut is clipped. What else moves with an instance (its
+    ``instance_maps``, as for keypoints) does so by the affine map that the augmentations come to, so that
+    these must have one: it is fitted to points of the picture that the library moves, and is as exact as the
+    library is with points, to half a pixel where pictures are enlarged.
+    With the first sample all augmentations are tried, whatever their probability.
 
     Args:
         augmentations: What is applied, in this order: names (``'CLAHE'``), or dicts with the name as ``type``
             and its arguments. An argument ``transforms`` holds more of them, as that of ``OneOf``.
 
     Raises:
-        UserError: The package is absent, there is no such augmentation, it does not take an argument, or what
-            it makes of a sample is no picture in uint8.
+        UserError: The package is absent, there is no such augmentation, it does not take an argument, what
+            it makes of a sample is no picture in uint8, or keypoints cannot go along.
     """
 
     def __init__(self, augmentations: Sequence[Any]) -> None:
@@ -56,14 +65,11 @@ class Albumentations(BaseTransform):
         image = take_image(results)
         is_rgb = image.shape[2] == 3
         inputs = dict(image=cv2.cvtColor(image, cv2.COLOR_BGR2RGB) if is_rgb else image)
+        followers = sorted(results.get('instance_maps', ()))
         if self.moves:
-            self._check_moved(results)
-            bboxes = results['gt_bboxes']
-            # The library refuses boxes without an area.
-            indices = np.flatnonzero((bboxes[:, 2:] > bboxes[:, :2]).all(axis=1))
-            inputs |= dict(bboxes=bboxes[indices], indices=indices)
+            inputs |= places(results, image.shape)
         if not self._is_tried:
-            self._try(inputs)
+            self._try(inputs, followers)
             self._is_tried = True
         self._compose.set_random_seed(int(results['rng'].integers(2**31)))
         with _naming('an augmentation'):
@@ -73,48 +79,59 @@ class Albumentations(BaseTransform):
         picture = drawn['image'].reshape(image_shape(drawn['image']))
         results['img'] = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR) if is_rgb else picture
         if self.moves:
-            kept = np.asarray(drawn['indices'], np.int64)
-            for key in instance_keys(results):
-                results[key] = results[key][kept]
+            keep_instances(results, np.asarray(drawn['indices'], np.int64))
             results['gt_bboxes'] = np.asarray(drawn['bboxes'], np.float32).reshape(-1, 4)
             results['img_shape'] = picture.shape[:2]
             results.pop('matrix', None)
+            if followers:
+                matrix = affine_map(inputs, drawn, 'an augmentation', followers)
+                for key, map_values in results['instance_maps'].items():
+                    results[key] = map_values(results[key], matrix, Size.of_shape(picture.shape))
         return results
 
-    def _try(self, inputs: dict[str, Any]) -> None:
+    def _try(self, inputs: dict[str, Any], followers: Sequence[str]) -> None:
         """Applies all augmentations once, so that no rare draw ends a training in a later epoch.
 
         Raises:
-            UserError: One fails, or what they make together is no picture as networks take it.
+            UserError: One fails, what they make together is no picture as networks take it, or one moves the
+                picture so that the followers cannot go along.
         """
         import albumentations
 
         fault, channels = '', inputs['image'].shape[2]
         for one in self._augmentations:
-            inputs = tried(albumentations, one, inputs)
+            inputs = tried(albumentations, one, inputs, followers)
             new_fault = form_fault(inputs['image'], channels)
             # Another one may mend it (FromFloat after ToFloat); else the first is to blame.
             fault = new_fault and (fault or f'{type(one).__name__}: {new_fault}')
         if fault:
             raise UserError(f'Albumentations: {fault}')
 
-    def _check_moved(self, results: dict) -> None:
-        """Refuses to move pictures where something would not move along.
 
-        Raises:
-            UserError: It is an evaluation, or more is annotated than boxes.
-        """
-        if getattr(results.get('dataset'), 'test_mode', False):
-            raise UserError(
-                'Albumentations: an augmentation that moves the picture cannot stand in the pipeline of an '
-                'evaluation: nothing tells where it moved it'
-            )
-        others = sorted(results.get('instance_maps', ()))
-        if others:
-            raise UserError(
-                f'Albumentations: an augmentation that moves the picture would leave {", ".join(others)} '
-                'where they are; take those of colours alone, and move by RandomAffine and RandomFlip'
-            )
+def places(results: dict, shape: tuple[int, ...]) -> dict[str, Any]:
+    """What is to move along with a picture: boxes with their indices, and points that tell the map.
+
+    Args:
+        results: The results.
+        shape: (H, W, C) of the picture.
+
+    Raises:
+        UserError: It is an evaluation.
+    """
+    if getattr(results.get('dataset'), 'test_mode', False):
+        raise UserError(
+            'Albumentations: an augmentation that moves the picture cannot stand in the pipeline of an '
+            'evaluation: nothing tells where it moved it'
+        )
+    bboxes = results['gt_bboxes']
+    # The library refuses boxes without an area.
+    indices = np.flatnonzero((bboxes[:, 2:] > bboxes[:, :2]).all(axis=1))
+    return dict(
+        bboxes=bboxes[indices],
+        indices=indices,
+        keypoints=_PROBES * (shape[1] - 1, shape[0] - 1),
+        probes=np.arange(len(_PROBES)),
+    )
 
 
 def build(library: Any, config: Any) -> Any:
@@ -153,27 +170,64 @@ def moves(library: Any, augmentation: Any) -> bool:
 
 
 def composed(library: Any, augmentations: Sequence[Any]) -> Any:
-    """Puts augmentations one after another; boxes go along if one of them moves what is there.
+    """Puts augmentations one after another; boxes and points go along if one of them moves what is there.
 
     Args:
         library: The package.
         augmentations: What :func:`build` makes.
     """
-    params = library.BboxParams('pascal_voc', label_fields=['indices'], clip=True)
-    is_moving = any(moves(library, one) for one in augmentations)
-    return library.Compose(augmentations, bbox_params=params if is_moving else None)
+    if not any(moves(library, one) for one in augmentations):
+        return library.Compose(augmentations)
+    return library.Compose(
+        augmentations,
+        bbox_params=library.BboxParams('pascal_voc', label_fields=['indices'], clip=True),
+        keypoint_params=library.KeypointParams('xy', label_fields=['probes'], remove_invisible=False),
+    )
 
 
-def tried(library: Any, augmentation: Any, inputs: dict[str, Any]) -> dict[str, Any]:
+def affine_map(
+    before: dict[str, Any], after: dict[str, Any], name: str, followers: Sequence[str]
+) -> np.ndarray:
+    """The map by which an augmentation moved a picture: (3, 3) float64, in continuous coordinates.
+
+    Args:
+        before: ``keypoints`` (N, 2), indices of pixels, and their numbers ``probes`` (N,).
+        after: The same of those that are left.
+        name: What the augmentation is called in messages.
+        followers: What is to move by the map.
+
+    Raises:
+        UserError: The map is not affine.
+    """
+    numbers = np.asarray(after['probes'], np.int64)
+    started = np.zeros((len(_PROBES), 2))
+    started[np.asarray(before['probes'], np.int64)] = before['keypoints']
+    # A pixel's index stands at its centre.
+    points = np.column_stack([started[numbers] + 0.5, np.ones(len(numbers))])
+    moved = np.asarray(after['keypoints'], np.float64).reshape(-1, 2) + 0.5
+    solution, _, rank, _ = np.linalg.lstsq(points, moved, rcond=None)
+    if rank < 3 or np.abs(points @ solution - moved).max() > _NOT_AFFINE:
+        raise UserError(
+            f'Albumentations: {name} moves the picture by another map than an affine one, by which alone '
+            f'{", ".join(followers)} can go along; take others, such as Affine, HorizontalFlip and crops'
+        )
+    return np.vstack([solution.T, [0, 0, 1]])
+
+
+def tried(
+    library: Any, augmentation: Any, inputs: dict[str, Any], followers: Sequence[str]
+) -> dict[str, Any]:
     """What an augmentation makes of a sample, whatever its probability; of alternatives each is tried.
 
     Args:
         library: The package.
         augmentation: What :func:`build` makes.
-        inputs: ``image``, and ``bboxes`` with their ``indices`` where boxes go along.
+        inputs: ``image``, and where things go along ``bboxes`` with their ``indices`` and ``keypoints`` with
+            their numbers ``probes``.
+        followers: What is to move by an affine map.
 
     Raises:
-        UserError: It fails.
+        UserError: It fails, or moves the picture by another map.
     """
     if not augmentation.p:
         return inputs
@@ -183,15 +237,17 @@ def tried(library: Any, augmentation: Any, inputs: dict[str, Any]) -> dict[str, 
         always.p = 1.0
         is_moving = moves(library, always)
         with _naming(type(always).__name__):
-            return inputs | composed(library, [always])(
-                **(inputs if is_moving else dict(image=inputs['image']))
-            )
+            given = inputs if is_moving else dict(image=inputs['image'])
+            drawn = composed(library, [always])(**given)
+        if is_moving and followers:
+            affine_map(inputs, drawn, type(always).__name__, followers)
+        return inputs | drawn
     if isinstance(augmentation, (library.OneOf, library.OneOrOther, library.SomeOf)):
-        outcomes = [tried(library, one, inputs) for one in parts]
+        outcomes = [tried(library, one, inputs, followers) for one in parts]
         channels = inputs['image'].shape[2]
         return max(outcomes, key=lambda one: bool(form_fault(one['image'], channels)), default=inputs)
     for one in parts:
-        inputs = tried(library, one, inputs)
+        inputs = tried(library, one, inputs, followers)
     return inputs
 
 

@@ -5,6 +5,7 @@ import pytest
 
 from mmyolox.datasets.canvas.geometry import translation
 from mmyolox.datasets.transforms import (
+    Albumentations,
     FilterAnnotations,
     Letterbox,
     Mosaic,
@@ -143,6 +144,20 @@ def test_flip_swaps_joints():
     assert found['left_hand'] == [0, 30, 2]
     assert found['right_foot'] == [76, 60, 2]
     assert found['left_foot'] == [0, 0, 0]
+
+
+def test_augmentations_of_albumentations_move_keypoints_as_ours_do():
+    pytest.importorskip('albumentations')
+    flip = [dict(type='HorizontalFlip', p=1.0)]
+    crop = [dict(type='Crop', x_min=5, y_min=4, x_max=19, y_max=18, p=1.0)]
+    album = PoseAlbum(SIZES, COUNTS, seed=2)
+    for idx in range(len(album)):
+        theirs, ours = (pose_sample(album, idx, np.random.default_rng(0)) for _ in range(2))
+        theirs = Albumentations(crop).transform(Albumentations(flip).transform(theirs))
+        move_sample(RandomFlip(1.0)(ours), translation(-5, -4), Size(14, 14))
+        for key in ('gt_keypoints', 'gt_bboxes', 'gt_areas', 'gt_bboxes_labels'):
+            np.testing.assert_allclose(theirs[key], ours[key], atol=1e-3)
+        np.testing.assert_array_equal(theirs['img'], ours['img'])
 
 
 @pytest.mark.parametrize(

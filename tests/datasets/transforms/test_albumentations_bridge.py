@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from mmyolox.config import load_config
+from mmyolox.datasets.canvas.geometry import horizontal_flip, scaling, transform_points, translation
 from mmyolox.datasets.transforms import Albumentations
 from mmyolox.errors import UserError
 from mmyolox.registry import TRANSFORMS
@@ -31,6 +32,11 @@ def apply(*augmentations, seed=0, image=IMAGE, **more):
         gt_serial=np.arange(4),
     )
     return Albumentations(list(augmentations)).transform(results | more)
+
+
+def record_map(values, matrix, size):
+    """An instance map that tells what it was given."""
+    return values, matrix, size
 
 
 def test_a_missing_package_is_one_line(monkeypatch):
@@ -178,9 +184,50 @@ class TestWithTheLibrary:
             first = image if first is None else first
         assert np.array_equal(image, first)
 
-    def test_what_would_not_move_along_is_refused(self):
-        with pytest.raises(UserError, match='would leave gt_keypoints where they are'):
-            apply(FLIP, instance_maps=dict(gt_keypoints=None))
+    @pytest.mark.parametrize(
+        ('augmentation', 'expected'),
+        [
+            (FLIP, horizontal_flip(80)),
+            (CROP, translation(-10, -5)),
+            (dict(type='Transpose', p=1.0), [[0, 1, 0], [1, 0, 0], [0, 0, 1]]),
+            (dict(type='Pad', padding=[3, 7, 0, 0], p=1.0), translation(3, 7)),
+            (dict(type='Affine', scale=0.5, p=1.0), translation(20, 15) @ scaling(0.5, 0.5)),
+            (dict(type='CoarseDropout', num_holes_range=(8, 8), p=1.0), np.eye(3)),
+            (dict(type='OneOf', transforms=['CLAHE', 'Blur'], p=1.0), None),
+        ],
+        ids=lambda value: value.get('type') if isinstance(value, dict) else '',
+    )
+    def test_what_moves_with_instances_follows_the_affine_map(self, augmentation, expected):
+        results = apply(augmentation, gt_serial=np.arange(4), instance_maps=dict(gt_serial=record_map))
+        if expected is None:
+            assert results['gt_serial'].tolist() == [0, 1, 2, 3]
+            return
+        serial, matrix, size = results['gt_serial']
+        assert serial.tolist() == apply(augmentation)['gt_serial'].tolist()
+        assert matrix == pytest.approx(np.array(expected), abs=1e-3)
+        assert size.shape_hw == results['img'].shape[:2]
+
+    def test_the_map_is_that_of_the_pixels(self):
+        turn = dict(type='Affine', rotate=(25, 25), shear=dict(x=8, y=0), translate_px=dict(x=6, y=-4), p=1.0)
+        for x, y in [(30, 25), (50, 30), (38, 40)]:
+            rows, columns = np.mgrid[:60, :80]
+            blob = 250 * np.exp(-((columns + 0.5 - x) ** 2 + (rows + 0.5 - y) ** 2) / 8)
+            image = np.repeat(blob[..., None], 3, 2).astype(np.uint8)
+            results = apply(turn, image=image, instance_maps=dict(gt_serial=record_map))
+            weights = results['img'][..., 0].astype(float)
+            centre = [((grid + 0.5) * weights).sum() / weights.sum() for grid in (columns, rows)]
+            (moved,) = transform_points(np.array([[float(x), y]]), results['gt_serial'][1])
+            assert moved == pytest.approx(np.array(centre), abs=0.1)
+
+    @pytest.mark.parametrize('name', ['Perspective', 'GridDistortion', 'ElasticTransform'])
+    def test_another_map_is_refused_where_more_than_boxes_moves(self, name):
+        augmentation = dict(type='OneOf', transforms=['HorizontalFlip', dict(type=name, p=1.0)], p=0.01)
+        assert 'img' in apply(augmentation)
+        with pytest.raises(
+            UserError, match=rf'{name} moves the picture by another map .* gt_keypoints can go'
+        ):
+            apply(augmentation, instance_maps=dict(gt_keypoints=None))
+
+    def test_nothing_moves_in_an_evaluation(self):
         with pytest.raises(UserError, match='cannot stand in the pipeline of an evaluation'):
             apply(FLIP, dataset=SimpleNamespace(test_mode=True))
-        assert 'img' in apply('CLAHE', instance_maps=dict(gt_keypoints=None))
