@@ -30,7 +30,7 @@ from side_by_side import add_peer, check_peers, table, take_turns
 ROOT = Path(__file__).resolve().parents[1]
 PEER = Path(__file__).with_name('startup_peer.py')
 FIRST = re.compile(r'Epoch\(train\) +\[1\]\[ *1/')
-PROGRESS = re.compile(r'^epoch +1/')
+PROGRESS = re.compile(r'^epoch +\d+/')
 
 MMYOLO_CONFIG = """
 _base_ = '{configs}/yolox_nano_fast_8xb8-300e_coco.py'
