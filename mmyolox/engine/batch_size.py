@@ -14,7 +14,7 @@ from torch import Tensor
 from mmyolox.config.check import AUTO, walk
 from mmyolox.deploy.letterbox import Size
 from mmyolox.errors import UserError
-from mmyolox.models.batch_augments import YOLOXBatchSyncRandomResize
+from mmyolox.models.batch_augments import training_sizes
 from mmyolox.registry import MODELS
 from mmyolox.utils.memory import available_memory, processes_on_machine
 
@@ -74,10 +74,7 @@ def settle_batch_size(cfg: Config, meta: Mapping[str, Any] | None, local_rank: i
 
 def largest_size(model: Any, img_scale: Size) -> Size:
     """The largest input that multi-scale training makes of ``img_scale``."""
-    augments = getattr(model.data_preprocessor, 'batch_augments', ())
-    resizes = [one for one in augments if isinstance(one, YOLOXBatchSyncRandomResize)]
-    largest = [Size.of_shape(one.shapes(img_scale.shape_hw)[-1]) for one in resizes]
-    return max([img_scale, *largest], key=math.prod)
+    return max([img_scale, *training_sizes(model, img_scale)], key=math.prod)
 
 
 def largest_batch(step: Callable[[int], None], most: int) -> int:

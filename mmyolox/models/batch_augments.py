@@ -1,6 +1,7 @@
 """Augmentations of whole training batches on the device."""
 
 import math
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,6 +11,7 @@ from mmengine.logging import MessageHub
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from mmyolox.deploy.letterbox import Size
 from mmyolox.errors import UserError
 from mmyolox.registry import MODELS
 
@@ -235,3 +237,17 @@ def _batch_rng(stream: int) -> np.random.Generator:
 def _to_device(values: NDArray, device: torch.device) -> Tensor:
     """Sends a small array without waiting for the device."""
     return torch.from_numpy(values).to(device, non_blocking=True)
+
+
+def training_sizes(model: Any, img_scale: Size) -> list[Size]:
+    """The size of training images, or the smallest and the largest of multi-scale training.
+
+    Args:
+        model: The detector, perhaps without a data preprocessor of ours.
+        img_scale: The size of the samples.
+    """
+    augments = getattr(getattr(model, 'data_preprocessor', None), 'batch_augments', ())
+    resizes = (one for one in augments if isinstance(one, YOLOXBatchSyncRandomResize))
+    shapes = [shape for one in resizes for shape in one.shapes(img_scale.shape_hw)] or [img_scale.shape_hw]
+    ends = min(shapes, key=math.prod), max(shapes, key=math.prod)
+    return [Size.of_shape(shape) for shape in dict.fromkeys(ends)]

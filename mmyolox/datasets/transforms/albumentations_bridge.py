@@ -58,8 +58,7 @@ class Albumentations(BaseTransform):
             raise UserError(f'{_NEEDED} ({error})') from error
         self._augmentations = [build(albumentations, one) for one in augmentations]
         self.moves = any(moves(albumentations, one) for one in self._augmentations)
-        self._compose = composed(albumentations, self._augmentations)
-        self._is_tried = False
+        self._compose: Any = None  # made when they are tried, and it is known what moves along
 
     def transform(self, results: dict) -> dict:
         image = take_image(results)
@@ -68,9 +67,8 @@ class Albumentations(BaseTransform):
         followers = sorted(results.get('instance_maps', ()))
         if self.moves:
             inputs |= places(results, image.shape)
-        if not self._is_tried:
-            self._try(inputs, followers)
-            self._is_tried = True
+        if self._compose is None:
+            self._compose = self._tried_compose(inputs, followers)
         self._compose.set_random_seed(int(results['rng'].integers(2**31)))
         with _naming('an augmentation'):
             drawn = self._compose(**inputs)
@@ -89,8 +87,8 @@ class Albumentations(BaseTransform):
                     results[key] = map_values(results[key], matrix, Size.of_shape(picture.shape))
         return results
 
-    def _try(self, inputs: dict[str, Any], followers: Sequence[str]) -> None:
-        """Applies all augmentations once, so that no rare draw ends a training in a later epoch.
+    def _tried_compose(self, inputs: dict[str, Any], followers: Sequence[str]) -> Any:
+        """All augmentations together, each applied once: no rare draw ends a training in a later epoch.
 
         Raises:
             UserError: One fails, what they make together is no picture as networks take it, or one moves the
@@ -106,10 +104,11 @@ class Albumentations(BaseTransform):
             fault = new_fault and (fault or f'{type(one).__name__}: {new_fault}')
         if fault:
             raise UserError(f'Albumentations: {fault}')
+        return composed(albumentations, self._augmentations, followers)
 
 
 def places(results: dict, shape: tuple[int, ...]) -> dict[str, Any]:
-    """What is to move along with a picture: boxes with their indices, and points that tell the map.
+    """What is to move along with a picture: boxes with their indices, and points where more than boxes does.
 
     Args:
         results: The results.
@@ -126,12 +125,10 @@ def places(results: dict, shape: tuple[int, ...]) -> dict[str, Any]:
     bboxes = results['gt_bboxes']
     # The library refuses boxes without an area.
     indices = np.flatnonzero((bboxes[:, 2:] > bboxes[:, :2]).all(axis=1))
-    return dict(
-        bboxes=bboxes[indices],
-        indices=indices,
-        keypoints=_PROBES * (shape[1] - 1, shape[0] - 1),
-        probes=np.arange(len(_PROBES)),
-    )
+    inputs = dict(bboxes=bboxes[indices], indices=indices)
+    if results.get('instance_maps'):
+        inputs |= dict(keypoints=_PROBES * (shape[1] - 1, shape[0] - 1), probes=np.arange(len(_PROBES)))
+    return inputs
 
 
 def build(library: Any, config: Any) -> Any:
@@ -169,19 +166,21 @@ def moves(library: Any, augmentation: Any) -> bool:
     return not isinstance(augmentation, library.ImageOnlyTransform)
 
 
-def composed(library: Any, augmentations: Sequence[Any]) -> Any:
-    """Puts augmentations one after another; boxes and points go along if one of them moves what is there.
+def composed(library: Any, augmentations: Sequence[Any], followers: Sequence[str]) -> Any:
+    """Puts augmentations one after another; boxes go along if one of them moves what is there.
 
     Args:
         library: The package.
         augmentations: What :func:`build` makes.
+        followers: What else is to move, for which points go along, too.
     """
     if not any(moves(library, one) for one in augmentations):
         return library.Compose(augmentations)
+    points = library.KeypointParams('xy', label_fields=['probes'], remove_invisible=False)
     return library.Compose(
         augmentations,
         bbox_params=library.BboxParams('pascal_voc', label_fields=['indices'], clip=True),
-        keypoint_params=library.KeypointParams('xy', label_fields=['probes'], remove_invisible=False),
+        keypoint_params=points if followers else None,
     )
 
 
@@ -222,8 +221,8 @@ def tried(
     Args:
         library: The package.
         augmentation: What :func:`build` makes.
-        inputs: ``image``, and where things go along ``bboxes`` with their ``indices`` and ``keypoints`` with
-            their numbers ``probes``.
+        inputs: ``image``, where boxes go along ``bboxes`` with their ``indices``, and for followers
+            ``keypoints`` with their numbers ``probes``.
         followers: What is to move by an affine map.
 
     Raises:
@@ -238,7 +237,7 @@ def tried(
         is_moving = moves(library, always)
         with _naming(type(always).__name__):
             given = inputs if is_moving else dict(image=inputs['image'])
-            drawn = composed(library, [always])(**given)
+            drawn = composed(library, [always], followers)(**given)
         if is_moving and followers:
             affine_map(inputs, drawn, type(always).__name__, followers)
         return inputs | drawn

@@ -13,11 +13,10 @@ from torch.utils.data import DataLoader
 
 from mmyolox.checkpoints.match import bare_model
 from mmyolox.datasets.base import detection_datasets
-from mmyolox.deploy.letterbox import Size
 from mmyolox.engine.schedules import YOLOXLR
 from mmyolox.engine.terminal import Terminal, shown_path
 from mmyolox.errors import counted, first_few, one_line
-from mmyolox.models.batch_augments import YOLOXBatchSyncRandomResize
+from mmyolox.models.batch_augments import training_sizes
 from mmyolox.version import __version__
 
 from .accumulation import TotalBatch
@@ -117,7 +116,8 @@ def _data(runner: Runner, name: str, loader: DataLoader) -> Iterator[Line]:
         report = dataset.report
         used = '' if len(dataset) == report.images else f' ({len(dataset)} used)'
         counts = f'{counted(report.images, "image")}{used}, {counted(report.boxes, "box")}'
-        sizes = _sizes(runner, dataset.img_scale) if name == 'train' else [dataset.img_scale]
+        size = dataset.img_scale
+        sizes = training_sizes(bare_model(runner.model), size) if name == 'train' else [size]
         shown = ' to '.join(f'{size.width} x {size.height}' for size in sizes)
         yield name, f'{_file_of(runner, report.path)}{counts}; shown at {shown}'
     if not datasets:
@@ -138,17 +138,6 @@ def _file_of(runner: Runner, path: str) -> str:
     if root is None or not Path(path).is_relative_to(root):
         return f'{shown_path(path)}: '
     return '' if Path(path) == Path(root) else f'{Path(path).relative_to(root)}: '
-
-
-def _sizes(runner: Runner, img_scale: Size) -> list[Size]:
-    """The size of training images, or the smallest and the largest of multi-scale training."""
-    preprocessor = getattr(bare_model(runner.model), 'data_preprocessor', None)
-    for augment in getattr(preprocessor, 'batch_augments', ()):
-        if isinstance(augment, YOLOXBatchSyncRandomResize):
-            shapes = augment.shapes((img_scale.height, img_scale.width))
-            sizes = [Size(width, height) for height, width in (shapes[0], shapes[-1])]
-            return list(dict.fromkeys(sizes))
-    return [img_scale]
 
 
 def _schedule(runner: Runner) -> Iterator[Line]:
