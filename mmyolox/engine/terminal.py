@@ -39,6 +39,8 @@ PYTHON_NOISE = (
     (r'Detected call of `scheduler\.step\(\)` before `optimizer\.step\(\)`', UserWarning, r'mmengine\.'),
     (r'`torch\.cuda\.amp\.(GradScaler|autocast)\(args\.\.\.\)` is deprecated', FutureWarning, r'mmengine\.'),
     (r'`broadcast_buffers` is deprecated', FutureWarning, r'mmengine\.model\.wrappers'),
+    # The header says how many there are of both.
+    (r'This DataLoader will create \d+ worker process', UserWarning, r'torch\.utils\.data\.dataloader'),
     (r'Setting (OMP|MKL)_NUM_THREADS environment variable', UserWarning, r'mmengine\.utils\.dl_utils'),
 )
 """The same of Python's warnings: how they begin, their kind and the module that gives them."""

@@ -1,4 +1,4 @@
-"""What a device is good at: number formats, and the compiler."""
+"""What a device is good at: number formats, and the compiler; and how many cores there are."""
 
 import os
 import platform
@@ -12,6 +12,8 @@ from typing import Any
 import torch
 
 from mmyolox.errors import UserError
+
+from .memory import processes_on_machine
 
 DTYPES = ('float32', 'bfloat16', 'float16', 'auto')
 """What :func:`choose_dtype` takes."""
@@ -60,6 +62,15 @@ def device_name(device: torch.device | str) -> str:
     """What a device calls itself, such as ``NVIDIA H200``; of a CPU, what the system tells, or ``cpu``."""
     get_name: Any = getattr(torch.get_device_module(device), 'get_device_name', platform.processor)
     return str(get_name() or 'cpu')
+
+
+def usable_cores() -> int:
+    """The CPU cores that this process has for itself: those that the system lets it use, else the machine's.
+
+    Several processes of one training share them.
+    """
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
+    return max(1, usable // processes_on_machine())
 
 
 def require_compiler(device: str) -> None:

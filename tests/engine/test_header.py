@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 from types import SimpleNamespace
 
 import pytest
@@ -22,11 +23,13 @@ def root(tmp_path_factory):
     return write_coco(tmp_path_factory.mktemp('header'), 2, empty=[1])
 
 
-def printed(root, epochs=10, interval=5, augments=(), console=None, metainfo=None, change=None, **values):
+def printed(
+    root, epochs=10, interval=5, augments=(), console=None, metainfo=None, change=None, workers=0, **values
+):
     """What the header of a training says, each line by its name; at a milestone the interval may change."""
     milestones, intervals = zip((0, interval), *([change] if change else []), strict=True)
     console = console or Console(file=io.StringIO(), width=40)
-    loader = DataLoader(open_coco(root, [], test_mode=True, metainfo=metainfo), batch_size=2)
+    loader = DataLoader(open_coco(root, [], test_mode=True, metainfo=metainfo), 2, num_workers=workers)
     model = nn.Linear(1, 1)
     model.data_preprocessor = SimpleNamespace(batch_augments=augments)
     runner = SimpleNamespace(
@@ -87,6 +90,13 @@ def test_training_images_have_the_sizes_of_multi_scale_training(root):
     assert row(text, 'val').endswith('boxes; shown at 64 x 32')
     text = printed(root, augments=[YOLOXBatchSyncRandomResize((1.0, 1.0))])
     assert row(text, 'train').endswith('boxes; shown at 64 x 32')
+
+
+@pytest.mark.filterwarnings('ignore:This DataLoader will create')
+def test_more_data_workers_than_cores_are_told(root, monkeypatch):
+    monkeypatch.setattr(os, 'sched_getaffinity', lambda _: range(2), raising=False)
+    assert '; 3 data workers on 2 CPU cores; seed' in row(printed(root, workers=3), 'device')
+    assert '; 2 data workers; seed' in row(printed(root, workers=2), 'device')
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from mmengine.logging import MMLogger, print_log
 from mmengine.optim import OptimWrapper, build_optim_wrapper
 from rich.console import Console
 from torch import nn
+from torch.utils.data import DataLoader
 
 from mmyolox.engine import terminal
 from mmyolox.engine.runner import YOLOXRunner
@@ -140,9 +141,10 @@ def test_python_warnings_are_silenced_one_by_one(monkeypatch):
             UserWarning,
             'mmengine.utils.dl_utils.setup_env',
         ),
+        ('This DataLoader will create 4 worker processes in total.', UserWarning, DataLoader.__module__),
     ],
 )
-def test_what_two_processes_warn_of_is_silenced_there_alone(text, category, name):
+def test_what_others_warn_of_is_silenced_there_alone(text, category, name):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter('always')
         use_terminal()

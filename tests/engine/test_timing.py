@@ -13,6 +13,7 @@ from mmengine.runner import get_priority
 from mmyolox.engine import DataTimeHook, StartUpTimeHook
 from mmyolox.engine.hooks import timing
 from mmyolox.engine.hooks.timing import DeviceMark
+from mmyolox.utils import devices
 
 
 def test_the_cpu_has_always_come_so_far():
@@ -88,7 +89,7 @@ def test_the_warning_says_how_much_and_what_helps(monkeypatch):
 )
 def test_more_workers_are_advised_while_there_are_cores(monkeypatch, workers, processes, advice):
     monkeypatch.setattr(os, 'sched_getaffinity', lambda _: range(8), raising=False)
-    monkeypatch.setattr(timing, 'processes_on_machine', lambda: processes)
+    monkeypatch.setattr(devices, 'processes_on_machine', lambda: processes)
     training = Training(workers)
     training.epoch(20, 1.0)
     assert advice in training.warnings[0]

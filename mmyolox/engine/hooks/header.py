@@ -17,6 +17,7 @@ from mmyolox.engine.schedules import YOLOXLR
 from mmyolox.engine.terminal import Terminal, shown_path
 from mmyolox.errors import counted, first_few, one_line
 from mmyolox.models.batch_augments import training_sizes
+from mmyolox.utils.devices import usable_cores
 from mmyolox.version import __version__
 
 from .accumulation import TotalBatch
@@ -196,7 +197,9 @@ def _machine(runner: Runner, loader: DataLoader) -> Iterator[Line]:
     wrapper: Any = runner.optim_wrapper
     dtype = getattr(wrapper, 'dtype', None) or getattr(wrapper, 'cast_dtype', None) or 'float32'
     precision = str(dtype).removeprefix('torch.')
-    yield 'device', f'{name}, {precision}; {counted(loader.num_workers, "data worker")}; seed {runner.seed}'
+    workers, cores = loader.num_workers, usable_cores()
+    told = counted(workers, 'data worker') + f' on {counted(cores, "CPU core")}' * (workers > cores)
+    yield 'device', f'{name}, {precision}; {told}; seed {runner.seed}'
 
 
 def _places(runner: Runner) -> Iterator[Line]:

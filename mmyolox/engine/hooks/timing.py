@@ -1,6 +1,5 @@
 """Where a training's time goes: until it starts, and while it waits for data."""
 
-import os
 import time
 from collections import deque
 
@@ -10,7 +9,7 @@ from mmengine.runner import Runner
 
 from mmyolox.registry import HOOKS
 from mmyolox.utils.cli import STARTED
-from mmyolox.utils.memory import processes_on_machine
+from mmyolox.utils.devices import usable_cores
 
 
 class DeviceMark:
@@ -133,9 +132,7 @@ def _current(runner: Runner, name: str) -> float:
 
 
 def _advice(num_workers: int) -> str:
-    # The cores that this process may use, where the system tells, else those of the machine.
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
-    cores = max(1, usable // processes_on_machine())
+    cores = usable_cores()
     if num_workers < cores:
         workers = f'train_num_workers={cores} (now {num_workers}; so many CPU cores are there)'
     else:
