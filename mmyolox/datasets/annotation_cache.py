@@ -2,8 +2,9 @@
 
 They are files of :class:`.columns.Columns` in the folder ``annotations`` of the cache folder
 (:func:`mmyolox.files.cache_folder`), named by a digest of what they were made from: the content of one
-annotation file, wherever it lies, or the paths and stamps of many small ones, the options and the version.
-Nothing there is ever needed: what is damaged, absent or of another version is made anew.
+annotation file, wherever it lies, or the paths and stamps of many small ones, the options, the version and
+the source files of this package: a working copy changes without its version. Nothing there is ever needed:
+what is damaged, absent or of another version is made anew.
 
 The environment variable ``MMYOLOX_ANNOTATION_CACHE`` says how many GB the folder may have (10): what was not
 used for longest goes first. 0 keeps nothing. To clear it, delete the folder.
@@ -32,7 +33,6 @@ from .columns import Array, Columns, DamagedError, write_columns
 LIMIT_VARIABLE = 'MMYOLOX_ANNOTATION_CACHE'
 SMALLEST = 2**20
 """Annotations of fewer bytes than this are read anew each time: it takes no longer than a look here."""
-_FORMAT = 3
 _SUFFIX = '.columns'
 _BLOCK = 2**22
 TICK = 2 * 10**9
@@ -119,7 +119,16 @@ def latest_date(status: os.stat_result) -> int:
 
 def entry_name(kind: str, key: Mapping[str, Any]) -> str:
     """The name of what is made of ``key``, which JSON can hold; ``kind`` says what that is."""
-    return f'{kind}-{_digest([_FORMAT, __version__, sys.byteorder, key])}'
+    return f'{kind}-{_digest([__version__, _sources(), sys.byteorder, key])}'
+
+
+@functools.cache
+def _sources() -> str:
+    """A digest of the source files of all that reads annotations."""
+    hasher = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.rglob('*.py')):
+        hasher.update(path.read_bytes())
+    return hasher.hexdigest()
 
 
 def find(name: str | None) -> Columns | None:

@@ -16,7 +16,7 @@ from mmyolox.registry import DATASETS
 from . import annotation_cache
 from .annotations import AnnotationReport, check_boxes, configured_classes
 from .base import DetectionDataset
-from .coco_file import CocoAnnotations, content_digest, read_coco
+from .coco_file import CocoAnnotations, read_coco
 from .columns import Array
 from .image_sizes import check_image_sizes
 from .listed_files import check_files_exist
@@ -71,10 +71,10 @@ class YOLOXCocoDataset(DetectionDataset):
             images=len(file.images),
             has_unread_keypoints=has_keypoints and 'keypoints' not in self.annotation_fields,
         )
-        digest = content_digest(self.ann_file, self.backend_args)
         # Whether a name was written on Windows depends on the files that are there.
         names = [*map(self._image_path, file.file_names)] if file.columns.info['has_backslash'] else None
-        key = None if digest is None else dict(content=digest, folder=self._image_folder, names=names)
+        folder, digest = self._image_folder, file.digest
+        key = None if digest is None else dict(content=digest, folder=folder, names=names)
         table = self.cached_entries(key, lambda: self._columns(file))
         if not self.backend_args:
             name = None if key is None else annotation_cache.entry_name('folders', key)

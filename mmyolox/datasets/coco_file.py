@@ -27,9 +27,12 @@ class CocoAnnotations:
     Args:
         path: The file.
         columns: Its columns, which :meth:`.coco_reading.Content.columns` makes.
+        digest: The digest of the content that they are of, by which what is made of them is kept; None where
+            nothing is to be kept.
 
     Attributes:
         path: The file.
+        digest: The digest of its content.
         categories: The entries of the classes, each with ``id`` and ``name``.
         namesakes_above: The categories that only stand above one of their name, see
             :func:`.coco_reading.namesakes_above`; they are not in ``categories``.
@@ -47,8 +50,9 @@ class CocoAnnotations:
             one of the file.
     """
 
-    def __init__(self, path: str, columns: Columns) -> None:
+    def __init__(self, path: str, columns: Columns, digest: str | None = None) -> None:
         self.path = path
+        self.digest = digest
         self.columns = columns
         self.categories: list[Entry] = columns.info['categories']
         self.namesakes_above: list[Entry] = columns.info['namesakes_above']
@@ -205,20 +209,15 @@ def read_coco(
     Raises:
         UserError: The file is absent, is no JSON, is no COCO detection file or contradicts itself.
     """
-    name = _cache_name(path, backend_args)
-    columns = annotation_cache.find(name)
+    digest = _content_digest(path, backend_args)
+    columns = annotation_cache.find(_cache_name(digest))
     if columns is None or not {*fields} <= {*columns.info['fields']}:
         known = () if columns is None else columns.info['fields']
-        content = parse(path, backend_args, sorted({*fields, *known}))
-        columns = annotation_cache.keep(name, *content.columns(need_annotations))
+        content, digest = _parsed(path, backend_args, sorted({*fields, *known}), digest)
+        columns = annotation_cache.keep(_cache_name(digest), *content.columns(need_annotations))
     elif need_annotations and not columns.info['has_annotations']:
         parse(path, backend_args, fields).columns(need_annotations)  # raises the error
-    return CocoAnnotations(path, columns)
-
-
-def content_digest(path: str, backend_args: Mapping[str, Any] | None) -> str | None:
-    """A digest of a local annotation file, by which what is made of it is kept; None for others."""
-    return None if backend_args else annotation_cache.content_digest(path)
+    return CocoAnnotations(path, columns, digest)
 
 
 def read_categories(path: str) -> list[Entry]:
@@ -251,18 +250,31 @@ def read_class_lists(path: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 def _categories(path: str) -> tuple[list[Entry], Collection[int]]:
     """The categories, and the ids of those that annotations are of; of files at fault elsewhere too."""
-    name = _cache_name(path, None)
-    if (columns := annotation_cache.find(name)) is not None:
+    digest = _content_digest(path, None)
+    if (columns := annotation_cache.find(_cache_name(digest))) is not None:
         return columns.info['categories'], columns.info['annotated']
-    content = parse(path, None, ())
+    content, digest = _parsed(path, None, (), digest)
     categories, _ = content.categories()
     with suppress(UserError):  # the data set tells of other faults
-        annotation_cache.keep(name, *content.columns(need_annotations=False))
+        annotation_cache.keep(_cache_name(digest), *content.columns(need_annotations=False))
     return categories, content.annotated
 
 
-def _cache_name(path: str, backend_args: Mapping[str, Any] | None) -> str | None:
-    digest = content_digest(path, backend_args)
+def _parsed(
+    path: str, backend_args: Mapping[str, Any] | None, fields: Collection[str], digest: str | None
+) -> tuple[Content, str | None]:
+    """Parses a file whose digest was just taken; the content, and the digest if it is of that, else None."""
+    content = parse(path, backend_args, fields)
+    # The file may have been written since the digest was taken.
+    return content, digest if _content_digest(path, backend_args) == digest else None
+
+
+def _content_digest(path: str, backend_args: Mapping[str, Any] | None) -> str | None:
+    """A digest of a local annotation file, by which what is made of it is kept; None for others."""
+    return None if backend_args else annotation_cache.content_digest(path)
+
+
+def _cache_name(digest: str | None) -> str | None:
     return None if digest is None else annotation_cache.entry_name(_KIND, dict(content=digest))
 
 

@@ -146,6 +146,32 @@ def test_another_content_of_the_same_size_and_date_is_read(tmp_path, home, is_re
     assert load(root).get_data_info(0)['labels'][0] == 1
 
 
+@pytest.mark.parametrize('when', ['before it is parsed', 'after it is parsed'])
+@pytest.mark.parametrize('read', [load, lambda root: read_class_names(str(root / 'ann.json'))])
+def test_a_file_that_is_replaced_while_it_is_read_is_not_kept_as_the_other(
+    tmp_path, home, monkeypatch, read, when
+):
+    from mmyolox.datasets import coco_file
+
+    def replace(value):
+        (part := root / 'part').write_text(json.dumps(value))
+        part.replace(root / 'ann.json')
+
+    def parse_beside_a_writer(*args):
+        found = None if when.startswith('before') else parse(*args)
+        replace(changed)
+        return parse(*args) if found is None else found
+
+    root, changed, parse = write(tmp_path), content(), coco_file.parse
+    changed['annotations'][0] |= dict(bbox=[11, 5, 20, 30])
+    with monkeypatch.context() as patch:
+        patch.setattr(coco_file, 'parse', parse_beside_a_writer)
+        read(root)
+    for value, left in ((changed, 11), (content(), 10)):
+        replace(value)
+        assert load(root).get_data_info(0)['bboxes'][0, 0] == left
+
+
 def test_what_was_just_written_is_not_told_by_its_date(tmp_path, home, monkeypatch):
     monkeypatch.setattr(annotation_cache, 'TICK', 2 * 10**9)
     root = write(tmp_path)
@@ -327,6 +353,18 @@ def test_another_source_of_a_data_set_is_another_key(tmp_path, home, monkeypatch
         cls = importlib.import_module('shifted_data_set').Shifted
         first.append(load(root, cls).get_data_info(0)['bboxes'][0, 0])
     assert first == [10, 11]
+
+
+def test_other_sources_of_ours_are_another_key(tmp_path, home, parsed, monkeypatch):
+    root = write(tmp_path)
+    for source in ('a', 'b', 'b'):
+        monkeypatch.setattr(annotation_cache, '__file__', str(tmp_path / source / 'annotation_cache.py'))
+        (tmp_path / source).mkdir(exist_ok=True)
+        (tmp_path / source / 'reading.py').write_text(source)
+        annotation_cache._sources.cache_clear()
+        load(root)
+    annotation_cache._sources.cache_clear()
+    assert len(parsed) == 2
 
 
 def test_a_class_without_a_source_keeps_nothing(tmp_path, home):
