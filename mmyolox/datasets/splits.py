@@ -99,9 +99,23 @@ class Fold:
 
 
 def image_names(img_paths: Iterable[str], root: str | None) -> list[str]:
-    """The names by which images are ranked and listed: relative to the data's root, divided by ``/``."""
-    base = osp.join(root, '') if root else ''
-    return [path.removeprefix(base).replace('\\', '/') for path in img_paths]
+    """The names by which images are ranked and listed: relative to the data's root, divided by ``/``.
+
+    They do not depend on how the root is written: ``data``, ``./data`` or an absolute path.
+
+    Args:
+        img_paths: The paths of the images.
+        root: The data's root, if there is one.
+    """
+    if not root:
+        return [path.replace('\\', '/') for path in img_paths]
+    base, whole = osp.join(root, ''), osp.join(osp.abspath(root), '')
+    inside = ((path, osp.abspath(path)) for path in img_paths)
+    names = (
+        full.removeprefix(whole) if full.startswith(whole) else path.removeprefix(base)
+        for path, full in inside
+    )
+    return [name.replace('\\', '/') for name in names]
 
 
 def usual_split(split: str, there: Iterable[str]) -> str | None:

@@ -1,5 +1,6 @@
 """mmyolox/datasets/splits.py: which split a name means; seeded splits by image."""
 
+import os.path as osp
 import random
 
 import pytest
@@ -63,6 +64,15 @@ def test_what_is_no_fold(spec, message):
 def test_names_are_relative_to_the_root():
     assert image_names(['/d/a/b.jpg', '/other/c.jpg'], '/d') == ['a/b.jpg', '/other/c.jpg']
     assert image_names(['a/b.jpg', 'a\\c.jpg'], '') == ['a/b.jpg', 'a/c.jpg']
+
+
+@pytest.mark.parametrize('root', ['d', './d', 'd/', 'd//', 'e/../d', '{}/d', '{}/e/../d', '{}/./d/'])
+def test_names_do_not_depend_on_how_the_root_is_written(tmp_path, monkeypatch, root):
+    monkeypatch.chdir(tmp_path)
+    root = root.format(tmp_path)
+    given = [osp.join(root, name) for name in ('a/b.jpg', '../c.jpg', '/other/c.jpg')]
+    paths = ['d/a/b.jpg', f'{tmp_path}/d/a/b.jpg', *given]
+    assert image_names(paths, root) == 3 * ['a/b.jpg'] + ['../c.jpg', '/other/c.jpg']
 
 
 @pytest.mark.parametrize('test_mode', [True, False])

@@ -124,6 +124,21 @@ def test_images_of_another_folder_are_found(cfg, tmp_path, monkeypatch):
     assert [image['file_name'] for image in division.content['images']] == own + others
 
 
+@pytest.mark.parametrize('write', [yolo, voc])
+@pytest.mark.parametrize('root', ['.', '{}/../{.name}'])
+def test_images_are_dealt_alike_however_the_root_is_written(tmp_path, monkeypatch, write, root):
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path)
+    cfg = load_config(CUSTOM, dict(data_root=root.format(tmp_path, tmp_path)))
+    division = tool.Division.of(cfg, 3, 0)
+    names = [image['file_name'] for image in division.content['images']]
+    assert len(names) == 8
+    assert {name.partition('/')[0] for name in names} <= {'train', 'valid', *(f'{n}.jpg' for n in range(8))}
+    division.apply(cfg, tmp_path / 'all.json')
+    write_text(tmp_path / 'all.json', json.dumps(division.content))
+    assert len(entries(cfg, 'val', 0, True)) == len(division.held_out(0))
+
+
 def test_indices_choose_once(cfg, tmp_path):
     cfg.train_dataloader.dataset.indices = [0, 4]
     division = tool.Division.of(cfg, 2, 0)

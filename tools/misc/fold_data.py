@@ -154,7 +154,9 @@ def pooled(datasets: Sequence[DetectionDataset], root: str | None) -> dict[str, 
             number += 1
             numbers[image['id']] = number
             (name,) = image_names([path], root)
-            file_name = osp.abspath(path) if name == path and not is_abs(path) else name
+            # Another data set of this root will read it.
+            is_found = is_abs(name) or (root and osp.abspath(osp.join(root, name)) == osp.abspath(path))
+            file_name = name if is_found else osp.abspath(path)
             images.append(dict(image, id=number, file_name=file_name))
         annotations = [
             dict(one, image_id=numbers[one['image_id']])
