@@ -262,16 +262,17 @@ def test_what_goes_by_a_figure_is_found(metric, figure, is_given, by):
         check_figures(runner)
 
 
-def test_a_finished_training_says_so(tmp_path):
+@pytest.mark.parametrize(('by_epoch', 'name'), [(True, 'epoch_6.pth'), (False, 'iter_12.pth')])
+def test_a_finished_training_says_so(tmp_path, by_epoch, name):
     tmp_path /= 'two\nlines'
-    train(tmp_path, Score())
-    train(tmp_path, Score(), resume=True)
+    train(tmp_path, Score(), by_epoch=by_epoch)
+    train(tmp_path, Score(), resume=True, by_epoch=by_epoch)
     logs = [path.read_text() for path in tmp_path.rglob('*.log')]
     said = [line for log in logs for line in log.splitlines() if 'This training is finished' in line]
     (line,) = said
     assert (
         '6 of 6 epochs are done. To train on, begin another one from its weights: '
-        f'--load-from {tmp_path.parent}/two\\nlines/' in line
+        f'--load-from {tmp_path.parent}/two\\nlines/{name} --work-dir' in line
     )
 
 

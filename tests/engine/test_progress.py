@@ -184,6 +184,57 @@ def test_the_figures_of_a_resumed_training_are_not_taken_for_those_of_the_best_b
     assert '  best      0.400 (epoch 2)  best_coco_bbox_mAP_epoch_2.pth' in text.splitlines()
 
 
+@pytest.mark.parametrize('is_moved', [False, True])
+@pytest.mark.parametrize('by_epoch', [False, True])
+@pytest.mark.parametrize('last', [2, 3])
+def test_the_files_that_a_resumed_training_names_are_there(tmp_path, monkeypatch, by_epoch, last, is_moved):
+    """In the folder that was moved, or beside the checkpoint if the training goes on in another one."""
+    monkeypatch.chdir(tmp_path)
+    run(tmp_path / 'old', plain(), by_epoch=by_epoch)
+    kind = 'epoch' if by_epoch else 'iter'
+    for step in range(last + 1, 4):
+        (tmp_path / f'old/{kind}_{step}.pth').unlink()
+    place = (tmp_path / 'old').rename(tmp_path / 'moved') if is_moved else tmp_path / 'old'
+    folder = place if is_moved else tmp_path / 'other'
+    start = dict(load_from=str(place / f'{kind}_{last}.pth'), resume=True)
+    lines = run(folder, plain(), by_epoch=by_epoch, **start).splitlines()
+    named = dict(line.split(maxsplit=1) for line in lines[-6:] if line.startswith('  '))
+    assert named['best'].endswith(f'{place.name}/best_coco_bbox_mAP_{kind}_{2 if by_epoch else 1}.pth')
+    for path in (named['best'].split()[-1], named['last'], named['next'].split()[-1]):
+        assert (tmp_path / path).is_file()
+    assert named['last'] == f'{folder.name if last < 3 else place.name}/{kind}_3.pth'
+    trained = (
+        f'trained 1 {"epoch" if by_epoch else "iteration"} in ' if last < 3 else 'nothing was left to train'
+    )
+    assert any(line.startswith(trained) for line in lines)
+
+
+def test_a_best_checkpoint_that_is_gone_is_not_named(tmp_path):
+    run(tmp_path, plain())
+    for path in (*tmp_path.glob('best*'), tmp_path / 'epoch_3.pth'):
+        path.unlink()
+    lines = run(tmp_path, plain(), load_from=str(tmp_path / 'epoch_2.pth'), resume=True).splitlines()
+    assert not any(line.startswith('  best') for line in lines)
+    assert lines[-1] == f'  next      mmyolox predict photo.jpg {tmp_path}/epoch_3.pth'
+
+
+class Killed(Hook):
+    """Ends the training in the validation of its last epoch."""
+
+    def before_val_epoch(self, runner):
+        if runner.epoch == 3:
+            raise KeyboardInterrupt
+
+
+def test_a_validation_that_was_missed_does_not_lend_its_figures_to_the_best(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, plain(), custom_hooks=[Killed()])
+    lines = run(tmp_path, plain(), load_from='epoch_3.pth', resume=True).splitlines()
+    assert any(line.startswith('epoch 3/3  AP 0.300  AP50 0.600  best 0.400 (epoch 2)') for line in lines)
+    assert '  best      0.400 (epoch 2)  best_coco_bbox_mAP_epoch_2.pth' in lines
+
+
 def test_a_training_of_iterations(tmp_path):
     text = run(tmp_path, plain(), by_epoch=False)
     assert 'length    3 iterations, batch 4 on 1 device, validation after each iteration' in text

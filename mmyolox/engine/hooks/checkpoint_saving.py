@@ -49,18 +49,19 @@ class ResumableCheckpointHook(CheckpointHook):
             runner.message_hub.update_info('keep_ckpt_ids', noted)
         check_figures(runner)
         loop = runner.train_loop
-        if not runner._resume or not isinstance(loop, EpochBasedTrainLoop) or loop.epoch == 0:
+        if not runner._resume or loop.iter == 0:
             return
-        # The paths in a checkpoint are those of the folder that it was written in.
         info = runner.message_hub.runtime_info
-        for name in [name for name in info if name.startswith('best_ckpt') and info[name]]:
-            path = self.file_backend.join_path(self.out_dir, Path(info[name]).name)
+        for name in [name for name in info if name.startswith(('best_ckpt', 'last_ckpt')) and info[name]]:
+            path = self._find(runner, Path(info[name]).name)
             runner.message_hub.update_info(name, path)
             if name == 'best_ckpt':
                 self.best_ckpt_path = path
-            else:
+            elif name != 'last_ckpt':
                 self.best_ckpt_path_dict[name.removeprefix('best_ckpt_')] = path
-        self.last_ckpt = self._path(loop.epoch)
+        if not isinstance(loop, EpochBasedTrainLoop):
+            return
+        self.last_ckpt = self._path(self._now(runner)[0])
         loop._decide_current_val_interval()
         is_due = loop.epoch >= loop.val_begin and (
             loop.epoch % loop.val_interval == 0 or loop.epoch == loop.max_epochs
@@ -75,7 +76,7 @@ class ResumableCheckpointHook(CheckpointHook):
         if loop.epoch >= loop.max_epochs:
             runner.logger.info(
                 f'This training is finished: {loop.epoch} of {loop.max_epochs} epochs are done. To train on, '
-                f'begin another one from its weights: --load-from {one_line(self._path(loop.epoch))} '
+                f'begin another one from its weights: --load-from {one_line(self.last_ckpt)} '
                 '--work-dir ...',
                 extra=SHOWN,
             )
@@ -164,6 +165,15 @@ class ResumableCheckpointHook(CheckpointHook):
         for path in map(self._path, outdated):
             if self.file_backend.isfile(path):
                 self.file_backend.remove(path)
+
+    def _find(self, runner: Runner, name: str) -> str | None:
+        """Where a file is that a checkpoint speaks of, which has its path in the folder of that time.
+
+        It is among the checkpoints, or beside the one that the training goes on from; None if it is gone.
+        """
+        folders = [self.out_dir, *([str(Path(runner._load_from).parent)] if runner._load_from else [])]
+        paths = [self.file_backend.join_path(folder, name) for folder in folders]
+        return next((path for path in paths if self.file_backend.isfile(path)), None)
 
     def _path(self, step: int) -> str:
         return self.file_backend.join_path(self.out_dir, self.filename_tmpl.format(step))

@@ -38,12 +38,15 @@ class SummaryHook(Hook):
         self._best: str | None = None
         self._figures: dict[str, float] = {}
         self._by_class: Sequence[Any] = []
-        self._first_epoch = 0
+        self._first_epoch = self._first_iter = 0
 
     def before_train(self, runner: Runner) -> None:
-        """Notes when the training begins, and with which epoch and best checkpoint."""
+        """Notes when the training begins, and with which epoch and iteration."""
         self._began = time.monotonic()
-        self._first_epoch = runner.epoch
+        self._first_epoch, self._first_iter = runner.epoch, runner.iter
+
+    def before_val_epoch(self, runner: Runner) -> None:
+        """Notes the best checkpoint; a resumed training may validate before it begins."""
         self._best = best_checkpoint(runner)
 
     def after_val_epoch(self, runner: Runner, metrics: Mapping[str, Any] | None = None) -> None:
@@ -58,7 +61,6 @@ class SummaryHook(Hook):
             return
         best = best_checkpoint(runner)
         if best is None or best != self._best:
-            self._best = best
             self._figures = short_figures(metrics or {})
             self._by_class = by_class(runner.val_evaluator)
 
@@ -72,10 +74,10 @@ class SummaryHook(Hook):
         if not is_main_process():
             return
         taken = format_time(time.monotonic() - self._began)
-        done = counted(runner.iter, 'iteration')
+        done = counted(runner.iter - self._first_iter, 'iteration')
         if isinstance(runner.train_loop, EpochBasedTrainLoop):
             done = counted(runner.epoch - self._first_epoch, 'epoch')
-        is_over = isinstance(runner.train_loop, EpochBasedTrainLoop) and runner.epoch == self._first_epoch
+        is_over = runner.iter == self._first_iter
         self.terminal.print('nothing was left to train' if is_over else f'trained {done} in {taken}', 'bold')
         for line in class_table(self._by_class, _CLASSES):
             self.terminal.print(f'  {line}')
