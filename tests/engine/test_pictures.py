@@ -124,6 +124,18 @@ def test_the_newest_sheets_stay(tmp_path, runner, samples):
     }
 
 
+def test_sheets_of_a_training_before_are_older_than_those_of_this_one(tmp_path, runner, samples):
+    hook = ValidationPicturesHook(max_images=1, max_sheets=2)
+    for epoch in (49, 50, 1, 2):
+        validate(hook, runner, samples, epoch)
+    assert {path.name for path in (tmp_path / 'validation').iterdir()} == {'epoch_1.jpg', 'epoch_2.jpg'}
+
+
+def test_no_sheet_is_kept_where_none_is_wanted(tmp_path, runner, samples):
+    validate(ValidationPicturesHook(max_images=1, max_sheets=0), runner, samples, epoch=1)
+    assert not any((tmp_path / 'validation').iterdir())
+
+
 def test_a_visualizer_that_draws_nothing_is_left_alone(tmp_path, runner, samples):
     runner.visualizer = SimpleNamespace()
     validate(ValidationPicturesHook(), runner, samples, epoch=1)

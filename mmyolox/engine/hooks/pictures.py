@@ -15,6 +15,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import BaseLoop, EpochBasedTrainLoop, Runner
 
 from mmyolox.curves import plot_curves, read_curves
+from mmyolox.datasets.base import detection_datasets
 from mmyolox.datasets.transforms import UndecodableImageError, read_image
 from mmyolox.deploy.draw import as_bgr, picture_path
 from mmyolox.errors import UserError, one_line
@@ -34,7 +35,7 @@ class DetectionPicturesHook(Hook):
 
     Args:
         out_dir: The folder of the pictures, which have the images' names (see
-            :func:`~mmyolox.deploy.draw.picture_path`).
+            :func:`~mmyolox.deploy.draw.picture_path`), in folders of its own where the images are in several.
         score_thr: The lowest score that is drawn.
         backend_args: The arguments of the images' file backend, as for
             :func:`~mmyolox.datasets.transforms.read_image`.
@@ -49,8 +50,16 @@ class DetectionPicturesHook(Hook):
         self.out_dir = Path(out_dir)
         self.score_thr = score_thr
         self.backend_args = backend_args
+        self._root = ''
         if is_main_process():
             check_folder(self.out_dir)
+
+    def before_test(self, runner: Runner) -> None:
+        """Finds the folder that has all images: the same name in two folders below are two images."""
+        datasets = detection_datasets(runner.test_dataloader.dataset)
+        paths = (path for dataset in datasets for path in dataset.data_list.images('img_path'))
+        folders = {osp.abspath(folder) for folder in {osp.dirname(path) for path in paths}}
+        self._root = osp.commonpath(folders) if folders else ''
 
     def after_test_iter(
         self,
@@ -67,7 +76,8 @@ class DetectionPicturesHook(Hook):
                 image = as_bgr(read_image(sample.img_path, backend_args=self.backend_args))
             except UndecodableImageError:
                 continue
-            name = osp.basename(sample.img_path)
+            path = sample.img_path
+            name = osp.relpath(path, self._root) if self._root else osp.basename(path)
             runner.visualizer.add_datasample(
                 name,
                 image[..., ::-1],
@@ -87,7 +97,7 @@ class ValidationPicturesHook(Hook):
 
     Args:
         max_images: The number of images on a sheet, spread evenly over those of the first process.
-        max_sheets: How many sheets are kept, the newest.
+        max_sheets: How many sheets are kept, those written last.
         score_thr: The lowest score that is drawn.
         backend_args: The arguments of the images' file backend, as for
             :func:`~mmyolox.datasets.transforms.read_image`.
@@ -147,10 +157,13 @@ class ValidationPicturesHook(Hook):
             sheet = cv2.imencode('.jpg', runner.visualizer.sheet(pictures, title))[1].tobytes()
             with atomic_write(path) as part:
                 part.write_bytes(sheet)
-            names = (one.name for one in path.parent.iterdir())
-            sheets = sorted(filter(_SHEET.fullmatch, names), key=lambda name: int(re.sub(r'\D', '', name)))
-            for old in sheets[: -self.max_sheets]:
-                path.with_name(old).unlink(missing_ok=True)
+            # By time: those of a training that was here before may have larger numbers.
+            sheets = sorted(
+                (one for one in path.parent.iterdir() if _SHEET.fullmatch(one.name)),
+                key=lambda one: (one.stat().st_mtime_ns, int(re.sub(r'\D', '', one.name))),
+            )
+            for old in sheets[: max(len(sheets) - self.max_sheets, 0)]:
+                old.unlink(missing_ok=True)
 
 
 @HOOKS.register_module()
