@@ -123,5 +123,12 @@ def test_loading_behind_a_busy_device_does_not_count(monkeypatch):
     assert Training().epoch(50, 1.0) == 0
 
 
+def test_a_training_without_a_timer_goes_on():
+    training = Training(window=1, skip=0)
+    training.hook.before_train_iter(training.runner, 0)
+    training.hook.after_train_iter(training.runner, 0, None, dict(loss=torch.zeros(())))
+    assert not training.warnings
+
+
 def test_the_hook_runs_after_the_timer():
     assert get_priority(DataTimeHook.priority) > get_priority(IterTimerHook.priority)

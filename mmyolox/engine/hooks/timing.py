@@ -128,7 +128,9 @@ class DataTimeHook(Hook):
 
 
 def _current(runner: Runner, name: str) -> float:
-    return float(runner.message_hub.get_scalar(f'train/{name}').current())
+    """The last of the times of a name; 0 where no hook takes them."""
+    times = runner.message_hub.log_scalars.get(f'train/{name}')
+    return 0.0 if times is None else float(times.current())
 
 
 def _advice(num_workers: int) -> str:
