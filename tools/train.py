@@ -59,9 +59,9 @@ def main() -> None:
         source, meta = cfg.get('load_from'), None
         if source:  # one that cannot be read is told before the pages that a Runner logs
             content = CheckpointLoader.load_checkpoint(source, map_location='cpu', logger='silent')
+            record = read_record(content, state_dict_of(content, source), source)
+            follow_start(cfg, record.normalisation, args.cfg_options or {})
             if not cfg.resume:
-                record = read_record(content, state_dict_of(content, source), source)
-                follow_start(cfg, record.normalisation, args.cfg_options or {})
                 use_safe_loading(args.allow_unsafe_checkpoint, {source: content})
             meta = content.get('meta') if cfg.resume else None
             del content

@@ -113,7 +113,7 @@ def follow_recorded_input(
 
 
 def follow_start(cfg: Config, pixels: Normalisation | None, options: Collection[str]) -> None:
-    """Has a training do to pixels what the weights that it starts from know, in place.
+    """Has a training do to pixels what the weights that it starts from, or goes on with, know, in place.
 
     A mean and a deviation of the config's own, or of an option, stay with its colours. Where it says only the
     latter (``bgr_to_rgb``), they stay, and the rest follows.

@@ -71,7 +71,8 @@ def set_start(cfg: Config, load_from: str | None, resume: str | None) -> None:
     Args:
         cfg: The config, with its ``work_dir``.
         load_from: The file of the weights to start from; by default the config's.
-        resume: The checkpoint to go on from; ``'auto'`` for the latest in the work dir, if there is one.
+        resume: The checkpoint to go on from, a file or a web address; ``'auto'`` for the latest in the work
+            dir, if there is one.
 
     Raises:
         UserError: The work dir holds a training, and this one does not go on with it, or cannot.
@@ -81,15 +82,17 @@ def set_start(cfg: Config, load_from: str | None, resume: str | None) -> None:
     if not resume and cfg.get('resume'):
         resume = cfg.get('load_from') or 'auto'
     latest = latest_checkpoint(cfg.work_dir)
-    start = latest if resume == 'auto' else resume and Path(resume)
-    if latest is not None and (not start or start.resolve().parent != latest.resolve().parent):
+    start = str(latest or '') if resume == 'auto' else resume or ''  # perhaps a web address: no path
+    if latest is not None and (
+        not start or Path(start).expanduser().resolve().parent != latest.resolve().parent
+    ):
         raise UserError(
             f'work dir {cfg.work_dir} holds a training already ({latest.name}): go on with it, on the same '
             f'data, by --resume; or begin another one: {_command_elsewhere(cfg)}'
         )
     cfg.resume = bool(start)
     if start:  # else there is nothing to go on from yet, and the training begins
-        cfg.load_from = str(start)
+        cfg.load_from = start
 
 
 def _command_elsewhere(cfg: Config) -> str:

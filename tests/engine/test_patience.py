@@ -43,11 +43,12 @@ class Score(BaseMetric):
         return dict(score=self.scores[epoch - 1])
 
 
-def train(folder, scores, patience, last=0, interval=1, killed_in=None, save_best='score'):
+def train(folder, scores, patience, last=0, interval=1, killed_in=None, save_best='score', every=1):
     """Trains as many epochs as there are scores; returns those that were validated and the log."""
     metric, latest = Score(scores, killed_in), latest_checkpoint(folder)
     data = dict(dataset=list(torch.ones(2, 2)), sampler=dict(type='DefaultSampler'), batch_size=2)
-    checkpoint = dict(type='mmyolox.ResumableCheckpointHook', interval=1, save_best=save_best, rule='greater')
+    kind = 'mmyolox.ResumableCheckpointHook'
+    checkpoint = dict(type=kind, interval=every, save_best=save_best, rule='greater')
     train.count += 1
     use_safe_loading()
     runner = Runner(
@@ -119,6 +120,14 @@ def test_a_resumed_training_ends_at_the_same_epoch(tmp_path, killed_in):
     # It has ended, whoever resumes it; and goes on where more patience is asked for.
     assert train(tmp_path, RISE, 3)[0] == []
     assert train(tmp_path, RISE, 6)[0] == [6, 7, 8]
+
+
+@pytest.mark.parametrize('every', [3, 8])
+def test_the_epoch_that_a_training_ends_with_is_kept(tmp_path, every):
+    assert train(tmp_path, RISE, 3, every=every)[0][-1] == 5
+    assert (tmp_path / 'epoch_5.pth').is_file()
+    assert train(tmp_path, RISE, 3, every=every)[0] == []
+    assert train(tmp_path, RISE, 6, every=every)[0] == [6, 7, 8]
 
 
 def test_without_a_best_checkpoint_it_says_so(tmp_path):

@@ -120,9 +120,16 @@ def test_what_a_training_starts_from(trained, tmp_path):
     assert start(trained, resume='auto') == (True, latest)
     assert start(trained, 'a.pth', resume='auto') == (True, latest)
     assert start(trained, resume=old) == (True, old)
+    address = 'https://example.com/run/epoch_1.pth'
+    assert start(new, resume=address) == (True, address)
 
 
-@pytest.mark.parametrize('name', [None, 'elsewhere/epoch_1.pth'])
+def test_a_home_folder_in_front_of_a_checkpoint_is_found(trained, monkeypatch):
+    monkeypatch.setenv('HOME', str(trained.parent))
+    assert start(trained, resume='~/trained/epoch_1.pth') == (True, '~/trained/epoch_1.pth')
+
+
+@pytest.mark.parametrize('name', [None, 'elsewhere/epoch_1.pth', 'https://example.com/epoch_1.pth'])
 def test_another_training_in_a_used_folder_is_refused(trained, name):
     with pytest.raises(UserError, match=r'trained holds a training already \(epoch_2.pth\): .*--resume'):
         start(trained, resume=name)

@@ -24,8 +24,9 @@ MEAN_AND_STD = ('model.data_preprocessor.mean=[1,1,1]', 'model.data_preprocessor
         (1.3, None, MEAN_AND_STD, Normalisation((1.0,) * 3, (2.0,) * 3)),
     ],
 )
+@pytest.mark.parametrize('how', ['--load-from', '--resume'])
 def test_a_training_takes_the_pixels_of_the_weights_it_starts_from(
-    run, monkeypatch, tmp_path, stem, record, options, expected
+    run, monkeypatch, tmp_path, how, stem, record, options, expected
 ):
     state = our_weights(Architecture('nano', *PUBLISHED['nano']), 'cpu')
     state['backbone.stem.conv.conv.weight'].fill_(stem)
@@ -40,6 +41,6 @@ def test_a_training_takes_the_pixels_of_the_weights_it_starts_from(
             pass
 
     monkeypatch.setattr('mmyolox.engine.launch.build_runner', lambda cfg: configs.append(cfg) or Runner())
-    folder = ('--load-from', tmp_path / 'w.pth', '--work-dir', tmp_path / 'run')
+    folder = (how, tmp_path / 'w.pth', '--work-dir', tmp_path / 'run')
     run(tool, 'yolox_nano_fast_8xb8-300e_coco', *folder, '--cfg-options', 'max_epochs=1', *options)
     assert normalisation(configs[0].model.data_preprocessor) == expected

@@ -27,6 +27,7 @@ class ResumableCheckpointHook(CheckpointHook):
       whether its epoch was validated, and a training that goes on from one that was not validates first.
     - MMEngine removes the old file before it writes the new one, so that a full disk or a kill leaves
       neither. Here the new file comes first. What a kill left behind is removed with the next file.
+    - MMEngine saves the last of ``max_epochs``, and no epoch that a training ends with before. Here it does.
 
     The parameters are MMEngine's.
     """
@@ -97,6 +98,18 @@ class ResumableCheckpointHook(CheckpointHook):
         # training that goes on from it knows the best file and its score.
         if self.last_ckpt is not None and (is_better or self.last_ckpt == self._path(step)):
             self._save_checkpoint_with_step(runner, step, meta)
+
+    def after_train(self, runner: Runner) -> None:
+        """Writes the checkpoint of the epoch that the training ends with, where its interval has not.
+
+        Args:
+            runner: The runner.
+        """
+        loop = runner.train_loop
+        is_early = isinstance(loop, EpochBasedTrainLoop) and loop.stop_training
+        if is_early and self.by_epoch and self.save_last and self.last_ckpt != self._path(loop.epoch):
+            self._save_checkpoint_with_step(runner, *self._now(runner))
+        super().after_train(runner)
 
     def _keep_best(self, runner: Runner, metrics: dict[str, Any]) -> bool:
         """Writes a checkpoint for each figure that is the best so far; whether there is one."""
