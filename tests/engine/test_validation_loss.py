@@ -81,8 +81,18 @@ def test_losses_are_those_of_one_batch_of_all_images(batches):
     assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
     expected = losses_of_one_batch(model, images)
     assert len(expected) == 4
-    assert figures['val/loss'] == pytest.approx(sum(expected.values()), rel=1e-5)
+    always = sum(value for name, value in expected.items() if name != 'val/loss_l1')
+    assert figures['val/loss'] == pytest.approx(always, rel=1e-5)
     assert {name: figures[name] for name in expected} == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_loss_of_the_last_epochs_compares_with_those_before():
+    model, images = make_model(), make_images(4)
+    last = validate(model, images, [[0, 1, 2, 3]], 4)
+    model.bbox_head.use_l1 = False
+    before = validate(model, images, [[0, 1, 2, 3]], 4)
+    assert last['val/loss'] == pytest.approx(before['val/loss'], rel=1e-6)
+    assert last.keys() - before.keys() == {'val/loss_l1'}
 
 
 def test_the_log_has_the_losses_of_each_validation_alone():

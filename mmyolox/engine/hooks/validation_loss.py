@@ -12,6 +12,8 @@ from mmyolox.checkpoints.match import bare_model
 from mmyolox.models.losses import MatchedBatch, all_reduce_mean
 from mmyolox.registry import HOOKS
 
+_L1 = 'val/loss_l1'
+
 
 @HOOKS.register_module()
 class ValidationLossHook(Hook):
@@ -21,8 +23,9 @@ class ValidationLossHook(Hook):
     another pass through the network, and change nothing of the training. ``val/loss_cls`` and the others
     are the sums over all images by the number of all positive priors, so that they depend neither on the size
     of the batches nor on the number of processes (parts of a head that divides by other counts are means
-    of the images, weighted by their positives). ``val/loss`` is their sum. ``loss_l1`` is among them when it
-    is on: in the last epochs.
+    of the images, weighted by their positives). ``val/loss`` is their sum without ``loss_l1``, which is there
+    only when it is on, in the last epochs: so the figure is of the same parts in every epoch, and a best
+    checkpoint that goes by it may be one of the last.
     """
 
     # Before the hook that logs the figures.
@@ -72,7 +75,8 @@ class ValidationLossHook(Hook):
         everywhere = [figures]
         broadcast_object_list(everywhere)
         if metrics is not None:
-            metrics.update(everywhere[0], **{'val/loss': sum(everywhere[0].values())})
+            metrics.update(everywhere[0])
+            metrics['val/loss'] = sum(value for name, value in everywhere[0].items() if name != _L1)
 
     def _keep(self, module: nn.Module, inputs: Any, outputs: Any) -> None:
         self._outputs = outputs
