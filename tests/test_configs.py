@@ -15,12 +15,12 @@ from mmyolox.registry import MODELS
 CONFIGS = Path(__file__).parents[1] / 'configs'
 OTHERS = {
     'yolox_nano_fast_8xb16-300e-supergradients_coco': dict(
-        model='nano', batch=16, lr=0.02, ema=dict(momentum=1e-4, beta=15), affine=((0.1, 2), (0, 0)),
-        mixup=dict(type='YOLOXMixUp', ratio_range=(0.5, 1.5)), colours='YOLOXHSVRandomAug', nms=0.6,
-        radius=2.5,
+        model='nano', batch=16, lr=0.02, decay=5e-4, ema=dict(momentum=1e-4, beta=15),
+        affine=((0.1, 2), (0.5, 0.5)), mixup=dict(type='YOLOXMixUp', ratio_range=(0.5, 1.5)),
+        colours='YOLOXHSVRandomAug', nms=0.6, radius=2.5,
     ),
     'yolox_s_fast_8xb8-300e-mindyolo_coco': dict(
-        model='s', batch=8, lr=0.01, ema=dict(momentum=1e-4), affine=((0.1, 1.9), (0.5, 0.5)),
+        model='s', batch=8, lr=0.08, decay=6.25e-5, ema=dict(momentum=1e-4), affine=((0.1, 1.9), (0.5, 0.5)),
         mixup=dict(type='BetaMixUp', alpha=8.0, beta=8.0), colours='RandomHSVGains', nms=0.65, radius=1.5,
     ),
 }  # fmt: skip
@@ -99,8 +99,9 @@ def test_recipes_of_others_are_what_their_repositories_say(name):
     assert cfg.model.test_cfg.nms.iou_threshold == wanted['nms']
     assert cfg.model.train_cfg.assigner.center_radius == wanted['radius']
     assert cfg.optim_wrapper.optimizer == dict(
-        type='SGD', lr=wanted['lr'], momentum=0.9, weight_decay=5e-4, nesterov=True
+        type='SGD', lr=wanted['lr'], momentum=0.9, weight_decay=wanted['decay'], nesterov=True
     )
+    assert load_config(name, dict(base_lr=0.5)).optim_wrapper.optimizer.lr == 0.5
     assert cfg.train_dataloader.batch_size == wanted['batch']
     assert cfg.auto_scale_lr.base_batch_size == 8 * wanted['batch']
     average = cfg.default_hooks.ema

@@ -1,6 +1,6 @@
 # COCO 2017 as SuperGradients 3.7 reads it for its recipe coco2017_yolox (dataset_params/
-# coco_detection_dataset_params.yaml): 640 x 640 for all sizes of model, Megvii's augmentation, 16 images a
-# device, none without annotations.
+# coco_detection_dataset_params.yaml): 640 x 640 for all sizes of model, Megvii's augmentation, but with an
+# affine about the centre of the mosaic, 16 images a device, none without annotations.
 _base_ = ['./coco_files.py', '../pipelines/yolox.py']
 
 train_batch_size_per_gpu = 16
@@ -15,7 +15,7 @@ post_transform = [
 train_pipeline = [
     *_base_.pre_transform,
     dict(type='Mosaic', pre_transform=_base_.pre_transform),
-    dict(type='RandomAffine', scaling_ratio_range=(0.1, 2)),
+    dict(type='RandomAffine', scaling_ratio_range=(0.1, 2), anchor=(0.5, 0.5)),
     dict(type='YOLOXMixUp', pre_transform=_base_.pre_transform, ratio_range=(0.5, 1.5)),
     *post_transform,
 ]
