@@ -11,4 +11,4 @@ def write_image(path, size=(40, 20)):
 
 def write_text(path, text):
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
+    path.write_text(text, 'utf-8', 'surrogateescape')

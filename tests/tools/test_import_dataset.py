@@ -14,6 +14,7 @@ tool = load_tool('dataset_converters/import_dataset.py')
 
 CVAT = """<?xml version="1.0" encoding="utf-8"?>
 <annotations><version>1.1</version><meta><task><name>any</name></task></meta>{}</annotations>"""
+BOX = '<box label="cat" xtl="10" ytl="20" xbr="50" ybr="50"/>'
 UPRIGHT = [10.0, 20.0, 40.0, 30.0]
 
 
@@ -155,6 +156,86 @@ def test_the_result_may_lie_in_the_export(run, tmp_path):
     ]
 
 
+@pytest.mark.parametrize('is_relative', [False, True])
+@pytest.mark.parametrize('source', ['set', 'set/a.xml', 'other/a.xml'])
+def test_images_may_lie_where_those_of_the_result_do(run, load, tmp_path, monkeypatch, source, is_relative):
+    monkeypatch.chdir(tmp_path)
+    write_image(tmp_path / 'out/images/sub/a.png', (200, 100))
+    for folder in ('out', 'other'):
+        write_text(tmp_path / folder / 'a.xml', cvat(BOX))
+    place = 'out' if is_relative else tmp_path / 'out'
+    options = ['--img-dir', 'out/images/sub'] if source.startswith('other') else []
+    for _ in range(2):
+        run(tool, source.replace('set', 'out'), place, *options)
+    assert load() == [('cat', UPRIGHT)]
+    content = json.loads((tmp_path / 'out/annotations/train.json').read_text())
+    assert [one['file_name'] for one in content['images']] == ['sub/a.png']
+    assert (tmp_path / 'out/images/sub/a.png').is_file()
+    assert not (tmp_path / 'out/images').is_symlink()
+
+
+@pytest.mark.parametrize(
+    'text',
+    [
+        cvat(BOX),
+        json.dumps([task(region(x=5, y=20, width=20, height=30))]),
+        labelme(shape('rectangle', [50, 50], [10, 20])),
+        open_images('a,x,cat,1,0.05,0.25,0.2,0.5,0,0,0'),
+    ],
+    ids=['cvat', 'label-studio', 'labelme', 'open-images'],
+)
+def test_exports_with_a_byte_order_mark(convert, load, text):
+    suffix = {'<': '.xml', 'I': '.csv'}.get(text[0], '.json')
+    convert(f'export{suffix}', '\ufeff' + text)
+    assert load() == [('cat', UPRIGHT)]
+
+
+@pytest.mark.parametrize(
+    'text',
+    [
+        cvat(BOX, more='width="0" height="100"'),
+        cvat(BOX, more='width="inf" height="100"'),
+        cvat(BOX, more='height="100"'),
+        labelme(shape('rectangle', [50, 50], [10, 20]), imageWidth='?'),
+        labelme(shape('rectangle', [50, 50], [10, 20]), imageWidth=float('nan')),
+        labelme(shape('rectangle', [50, 50], [10, 20]), imageHeight=-1),
+    ],
+    ids=range(6),
+)
+def test_boxes_in_pixels_are_so_where_no_size_is_told(convert, load, text):
+    convert('export.xml' if text[0] == '<' else 'export.json', text)
+    assert load() == [('cat', UPRIGHT)]
+
+
+@pytest.mark.parametrize(
+    ('names', 'splits', 'has_note'),
+    [
+        (['test_1', 'dev_2'], dict(train=2), False),  # what an image is called is no split
+        (['val/a', 'train/b'], dict(train=1, val=1), False),
+        (['val/a', 'test/b'], dict(val=1, test=1), True),
+    ],
+)
+def test_splits_of_a_file_an_image(run, load, tmp_path, names, splits, has_note):
+    for name in names:
+        write_image(tmp_path / 'set' / f'{name}.png', (200, 100))
+        text = labelme(shape('rectangle', [50, 50], [10, 20]), imagePath=f'{name[-6:]}.png')
+        write_text(tmp_path / 'set' / f'{name}.json', text)
+    (tmp_path / 'set/folder.json').mkdir()
+    report = run(tool, tmp_path / 'set', tmp_path / 'out')
+    files = {path.stem for path in (tmp_path / 'out/annotations').iterdir()}
+    assert {split: len(load(split)) for split in files} == splits
+    assert ('no images for a split that training needs: 1 (train)' in report) == has_note
+    assert ('next: mmyolox train' in report) != has_note
+
+
+def test_splits_of_an_earlier_conversion_are_told(convert, tmp_path):
+    convert('val.xml', cvat(BOX))
+    (tmp_path / 'set/val.xml').unlink()
+    assert 'that this conversion has not written; remove them if they are old: 1 (val.json)' in convert(
+        'a.xml', cvat(BOX)
+    )
+
+
 @pytest.mark.parametrize(
     'image',
     [
@@ -215,9 +296,6 @@ def test_boxes_follow_an_image_of_another_size(convert, load):
     assert load() == [('cat', UPRIGHT)]
 
 
-BOX = '<box label="cat" xtl="10" ytl="20" xbr="50" ybr="50"/>'
-
-
 @pytest.mark.parametrize(
     ('name', 'text', 'line'),
     [
@@ -229,6 +307,16 @@ BOX = '<box label="cat" xtl="10" ytl="20" xbr="50" ybr="50"/>'
             'a.json',
             json.dumps([task(region(x=5, y=20, width=20, height=30)), dict(id=9, data={})]),
             r'task 9: it cannot be read .*, skipped',
+        ),
+        (
+            'a.json',
+            json.dumps(
+                [
+                    task(region(x=5, y=20, width=20, height=30)),
+                    task(dict(region(x=5, y=20, width=20, height=30), original_width=0)),
+                ]
+            ),
+            'task 1: it cannot be read .*0 x 100 is no size of an image',
         ),
         (
             'a.json',
@@ -292,6 +380,15 @@ def test_splits_are_told_by_the_folders_of_images(run, load, tmp_path, folders, 
         ({'a.xml': CVAT.format('<track id="0"/>')}, r'a\.xml: tracks of a video'),
         ({'a.xml': cvat(BOX)[:-9]}, r'a\.xml: cannot be read as XML'),
         ({'a.json': '[{"annotations": '}, r'a\.json: cannot be read as JSON'),
+        ({'a.xml': cvat(BOX).replace('utf-8', 'gbk')}, r'a\.xml: cannot be read as XML .multi-byte'),
+        ({'a.json': '[{"annotations": ' + '[' * 10**5}, r'a\.json: cannot be read as JSON .*recursion'),
+        ({'a.json': '{"imagePath": "a", "shapes": 5}'}, 'its "shapes" are a int, a list is needed'),
+        ({'a.csv': open_images('a,x,c' + 10**6 * 'd')}, r'a\.csv: cannot be read as CSV .field larger'),
+        ({'a.csv': open_images('\udce9,x,c')}, r"a\.csv: cannot be read as CSV .'utf-8' codec"),
+        (
+            {'a.csv': open_images(), 'class.csv': '\udce9'},
+            r"class\.csv: cannot be read as CSV .'utf-8' codec",
+        ),
         ({'a.xml': cvat()}, 'no usable object .it has none'),
         ({'a.xml': cvat(BOX, name='z.png')}, r'no usable object .images that were not found in .* .z\.png'),
         (

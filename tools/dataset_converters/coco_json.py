@@ -150,3 +150,20 @@ class ConversionReport(ReadingReport):
             images, boxes = counted(len(file.images), 'image'), counted(len(file.annotations), 'box')
             lines.append(f'{name}.json: {images}, {boxes} ({counts})')
         return printable('\n'.join(lines))
+
+
+def write_files(files: Mapping[str, CocoFile], folder: Path, report: ConversionReport) -> None:
+    """Writes the annotation files of a data set.
+
+    Args:
+        files: The files by split.
+        folder: Their folder.
+        report: The report, which gets a note of other files there, which a training takes for splits of this
+            data set.
+    """
+    others = sorted(path.name for path in folder.glob('*.json') if path.stem not in files)
+    report.note(
+        f'files in {folder} that this conversion has not written; remove them if they are old', others
+    )
+    for split, file in files.items():
+        file.write(folder / f'{split}.json')

@@ -8,12 +8,14 @@ JSON, which X-AnyLabeling writes too, and the CSV files of Open Images.
 import csv
 import json
 import math
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TextIO
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.etree import ElementTree
 
@@ -73,6 +75,22 @@ class Export(NamedTuple):
     read: Callable[[Path, ReadingReport], Iterator[Annotated]]
 
 
+def read_frame(width: Any, height: Any) -> tuple[float, float]:
+    """The frame of an image of a width and height. Faults: ``_FAULTS``."""
+    frame = float(width), float(height)
+    if not all(0 < side < math.inf for side in frame):
+        raise ValueError(f'{width} x {height} is no size of an image')
+    return frame
+
+
+def known_frame(width: Any, height: Any) -> tuple[float, float] | None:
+    """The same; None for what is no size."""
+    try:
+        return read_frame(width, height)
+    except _FAULTS:
+        return None
+
+
 def around(points: Iterable[Sequence[float]]) -> Box:
     """The box around points."""
     xs, ys = zip(*points, strict=True)
@@ -93,7 +111,7 @@ def read_cvat(path: Path, report: ReadingReport) -> Iterator[Annotated]:
     """Reads an XML file of CVAT; all images of a task are in it, background too."""
     try:
         root = ElementTree.parse(path).getroot()
-    except (OSError, ElementTree.ParseError) as error:
+    except (OSError, ElementTree.ParseError, LookupError, ValueError) as error:  # the latter: an odd encoding
         raise UserError(f'{path}: cannot be read as XML ({error})') from None
     if root.find('track') is not None:
         raise UserError(f'{path}: tracks of a video, which name no images: export as "CVAT for images 1.1"')
@@ -111,10 +129,7 @@ def read_cvat(path: Path, report: ReadingReport) -> Iterator[Annotated]:
                 report.note(_UNBOXED, [f'{shape.tag} in {name}'])
             else:
                 objects.append(Object(label, box))
-        try:
-            frame = float(image.attrib['width']), float(image.attrib['height'])
-        except (KeyError, ValueError):
-            frame = None
+        frame = known_frame(image.get('width'), image.get('height'))
         yield Annotated([name], frame, objects, image.get('subset', ''))
 
 
@@ -156,7 +171,7 @@ def read_label_studio(path: Path, report: ReadingReport) -> Iterator[Annotated]:
                 continue
             objects, frame = [], SHARES
             for region in regions:
-                frame = float(region['original_width']), float(region['original_height'])
+                frame = read_frame(region['original_width'], region['original_height'])
                 labels = [label for key, value in region.items() if key.endswith('labels') for label in value]
                 box = region_box(region, frame)
                 if region.get('image_rotation'):
@@ -228,8 +243,11 @@ def region_box(region: Mapping[str, Any], frame: tuple[float, float]) -> Box | N
 def read_labelme(path: Path, report: ReadingReport) -> Iterator[Annotated]:
     """Reads a JSON file of LabelMe or X-AnyLabeling, which is of one image."""
     content = _read_json(path, dict)
+    shapes = content.get('shapes') or []
+    if not isinstance(shapes, list):
+        raise UserError(f'{path}: its "shapes" are a {type(shapes).__name__}, a list is needed')
     objects = []
-    for shape in content.get('shapes') or []:
+    for shape in shapes:
         try:
             kind, points, name = shape.get('shape_type') or 'polygon', shape['points'], str(shape['label'])
             if kind == 'circle':
@@ -244,8 +262,7 @@ def read_labelme(path: Path, report: ReadingReport) -> Iterator[Annotated]:
             report.note(_UNBOXED, [f'{kind} in {path.name}'])
         else:
             objects.append(Object(name, box))
-    size = content.get('imageWidth'), content.get('imageHeight')
-    frame = (float(size[0]), float(size[1])) if all(size) else None
+    frame = known_frame(content.get('imageWidth'), content.get('imageHeight'))
     names = [str(content.get('imagePath') or ''), path.with_suffix('').name]
     yield Annotated(names, frame, objects)
 
@@ -253,8 +270,11 @@ def read_labelme(path: Path, report: ReadingReport) -> Iterator[Annotated]:
 def read_open_images(path: Path, report: ReadingReport) -> Iterator[Annotated]:
     """Reads a CSV file of boxes of Open Images; the CSV file of classes beside it names these."""
     titles = class_titles(path.parent)
-    with path.open(newline='', encoding='utf-8-sig') as file:
-        for image, rows in groupby(csv.DictReader(file), itemgetter('ImageID')):
+    with _csv_file(path) as file:
+        reader = csv.DictReader(file, restval='')
+        if 'ImageID' not in (reader.fieldnames or ()):
+            raise UserError(f'{path}: its first line names no column "ImageID"')
+        for image, rows in groupby(reader, itemgetter('ImageID')):
             objects = []
             for row in rows:
                 try:
@@ -272,15 +292,24 @@ def class_titles(folder: Path) -> dict[str, str]:
     """The names of classes by their codes (``/m/01g317``), from the CSV files of a folder that hold them."""
     titles: dict[str, str] = {}
     for path in sorted(folder.glob('*class*.csv')):
-        with path.open(newline='', encoding='utf-8-sig') as file:
+        with _csv_file(path) as file:
             titles |= {row[0]: row[1] for row in csv.reader(file) if len(row) == 2 and row[0].startswith('/')}
     return titles
+
+
+@contextmanager
+def _csv_file(path: Path) -> Iterator[TextIO]:
+    try:
+        with path.open(newline='', encoding='utf-8-sig') as file:
+            yield file
+    except (OSError, ValueError, csv.Error) as error:
+        raise UserError(f'{path}: cannot be read as CSV ({error})') from None
 
 
 def _read_json(path: Path, kind: type) -> Any:
     try:
         content = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f'{path}: cannot be read as JSON ({error})') from None
     if not isinstance(content, kind):
         raise UserError(f'{path}: holds a JSON {type(content).__name__}, a {kind.__name__} is needed')
@@ -301,7 +330,7 @@ EXPORTS = {
         'LabelMe JSON', '.json', re.compile(r'\s*{.*"(shapes|imagePath)"', re.DOTALL).match, read_labelme
     ),
     'open-images': Export(
-        'Open Images CSV', '.csv', re.compile(r'\ufeff?ImageID,.*\bXMin\b').match, read_open_images
+        'Open Images CSV', '.csv', re.compile(r'ImageID,.*\bXMin\b').match, read_open_images
     ),
 }
 """The formats by the names that ``--format`` takes."""
@@ -333,14 +362,18 @@ def find_exports(source: Path, name: str | None) -> tuple[Export, list[Path]]:
     """
     from mmyolox.files import list_images
 
-    if not source.exists():
+    if not os.path.exists(source):  # Path's own raises an error for a name that is too long
         raise UserError(f'{source}: there is no such file or folder')
     suffixes = {export.suffix for export in EXPORTS.values()}
-    paths = [source] if source.is_file() else list_images(source, suffixes)
+    listed = [source] if source.is_file() else list_images(source, suffixes)
+    paths = [path for path in listed if path.is_file()]
     found: dict[str, list[Path]] = {}
     for path in paths:
-        with path.open(encoding='utf-8', errors='replace') as file:
-            head = file.read(_HEAD)
+        try:
+            with path.open(encoding='utf-8-sig', errors='replace') as file:
+                head = file.read(_HEAD)
+        except OSError as error:
+            raise UserError(f'{path}: cannot be read ({error.strerror})') from None
         for key, export in EXPORTS.items():
             if path.suffix.lower() == export.suffix and export.recognises(head):
                 found.setdefault(key, []).append(path)

@@ -5,9 +5,9 @@
 
 Which format it is, is seen from the files. Written is what the custom-data config takes with nothing set but
 ``data_root=OUT_DIR``: ``OUT_DIR/annotations/{train,val,test}.json`` and ``OUT_DIR/images``. Splits are those
-that the export names: subsets of CVAT, ``train`` or ``validation`` in the name of a file or of its folder,
-else in the folders of the images; without any there is ``train.json`` alone, of which training holds images
-out for the validation.
+that the export names: subsets of CVAT, ``train`` or ``validation`` in the name of a file (but of LabelMe's,
+which are called like their image) or of its folder, else in the folders of the images; without any there is
+``train.json`` alone, of which training holds images out for the validation.
 
 Boxes that are turned, polygons, ellipses and masks become the upright boxes around them; groups of Open
 Images become ``iscrowd``. Images are found by the names in the export, without the folders or the hash that a
@@ -15,13 +15,14 @@ tool put before them. What is left out is printed.
 """
 
 import argparse
+import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from shlex import quote
 from typing import NamedTuple
 
-from coco_json import CocoFile, ConversionReport
+from coco_json import CocoFile, ConversionReport, write_files
 from dataset_files import place_images
 from exports import EXPORTS, SHARES, Annotated, Object, find_exports
 
@@ -47,16 +48,22 @@ class ImageFolder:
 
     Args:
         root: The folder; those below it belong to it.
-        out_dir: A folder whose images are no input: that of the results.
+        results: The folder of the images of the results. What is there is no input, as after an earlier
+            conversion, unless all images are there.
+
+    Attributes:
+        root: The folder that the files are relative to.
     """
 
-    def __init__(self, root: Path, out_dir: Path) -> None:
-        self.root = root
+    def __init__(self, root: Path, results: Path) -> None:
+        self.root, results = Path(os.path.abspath(root)), Path(os.path.abspath(results))
+        paths = list_images(self.root)
+        others = [path for path in paths if results not in path.parents]
+        if paths and not others:
+            self.root = results
         self._files: dict[str, list[str]] = {}
-        for path in list_images(root):
-            if out_dir in path.parents:
-                continue
-            name = path.relative_to(root).as_posix()
+        for path in others or paths:
+            name = path.relative_to(self.root).as_posix()
             bare = PurePosixPath(name).with_suffix('').as_posix()
             for ending in (*path_endings(name), *path_endings(bare)):
                 self._files.setdefault(ending, []).append(name)
@@ -129,7 +136,6 @@ def read_splits(
     read: list[tuple[str | None, str, Record]] = []
     for path in paths:
         inner = '' if path.parent in (source, source.parent) else path.parent.name
-        of_file = split_named(path.stem) or split_named(inner)
         for image in export.read(path, report):
             files = folder.find(image.names)
             if len(files) != 1:
@@ -138,6 +144,9 @@ def read_splits(
                 continue
             record = read_record(image, folder.root / files[0], report)
             if record is not None:
+                # A file that is called like its image is LabelMe's, of this image alone.
+                is_of_one = PurePosixPath(files[0]).stem == path.stem
+                of_file = (None if is_of_one else split_named(path.stem)) or split_named(inner)
                 read.append((split_named(image.split) or of_file, files[0], record))
     by_folder = splits_of_folders(file for split, file, _ in read if split is None)
     splits: dict[str, dict[str, Record]] = {}
@@ -184,19 +193,21 @@ def main() -> None:
     check_folder(args.out_dir)
     report = ConversionReport()
     root = args.img_dir or (args.source.parent if args.source.is_file() else args.source)
-    folder = ImageFolder(root, args.out_dir)
+    folder = ImageFolder(root, args.out_dir / 'images')
     splits = read_splits(args.source, args.format, folder, report)
     coco_files = convert(splits, report)
     if not any(file.annotations for file in coco_files.values()):
         reasons = [*report.skipped[:1], *report.note_lines()]
         raise UserError(f'{args.source}: no usable object ({"; ".join(reasons) or "it has none"})')
     files = {file for records in splits.values() for file in records}
-    place_images(args.images, root, args.out_dir / 'images', sorted(files))
-    for split, file in coco_files.items():
-        file.write(args.out_dir / 'annotations' / f'{split}.json')
+    place_images(args.images, folder.root, args.out_dir / 'images', sorted(files))
+    write_files(coco_files, args.out_dir / 'annotations', report)
+    can_train = (args.out_dir / 'annotations/train.json').is_file()
+    report.note('no images for a split that training needs', ['train'] * (not can_train))
     print(report.summary(coco_files))
     data_root = quote(printable(str(args.out_dir)))
-    print(f'next: mmyolox train yolox_s --load-from yolox_s --cfg-options data_root={data_root}')
+    if can_train:
+        print(f'next: mmyolox train yolox_s --load-from yolox_s --cfg-options data_root={data_root}')
 
 
 if __name__ == '__main__':

@@ -19,7 +19,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from coco_json import Box, CocoFile, ConversionReport
+from coco_json import Box, CocoFile, ConversionReport, write_files
 from dataset_files import place_images
 
 from mmyolox.errors import UserError, alike
@@ -244,8 +244,7 @@ def main() -> None:
     files = find_files(args.voc_root, report)
     coco_files, images = convert(args, files, report)
     place_images(args.images, files.images, args.out_dir / 'images', images)
-    for split, file in coco_files.items():
-        file.write(args.out_dir / 'annotations' / f'{split}.json')
+    write_files(coco_files, args.out_dir / 'annotations', report)
     print(report.summary(coco_files))
 
 

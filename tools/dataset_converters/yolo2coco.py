@@ -20,7 +20,7 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from coco_json import CocoFile, ConversionReport
+from coco_json import CocoFile, ConversionReport, write_files
 from dataset_files import place_images
 
 from mmyolox.errors import UserError
@@ -145,8 +145,7 @@ def main() -> None:
     files, base = convert(args, report)
     names = [image['file_name'] for file in files.values() for image in file.images]
     place_images(args.images, base, args.out_dir / 'images', names)
-    for split, file in files.items():
-        file.write(args.out_dir / 'annotations' / f'{split}.json')
+    write_files(files, args.out_dir / 'annotations', report)
     print(report.summary(files))
 
 
