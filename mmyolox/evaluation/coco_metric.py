@@ -237,8 +237,8 @@ class YOLOXCocoMetric(BaseMetric):
         metrics: dict[str, float] = {}
         class_metrics: dict[str, float] = {}
         all_curves = [self.curves(results, comparison.iou_type) for comparison in self.comparisons]
-        objects = self._file.category_indices[~self._file.iscrowd]
-        labels = self._file.labels(self.cat_ids)[objects]
+        objects = self._object_indices[~self._file.iscrowd[self._object_indices]]
+        labels = self._file.labels(self.cat_ids)[self._file.category_indices[objects]]
         counts = np.bincount(labels[labels >= 0], minlength=len(self.cat_ids)).tolist()
         self.by_class = class_figures(all_curves, self.classes, counts)
         for comparison, curves in zip(self.comparisons, all_curves, strict=True):

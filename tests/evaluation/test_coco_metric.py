@@ -187,6 +187,20 @@ def test_class_without_objects_has_no_figure(write):
     assert metrics['coco/bbox_mAP'] == pytest.approx(mean, abs=1e-3)
 
 
+@pytest.mark.parametrize('classes', [NAMES, NAMES[::-1], NAMES[1:2]])
+def test_what_is_said_of_a_class_is_its_own(write, classes):
+    content = ground_truth()
+    samples = detections(content, classes)
+    bad = dict(content['annotations'][0], id=900, bbox=[math.nan, 3, 4, 5], category_id=3)
+    found = [one['category_id'] for one in content['annotations'] if not one.get('iscrowd')]
+    path = write(content | dict(annotations=[*content['annotations'], bad]))
+    metric, metrics = evaluate(path, classes, samples, classwise=True)
+    assert [row.name for row in metric.by_class] == list(classes)
+    for row in metric.by_class:
+        assert row.objects == found.count(IDS[NAMES.index(row.name)])  # not the box that is left out
+        assert round(row.precisions['AP'], 3) == metrics[f'coco/{row.name}_precision']
+
+
 def test_annotations_counted_from_zero_or_named(write):
     content = ground_truth()
     samples = detections(content, NAMES)
