@@ -1,6 +1,7 @@
 """tools/misc/fold_data.py: all images in one file, and the config of each fold."""
 
 import json
+import os.path as osp
 
 import pytest
 
@@ -105,8 +106,10 @@ def test_another_seed_deals_anew(cfg):
     assert first == again != other
 
 
-def test_an_image_of_both_splits_is_one(cfg):
-    cfg.val_dataloader.dataset.data_prefix.img = 'train/'
+@pytest.mark.parametrize('folder', ['train/', './train//', 'absolute'])
+def test_an_image_of_both_splits_is_one(cfg, tmp_path, folder):
+    cfg.val_dataloader.dataset.data_prefix.img = f'{tmp_path}/train' if folder == 'absolute' else folder
+    cfg.train_dataloader.dataset.data_root = osp.relpath(tmp_path)
     names = [image['file_name'] for image in tool.Division.of(cfg, 2, 0).content['images']]
     assert names == [f'train/{number}.jpg' for number in range(5)]
 

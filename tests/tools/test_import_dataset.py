@@ -228,6 +228,14 @@ def test_splits_of_a_file_an_image(run, load, tmp_path, names, splits, has_note)
     assert ('next: mmyolox train' in report) != has_note
 
 
+def test_images_in_several_exports_are_told(convert, tmp_path, load):
+    write_text(tmp_path / 'set/old.xml', cvat(BOX))
+    assert 'images in several files of the export, objects of all taken: 1 (pictures/a.png)' in convert(
+        'a.xml', cvat(BOX)
+    )
+    assert load() == 2 * [('cat', UPRIGHT)]
+
+
 def test_splits_of_an_earlier_conversion_are_told(convert, tmp_path):
     convert('val.xml', cvat(BOX))
     (tmp_path / 'set/val.xml').unlink()

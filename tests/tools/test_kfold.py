@@ -29,9 +29,9 @@ def kfold(run, tmp_path, monkeypatch):
             write_training(folder, val(1, 0.2 + index / 5, 0.6, cat=0.5))
         (folder / 'best_coco_bbox_mAP_epoch_1.pth').touch()
 
-    def call(*args):
+    def call(*args, options=()):
         calls.clear()
-        printed = run(tool, 'yolox_nano', '--folds', 2, *args, '--cfg-options', 'data_root=data')
+        printed = run(tool, 'yolox_nano', '--folds', 2, *args, '--cfg-options', 'data_root=data', *options)
         return calls, [line for line in printed.splitlines() if 'warning' not in line.lower()]
 
     monkeypatch.setattr(tool, 'train', train)
@@ -80,6 +80,12 @@ def test_nothing_trained_may_change(kfold, tmp_path):
     for path in tmp_path.glob('here/fold_*/*.pth'):
         path.unlink()
     assert len(kfold('--work-dir', 'here', '--seed', 1)[0]) == 2
+
+
+@pytest.mark.parametrize('option', ['fold_count=3', 'fold_index=1', 'fold_seed=2'])
+def test_options_of_a_single_split_are_refused(kfold, option):
+    with pytest.raises(UserError, match=f'^{option[:-2]} has no effect on a k-fold: --folds and --seed say'):
+        kfold(options=[option])
 
 
 def test_a_record_of_others_is_told(kfold, tmp_path):

@@ -16,7 +16,7 @@ tool put before them. What is left out is printed.
 
 import argparse
 import os
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from shlex import quote
@@ -134,6 +134,7 @@ def read_splits(
 
     export, paths = find_exports(source, name)
     read: list[tuple[str | None, str, Record]] = []
+    sources: defaultdict[str, set[Path]] = defaultdict(set)
     for path in paths:
         inner = '' if path.parent in (source, source.parent) else path.parent.name
         for image in export.read(path, report):
@@ -147,6 +148,7 @@ def read_splits(
                 # A file that is called like its image is LabelMe's, of this image alone.
                 is_of_one = PurePosixPath(files[0]).stem == path.stem
                 of_file = (None if is_of_one else split_named(path.stem)) or split_named(inner)
+                sources[files[0]].add(path)
                 read.append((split_named(image.split) or of_file, files[0], record))
     by_folder = splits_of_folders(file for split, file, _ in read if split is None)
     splits: dict[str, dict[str, Record]] = {}
@@ -154,6 +156,8 @@ def read_splits(
         records = splits.setdefault(split or by_folder.get(file) or 'train', {})
         records.setdefault(file, record._replace(objects=[])).objects.extend(record.objects)
     uses = Counter(file for records in splits.values() for file in records)
+    repeated = [file for file, of_file in sources.items() if len(of_file) > 1]
+    report.note('images in several files of the export, objects of all taken', repeated)
     report.note('images in several splits', [file for file, count in uses.items() if count > 1])
     return splits
 

@@ -149,7 +149,7 @@ def pooled(datasets: Sequence[DetectionDataset], root: str | None) -> dict[str, 
         images = []
         for image in truth['images']:
             path = paths[image['id']]
-            if osp.normpath(path) in known:
+            if osp.abspath(path) in known:
                 continue
             number += 1
             numbers[image['id']] = number
@@ -163,7 +163,7 @@ def pooled(datasets: Sequence[DetectionDataset], root: str | None) -> dict[str, 
             for one in truth['annotations']
             if one['image_id'] in numbers
         ]
-        known.update(map(osp.normpath, paths.values()))
+        known.update(map(osp.abspath, paths.values()))
         parts.append(dict(truth, images=images, annotations=annotations))
     whole = join(parts)
     return {key: whole[key] for key in ('images', 'annotations', 'categories')}

@@ -155,6 +155,9 @@ def main() -> None:
     from mmyolox.files import atomic_write, writing
 
     use_terminal(args.verbose)
+    for name in ('fold_count', 'fold_index', 'fold_seed'):
+        if name in (args.cfg_options or {}):
+            raise UserError(f'{name} has no effect on a k-fold: --folds and --seed say how images are dealt')
     cfg = load_config(find_config(args.config, 'custom'), args.cfg_options)
     require(cfg, 'model', 'train_dataloader', 'val_dataloader', 'val_evaluator')
     init_default_scope(cfg.get('default_scope', 'mmyolox'))
