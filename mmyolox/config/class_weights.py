@@ -21,8 +21,8 @@ def settle_class_weights(cfg: Config) -> None:
         cfg: The config, complete.
 
     Raises:
-        UserError: There is no such class, it is not known which classes there are, one has no number, or all
-            have 0.
+        UserError: There is no such class, it is not known which classes there are, one has no number or two,
+            or all have 0.
     """
     given = value_at(cfg, f'model.bbox_head.{_KEY}')
     texts = [given] if isinstance(given, str) else given
@@ -40,7 +40,7 @@ def _by_names(cfg: Config, given: Any, texts: Sequence[Any]) -> list[float]:
             f'{_KEY}={given!r} goes by names, and the config names no classes: add classes=[...], or give a '
             'list with a number a class'
         )
-    weights = dict.fromkeys(classes, 1.0)
+    weights: dict[str, float] = {}
     for text in texts:
         name, _, number = str(text).rpartition(':')
         try:
@@ -49,11 +49,13 @@ def _by_names(cfg: Config, given: Any, texts: Sequence[Any]) -> list[float]:
             name = ''
         if not name:
             raise UserError(f'{_KEY}: {text!r} must be a name and a number, such as cat:2')
-        if name not in weights:
+        if name not in classes:
             hint = did_you_mean(name, classes) or f'; there are {first_few(classes, 20)}'
             raise UserError(f'{_KEY}: there is no class {name!r}{hint}')
+        if name in weights:
+            raise UserError(f'{_KEY}: {name!r} stands there twice')
         weights[name] = weight
-    return list(weights.values())
+    return [weights.get(name, 1.0) for name in classes]
 
 
 def _classes(cfg: Config) -> Sequence[str]:

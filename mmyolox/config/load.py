@@ -16,7 +16,7 @@ from mmengine.utils import import_modules_from_strings
 from mmyolox.errors import UserError, did_you_mean
 
 from .arguments import FaultyValueError
-from .check import check_config, check_parts
+from .check import RUNNER_KEYS, check_config, check_parts, walk
 from .class_weights import settle_class_weights
 from .data_layout import home_values, layout_values, recognised_layout
 from .find import find_base, find_recorded_config, own_configs
@@ -26,7 +26,7 @@ from .options import check_names, check_options, merge_options, read_options
 from .recorded import follow_recorded_input, follow_recorded_network, warn_of_other_fold
 from .scopes import resolve_scopes
 from .training import check_training, settle_training
-from .values import class_values, data_values, recorded_values, value_sources
+from .values import class_values, data_values, data_variables, recorded_values, value_sources
 from .variables import ConfigFile, read_chain, write_chain
 
 _LAID_OUT = 60_000
@@ -115,6 +115,7 @@ def load_config(
         name: value for name, value in options.items() if name in read and not isinstance(value, dict)
     }
     cfg = _evaluate(chain, variables) if variables else copy.deepcopy(written)
+    check_reach(chain, variables, written, cfg)
     homes = home_values(cfg)
     options |= {name: homes[name] for name in homes if name in options}
     known = recorded_values(cfg, recorded or {}, options) | homes
@@ -150,6 +151,52 @@ def load_config(
         raise error.as_written(cfg, options) from None
     resolve_scopes(cfg)
     return cfg
+
+
+def check_reach(chain: ConfigFile, variables: dict[str, Any], written: Config, cfg: Config) -> None:
+    """Checks that files that build on one of ours do not replace all that an option's variable decides.
+
+    ``oversample_thr=0.3`` does nothing where such a file has a sampler of its own, nor ``base_lr=0.1``
+    where it gives the optimizer's ``lr``.
+
+    Args:
+        chain: The config's files.
+        variables: The values that options give to variables.
+        written: The config without the options.
+        cfg: The config with them.
+
+    Raises:
+        UserError: They do.
+    """
+    ours = set(own_configs()) if variables else set()
+    if chain.path in ours or not any(file.path in ours for file in chain.files()):
+        return
+    used = RUNNER_KEYS | value_sources(chain) | data_variables(cfg).keys() | {'classes', 'num_classes'}
+    for name in [name for name in variables if name not in used and cfg[name] != written[name]]:
+        without = _evaluate(chain, {other: variables[other] for other in variables if other != name})
+        if cfg[name] != without[name] and all(cfg.get(key) == without.get(key) for key in used):
+            places = (_decided_by(base, name, variables[name]) for base, _ in chain.bases)
+            hint = next((f'; change {place} instead' for place in places if place), '')
+            raise UserError(
+                f'config option {name}={variables[name]!r} has no effect: {chain.path} replaces what '
+                f'depends on it{hint}'
+            )
+
+
+def _decided_by(chain: ConfigFile, name: str, value: Any) -> str:
+    """The key that changes with a variable, if possible one of its name; empty if none does."""
+    if not chain.assigns(name):
+        return ''
+    before, after = (
+        {path: part for key in RUNNER_KEYS & set(cfg) for path, part in walk(cfg[key], key)}
+        for cfg in (_evaluate(chain, values) for values in ({}, {name: value}))
+    )
+    places = [
+        path
+        for path, part in after.items()
+        if not isinstance(part, dict | list) and before.get(path, ...) != part
+    ]
+    return min(places, key=lambda place: (not place.endswith(f'.{name}'), place), default='')
 
 
 def import_modules(cfg: Config) -> None:

@@ -105,3 +105,40 @@ def test_an_option_of_the_validation_alone_has_no_effect_in_a_test(monkeypatch, 
     warn_of_validation_options([key])
     line = f'config option {key} has no effect in a test; {of_test} has'
     assert told == [(line, 'current', logging.WARNING)]
+
+
+REPLACED = """
+_base_ = 'mmyolox::yolox/yolox_s_fast_8xb8-300e_coco.py'
+train_dataloader = dict(sampler=dict(_delete_=True, type='BalancedSampler'))
+default_hooks = dict(patience=None)
+optim_wrapper = dict(optimizer=dict(lr=0.02))
+"""
+
+
+@pytest.mark.parametrize(
+    ('option', 'key'),
+    [
+        ({'oversample_thr': 0.3}, 'train_dataloader.sampler.oversample_thr'),
+        ({'patience': 5}, 'default_hooks.patience.patience'),
+        ({'base_lr': 0.1}, 'optim_wrapper.optimizer.lr'),
+    ],
+)
+def test_a_variable_whose_part_a_file_replaces_is_named(tmp_path, option, key):
+    path = tmp_path / 'own.py'
+    path.write_text(REPLACED)
+    with pytest.raises(UserError, match=f'has no effect: {path} replaces .*; change {key} instead'):
+        load_config(path, dict(option, max_epochs=5))
+    path.with_name('above.py').write_text("_base_ = './own.py'")
+    with pytest.raises(UserError, match=r'has no effect: .*above\.py replaces what depends on it$'):
+        load_config(path.with_name('above.py'), option)
+
+
+def test_variables_that_reach_something_of_a_file_with_parts_of_its_own_pass(tmp_path):
+    path = tmp_path / 'own.py'
+    path.write_text(REPLACED)
+    # As many last epochs as there would be without the option.
+    options = dict(max_epochs=5, num_last_epochs=2, warmup_epochs=0, data_root='x', oversample_thr=0)
+    options |= dict(val_loss=True, freeze='neck', accumulative_counts=2, train_batch_size_per_gpu=4)
+    cfg = load_config(path, options)
+    assert cfg.train_cfg.max_epochs == 5
+    assert cfg.optim_wrapper.accumulative_counts == 2

@@ -65,10 +65,22 @@ def test_the_names_of_classes_and_keypoints_are_told_once(root):
     assert '  keypoints ' not in printed(root)
 
 
-def test_settings_that_were_given_are_told(root):
-    text = printed(root, patience=15, class_weights=['a:2', 'b:0.5'], oversample_thr=0, val_loss=True)
-    assert row(text, 'settings') == 'patience=15; class_weights=a:2, b:0.5; val_loss=True'
+def test_settings_that_are_on_are_told_as_they_were_given(root):
+    values = dict(patience=15, class_weights=['a:2', 'b:0.5'], oversample_thr=0, val_loss=True)
+    parts = dict(
+        default_hooks=dict(patience=dict(patience=15), val_loss=dict(type='ValidationLossHook')),
+        model=dict(bbox_head=dict(class_weights=[2.0, 0.5, 1.0])),
+    )
+    told = 'patience=15; class_weights={}; val_loss=True'
+    assert row(printed(root, **values, **parts), 'settings') == told.format('a:2, b:0.5')
+    assert row(printed(root, **parts), 'settings') == told.format('2.0, 0.5, 1.0')
     assert '  settings ' not in printed(root, patience=None, val_loss=False)
+
+
+def test_a_setting_that_the_config_replaces_is_not_told(root):
+    sampler = dict(type='BalancedSampler', dataset_weights=[3, 1])
+    text = printed(root, oversample_thr=0.3, train_dataloader=dict(sampler=sampler))
+    assert '  settings ' not in text
 
 
 def test_keypoints_that_a_detector_passes_over_are_told(root, tmp_path):

@@ -12,6 +12,7 @@ from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch.utils.data import DataLoader
 
 from mmyolox.checkpoints.match import bare_model
+from mmyolox.config.check import value_at
 from mmyolox.datasets.base import detection_datasets
 from mmyolox.engine.schedules import YOLOXLR
 from mmyolox.engine.terminal import Terminal, shown_path
@@ -29,8 +30,13 @@ Line = tuple[str, str]
 """What a line of the header is about, and what it says."""
 
 _SHOWN_NAMES = 8
-_SETTINGS = ('patience', 'class_weights', 'oversample_thr', 'val_loss')
-"""Variables that are off unless given, and that no other line speaks of."""
+_SETTINGS = dict(
+    patience='default_hooks.patience.patience',
+    class_weights='model.bbox_head.class_weights',
+    oversample_thr='train_dataloader.sampler.oversample_thr',
+    val_loss='default_hooks.val_loss',
+)
+"""Variables that are off unless given, and that no other line speaks of, with the keys that make them so."""
 
 
 class HeaderHook(Hook):
@@ -159,10 +165,14 @@ def _schedule(runner: Runner) -> Iterator[Line]:
 
 
 def _settings(runner: Runner) -> Iterator[Line]:
-    """What was asked for beside the recipe."""
-    values = {name: value for name in _SETTINGS if (value := runner.cfg.get(name))}
+    """What is on beside the recipe, as the variable says it where that is what gave it."""
+    values = {name: value for name, key in _SETTINGS.items() if (value := value_at(runner.cfg, key))}
     if values:
-        texts = {name: value if isinstance(value, list) else [value] for name, value in values.items()}
+        given = {name: runner.cfg.get(name) or value for name, value in values.items()}
+        texts = {
+            name: value if isinstance(value, list) else [isinstance(value, dict) or value]
+            for name, value in given.items()
+        }
         yield 'settings', '; '.join(f'{name}={first_few(text, 20)}' for name, text in texts.items())
 
 
