@@ -267,8 +267,6 @@ class YOLOXRunner(Runner):
         if isinstance(loader, dict) and isinstance(loader.get('batch_size'), int):
             # What `auto` found may differ with what else is in the memory of each device.
             loader['batch_size'] = min(all_gather_object(loader['batch_size']))
-            if 'train_dataloader' in self.cfg:  # of which the mode switch builds the next loader
-                self.cfg.train_dataloader.batch_size = loader['batch_size']
         frozen = getattr(bare_model(self.model), 'frozen_names', ())
         if frozen and not (self._load_from or self._resume):
             self.logger.warning(

@@ -37,7 +37,8 @@ class YOLOXModeSwitchHook(Hook):
         """Takes the pipeline from the config if it was not given, and checks it.
 
         Raises:
-            UserError: The config has none either, or one of its steps cannot take the images' channels.
+            UserError: The config has none either, one of its steps cannot take the images' channels, or the
+                Runner was given a loader that is built already.
         """
         if self.new_train_pipeline is None:
             self.new_train_pipeline = runner.cfg.get('train_pipeline_stage2')
@@ -47,6 +48,11 @@ class YOLOXModeSwitchHook(Hook):
             raise UserError(
                 'YOLOXModeSwitchHook: the pipeline of the last epochs is missing: give the config a variable '
                 'train_pipeline_stage2, or the hook a new_train_pipeline'
+            )
+        if not isinstance(runner._train_dataloader, dict):
+            raise UserError(
+                'YOLOXModeSwitchHook: the loader of the last epochs is built anew: give the Runner a dict as '
+                'train_dataloader, or the hook num_last_epochs=0'
             )
         checked_channels(Compose(self.new_train_pipeline).transforms)
 
@@ -62,7 +68,7 @@ class YOLOXModeSwitchHook(Hook):
         for dataset in detection_datasets(loader.dataset):
             dataset.pipeline = Compose(self.new_train_pipeline)
         # A new loader around the same data set: persistent workers hold copies with the old pipeline.
-        cfg = {**copy.deepcopy(runner.cfg.train_dataloader), 'dataset': whole_dataset(loader.dataset)}
+        cfg = {**copy.deepcopy(runner._train_dataloader), 'dataset': whole_dataset(loader.dataset)}
         runner.train_loop.dataloader = runner.build_dataloader(cfg, seed=runner.seed)
 
 
