@@ -228,6 +228,25 @@ def test_splits_of_a_file_an_image(run, load, tmp_path, names, splits, has_note)
     assert ('next: mmyolox train' in report) != has_note
 
 
+def test_subsets_of_cvat_have_folders_with_images_of_the_same_names(run, load, tmp_path):
+    boxes = dict(train=BOX, val=2 * BOX, more=3 * BOX)
+    for folder in boxes:
+        write_image(tmp_path / f'set/images/{folder}/a.png', (200, 100))
+    images = [
+        f'<image name="a.png" subset="{subset}" width="200" height="100">{box}</image>'
+        for subset, box in boxes.items()
+    ]
+    write_text(tmp_path / 'set/annotations.xml', CVAT.format(''.join(images)))
+    run(tool, tmp_path / 'set', tmp_path / 'out')
+    content = {
+        split: json.loads((tmp_path / f'out/annotations/{split}.json').read_text())
+        for split in ('train', 'val')
+    }
+    names = {split: [one['file_name'] for one in content[split]['images']] for split in content}
+    assert names == dict(train=['images/train/a.png', 'images/more/a.png'], val=['images/val/a.png'])
+    assert [len(load(split)) for split in content] == [4, 2]
+
+
 def test_images_in_several_exports_are_told(convert, tmp_path, load):
     write_text(tmp_path / 'set/old.xml', cvat(BOX))
     assert 'images in several files of the export, objects of all taken: 1 (pictures/a.png)' in convert(

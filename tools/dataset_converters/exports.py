@@ -130,7 +130,10 @@ def read_cvat(path: Path, report: ReadingReport) -> Iterator[Annotated]:
             else:
                 objects.append(Object(label, box))
         frame = known_frame(image.get('width'), image.get('height'))
-        yield Annotated([name], frame, objects, image.get('subset', ''))
+        subset = image.get('subset', '')
+        # The export of a project has a folder of images a subset, and the same names in several.
+        names = [f'{subset}/{name}', name] if subset else [name]
+        yield Annotated(names, frame, objects, subset)
 
 
 def cvat_box(shape: ElementTree.Element) -> Box | None:
