@@ -65,6 +65,23 @@ def test_each_tool_has_its_own(tool, arguments, here):
         load_tool(tool).parse_args(arguments.split())
 
 
+TOOLS = Path(__file__).parents[1] / 'tools'
+
+
+@pytest.mark.parametrize(
+    'tool',
+    [
+        str(path.relative_to(TOOLS))
+        for path in sorted(TOOLS.rglob('*.py'))
+        if 'add_cfg_options(parser)' in path.read_text(encoding='utf-8')
+    ],
+)
+def test_every_tool_with_options_of_configs_answers(tool, monkeypatch):
+    monkeypatch.setattr('sys.argv', [tool, 'yolox_s', 'data_root=b', 'epochs=3'])
+    with pytest.raises(UserError, match=r'epochs=3: give it as --cfg-options max_epochs=3$'):
+        load_tool(tool).parse_args()
+
+
 def test_each_of_several_is_answered():
     with pytest.raises(UserError) as caught:
         training_parser().parse_args(['model=yolox_s', 'data=set', '--epochs', '3'])

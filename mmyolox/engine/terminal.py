@@ -164,7 +164,7 @@ class Terminal(logging.Handler):
                 print(warning, file=sys.stderr)
 
 
-def use_terminal(verbose: bool = False, is_first: bool = True) -> Terminal:
+def use_terminal(verbose: bool = False, is_first: bool = True, console: Console | None = None) -> Terminal:
     """Has this process show on its terminal what a person wants to see, as the tools do.
 
     MMEngine's loggers of this process, that of a :class:`~mmyolox.engine.runner.YOLOXRunner` that is built
@@ -173,8 +173,9 @@ def use_terminal(verbose: bool = False, is_first: bool = True) -> Terminal:
     Args:
         verbose: Whether to show all of the log.
         is_first: Whether this is the only process, or the one that speaks for all: others show errors alone.
+        console: Where to write; by default to the standard output, which some tools keep for what they print.
     """
-    terminal = Terminal(verbose)
+    terminal = Terminal(verbose, console)
     if not is_first:
         terminal.setLevel(logging.ERROR)
     attach(terminal, MMLogger.get_instance('mmengine'))

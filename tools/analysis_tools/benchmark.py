@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from mmyolox.errors import UserError
 from mmyolox.files import atomic_write, check_target
-from mmyolox.tool_parser import add_cfg_options
+from mmyolox.tool_parser import ToolParser, add_cfg_options
 from mmyolox.utils.cli import run_tool
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ STAGES = ('decode', 'preprocess', 'network', 'postprocess')
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Reads the command line; nothing heavy is imported yet."""
-    parser = argparse.ArgumentParser(description=(__doc__ or '').partition('\n')[0])
+    parser = ToolParser(description=(__doc__ or '').partition('\n')[0], split='val')
     parser.add_argument('config', help='a config file, or the name of one of ours')
     parser.add_argument(
         'checkpoint',

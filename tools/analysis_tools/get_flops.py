@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from mmyolox.tool_parser import add_cfg_options
+from mmyolox.tool_parser import ToolParser, add_cfg_options
 from mmyolox.utils.cli import run_tool
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def parse_args() -> argparse.Namespace:
     """Reads the command line."""
-    parser = argparse.ArgumentParser(description=(__doc__ or '').partition('\n')[0])
+    parser = ToolParser(description=(__doc__ or '').partition('\n')[0])
     parser.add_argument('config', help='config file, or the name of one of ours')
     parser.add_argument(
         '--shape', type=int, nargs=2, metavar=('H', 'W'), help="input size; default: the config's img_scale"

@@ -11,7 +11,7 @@ The file runs in its runtime.
 import argparse
 from typing import TYPE_CHECKING
 
-from mmyolox.tool_parser import add_cfg_options, add_verbose_option
+from mmyolox.tool_parser import ToolParser, add_cfg_options, add_verbose_option
 from mmyolox.utils.cli import run_tool
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def parse_args() -> argparse.Namespace:
     """Reads the command line; nothing heavy is imported yet."""
-    parser = argparse.ArgumentParser(description=(__doc__ or '').partition('\n')[0])
+    parser = ToolParser(description=(__doc__ or '').partition('\n')[0], split='val')
     parser.add_argument('exported', help='a file that mmyolox export wrote')
     parser.add_argument('--ann-file', help="annotations in COCO's format")
     parser.add_argument('--img-prefix', help='the folder of its images')

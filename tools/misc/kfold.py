@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmyolox.errors import UserError
-from mmyolox.tool_parser import add_cfg_options, add_start_options, add_unsafe_option
+from mmyolox.tool_parser import ToolParser, add_cfg_options, add_start_options, add_unsafe_option
 from mmyolox.utils.cli import run_tool
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ TERMINATED = 143
 
 def parse_args() -> argparse.Namespace:
     """Reads the command line; nothing heavy is imported yet."""
-    parser = argparse.ArgumentParser(description=(__doc__ or '').partition('\n')[0])
+    parser = ToolParser(description=(__doc__ or '').partition('\n')[0])
     parser.add_argument(
         'config', help='a config file, or the name of one of ours; of a model, as yolox_s: to fine-tune it'
     )

@@ -41,9 +41,13 @@ def table(weights: 'Iterable[PublishedWeights]') -> str:
 def main() -> None:
     """Prints the table, or the files of the named weights."""
     args = parse_args()
+    from rich.console import Console
+
     from mmyolox.checkpoints.published import fetch_weights, published_weights
+    from mmyolox.engine.terminal import use_terminal
     from mmyolox.files import cache_folder
 
+    use_terminal(console=Console(stderr=True))
     known = published_weights()
     for name in args.names:
         if name not in known:
