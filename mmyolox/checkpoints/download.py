@@ -70,15 +70,27 @@ def download(url: str, path: Path, sha256: str = '', about: str = '') -> None:
 
 @contextmanager
 def _alone(path: Path) -> Iterator[None]:
-    """Keeps other processes of the machine from downloading the same file during the block."""
+    """Keeps other processes of the machine from downloading the same file during the block.
+
+    Raises:
+        UserError: The file system has no locks.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path.with_name(f'.{path.name}.lock'))
     try:
-        held = lock.acquire(timeout=0)
-    except Timeout:
-        if os.environ.get('LOCAL_RANK', '0') == '0':  # the others of a training need not say so as well
-            tell(f'{path.name}: waiting for another process, which downloads it')
-        held = lock.acquire()
+        try:
+            held = lock.acquire(timeout=0)
+        except Timeout:
+            if os.environ.get('LOCAL_RANK', '0') == '0':  # the others of a training need not say so as well
+                tell(f'{path.name}: waiting for another process, which downloads it')
+            held = lock.acquire()
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        raise UserError(
+            f'{path.parent} takes no locks, by which one process alone downloads a file ({error.strerror}): '
+            'mount it with locks'
+        ) from error
     with held:
         yield
 

@@ -291,6 +291,19 @@ def test_a_full_disk_is_told(web, target):
     assert not target.exists()
 
 
+@pytest.mark.parametrize('number', [errno.ENOLCK, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks_is_told(web, target, monkeypatch, number):
+    fcntl = pytest.importorskip('fcntl')
+
+    def refuse(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, 'flock', refuse)
+    with pytest.raises(UserError, match=rf'takes no locks, .* \({os.strerror(number)}\): .*MMYOLOX_HOME'):
+        download(web.address + PATH, target)
+    assert web.asked == []
+
+
 def test_two_processes_download_once(web, target, monkeypatch):
     """The second one comes while the first is at work, and says that it waits."""
     context = multiprocessing.get_context('fork')
