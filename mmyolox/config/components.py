@@ -98,10 +98,12 @@ def search_registries(package: str, names: Iterable[str], key: str) -> Iterator[
     Raises:
         UserError: The package is not installed, or cannot be imported.
     """
-    if find_spec(package) is None:
+    if not package or find_spec(package) is None:
         command = f' ({INSTALL_COMMANDS[package]})' if package in INSTALL_COMMANDS else ''
         hint = hint_of_package(package)
-        raise UserError(f'config key {key}: the package {package} is not installed{command}{hint}')
+        raise UserError(
+            f'config key {key}: the package {package or repr(package)} is not installed{command}{hint}'
+        )
     try:
         if find_spec(f'{package}.registry'):
             import_module(f'{package}.registry')

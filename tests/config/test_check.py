@@ -165,6 +165,7 @@ HEAD = 'model.bbox_head.head_module'
         ('model.neck', {}, 'model.neck: CheckedDetector takes no such parameter'),
         ('model.backbone.type', 'CheckedBackbon', 'model.backbone.type: there is no CheckedBackbon; '
          'did you mean CheckedBackbone'),
+        ('model.backbone.type', '.X', r"model.backbone.type: the package '' is not installed"),
         ('model.backbone.type', 'nopackage.X', 'model.backbone.type: the package nopackage is not installed'),
         ('model.backbone.type', 'mmengine.X', 'model.backbone.type: there is no mmengine.X'),
         ('model.backbone.init_cfg.laier', 'x', 'init_cfg.laier: KaimingInit takes no such parameter'),
