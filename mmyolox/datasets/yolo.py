@@ -161,10 +161,11 @@ class YOLOXYoloDataset(DetectionDataset):
 
     Args:
         *args: Those of :class:`DetectionDataset`. ``ann_file`` is the YAML file; by default ``data.yaml`` in
-            ``data_root``, or the only YAML file there, or none. Its paths are relative to ``data_root`` (by
-            default its folder), and those of another computer are found by their last folders. Where it
-            names no split, it is a folder or list of a usual name (``images/train``, ``train/images``,
-            ``train.txt``); all images are for training where no split has any.
+            ``data_root``, or the only YAML file there that names classes and a split, or none. Its paths are
+            relative to ``data_root`` (by default its folder), and those of another computer are found by
+            their last folders. Where it names no split, it is a folder or list of a usual name
+            (``images/train``, ``train/images``, ``train.txt``); all images are for training where no split
+            has any.
         split: ``'train'``, ``'val'`` or ``'test'``.
         **kwargs: Those of :class:`DetectionDataset`, without ``data_prefix`` and ``backend_args``.
 

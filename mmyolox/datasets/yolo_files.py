@@ -99,12 +99,20 @@ def _lists_training(path: Path) -> bool:
         return False
 
 
+def describes(path: Path) -> bool:
+    """Whether a YAML file names classes and a split: others beside the images may be anything."""
+    try:
+        keys = read_yaml(path).keys()
+    except UserError:
+        return False
+    return 'names' in keys and not keys.isdisjoint(_SPLIT_KEYS)
+
+
 def find_description(root: Path, report: ReadingReport) -> Path | None:
     """The description of a data set: ``data.yaml``, or the only one in its folder, which is noted."""
     if os.path.lexists(usual := root / 'data.yaml'):
         return usual
-    there = sorted(root.glob('*.[yY]*[mM][lL]'))
-    found = [path for path in there if path.is_file()] or there
+    found = [path for path in sorted(root.glob('*.[yY]*[mM][lL]')) if describes(path)]
     if len(found) != 1:
         darknet = darknet_files(root)
         return darknet[0] if len(darknet) == 1 else None

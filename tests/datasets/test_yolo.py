@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from mmyolox.datasets import YOLOXCocoDataset, YOLOXYoloDataset
-from mmyolox.datasets.layouts import recognise
+from mmyolox.datasets.layouts import FORMATS, recognise
 from mmyolox.errors import UserError
 from mmyolox.registry import DATASETS
 from tests.tools.small_files import write_image, write_text
@@ -148,7 +148,8 @@ def test_what_was_left_out_is_reported(root, monkeypatch):
 def test_what_else_was_found_is_told_in_training(root, monkeypatch, test_mode):
     lines = []
     monkeypatch.setattr('mmyolox.datasets.yolo.print_log', lambda line, *_: lines.append(line))
-    (root / 'data.yaml').rename(root / 'set.yml')
+    text = (root / 'data.yaml').read_text()
+    (root / 'data.yaml').rename(root / 'set.yml').write_text(f'{text}\ntrain: images/train\n')
     write_image(root / 'images/train/b.jpg')
     load(root, test_mode=test_mode)
     line = (
@@ -156,6 +157,25 @@ def test_what_else_was_found_is_told_in_training(root, monkeypatch, test_mode):
         f'images without a label file, taken as background: 1 ({root}/labels/train/b.txt)'
     )
     assert lines == ([] if test_mode else [line])
+
+
+@pytest.mark.parametrize(
+    'text', ['a: &b {c: 1}\nd: *b\n', '- a', '{{ a }}: {% b', 'lr0: 1\nnames: [x, y]\n', None]
+)
+@pytest.mark.parametrize('has_other', [False, True])
+def test_a_yaml_file_that_describes_no_data_set_is_passed_over(root, text, has_other):
+    names = (root / 'data.yaml').read_text()
+    (root / 'data.yaml').unlink()
+    if text is None:
+        (root / 'stray.yml').mkdir()
+    else:
+        write_text(root / 'stray.yml', text)
+    if has_other:
+        write_text(root / 'set.yaml', f'{names}\ntrain: images/train\n')
+    else:
+        write_text(root / 'classes.txt', 'cat\ndog\n')
+    layout = recognise(root)
+    assert FORMATS['yolo'].read_classes(layout) == load(root).metainfo['classes'] == ('cat', 'dog')
 
 
 @pytest.mark.parametrize('kpt_shape', ['[2, 3]', '[3, 2]'])

@@ -129,7 +129,7 @@ def test_label_files_that_are_none_leave_their_image_out(root, convert, load, ma
     assert names(load('train')) == ['train/a.jpg']
 
 
-@pytest.mark.parametrize('name', ['data.yaml', 'set.yml', 'classes.txt'])
+@pytest.mark.parametrize('name', ['data.yaml', 'classes.txt'])
 @pytest.mark.parametrize('make', [os.mkfifo, os.mkdir])
 def test_a_special_file_in_the_place_of_the_names(root, convert, name, make):
     (root / 'classes.txt').unlink()
@@ -214,7 +214,7 @@ def test_a_yaml_file_of_another_name(root, convert, load, name):
 
 def test_of_several_yaml_files_none_is_taken(root, convert):
     for name in ('a.yaml', 'b.yaml'):
-        write_text(root / name, 'names: [a, b]\n')
+        write_text(root / name, 'names: [a, b]\ntrain: images/train\n')
     assert 'YAML' not in convert()
     (root / 'classes.txt').unlink()
     with pytest.raises(UserError, match='give them with --classes or --data'):

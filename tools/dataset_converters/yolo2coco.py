@@ -2,9 +2,9 @@
 
 Takes the usual layouts: ``images/train`` + ``labels/train``, ``train/images`` + ``train/labels``, labels
 beside the images, or lists of images (``train.txt``), with class names from ``data.yaml`` (or the only YAML
-file), ``classes.txt`` or ``--classes``. Writes what the custom-data config takes with nothing set but
-``data_root=OUT_DIR``: ``OUT_DIR/annotations/{train,val,test}.json`` and ``OUT_DIR/images``. Where there is no
-split, all images become ``train.json``. For example:
+file that names classes and a split), ``classes.txt`` or ``--classes``. Writes what the custom-data config
+takes with nothing set but ``data_root=OUT_DIR``: ``OUT_DIR/annotations/{train,val,test}.json`` and
+``OUT_DIR/images``. Where there is no split, all images become ``train.json``. For example:
 
     mmyolox yolo2coco data/my_yolo_set data/my_set
 

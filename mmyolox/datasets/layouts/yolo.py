@@ -9,6 +9,7 @@ from mmyolox.datasets.yolo_files import (
     DARKNET,
     class_names,
     darknet_files,
+    describes,
     label_paths,
     read_description,
     read_yaml,
@@ -79,15 +80,7 @@ def _yaml_files(contents: Contents) -> list[str]:
     if _USUAL in names:
         keys = read_yaml(contents.root / _USUAL).keys()
         return [] if keys.isdisjoint({'names', 'nc', *_SPLIT_KEYS}) else [_USUAL]
-    found = []
-    for name in names:
-        try:
-            keys = read_yaml(contents.root / name).keys()
-        except UserError:  # it may be anything
-            continue
-        if 'names' in keys and not keys.isdisjoint(_SPLIT_KEYS):
-            found.append(name)
-    return found
+    return [name for name in names if describes(contents.root / name)]
 
 
 def _is_labelled(contents: Contents) -> bool:
