@@ -24,7 +24,16 @@ def root(tmp_path_factory):
 
 
 def printed(
-    root, epochs=10, interval=5, augments=(), console=None, metainfo=None, change=None, workers=0, **values
+    root,
+    epochs=10,
+    interval=5,
+    augments=(),
+    console=None,
+    metainfo=None,
+    change=None,
+    workers=0,
+    val_begin=1,
+    **values,
 ):
     """What the header of a training says, each line by its name; at a milestone the interval may change."""
     milestones, intervals = zip((0, interval), *([change] if change else []), strict=True)
@@ -36,7 +45,7 @@ def printed(
         train_dataloader=loader, val_dataloader=loader, val_loop=0, model=model, hooks=[]
     )
     loop = EpochBasedTrainLoop.__new__(EpochBasedTrainLoop)
-    vars(loop).update(_runner=runner, dataloader=loader, _max_epochs=epochs, _epoch=0, val_begin=1)
+    vars(loop).update(_runner=runner, dataloader=loader, _max_epochs=epochs, _epoch=0, val_begin=val_begin)
     vars(loop).update(val_interval=interval, dynamic_milestones=milestones, dynamic_intervals=intervals)
     vars(runner).update(train_loop=loop, optim_wrapper=None, param_schedulers=None, seed=0, world_size=1)
     vars(runner).update(_resume=False, _load_from=None, work_dir=root, logger=SimpleNamespace(handlers=[]))
@@ -129,6 +138,14 @@ def test_more_data_workers_than_cores_are_told(root, monkeypatch):
 def test_when_is_validated(root, epochs, interval, change, said):
     text = printed(root, epochs, interval, change=change)
     assert row(text, 'length') == f'1 iteration an epoch, batch 2 on 1 device, {said}'
+
+
+@pytest.mark.parametrize(
+    ('begin', 'said'),
+    [(8, 'validation every 2 epochs, not before epoch 8'), (10, 'validation after the last epoch')],
+)
+def test_validations_that_begin_later_are_told(root, begin, said):
+    assert row(printed(root, epochs=10, interval=2, val_begin=begin), 'length').endswith(f', {said}')
 
 
 def test_what_is_said_of_validations_is_what_the_loop_does(root):

@@ -193,6 +193,7 @@ def _validations(runner: Runner) -> str:
         + (f'after each {unit}' if interval == 1 else f'every {counted(interval, unit)}')
         for step, interval in intervals.items()
     ]
+    words += [f'not before {unit} {loop.val_begin}'] * (loop.val_begin > 1)
     return f'validation {", ".join(words)}'
 
 
