@@ -41,7 +41,7 @@ def read_curves(work_dir: str | Path) -> Curves:
     """Reads the curves of a work dir, all its runs joined.
 
     A run that was resumed replaces what its predecessors recorded from its first step on: where a run was
-    killed after its last checkpoint, these steps were done twice.
+    killed after its last checkpoint, these steps were done twice. Before one that began anew nothing is left.
 
     Args:
         work_dir: The folder of a training, which holds ``<timestamp>/vis_data/scalars.json`` for every run.
@@ -57,6 +57,8 @@ def read_curves(work_dir: str | Path) -> Curves:
     curves = Curves()
     for file in files:
         run = _read_run(file.read_text(encoding='utf-8', errors='replace').splitlines())
+        if run.losses and curves.losses and _first_step(run.losses) <= _first_step(curves.losses):
+            curves = Curves()
         _continue(curves.losses, run.losses)
         _continue(curves.metrics, run.metrics)
         _continue(curves.val_losses, run.val_losses)
@@ -192,11 +194,15 @@ def _read_run(lines: Iterable[str]) -> Curves:
     return run
 
 
+def _first_step(series: Series) -> int:
+    return min(step for values in series.values() for step in values)
+
+
 def _continue(curves: Series, run: Series) -> None:
     """Appends a later run's values to the curves, in place."""
-    start = min((step for values in run.values() for step in values), default=None)
-    if start is None:
+    if not run:
         return
+    start = _first_step(run)
     for name in dict.fromkeys([*curves, *run]):
         kept = {step: value for step, value in curves.get(name, {}).items() if step < start}
         curves[name] = kept | run.get(name, {})

@@ -71,6 +71,15 @@ def test_runs_are_joined_in_time_and_what_was_done_twice_counts_once(tmp_path):
     assert curves.metrics == dict(bbox_mAP={1: 0.1, 2: 0.2, 3: 0.3, 4: 0.4})
 
 
+def test_nothing_is_left_of_a_training_before_one_that_began_anew(tmp_path):
+    more = {'val/loss': 8.0, 'coco/cat_precision': 0.3}
+    write(tmp_path, '20250101_000000', train(10, 9.0), val(1, 0.1, **more), train(20, 8.0), val(2, 0.2))
+    write(tmp_path, '20250102_000000', train(30, 7.0), val(3, 0.3))
+    write(tmp_path, '20250103_000000', train(10, 6.0), train(20, 5.0), val(2, 0.5))
+    curves = read_curves(tmp_path)
+    assert curves == Curves(dict(loss={10: 6.0, 20: 5.0}), dict(bbox_mAP={2: 0.5}))
+
+
 def test_steps_of_a_killed_run_beyond_the_checkpoint_are_forgotten(tmp_path):
     write(
         tmp_path, '20250101_000000', train(10, 9.0), train(25, 8.0, loss_l1=4.0), train(45, 1.0, loss_l1=2.0)
