@@ -53,6 +53,8 @@ _AVERAGE_COUNTERS = ('steps', 'n_averaged', 'initted', 'step')
 
 _VARIANCES = ('running_var', 'moving_variance')
 """The ends of the names of a norm's variances: PyTorch's, and MindSpore's."""
+_CONFIGS = ('.py', '.yaml', '.yml')
+"""The ends of the names of configs, which are typed in the place of a checkpoint."""
 _ZIP_START = b'PK\x03\x04'
 _HISTORY_STATISTICS = ('min', 'max', 'mean', 'current')
 _NUMBER_TYPES = re.compile(r'[?biufc]\d*')
@@ -97,6 +99,8 @@ def load_checkpoint(
 
 def _read(path: Path, map_location: Any, allow_unsafe: bool) -> dict[str, Any]:
     """Reads a file of any kind, see :func:`load_checkpoint`."""
+    if path.suffix in _CONFIGS:
+        raise UserError(f'checkpoint {path}: this is a config; it stands before the checkpoint')
     exported = format_of(path.with_suffix('.xml') if path.suffix == '.bin' else path)
     # An ONNX file is one that weights are read from.
     if exported is not None and exported.name != 'onnx' and path.with_suffix(exported.suffix).exists():

@@ -321,3 +321,10 @@ def test_what_is_recorded_of_classes_fits_the_weights_or_is_told(monkeypatch, da
 def test_an_absent_file(tmp_path):
     with pytest.raises(UserError, match=r'w\.pth does not exist'):
         read_weights(tmp_path / 'w.pth')
+
+
+@pytest.mark.parametrize('name', ['yolox_s.py', 'yolov8n.yaml'])
+def test_a_config_in_the_place_of_a_checkpoint_is_told_as_such(tmp_path, name):
+    (tmp_path / name).write_text('max_epochs: 3')
+    with pytest.raises(UserError, match=f'{name}: this is a config; it stands before the checkpoint$'):
+        read_weights(tmp_path / name)
