@@ -65,11 +65,15 @@ def find_files(root: Path, report: ReadingReport) -> VocFiles:
         UserError: It is no Pascal VOC data set.
     """
     parts = {path.name.lower(): path for path in sorted(root.glob('*'), reverse=True) if path.is_dir()}
-    is_flat = parts.keys().isdisjoint({'annotations', 'jpegimages'})
-    annotations = root if is_flat else parts.get('annotations')
-    images = root if is_flat else parts.get('jpegimages', parts.get('images'))
+    annotations = parts.get('annotations')
+    images = parts.get('jpegimages', parts.get('images'))
+    xml_files = annotation_files(annotations) if annotations else {}
+    # A converter may have written COCO's files to a folder `annotations` beside the images.
+    is_flat = not xml_files and 'jpegimages' not in parts
     inner = sorted(path.parent for path in root.glob('*/Annotations'))
-    xml_files = annotation_files(annotations) if annotations and not (is_flat and inner) else {}
+    if is_flat:
+        annotations = images = root
+        xml_files = {} if inner else annotation_files(root)
     if annotations is None or images is None or not xml_files:
         part = 'JPEGImages' if xml_files else 'Annotations'
         hint = f'; do you mean {" or ".join(map(str, inner))}?' if is_flat and inner else ''

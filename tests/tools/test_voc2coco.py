@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mmyolox.datasets.layouts import recognise
 from mmyolox.errors import UserError
 from tests.tools.tool_loading import load_tool
 
@@ -407,6 +408,14 @@ def test_xml_files_beside_images(run, load, tmp_path, lists, expected):
         assert all((tmp_path / 'out/images' / name).is_file() for name in names)
     assert ('all images taken for training' in printed) == (not lists)
     assert ('that training needs: 1 (--val)' in printed) == ('val' not in expected)
+
+
+def test_xml_files_beside_images_are_converted_again_in_their_folder(run, tmp_path):
+    write_flat(tmp_path, 'a.jpg', 'b.jpg')
+    first, again = (run(voc2coco, tmp_path, tmp_path) for _ in range(2))
+    assert first == again
+    assert recognise(tmp_path).splits['train']['ann_file'] == 'annotations/train.json'
+    assert recognise(tmp_path, ['voc']).splits['train']['ann_subdir'] == ''
 
 
 def test_a_folder_a_split(run, load, tmp_path):

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from mmyolox.datasets.canvas.images import read_image
+from mmyolox.datasets.layouts import recognise
 from mmyolox.errors import UserError
 from tests.tools.small_files import write_image, write_text
 from tests.tools.tool_loading import load_tool
@@ -391,6 +392,19 @@ def test_output_into_the_same_folder(root, run):
         run(yolo2coco, root, root)
     assert not (root / 'images').is_symlink()
     assert names(json.loads((root / 'annotations/train.json').read_text())) == ['train/a.jpg']
+
+
+def test_a_result_whose_images_are_a_link_to_the_folder_around_is_recognised(run, tmp_path):
+    for split in ('train', 'valid'):
+        write_image(tmp_path / split / 'images/a.jpg')
+        write_text(tmp_path / split / 'labels/a.txt', LABEL)
+    write_text(tmp_path / 'data.yaml', 'names: [cat, dog]\n')
+    first, again = (run(yolo2coco, tmp_path, tmp_path) for _ in range(2))
+    assert first == again
+    assert (tmp_path / 'images').samefile(tmp_path)
+    splits = recognise(tmp_path).splits
+    files = [(splits[split]['ann_file'], splits[split]['data_prefix']['img']) for split in ('train', 'val')]
+    assert files == [('annotations/train.json', 'images/'), ('annotations/val.json', 'images/')]
 
 
 @pytest.mark.parametrize('how', ['link', 'copy'])

@@ -53,7 +53,7 @@ class Contents:
 
     @classmethod
     def of(cls, root: Path) -> 'Contents':
-        """Lists a folder, each folder in it once; of very many folders the first ones."""
+        """Lists a folder, of very many folders in it the first ones; links to a folder above are left out."""
         files: dict[str, list[str]] = {}
         for parent, folders, names in os.walk(root, followlinks=True):
             inner = Path(parent).relative_to(root)
@@ -61,7 +61,12 @@ class Contents:
                 name for name in names if not name.startswith('.')
             )
             is_deep = len(inner.parts) == _DEPTH or len(files) > _MOST_FOLDERS
-            folders[:] = [] if is_deep else sorted(name for name in folders if not name.startswith('.'))
+            place = os.path.join(os.path.realpath(parent), '')
+            inside = (name for name in folders if not name.startswith('.'))
+            # A converter makes such a link where it writes beside the images.
+            folders[:] = sorted(
+                name for name in inside if not is_deep and not _leads_above(os.path.join(parent, name), place)
+            )
         return cls(root, files)
 
     def with_suffix(self, *suffixes: str) -> list[str]:
@@ -73,6 +78,10 @@ class Contents:
             if name.lower().endswith(suffixes)
         ]
         return sorted(found, key=lambda path: (path.count('/'), path))
+
+
+def _leads_above(path: str, place: str) -> bool:
+    return os.path.islink(path) and place.startswith(os.path.join(os.path.realpath(path), ''))
 
 
 @dataclass(frozen=True)
