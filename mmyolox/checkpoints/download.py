@@ -144,10 +144,12 @@ def _append(url: str, part: Path, note: Path) -> None:
         if not rest and response.status == HTTPStatus.PARTIAL_CONTENT:
             raise HTTPException('the answer is a part of the file, and all of it was asked for')
         start = done if rest and rest.status == HTTPStatus.PARTIAL_CONTENT else 0
+        before = known if start else dict(total=None, validator='')  # holds where this answer says nothing
         length = _length(response.headers)
-        total = None if length is None else start + length
+        total = before['total'] if length is None else start + length
+        validator = _validator(response.headers) or before['validator']
         with part.open('ab' if start else 'wb') as file, _progress(part, start, total) as advance:
-            note.write_text(json.dumps(dict(url=url, validator=_validator(response.headers), total=total)))
+            note.write_text(json.dumps(dict(url=url, validator=validator, total=total)))
             while block := response.read(_BLOCK):
                 file.write(block)
                 advance(len(block))

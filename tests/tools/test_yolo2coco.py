@@ -236,6 +236,7 @@ def test_names_from_the_command_line_win(root, convert, load):
         ('names: [cat\n', 'not a valid YAML file'),
         ('a: &a [x, x]\nb: &b [*a, *a]\nnames: [*b, *b]\n', r'data.yaml: aliases .* are not read'),
         ('- cat\n', 'must hold keys'),
+        ('names: [cat]\nTrain: a\ntrain: b\n', 'keys that only upper and lower case tell apart: train'),
         ('names: {0: cat, 1: dog, 1: bird}\n', 'data.yaml: keys that stand there twice: 1'),
         ('names: [cat, [dog]]\n', 'each must be a text'),
     ],

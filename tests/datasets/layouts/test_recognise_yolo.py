@@ -59,6 +59,16 @@ def test_the_description_of_darknet(tmp_path, monkeypatch, root, file, is_relati
     assert lines == []
 
 
+def test_how_darknet_evaluates_is_no_split(tmp_path):
+    write_set(tmp_path, {'coco/a.jpg': LINE, 'coco/b.jpg': LINE}, yaml=None)
+    write_text(tmp_path / 'obj.names', 'cat\ndog\n')
+    write_text(tmp_path / 'train.txt', 'coco/a.jpg\ncoco/b.jpg\n')
+    write_text(tmp_path / 'obj.data', 'train = train.txt\nnames = obj.names\neval = coco\n')
+    layout = recognise(tmp_path)
+    assert 'fold' in layout.splits['val']
+    assert len(layout.notes) == 1
+
+
 def test_an_export_of_cvat_without_its_images(tmp_path):
     write_text(tmp_path / 'obj.data', 'classes = 1\ntrain = data/train.txt\nnames = data/obj.names\n')
     write_text(tmp_path / 'obj.names', 'face\n')
