@@ -51,6 +51,9 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
         raise UserError(f'{path}: not a valid YAML file ({" ".join(str(error).split())})') from None
     if not isinstance(content, dict):
         raise UserError(f'{path}: must hold keys such as `train`, `val` and `names`')
+    names = Counter(str(key).lower() for key in content)
+    if repeated := [name for name, count in names.items() if count > 1]:
+        raise UserError(f'{path}: keys that only upper and lower case tell apart: {first_few(repeated)}')
     return {str(key).lower(): value for key, value in content.items() if value not in _NOTHING}
 
 
@@ -79,7 +82,8 @@ def _read_darknet(path: Path) -> dict[str, Any]:
         return next((candidate for candidate in candidates if os.path.isfile(candidate)), None)
 
     described: dict[str, Any] = {}
-    for key in _SPLIT_KEYS & data.keys():
+    # Darknet's `eval` is a way of evaluating, as `coco`.
+    for key in (_SPLIT_KEYS - {'eval'}) & data.keys():
         described[key] = str(find(data[key]) or data[key])
     if names := find(data.get('names', '')):
         described['names'] = _read_names(names)

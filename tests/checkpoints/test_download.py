@@ -87,10 +87,18 @@ def interrupted(web, target):
 @pytest.mark.parametrize('is_brief', [True, False])
 @pytest.mark.usefixtures('interrupted')
 def test_the_next_call_goes_on(web, target, is_brief):
-    web.is_brief = is_brief
+    web.is_brief, web.cuts = is_brief, [250, None]
     download(web.address + PATH, target, SHA256)
     assert target.read_bytes() == CONTENT
-    assert ranges(web) == ['bytes=300-']
+    assert ranges(web) == ['bytes=300-', 'bytes=550-']
+
+
+@pytest.mark.usefixtures('interrupted')
+def test_a_rest_without_a_length_must_fill_the_file(web, target):
+    web.has_lengths, web.cuts = False, [200, None]
+    download(web.address + PATH, target)
+    assert target.read_bytes() == CONTENT
+    assert ranges(web) == ['bytes=300-', 'bytes=500-']
 
 
 @pytest.mark.parametrize(
