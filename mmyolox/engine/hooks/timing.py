@@ -82,7 +82,7 @@ class StartUpTimeHook(Hook):
 
 @HOOKS.register_module()
 class DataTimeHook(Hook):
-    """Warns, at most once an epoch, when the device waits for data, and says what helps.
+    """Warns once when the device waits for data, and says what helps.
 
     Reads the times of MMEngine's ``IterTimerHook``. Loading that the device did not wait for, because it was
     still busy with the batch before, does not count.
@@ -102,7 +102,7 @@ class DataTimeHook(Hook):
         self._times: deque[tuple[float, float]] = deque(maxlen=window)
         self._waited = 0.0
         self._mark: DeviceMark | None = None
-        self._warned_in: int | None = None
+        self._has_warned = False
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None) -> None:
         """Notes how long the device waited for this batch."""
@@ -119,8 +119,8 @@ class DataTimeHook(Hook):
         self._times.append((self._waited, _current(runner, 'time')))
         waited, total = (sum(times) / len(self._times) for times in zip(*self._times, strict=True))
         is_full = len(self._times) == self._times.maxlen
-        if is_full and waited > self.max_share * total and self._warned_in != runner.epoch:
-            self._warned_in = runner.epoch
+        if is_full and waited > self.max_share * total and not self._has_warned:
+            self._has_warned = True
             runner.logger.warning(
                 f'The training waits for data: {waited:.3f} of {total:.3f} s an iteration '
                 f'({waited / total:.0%}). {_advice(runner.train_dataloader.num_workers)}'
