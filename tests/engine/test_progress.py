@@ -69,7 +69,7 @@ def run(work_dir, console, verbose=False, test=False, by_epoch=True, save_best='
         by_epoch=by_epoch,
         interval=1,
         save_best=save_best,
-        rule='less' if 'loss' in save_best else 'greater',
+        rule='less' if save_best == 'val/loss' else 'greater',
     )
     length = dict(max_epochs=3) if by_epoch else dict(max_iters=3, val_interval=1)
     runner = YOLOXRunner(
@@ -149,6 +149,13 @@ def test_the_loss_of_the_validations_and_what_the_best_is_the_best_of(tmp_path):
     )
     best = next(line for line in text.splitlines() if line.startswith('  best'))
     assert best.startswith('  best      AP 0.200  AP50 0.400  val loss 9.000  ')
+
+
+def test_without_a_best_checkpoint_the_figures_are_those_of_the_last_validation(tmp_path):
+    lines = [line.strip() for line in run(tmp_path, plain(), save_best=None).splitlines()]
+    begin = lines.index('cat          7   0.300')
+    assert lines[begin + 1] == 'figures   AP 0.300  AP50 0.600'
+    assert lines[begin + 2].startswith('last ')
 
 
 def test_the_losses_are_those_of_the_log(tmp_path):

@@ -90,6 +90,8 @@ class SummaryHook(Hook):
         if best:
             figures = format_figures(self._figures) or best_score(runner)  # of a validation before a resume
             yield 'best', f'{figures}  {shown_path(best)}'.strip()
+        elif self._figures:
+            yield 'figures', format_figures(self._figures)
         if last:
             yield 'last', shown_path(last)
         folder = Path(runner.work_dir)
