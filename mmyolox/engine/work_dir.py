@@ -75,8 +75,14 @@ def set_start(cfg: Config, load_from: str | None, resume: str | None) -> None:
             dir, if there is one.
 
     Raises:
-        UserError: The work dir holds a training, and this one does not go on with it, or cannot.
+        UserError: The work dir holds a training, and this one does not go on with it, or cannot; or both a
+            file of weights and a checkpoint to go on from are named.
     """
+    if load_from and resume not in (None, 'auto'):
+        raise UserError(
+            f'--load-from {load_from} --resume {resume}: a training that goes on has the weights of its '
+            'checkpoint; leave out one of the two'
+        )
     if load_from:
         cfg.load_from = load_from
     if not resume and cfg.get('resume'):

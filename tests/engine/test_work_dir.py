@@ -124,6 +124,11 @@ def test_what_a_training_starts_from(trained, tmp_path):
     assert start(new, resume=address) == (True, address)
 
 
+def test_weights_and_a_checkpoint_to_go_on_from_are_one_too_many(tmp_path):
+    with pytest.raises(UserError, match=r'^--load-from a.pth --resume b.pth: .*leave out one of the two$'):
+        start(tmp_path, 'a.pth', resume='b.pth')
+
+
 def test_a_home_folder_in_front_of_a_checkpoint_is_found(trained, monkeypatch):
     monkeypatch.setenv('HOME', str(trained.parent))
     assert start(trained, resume='~/trained/epoch_1.pth') == (True, '~/trained/epoch_1.pth')
