@@ -33,23 +33,30 @@ MOSAIC, AFFINE = (f'train_dataloader.dataset.pipeline.{step}' for step in (2, 3)
 CORNER = [f'{AFFINE}.anchor=(0.0,0.0)']
 TURNED = [f'{AFFINE}.max_rotate_degree=10.0', f'{AFFINE}.max_shear_degree=2.0']
 FLOOR = [f'param_scheduler.num_last_epochs={LAST_EPOCHS}']
-RECIPES = {
-    'default': [],
+ONE_RATE = 'optim_wrapper.paramwise_cfg.pixel_lr_mult=1.0'
+ONE_RATE_RECIPES = {
+    'one rate for all layers': [],
     'mosaics about the corner': CORNER,
     'turned by up to 10 degrees, sheared by 2': TURNED,
     'lowest rate in the last epochs': FLOOR,
-    'all three, the default of before': [*CORNER, *TURNED, *FLOOR],
+    'all three': [*CORNER, *TURNED, *FLOOR],
     'norms left folded': ['default_hooks.folded_norms=None'],
-    'both, as before': [*CORNER, *TURNED, *FLOOR, 'default_hooks.folded_norms=None'],
+    'all three, norms left folded': [*CORNER, *TURNED, *FLOOR, 'default_hooks.folded_norms=None'],
     'scales 0.8 to 1.2': [f'{AFFINE}.scaling_ratio_range=(0.8,1.2)'],
+    'scales 0.3 to 2': [f'{AFFINE}.scaling_ratio_range=(0.3,2.0)'],
     'a mosaic half of the time': [f'{MOSAIC}.prob=0.5'],
     'moving average of 100 steps': ['default_hooks.ema.momentum=1e-2'],
     'moving average of 1000 steps': ['default_hooks.ema.momentum=1e-3'],
-    'frozen stem': ['model.backbone.frozen_stages=0'],
     'rate 1e-3': ['base_lr=1e-3'],
     'rate 4e-3': ['base_lr=4e-3'],
     'the last 2 epochs without mosaic': ['num_last_epochs=2'],
     'the last 10 epochs without mosaic': ['num_last_epochs=10'],
+}
+RECIPES = {
+    'default': [],
+    'frozen stem': ['model.backbone.frozen_stages=0'],
+    'the first convolution at a tenth of the rate': ['optim_wrapper.paramwise_cfg.pixel_lr_mult=0.1'],
+    **{name: [ONE_RATE, *options] for name, options in ONE_RATE_RECIPES.items()},
 }
 """Options of the fine-tuning config."""
 

@@ -144,7 +144,8 @@ def _append(url: str, part: Path, note: Path) -> None:
         if not rest and response.status == HTTPStatus.PARTIAL_CONTENT:
             raise HTTPException('the answer is a part of the file, and all of it was asked for')
         start = done if rest and rest.status == HTTPStatus.PARTIAL_CONTENT else 0
-        before = known if start else dict(total=None, validator='')  # holds where this answer says nothing
+        # What holds where this answer says nothing.
+        before: dict[str, Any] = known if start else dict(total=None, validator='')
         length = _length(response.headers)
         total = before['total'] if length is None else start + length
         validator = _validator(response.headers) or before['validator']

@@ -34,6 +34,7 @@ _HINTS: dict[str, dict[str, Any]] = {
         **dict.fromkeys(('bias_lr_mult', 'bias_decay_mult', 'norm_decay_mult'), float | None),
         **dict.fromkeys(('flat_decay_mult', 'dwconv_decay_mult', 'dcn_offset_lr_mult'), float | None),
         bypass_duplicate=bool,
+        pixel_lr_mult=float,
     ),
     'optim_wrapper.paramwise_cfg.custom_keys.*': {'lr_mult': float, 'decay_mult': float, OTHERS: Any},
     'optim_wrapper.clip_grad': dict(

@@ -219,6 +219,17 @@ class YOLOXRunner(Runner):
         hand_over(built.evaluator, built.dataloader.dataset)
         return built
 
+    def build_optim_wrapper(self, optim_wrapper: Any) -> Any:
+        """Builds the optimizer; a first convolution that begins at random has the rate of all layers.
+
+        Args:
+            optim_wrapper: The wrapper of the optimizer, or its config.
+        """
+        paramwise = optim_wrapper.get('paramwise_cfg') if isinstance(optim_wrapper, dict) else None
+        if paramwise and 'pixel_lr_mult' in paramwise and not (self._load_from or self._resume):
+            paramwise['pixel_lr_mult'] = 1.0  # for weights that have learned, see the constructor
+        return super().build_optim_wrapper(optim_wrapper)
+
     def scale_lr(self, optim_wrapper: OptimWrapper, auto_scale_lr: dict | None = None) -> None:
         """Scales the learning rate to the total batch size as MMEngine does, or says that it is not scaled.
 

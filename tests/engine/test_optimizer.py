@@ -11,6 +11,7 @@ from torch import nn
 
 from mmyolox.engine import AutocastOptimWrapper, YOLOXOptimWrapperConstructor
 from mmyolox.engine.optimizer import merge_groups
+from mmyolox.engine.runner import YOLOXRunner
 from mmyolox.errors import UserError
 
 NO_DECAY = dict(norm_decay_mult=0.0, bias_decay_mult=0.0)
@@ -69,6 +70,40 @@ def test_two_groups_with_and_without_decay():
     expected = [[model['body'][0].weight, model['head'].weight], [norm.weight, norm.bias, model['head'].bias]]
     for group, weights in zip(groups, expected, strict=True):
         assert all(a is b for a, b in zip(group['params'], weights, strict=True))
+
+
+def test_the_weights_that_take_the_pixels_have_a_rate_of_their_own():
+    model = small_model()
+    groups = build(model, ADAMW, dict(NO_DECAY, pixel_lr_mult=0.02)).optimizer.param_groups
+    assert [(group['lr'], len(group['params'])) for group in groups] == [(0.01, 3), (0.01, 1), (0.0002, 1)]
+    assert groups[2]['params'][0] is model['body'][0].weight
+    assert groups[2]['weight_decay'] == 0.1
+    model['body'].requires_grad_(False)
+    groups = build(model, ADAMW, dict(NO_DECAY, pixel_lr_mult=0.02)).optimizer.param_groups
+    assert [group['lr'] for group in groups] == [0.01, 0.01]
+
+
+def test_their_steps_are_those_of_a_custom_key():
+    models = [small_model() for _ in range(2)]
+    for model, paramwise in zip(
+        models, (dict(pixel_lr_mult=0.1), dict(custom_keys={'body.0': dict(lr_mult=0.1)})), strict=True
+    ):
+        train(model, build(model, ADAMW, paramwise))
+    assert largest_difference(*models) == 0.0
+    assert largest_difference(models[0], small_model()) > 0.01
+
+
+@pytest.mark.parametrize(
+    ('start', 'mult'), [({}, 1.0), (dict(_load_from='a.pth'), 0.02), (dict(_resume=True), 0.02)]
+)
+def test_pixels_have_a_rate_of_their_own_where_weights_have_learned(start, mult):
+    runner = YOLOXRunner.__new__(YOLOXRunner)
+    vars(runner).update(dict(_load_from=None, _resume=False, model=small_model()) | start)
+    paramwise = dict(NO_DECAY, pixel_lr_mult=0.02)
+    cfg = dict(constructor='YOLOXOptimWrapperConstructor', optimizer=ADAMW, paramwise_cfg=paramwise)
+    groups = runner.build_optim_wrapper(cfg).optimizer.param_groups
+    assert [group['lr'] for group in groups] == [0.01, 0.01, 0.01 * mult]
+    assert len(groups[2]['params']) == 1
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,10 @@ val_interval = 5
 
 train_cfg = dict(max_epochs=max_epochs, val_interval=val_interval)
 auto_scale_lr = dict(base_batch_size=8)
-optim_wrapper = dict(optimizer=dict(type='AdamW', lr=base_lr, weight_decay=0.05))
+optim_wrapper = dict(
+    optimizer=dict(type='AdamW', lr=base_lr, weight_decay=0.05),
+    paramwise_cfg=dict(pixel_lr_mult=0.02),  # small weights, which keep what they have learned
+)
 param_scheduler = dict(warmup_epochs=warmup_epochs, num_last_epochs=num_last_epochs)
 default_hooks = dict(
     checkpoint=dict(interval=val_interval),
