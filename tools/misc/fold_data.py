@@ -145,25 +145,26 @@ def pooled(datasets: Sequence[DetectionDataset], root: str | None) -> dict[str, 
     for dataset in datasets:
         truth = ground_truth(dataset)
         paths = dict(zip(*(dataset.data_list.images(key) for key in ('img_id', 'img_path')), strict=True))
+        places = {image_id: osp.abspath(path) for image_id, path in paths.items()}
         numbers: dict[int | str, int] = {}
         images = []
         for image in truth['images']:
-            path = paths[image['id']]
-            if osp.abspath(path) in known:
+            place = places[image['id']]
+            if place in known:
                 continue
             number += 1
             numbers[image['id']] = number
-            (name,) = image_names([path], root)
+            (name,) = image_names([paths[image['id']]], root)
             # Another data set of this root will read it.
-            is_found = is_abs(name) or (root and osp.abspath(osp.join(root, name)) == osp.abspath(path))
-            file_name = name if is_found else osp.abspath(path)
+            is_found = is_abs(name) or (root and osp.abspath(osp.join(root, name)) == place)
+            file_name = name if is_found else place
             images.append(dict(image, id=number, file_name=file_name))
         annotations = [
             dict(one, image_id=numbers[one['image_id']])
             for one in truth['annotations']
             if one['image_id'] in numbers
         ]
-        known.update(map(osp.abspath, paths.values()))
+        known.update(places.values())
         parts.append(dict(truth, images=images, annotations=annotations))
     whole = join(parts)
     return {key: whole[key] for key in ('images', 'annotations', 'categories')}
