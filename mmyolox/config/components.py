@@ -98,7 +98,8 @@ def search_registries(package: str, names: Iterable[str], key: str) -> Iterator[
     Raises:
         UserError: The package is not installed, or cannot be imported.
     """
-    if not package or find_spec(package) is None:
+    # A package has no dot; `find_spec` would import what stands before it.
+    if not package or '.' in package or find_spec(package) is None:
         command = f' ({INSTALL_COMMANDS[package]})' if package in INSTALL_COMMANDS else ''
         hint = hint_of_package(package)
         raise UserError(

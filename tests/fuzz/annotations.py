@@ -216,6 +216,8 @@ def read_voc(content, folder):
     path = folder / 'Annotations/a.xml'
     path.write_bytes(content)
     (folder / 'ImageSets/Main/train.txt').write_text('a\n')
+    with suppress(UserError):  # before the converter makes it two data sets
+        FORMATS['voc'].read_classes(recognise(folder, ['voc']))
     report = CONVERTER_REPORT()
     args = VOC.parse_args([str(folder), str(folder / 'out'), '--val', 'train'])
     try:
@@ -228,8 +230,6 @@ def read_voc(content, folder):
         assert len(open_coco(folder, 'out/train.json')) == 1 or report.skipped
     faults = []
     voc = read_voc_xml(path, faults=faults)
-    with suppress(UserError):
-        FORMATS['voc'].read_classes(recognise(folder))
     document = (
         minidom.parse(str(path)) if b'encoding' not in content[:60] or b'utf-8' in content[:60] else None
     )

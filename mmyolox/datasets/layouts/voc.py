@@ -132,7 +132,8 @@ def _suffix(name: str) -> str:
 def _is_voc(contents: Contents, file: str) -> bool:
     try:
         with (contents.root / file).open('rb') as opened:
-            return _START.search(opened.read(_START_BYTES)) is not None
+            # In UTF-16 every other byte of the tag is 0.
+            return _START.search(opened.read(_START_BYTES).replace(b'\0', b'')) is not None
     except OSError:
         return False
 

@@ -25,6 +25,15 @@ def its_own(images='JPEGImages', annotations='Annotations'):
     return {f'{images}/{name}': f'{annotations}/{name}' for name in 'abc'}
 
 
+@pytest.mark.parametrize('encoding', ['utf-16', 'utf-16-be', 'utf-8-sig'])
+def test_files_in_any_unicode_are_recognised(tmp_path, encoding):
+    write(tmp_path, its_own())
+    for path in tmp_path.glob('Annotations/*.xml'):
+        path.write_bytes(f'<?xml version="1.0"?>{path.read_text()}'.encode(encoding))
+    layout = recognise(tmp_path)
+    assert (layout.name, FORMATS['voc'].read_classes(layout)) == ('Pascal VOC', ('cat', 'dog'))
+
+
 LISTS = {'ImageSets/Main/train.txt': 'a\nb', 'ImageSets/Main/val.txt': 'c'}
 
 
