@@ -16,7 +16,7 @@ ORDER = (
     ('errors', 'version', 'nms'),
     ('compat', 'tool_parser'),
     ('deploy', 'extensions', 'files', 'utils'),
-    ('curves', 'registry'),
+    ('curves', 'registry', 'pages'),
     ('datasets',),
     ('config',),
     ('models',),

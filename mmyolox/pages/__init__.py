@@ -1,0 +1,46 @@
+"""Pages: what is to be looked at, as one HTML file that works offline."""
+
+from .blocks import (
+    Block,
+    Box,
+    Bullets,
+    Callout,
+    Cell,
+    Chart,
+    Code,
+    Column,
+    Facts,
+    Figure,
+    Figures,
+    Fold,
+    Grid,
+    Part,
+    Picture,
+    Table,
+    Text,
+)
+from .images import Photo, embed
+from .page import Page
+
+__all__ = [
+    'Block',
+    'Box',
+    'Bullets',
+    'Callout',
+    'Cell',
+    'Chart',
+    'Code',
+    'Column',
+    'Facts',
+    'Figure',
+    'Figures',
+    'Fold',
+    'Grid',
+    'Page',
+    'Part',
+    'Photo',
+    'Picture',
+    'Table',
+    'Text',
+    'embed',
+]
