@@ -226,6 +226,8 @@ class Chart(Block):
         description: The same in a sentence or two, with what is to be seen, for those who do not see it.
         spec: The chart in Vega-Lite, without colours: they come from the theme.
         numbers: What it shows, as a table.
+        note: What to know of what is drawn, below it.
+        least_width: The width, in pixels of the page, below which it is scrolled.
     """
 
     template = 'chart.html'
@@ -233,6 +235,8 @@ class Chart(Block):
     description: str
     spec: Mapping[str, Any]
     numbers: Table
+    note: str = ''
+    least_width: int = 0
 
 
 @dataclass(frozen=True)
@@ -243,7 +247,7 @@ class Box:
         xyxy: Its corners in pixels of the original image.
         label: Its class, and its score if it is a detection: ``dog 0.87``.
         kind: What it is, which decides its colour, its dashes and its sign.
-        keypoints: (x, y) of each keypoint in pixels of the original image; ``None`` for one that is not there.
+        keypoints: (x, y) of each keypoint in pixels of the original image; ``None`` for one not there.
     """
 
     xyxy: tuple[float, float, float, float]
@@ -272,3 +276,15 @@ class Picture(Block):
     truth: Sequence[Box] = ()
     detections: Sequence[Box] | None = None
     limbs: Sequence[tuple[int, int]] = ()
+
+
+@dataclass(frozen=True)
+class Gallery(Block):
+    """Pictures one below the other or side by side, with a legend of the kinds of boxes that are on them.
+
+    Attributes:
+        pictures: The pictures.
+    """
+
+    template = 'gallery.html'
+    pictures: Sequence[Picture]

@@ -1,12 +1,32 @@
-"""Photos as a page holds them: small JPEGs."""
+"""Photos as a page holds them, and where boxes, their texts and keypoints are on them."""
 
 from __future__ import annotations
 
+import math
 from base64 import b64encode
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from .blocks import Box, BoxKind, Picture
+
+KINDS: dict[BoxKind, tuple[str, str]] = {
+    'missed': ('?', 'missed: an annotation without a detection'),
+    'false': ('✗', 'false: a detection without an annotation'),
+    'hit': ('✓', 'hit: detection and annotation match'),
+    'truth': ('', 'annotation'),
+    'ignored': ('~', 'ignored'),
+}
+"""The sign of each kind of box and what it is called, what matters most first."""
+
+_MOST_TEXTS = 12
+"""Boxes of a picture that have a text; of more it covers the photo, and pointing at them shows it."""
+_MARGIN = 0.25
+"""How far boxes outside of a photo are shown, as a share of its longer side."""
 
 
 @dataclass(frozen=True)
@@ -14,7 +34,7 @@ class Photo:
     """A photo that is part of the page.
 
     Attributes:
-        jpeg: The file, in base64.
+        jpeg: The file, in base64; ``''`` for a photo that cannot be shown.
         size_wh: The width and height of the original image in pixels, those of all boxes on it.
     """
 
@@ -23,7 +43,7 @@ class Photo:
 
 
 def embed(image: npt.NDArray[np.uint8], longest: int = 480, quality: int = 78) -> Photo:
-    """Makes a photo of an image: about 30 KB of the page at 480 pixels.
+    """Makes a photo of an image: about 40 KB of the page at 480 pixels.
 
     Args:
         image: (H, W, 3) uint8, BGR.
@@ -38,3 +58,123 @@ def embed(image: npt.NDArray[np.uint8], longest: int = 480, quality: int = 78) -
     small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
     jpeg = cv2.imencode('.jpg', small, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
     return Photo(b64encode(jpeg.tobytes()).decode(), (width, height))
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A box as it is drawn.
+
+    Attributes:
+        box: The box.
+        x: Its left edge in pixels of the original image.
+        y: Its upper edge.
+        width: Its width, not negative.
+        height: Its height.
+        text: Its sign and label.
+        text_xy: Where the text begins; ``None`` for one that is shown when it is pointed at.
+    """
+
+    box: Box
+    x: float
+    y: float
+    width: float
+    height: float
+    text: str
+    text_xy: tuple[float, float] | None
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A photo with the annotations, or with the detections.
+
+    Attributes:
+        name: What the boxes are.
+        boxes: All boxes.
+        view: What is shown: left, top, width and height in pixels of the original image.
+        text_size: The size of texts in these pixels.
+        limbs: Pairs of keypoints that lines join.
+    """
+
+    name: str
+    boxes: Sequence[Box]
+    view: tuple[float, float, float, float]
+    text_size: float
+    limbs: Sequence[tuple[int, int]]
+
+    @property
+    def summary(self) -> str:
+        """How many boxes there are of each kind: ``2 hit, 1 missed``."""
+        counts = {kind: sum(box.kind == kind for box in self.boxes) for kind in KINDS}
+        return ', '.join(f'{number} {kind}' for kind, number in counts.items() if number) or 'none'
+
+    def shapes(self) -> list[Shape]:
+        """The boxes as they are drawn, large ones first so that small ones are on top, those with NaN not."""
+        drawn = [box for box in self.boxes if all(map(math.isfinite, box.xyxy))]
+        order = list(KINDS)
+        by_rank = sorted(drawn, key=lambda box: (order.index(box.kind), -_area(box)))
+        places: dict[int, tuple[float, float]] = {}
+        for box in by_rank[:_MOST_TEXTS]:
+            places[id(box)] = self._place(box, list(places.values()))
+        return [self._shape(box, places.get(id(box))) for box in sorted(drawn, key=_area, reverse=True)]
+
+    def lines(self, box: Box) -> list[tuple[float, float, float, float]]:
+        """The lines between the keypoints of a box: x and y of both ends."""
+        points = box.keypoints
+        pairs = [(points[a], points[b]) for a, b in self.limbs if max(a, b) < len(points)]
+        return [(*start, *end) for start, end in pairs if start is not None and end is not None]
+
+    def _shape(self, box: Box, text_xy: tuple[float, float] | None) -> Shape:
+        x, right = sorted(box.xyxy[::2])
+        y, bottom = sorted(box.xyxy[1::2])
+        return Shape(box, x, y, right - x, bottom - y, _text(box), text_xy)
+
+    def _place(self, box: Box, taken: Sequence[tuple[float, float]]) -> tuple[float, float]:
+        """Where the text of a box begins: above it, within or below, the first that is free and in view."""
+        left, top, width, height = self.view
+        size = self.text_size
+        y1, y2 = sorted(box.xyxy[1::2])
+        # A little more than half of the size is the mean width of a letter.
+        x = max(left, min(box.xyxy[0], box.xyxy[2], left + width - 0.58 * size * len(_text(box))))
+        tries = [y1 - 0.35 * size, y1 + 1.1 * size, y2 + 1.1 * size, y2 - 0.35 * size]
+        seen = [y for y in tries if top + size <= y <= top + height] or [top + size]
+        free = [
+            y
+            for y in seen
+            if all(abs(y - other) > 1.1 * size or abs(x - at) > 6 * size for at, other in taken)
+        ]
+        return x, (free or seen)[0]
+
+
+def panels_of(picture: Picture) -> list[Panel]:
+    """The one or two panels of a picture, which show the same part of the photo."""
+    named = [('Annotations', picture.truth)]
+    if picture.detections is not None:
+        named.append(('Detections', picture.detections))
+    view = _view([box for _, boxes in named for box in boxes], picture.photo)
+    size = max(picture.photo.size_wh) / 34
+    return [Panel(name, boxes, view, size, picture.limbs) for name, boxes in named]
+
+
+def kinds_on(pictures: Sequence[Picture]) -> list[BoxKind]:
+    """The kinds of boxes on pictures."""
+    found = {box.kind for picture in pictures for box in (*picture.truth, *(picture.detections or ()))}
+    return [kind for kind in KINDS if kind in found]
+
+
+def _view(boxes: Sequence[Box], photo: Photo) -> tuple[float, float, float, float]:
+    """The photo, and what lies outside of it of the boxes, as far as a quarter of the longer side."""
+    width, height = photo.size_wh
+    room = _MARGIN * max(width, height)
+    xs = [x for box in boxes for x in box.xyxy[::2] if math.isfinite(x)]
+    ys = [y for box in boxes for y in box.xyxy[1::2] if math.isfinite(y)]
+    left, right = max(min([0, *xs]), -room), min(max([width, *xs]), width + room)
+    top, bottom = max(min([0, *ys]), -room), min(max([height, *ys]), height + room)
+    return left, top, right - left, bottom - top
+
+
+def _area(box: Box) -> float:
+    return abs((box.xyxy[2] - box.xyxy[0]) * (box.xyxy[3] - box.xyxy[1]))
+
+
+def _text(box: Box) -> str:
+    return f'{KINDS[box.kind][0]} {box.label}'.strip()

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from dataclasses import dataclass, field
+from functools import cache
+from hashlib import sha256
 from pathlib import Path
 
+from mmyolox.errors import UserError
 from mmyolox.files import atomic_write
 
 from .blocks import Block
+from .rendering import FOLDER, Rendering
+from .theme import CHART_CONFIG, DARK, LIGHT, theme_css
 
 
 @dataclass(frozen=True)
@@ -15,7 +21,7 @@ class Section:
     """Blocks below a heading, which the table of contents has.
 
     Attributes:
-        heading: The heading, unlike all others of the page.
+        heading: The heading.
         blocks: What stands below it.
     """
 
@@ -43,7 +49,7 @@ class Page:
         """Adds a section.
 
         Args:
-            heading: Its heading, unlike all others of the page.
+            heading: Its heading.
             *blocks: What stands below it.
         """
         self.sections.append(Section(heading, blocks))
@@ -51,10 +57,28 @@ class Page:
     def html(self) -> str:
         """The whole page.
 
+        It asks for no other file, as its Content-Security-Policy demands, which names the scripts that run by
+        their hashes.
+
         Raises:
             UserError: Jinja2, or what charts need, is not installed.
         """
-        raise NotImplementedError
+        rendering = Rendering()
+        sections = [rendering.section(one.heading, one.blocks) for one in self.sections]
+        scripts = [_script('theme.js'), _script('page.js')]
+        if rendering.has_charts:
+            scripts += [_vega(), _script('charts.js')]
+        return rendering.fill(
+            'page.html',
+            page=self,
+            sections=sections,
+            light=theme_css(LIGHT),
+            dark=theme_css(DARK),
+            css=(FOLDER / 'page.css').read_text(encoding='utf-8'),
+            scripts=scripts,
+            policies=[f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'" for text in scripts],
+            config=CHART_CONFIG if rendering.has_charts else None,
+        )
 
     def write(self, path: str | Path) -> None:
         """Writes the page.
@@ -67,4 +91,22 @@ class Page:
         """
         text = self.html()
         with atomic_write(path) as part:
-            part.write_text(text, encoding='utf-8')
+            part.write_bytes(text.encode())
+
+
+def _script(name: str) -> str:
+    return (FOLDER / name).read_text(encoding='utf-8')
+
+
+@cache
+def _vega() -> str:
+    """Vega, Vega-Lite and Vega-Embed as one script, of 0.9 MB.
+
+    Raises:
+        UserError: vl-convert, which has it, is not installed.
+    """
+    try:
+        import vl_convert
+    except ImportError as error:
+        raise UserError(f'charts need vl-convert: pip install "mmyolox[report]" ({error})') from None
+    return vl_convert.javascript_bundle('window.vegaEmbed = vegaEmbed;').replace('</script', '<\\/script')
