@@ -103,6 +103,12 @@ def test_wheel_holds_all_modules_of_the_package(wheel: Path) -> None:
     assert {f'mmyolox/{name}' for name in modules} <= names_in(wheel)
 
 
+def test_wheel_holds_the_templates_of_pages(wheel: Path) -> None:
+    templates = files_below(ROOT / 'mmyolox/pages/templates')
+    assert {'page.html', 'page.css', 'page.js'} <= templates
+    assert {f'mmyolox/pages/templates/{name}' for name in templates} <= names_in(wheel)
+
+
 def test_wheel_holds_projects_once(wheel: Path) -> None:
     planted = {name for name in names_in(wheel) if 'planted' in name}
     assert planted == {

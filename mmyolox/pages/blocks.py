@@ -267,6 +267,7 @@ class Picture(Block):
         truth: The annotations.
         detections: The detections; ``None`` if there is no second picture.
         limbs: Pairs of keypoints that lines join.
+        captions: What the two pictures show.
     """
 
     template = 'picture.html'
@@ -276,6 +277,7 @@ class Picture(Block):
     truth: Sequence[Box] = ()
     detections: Sequence[Box] | None = None
     limbs: Sequence[tuple[int, int]] = ()
+    captions: tuple[str, str] = ('Annotations', 'Detections')
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -114,7 +114,8 @@ class Panel:
         by_rank = sorted(drawn, key=lambda box: (order.index(box.kind), -_area(box)))
         places: dict[int, tuple[float, float]] = {}
         for box in by_rank[:_MOST_TEXTS]:
-            places[id(box)] = self._place(box, list(places.values()))
+            if place := self._place(box, places.values()):
+                places[id(box)] = place
         return [self._shape(box, places.get(id(box))) for box in sorted(drawn, key=_area, reverse=True)]
 
     def lines(self, box: Box) -> list[tuple[float, float, float, float]]:
@@ -128,8 +129,8 @@ class Panel:
         y, bottom = sorted(box.xyxy[1::2])
         return Shape(box, x, y, right - x, bottom - y, _text(box), text_xy)
 
-    def _place(self, box: Box, taken: Sequence[tuple[float, float]]) -> tuple[float, float]:
-        """Where the text of a box begins: above it, within or below, the first that is free and in view."""
+    def _place(self, box: Box, taken: Collection[tuple[float, float]]) -> tuple[float, float] | None:
+        """Where the text of a box begins: above it, within or below, the first that is in view and free."""
         left, top, width, height = self.view
         size = self.text_size
         y1, y2 = sorted(box.xyxy[1::2])
@@ -137,21 +138,18 @@ class Panel:
         x = max(left, min(box.xyxy[0], box.xyxy[2], left + width - 0.58 * size * len(_text(box))))
         tries = [y1 - 0.35 * size, y1 + 1.1 * size, y2 + 1.1 * size, y2 - 0.35 * size]
         seen = [y for y in tries if top + size <= y <= top + height] or [top + size]
-        free = [
-            y
-            for y in seen
-            if all(abs(y - other) > 1.1 * size or abs(x - at) > 6 * size for at, other in taken)
-        ]
-        return x, (free or seen)[0]
+        free = (
+            y for y in seen if all(abs(y - by) > 1.1 * size or abs(x - at) > 6 * size for at, by in taken)
+        )
+        return next(((x, y) for y in free), None)
 
 
 def panels_of(picture: Picture) -> list[Panel]:
     """The one or two panels of a picture, which show the same part of the photo."""
-    named = [('Annotations', picture.truth)]
-    if picture.detections is not None:
-        named.append(('Detections', picture.detections))
-    view = _view([box for _, boxes in named for box in boxes], picture.photo)
-    size = max(picture.photo.size_wh) / 34
+    groups = [picture.truth, *([] if picture.detections is None else [picture.detections])]
+    view = _view([box for boxes in groups for box in boxes], picture.photo)
+    size = max(picture.photo.size_wh) / 30
+    named = zip(picture.captions, groups, strict=False)
     return [Panel(name, boxes, view, size, picture.limbs) for name, boxes in named]
 
 

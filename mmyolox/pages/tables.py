@@ -49,11 +49,11 @@ def largest_of(table: Table) -> list[float]:
 
 def box_table(picture: Picture) -> Table:
     """All boxes of a picture, those that are not drawn too."""
-    groups = (('annotation', picture.truth), ('detection', picture.detections or ()))
+    groups = zip(picture.captions, (picture.truth, picture.detections or ()), strict=True)
     corners = (Column(name, 1) for name in ('x1', 'y1', 'x2', 'y2'))
     rows = [(box.label, what, box.kind, *box.xyxy) for what, boxes in groups for box in boxes]
     return Table(
         'Corners in pixels of the original image',
-        [Column('Box'), Column('What'), Column('Kind'), *corners],
+        [Column('Box'), Column('Of'), Column('Kind'), *corners],
         rows,
     )

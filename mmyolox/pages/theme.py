@@ -82,7 +82,7 @@ _VARIABLE = re.compile(r'var\(--([\w-]+)\)')
 
 CHART_CONFIG: dict[str, Any] = {
     'font': _FONT,
-    'background': None,
+    'background': 'transparent',
     'aria': False,  # The figure around a chart says what it shows, and has its numbers.
     'padding': 4,
     'autosize': {'type': 'fit-x', 'contains': 'padding'},

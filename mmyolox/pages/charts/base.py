@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -56,12 +56,17 @@ def floats(values: ArrayLike) -> Floats:
     return np.where(np.isfinite(array), array, np.nan)
 
 
+def texts(names: Iterable[str]) -> list[str]:
+    """Names as lines that Vega takes, so that those of the data, of menus and of scales are the same."""
+    return [one_line(name) for name in names]
+
+
 def plot(**columns: Sequence[str] | Floats) -> alt.Chart:
     """The beginning of a chart of columns of equal length, whose rows are its marks.
 
     Args:
-        **columns: Arrays as numbers, NaN as nothing, the others as texts. Columns take a third of the bytes
-            that rows do.
+        **columns: Arrays as numbers, NaN as nothing, the others as :func:`texts`. Columns take a third of the
+            bytes that rows do.
     """
     return plot_groups([columns])
 
@@ -77,18 +82,25 @@ def plot_groups(groups: Sequence[Group]) -> alt.Chart:
 def _plain(value: str | Sequence[str] | Floats) -> str | list[str] | list[float | None]:
     """A text or a column as JSON has it, numbers with five digits."""
     if isinstance(value, str):
-        return one_line(value)
+        return value
     if isinstance(value, np.ndarray):
         return [None if np.isnan(one) else float(f'{one:.5g}') for one in value.tolist()]
-    return [one_line(text) for text in value]
+    return list(value)
 
 
-def scale_of(axis: Axis) -> alt.Scale:
-    """The scale of an axis: rounded to even numbers only where its ends are those of the data."""
-    options: dict[str, Any] = {'type': 'log'} if axis.is_logarithmic else {}
-    if axis.domain is not None:
-        options |= {'domain': list(axis.domain), 'nice': False}
-    return altair().Scale(**options)
+def look(axis: Axis) -> dict[str, Any]:
+    """How an axis looks: the ``title``, ``scale`` and ``axis`` of a channel of Altair.
+
+    Its ends are rounded where they are those of the data. A logarithmic one has lines at powers of ten alone.
+    """
+    alt = altair()
+    kind: dict[str, Any] = {'type': 'log'} if axis.is_logarithmic else {}
+    ends = {} if axis.domain is None else {'domain': list(axis.domain), 'nice': False}
+    power = 'abs(log(datum.value) / LN10 - round(log(datum.value) / LN10)) < 1e-6'
+    lines = (
+        {'gridOpacity': {'condition': {'test': power, 'value': 1}, 'value': 0}} if axis.is_logarithmic else {}
+    )
+    return {'title': axis.title, 'scale': alt.Scale(**kind, **ends), 'axis': alt.Axis(**lines)}
 
 
 def finish(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from ..blocks import Chart, Column, Table
 from ..theme import SERIES
-from .base import Axis, Group, altair, finish, floats, plot, plot_groups, scale_of, shown_of
+from .base import Axis, Group, altair, finish, floats, look, plot, plot_groups, shown_of, texts
 from .curves import Mark, rules
 
 _BAR = 22
@@ -33,14 +32,14 @@ def bars(
     """
     alt = altair()
     numbers = floats(values)
-    drawn = list(names[:shown])
+    drawn = texts(names[:shown])
     base = plot(name=drawn, value=numbers[:shown]).encode(
-        x=alt.X('value:Q', title=x.title, scale=scale_of(x)),
+        x=alt.X('value:Q', **look(x)),
         y=alt.Y('name:N', title=None, sort=None),
         tooltip=[alt.Tooltip('name:N', title='Name'), alt.Tooltip('value:Q', title=x.title, format=',.4~g')],
     )
     digits = _digits(numbers)
-    texts = base.mark_text(align='left', dx=4, color='var(--muted)').encode(
+    ends = base.mark_text(align='left', dx=4, color='var(--muted)').encode(
         text=alt.Text('value:Q', format=f',.{digits}f')
     )
     heads = [Column('Name'), Column(x.title, digits, is_barred=True)]
@@ -48,7 +47,7 @@ def bars(
     note = shown_of(len(drawn), len(names), 'bars')
     height = max(1, len(drawn)) * _BAR
     return finish(
-        alt.layer(base.mark_bar(), texts), title, description, Table(title, heads, rows), (0, height), note
+        alt.layer(base.mark_bar(), ends), title, description, Table(title, heads, rows), (0, height), note
     )
 
 
@@ -72,8 +71,8 @@ def grouped_bars(
     """
     alt = altair()
     chart = _by_part(names[:shown], values, x).encode(
-        yOffset=alt.YOffset('part:N', sort=list(values)),
-        x=alt.X('value:Q', title=x.title, scale=scale_of(x), stack=None),
+        yOffset=alt.YOffset('part:N', sort=texts(values)),
+        x=alt.X('value:Q', **look(x), stack=None),
     )
     height = max(1, len(names[:shown])) * (8 + 14 * len(values))
     note = shown_of(len(names[:shown]), len(names), 'groups')
@@ -101,7 +100,7 @@ def stacked_bars(
     alt = altair()
     # The order of the pieces is that of their names, which the data has.
     chart = _by_part(names[:shown], values, x).encode(
-        x=alt.X('value:Q', title=x.title, scale=scale_of(x), stack='zero'), order='rank:Q'
+        x=alt.X('value:Q', **look(x), stack='zero'), order='rank:Q'
     )
     height = max(1, len(names[:shown])) * _BAR
     note = shown_of(len(names[:shown]), len(names), 'bars')
@@ -132,11 +131,11 @@ def histogram(
     ends, numbers = floats(edges), floats(counts)
     chart = (
         plot(start=ends[:-1], end=ends[1:], n=numbers)
-        .mark_bar(binSpacing=1, orient='vertical')
+        .mark_bar(binSpacing=1)
         .encode(
-            x=alt.X('start:Q', title=x.title, scale=scale_of(x), bin='binned'),
+            x=alt.X('start:Q', **look(x), bin='binned'),
             x2='end:Q',
-            y=alt.Y('n:Q', title=y.title, scale=scale_of(y)),
+            y=alt.Y('n:Q', **look(y), stack=None),
             tooltip=[
                 alt.Tooltip('start:Q', title='From', format='.4~g'),
                 alt.Tooltip('end:Q', title='To', format='.4~g'),
@@ -152,14 +151,19 @@ def histogram(
 def _by_part(names: Sequence[str], values: Mapping[str, ArrayLike], x: Axis) -> Any:
     """Bars with a colour for each part of ``values``, without their positions along ``x``."""
     alt = altair()
-    parts = list(values)
+    parts = texts(values)
     groups: list[Group] = [
-        {'part': part, 'name': list(names), 'value': floats(values[part])[: len(names)]} for part in parts
+        {
+            'part': part,
+            'name': texts(names),
+            'rank': np.full(len(names), float(rank)),
+            'value': floats(column)[: len(names)],
+        }
+        for rank, (part, column) in enumerate(zip(parts, values.values(), strict=True))
     ]
     colours = alt.Scale(domain=parts, range=list(SERIES))
     return (
         plot_groups(groups)
-        .transform_calculate(rank=f'indexof({json.dumps(parts)}, datum.part)')
         .mark_bar()
         .encode(
             y=alt.Y('name:N', title=None, sort=None),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from ..blocks import Chart, Column, Table
 from ..theme import DASHES, SERIES
-from .base import Axis, Floats, altair, finish, floats, plot, plot_groups, scale_of, shown_of
+from .base import Axis, Floats, altair, finish, floats, look, plot, plot_groups, shown_of, texts
 
 if TYPE_CHECKING:
     import altair as alt
@@ -70,6 +71,7 @@ def lines(
         marks: Vertical lines.
     """
     alt = altair()
+    series = _with_texts(series)
     names = [one.name for one in series]
     looks: Any = {'sort': None, 'legend': alt.Legend(title=None, symbolSize=400) if len(series) > 1 else None}
     colours = alt.Scale(domain=names, range=list(SERIES))
@@ -78,8 +80,8 @@ def lines(
         _plot(series)
         .mark_line(point=_are_single(series))
         .encode(
-            x=alt.X('x:Q', title=x.title, scale=scale_of(x)),
-            y=alt.Y('y:Q', title=y.title, scale=scale_of(y)),
+            x=alt.X('x:Q', **look(x)),
+            y=alt.Y('y:Q', **look(y)),
             color=alt.Color('name:N', scale=colours, **looks),
             strokeDash=alt.StrokeDash('name:N', scale=dashes, **looks),
             tooltip=[
@@ -117,27 +119,26 @@ def class_curves(
         marks: Vertical lines.
     """
     alt = altair()
-    every = [*([overall] if overall else []), *classes]
+    whole, classes = _with_texts([overall] if overall else []), _with_texts(classes)
+    every = [*whole, *classes]
     numbers = _by_name(title, every, x)
     if len(classes) <= _FEW:
-        drawn = lines(title, description, every, x, y, marks)
-        return Chart(title, description, drawn.spec, numbers)
+        return replace(lines(title, description, every, x, y, marks), numbers=numbers)
     names = [one.name for one in classes]
     chosen = alt.param(name='chosen', value=names[0], bind=alt.binding_select(options=names, name='Class'))
-    kinds = ['each class', 'chosen class', *([overall.name] if overall else [])]
+    kinds = ['each class', 'chosen class', *(one.name for one in whole)]
     scale = alt.Scale(domain=kinds, range=['var(--faint)', SERIES[1], SERIES[0]])
 
     def layer(curves: Sequence[Series], kind: str, width: float, opacity: float) -> Any:
         return (
             _plot(curves)
+            .transform_calculate(kind=json.dumps(kind))
             .mark_line(strokeWidth=width, opacity=opacity)
             .encode(
-                x=alt.X('x:Q', title=x.title, scale=scale_of(x)),
-                y=alt.Y('y:Q', title=y.title, scale=scale_of(y)),
+                x=alt.X('x:Q', **look(x)),
+                y=alt.Y('y:Q', **look(y)),
                 detail='name:N',
-                color=alt.Color(
-                    datum=kind, type='nominal', scale=scale, legend=alt.Legend(title=None, symbolSize=400)
-                ),
+                color=alt.Color('kind:N', scale=scale, legend=alt.Legend(title=None, symbolSize=400)),
                 tooltip=[
                     alt.Tooltip('name:N', title='Class'),
                     alt.Tooltip('x:Q', title=x.title, format='.3~f'),
@@ -149,7 +150,7 @@ def class_curves(
     layers = [
         layer(classes, kinds[0], 1, 0.45),
         layer(classes, kinds[1], 3, 1).transform_filter('datum.name === chosen').add_params(chosen),
-        *([layer([overall], overall.name, 3, 1)] if overall else []),
+        *(layer([one], one.name, 3, 1) for one in whole),
     ]
     return finish(alt.layer(*layers, *rules(marks)), title, description, numbers, (0, _HEIGHT))
 
@@ -177,9 +178,7 @@ def reliability(
     base = (
         plot(**columns)
         .transform_filter('isValid(datum.x) && isValid(datum.y)')
-        .encode(
-            x=alt.X('x:Q', title=x.title, scale=scale_of(x)), y=alt.Y('y:Q', title=y.title, scale=scale_of(y))
-        )
+        .encode(x=alt.X('x:Q', **look(x)), y=alt.Y('y:Q', **look(y)))
     )
     gaps = base.mark_rule(color=SERIES[1], strokeWidth=2, opacity=0.6).encode(y2='x')
     points = base.mark_circle(opacity=1).encode(
@@ -220,11 +219,11 @@ def scatter(
     horizontal, vertical = floats(xs), floats(ys)
     chosen = _evenly(len(names), _MOST_POINTS)
     chart = (
-        plot(x=horizontal[chosen], y=vertical[chosen], name=[names[index] for index in chosen])
+        plot(x=horizontal[chosen], y=vertical[chosen], name=texts(names[index] for index in chosen))
         .mark_circle(size=36, opacity=0.5)
         .encode(
-            x=alt.X('x:Q', title=x.title, scale=scale_of(x)),
-            y=alt.Y('y:Q', title=y.title, scale=scale_of(y)),
+            x=alt.X('x:Q', **look(x)),
+            y=alt.Y('y:Q', **look(y)),
             tooltip=[
                 alt.Tooltip('name:N', title='Name'),
                 alt.Tooltip('x:Q', title=x.title, format='.4~g'),
@@ -243,9 +242,20 @@ def rules(marks: Sequence[Mark]) -> list[Any]:
     if not marks:
         return []
     alt = altair()
-    base = plot(x=floats([mark.x for mark in marks]), text=[mark.text for mark in marks]).encode(x='x:Q')
-    texts = base.mark_text(align='left', dx=5, dy=8, baseline='top', fontWeight=500)
-    return [base.mark_rule(strokeDash=[3, 3], strokeWidth=1.5), texts.encode(text='text:N', y=alt.value(0))]
+    base = plot(x=floats([mark.x for mark in marks]), text=texts(mark.text for mark in marks)).encode(x='x:Q')
+    labels = base.encode(text='text:N', y=alt.value(0))
+    place: Any = {'align': 'left', 'dx': 6, 'dy': 8, 'baseline': 'top', 'fontWeight': 500}
+    return [
+        base.mark_rule(strokeDash=[4, 3], strokeWidth=1.5, color='var(--ink)'),
+        labels.mark_text(**place, stroke='var(--ground)', strokeWidth=5, strokeJoin='round'),
+        labels.mark_text(**place),
+    ]
+
+
+def _with_texts(series: Sequence[Series]) -> list[Series]:
+    return [
+        replace(one, name=name) for one, name in zip(series, texts(one.name for one in series), strict=True)
+    ]
 
 
 def _plot(series: Sequence[Series]) -> alt.Chart:

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from ..blocks import Chart, Column, Table
 from ..theme import SERIES
-from .base import Axis, Floats, altair, finish, floats, plot, scale_of, shown_of
+from .base import Axis, Floats, altair, finish, floats, look, plot, shown_of, texts
 
 _BACKGROUND = 'background'
 _MOST_PAIRS = 300
@@ -46,8 +46,8 @@ def heat_map(
     grid = np.asarray(values, np.float64)
     largest = float(np.nanmax(np.abs(grid), initial=0)) or 1
     chart = _cells(
-        row_names,
-        column_names,
+        texts(row_names),
+        texts(column_names),
         {
             'value': grid.ravel(),
             'shade': floats(np.abs(grid)) / largest,
@@ -122,7 +122,9 @@ def confused_with(title: str, description: str, counts: ArrayLike, classes: Sequ
         share=100 * share,
         n=floats(grid[rows, columns]),
     )
-    first = names[int(np.argmax(np.where(np.eye(len(grid), dtype=bool), 0, grid)[:-1].sum(axis=1)))]
+    wrong = grid.sum(axis=1) - grid.diagonal()
+    wrong[-1] = -1 if classes else 0
+    first = names[int(wrong.argmax())]
     menu = alt.binding_select(options=names, name='Annotated class')
     chosen = alt.param(name='chosen', value=first, bind=menu)
     base = (
@@ -130,8 +132,8 @@ def confused_with(title: str, description: str, counts: ArrayLike, classes: Sequ
         .transform_window(place='row_number()', sort=[alt.SortField('n', order='descending')])
         .transform_filter('datum.place <= 10')
         .encode(
-            x=alt.X('share:Q', title='Share of the boxes, in %', scale=scale_of(Axis('', (0, 100)))),
-            y=alt.Y('detected:N', title='Detected', sort=alt.SortField('place', order='ascending')),
+            x=alt.X('share:Q', **look(Axis('Share of the boxes, in %', (0, 100)))),
+            y=alt.Y('detected:N', title='Detected', sort=alt.EncodingSortField('place', op='min')),
             tooltip=[
                 alt.Tooltip('detected:N', title='Detected'),
                 alt.Tooltip('n:Q', title='Boxes', format=','),
@@ -140,8 +142,8 @@ def confused_with(title: str, description: str, counts: ArrayLike, classes: Sequ
         )
     )
     colour = alt.condition('datum.detected === chosen', alt.value(SERIES[0]), alt.value(SERIES[1]))
-    texts = base.mark_text(align='left', dx=4, color='var(--muted)').encode(text=alt.Text('n:Q', format=','))
-    chart = alt.layer(base.mark_bar().encode(color=colour), texts).add_params(chosen)
+    ends = base.mark_text(align='left', dx=4, color='var(--muted)').encode(text=alt.Text('n:Q', format=','))
+    chart = alt.layer(base.mark_bar().encode(color=colour), ends).add_params(chosen)
     return finish(chart, title, description, _pairs(title, grid, names), (0, 260))
 
 
@@ -202,7 +204,7 @@ def _height(rows: int) -> int:
 
 def _unlike(classes: Sequence[str]) -> list[str]:
     """The names of classes, a class that is called like the background marked as one."""
-    return [f'{name} (class)' if name == _BACKGROUND else name for name in classes]
+    return [f'{name} (class)' if name == _BACKGROUND else name for name in texts(classes)]
 
 
 def _most_confused(wrong: npt.NDArray[np.int64], shown: int) -> list[int]:

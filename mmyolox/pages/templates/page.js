@@ -88,7 +88,7 @@
       const scrolls = target.scrollWidth > target.clientWidth || target.scrollHeight > target.clientHeight;
       if (scrolls) {
         target.tabIndex = 0;
-        target.setAttribute('role', 'region');
+        target.setAttribute('role', 'group');
       } else {
         target.removeAttribute('tabindex');
         target.removeAttribute('role');
