@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from base64 import b64encode
 from dataclasses import dataclass, field
-from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
-from mmyolox.errors import UserError
 from mmyolox.files import atomic_write
 
+from . import vega
 from .blocks import Block
 from .rendering import FOLDER, Rendering
-from .theme import CHART_CONFIG, DARK, LIGHT, theme_css
+from .theme import DARK, LIGHT, theme_css
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,7 @@ class Page:
         sections = [rendering.section(one.heading, one.blocks) for one in self.sections]
         scripts = [_script('theme.js'), _script('page.js')]
         if rendering.has_charts:
-            scripts += [_vega(), _script('charts.js')]
+            scripts += [vega.script(), _script('charts.js')]
         return rendering.fill(
             'page.html',
             page=self,
@@ -77,7 +76,7 @@ class Page:
             css=(FOLDER / 'page.css').read_text(encoding='utf-8'),
             scripts=scripts,
             policies=[f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'" for text in scripts],
-            config=CHART_CONFIG if rendering.has_charts else None,
+            config=vega.CHART_CONFIG if rendering.has_charts else None,
         )
 
     def write(self, path: str | Path) -> None:
@@ -96,17 +95,3 @@ class Page:
 
 def _script(name: str) -> str:
     return (FOLDER / name).read_text(encoding='utf-8')
-
-
-@cache
-def _vega() -> str:
-    """Vega, Vega-Lite and Vega-Embed as one script, of 0.9 MB.
-
-    Raises:
-        UserError: vl-convert, which has it, is not installed.
-    """
-    try:
-        import vl_convert
-    except ImportError as error:
-        raise UserError(f'charts need vl-convert: pip install "mmyolox[report]" ({error})') from None
-    return vl_convert.javascript_bundle('window.vegaEmbed = vegaEmbed;').replace('</script', '<\\/script')

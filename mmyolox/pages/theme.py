@@ -1,4 +1,4 @@
-"""The colours of pages, light and dark, and how charts look.
+"""The colours of pages, light and dark.
 
 Charts name colours as ``var(--c1)``, so that a page's theme changes them too; a picture of a chart has the
 light ones. Texts have a contrast of 4.5 or more, lines and areas one of 3 or more, and the colours of series
@@ -8,7 +8,6 @@ differ for people with protanopia, deuteranopia and tritanopia.
 from __future__ import annotations
 
 import re
-from typing import Any
 
 LIGHT = {
     'ground': '#ffffff',
@@ -77,57 +76,7 @@ SERIES = tuple(f'var(--c{index})' for index in range(1, 9))
 DASHES = ((1, 0), (7, 3), (2, 2), (9, 3, 2, 3), (4, 4), (12, 3), (1, 3), (9, 3, 2, 3, 2, 3))
 """The dashes that go with them, in pixels drawn and left out."""
 
-_FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', 'Liberation Sans', sans-serif"
 _VARIABLE = re.compile(r'var\(--([\w-]+)\)')
-
-CHART_CONFIG: dict[str, Any] = {
-    'font': _FONT,
-    'background': 'transparent',
-    'aria': False,  # The figure around a chart says what it shows, and has its numbers.
-    'padding': 4,
-    'autosize': {'type': 'fit-x', 'contains': 'padding'},
-    'view': {'stroke': None},
-    'axis': {
-        'labelColor': 'var(--muted)',
-        'titleColor': 'var(--ink)',
-        'gridColor': 'var(--line)',
-        'domainColor': 'var(--strong-line)',
-        'tickColor': 'var(--strong-line)',
-        'labelFontSize': 12,
-        'titleFontSize': 12,
-        'titleFontWeight': 500,
-        'titlePadding': 8,
-        'labelPadding': 4,
-        'labelLimit': 160,
-        'tickSize': 4,
-        'tickCount': 6,
-    },
-    'axisBand': {'grid': False, 'domain': False, 'ticks': False, 'labelOverlap': False},
-    'legend': {
-        'labelColor': 'var(--ink)',
-        'titleColor': 'var(--muted)',
-        'labelFontSize': 12,
-        'titleFontSize': 12,
-        'titleFontWeight': 500,
-        'orient': 'top',
-        'direction': 'horizontal',
-        'columns': {'expr': 'width < 320 ? 2 : 4'},
-        'symbolOpacity': 1,
-        'labelLimit': 160,
-        'symbolStrokeWidth': 2.5,
-        'symbolSize': 120,
-        'padding': 0,
-        'offset': 10,
-    },
-    'text': {'color': 'var(--ink)', 'fontSize': 11},
-    'bar': {'color': 'var(--c1)', 'cornerRadiusEnd': 2, 'discreteBandSize': {'band': 0.72}},
-    'rect': {'color': 'var(--c1)'},
-    'line': {'color': 'var(--c1)', 'strokeWidth': 2},
-    'circle': {'color': 'var(--c1)', 'opacity': 0.7},
-    'rule': {'color': 'var(--muted)'},
-    'range': {'category': list(SERIES)},
-}
-"""The ``config`` of Vega-Lite that every chart gets."""
 
 
 def theme_css(colours: dict[str, str]) -> str:

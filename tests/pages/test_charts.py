@@ -11,7 +11,7 @@ import vl_convert
 
 from mmyolox.pages import charts
 from mmyolox.pages.charts import Axis, Series
-from mmyolox.pages.theme import CHART_CONFIG
+from mmyolox.pages.vega import CHART_CONFIG
 from tests.pages.sample import ODD, all_charts
 
 CHARTS = all_charts()

@@ -3,11 +3,11 @@
 Altair describes them in Vega-Lite. They name colours that the theme of the page gives.
 """
 
+from ..vega import chart_png
 from .base import Axis
 from .counts import bars, grouped_bars, histogram, stacked_bars
 from .curves import Mark, Series, class_curves, lines, reliability, scatter
 from .grids import confused_with, confusion, heat_map
-from .png import chart_png
 
 __all__ = [
     'Axis',
