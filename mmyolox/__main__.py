@@ -24,6 +24,7 @@ COMMANDS = {
     'export': 'deployment/export.py',
     'test-export': 'deployment/test.py',
     'browse': 'analysis_tools/browse_dataset.py',
+    'doctor': 'analysis_tools/doctor.py',
     'curves': 'analysis_tools/plot_curves.py',
     'kfold': 'misc/kfold.py',
     'config': 'misc/print_config.py',

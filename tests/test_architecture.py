@@ -21,6 +21,7 @@ ORDER = (
     ('config',),
     ('models',),
     ('checkpoints',),
+    ('doctor',),
     ('engine', 'evaluation'),
     ('apis',),
     ('export',),

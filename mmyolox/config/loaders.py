@@ -23,7 +23,7 @@ def settle_modes(cfg: Config) -> None:
     Args:
         cfg: The config, complete.
     """
-    for path, dataset in _own_datasets(cfg):
+    for path, dataset in own_datasets(cfg):
         if not path.startswith('train'):
             dataset.setdefault('test_mode', True)
 
@@ -44,7 +44,7 @@ def check_loaders(cfg: Config) -> None:
             indices = value_at(cfg, f'{name}.dataset.indices')
             if indices in (0, [], ()):
                 raise UserError(f'config key {name}.dataset.indices={indices}: no sample would be left')
-    for path, dataset in _own_datasets(cfg):
+    for path, dataset in own_datasets(cfg):
         is_training = path.startswith('train')
         if bool(dataset.get('test_mode')) is is_training:
             why = 'boxes that nobody can learn would stay' if is_training else 'images would be left out'
@@ -92,7 +92,7 @@ def check_sampler(cfg: Config, name: str, loader: dict[str, Any]) -> None:
         )
 
 
-def _own_datasets(cfg: Config) -> Iterator[tuple[str, dict[str, Any]]]:
+def own_datasets(cfg: Config) -> Iterator[tuple[str, dict[str, Any]]]:
     """Our data sets, also those within others, with their config keys."""
     for name in LOADERS:
         for path, part in walk(cfg.get(name), name):

@@ -216,7 +216,7 @@ def read_coco(
         content, digest = _parsed(path, backend_args, sorted({*fields, *known}), digest)
         columns = annotation_cache.keep(_cache_name(digest), *content.columns(need_annotations))
     elif need_annotations and not columns.info['has_annotations']:
-        parse(path, backend_args, fields).columns(need_annotations)  # raises the error
+        parse(Content(path, fields), backend_args).columns(need_annotations)  # raises the error
     return CocoAnnotations(path, columns, digest)
 
 
@@ -264,7 +264,7 @@ def _parsed(
     path: str, backend_args: Mapping[str, Any] | None, fields: Collection[str], digest: str | None
 ) -> tuple[Content, str | None]:
     """Parses a file whose digest was just taken; the content, and the digest if it is of that, else None."""
-    content = parse(path, backend_args, fields)
+    content = parse(Content(path, fields), backend_args)
     # The file may have been written since the digest was taken.
     return content, digest if _content_digest(path, backend_args) == digest else None
 

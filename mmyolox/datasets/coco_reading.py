@@ -55,10 +55,7 @@ class EntryList:
                 own_id, value = reprlib.repr(entry.get('id')), reprlib.repr(entry.get(name))
                 self.faults[name].note([f'no. {position} (id {own_id}): {value}'])
             if not wrong:
-                for name in ('id', 'image_id', 'category_id'):
-                    if type(entry.get(name)) is float:
-                        entry[name] = int(entry[name])
-                valid.append(entry)
+                valid.append(with_whole_ids(entry))
         self.count += len(values)
         self.gather(valid)
 
@@ -254,28 +251,33 @@ class Content:
 
     Attributes:
         keys: The keys of the file, in its order.
+        lists: What was gathered of COCO's lists, by key.
     """
 
     def __init__(self, path: str, fields: Collection[str]) -> None:
         self.path = path
         self.keys: dict[str, None] = {}
-        self._fields = fields
-        self._lists: dict[str, EntryList] = {}
+        self.fields = fields
+        self.lists: dict[str, EntryList] = {}
 
     def note_key(self, key: str) -> None:
         """Notes a key of the file; of what stands under it, the last counts."""
         self.keys[key] = None
-        self._lists.pop(key, None)
+        self.lists.pop(key, None)
 
     def new_list(self, key: str) -> EntryList:
         """Notes a list of COCO's, and returns what takes its entries."""
         self.note_key(key)
         kinds = dict(images=ImageList, categories=EntryList)
-        self._lists[key] = kinds[key]() if key in kinds else AnnotationList(self._fields)
-        return self._lists[key]
+        self.lists[key] = kinds[key]() if key in kinds else AnnotationList(self.fields)
+        return self.lists[key]
+
+    def add(self, key: str, values: Sequence[Any]) -> None:
+        """Takes entries that are not of the common form; one who judges them otherwise overrides this."""
+        self.lists[key].add(values)
 
     def _checked(self, key: str) -> Any:
-        found = self._lists.get(key)
+        found = self.lists.get(key)
         if found is None or found.has_others:
             keys = first_few(self.keys, 8) or 'none'
             raise UserError(f'{self.path}: not a COCO detection file: no list of {key!r} (its keys: {keys})')
@@ -285,7 +287,7 @@ class Content:
     @property
     def annotated(self) -> list[int]:
         """The ids of the categories that there are annotations of."""
-        found: Any = self._lists.get('annotations')
+        found: Any = self.lists.get('annotations')
         return [] if found is None else found.annotated
 
     def categories(self) -> tuple[list[Entry], list[Entry]]:
@@ -310,7 +312,7 @@ class Content:
         """
         images: ImageList = self._checked('images')
         has_annotations = need_annotations or 'annotations' in self.keys
-        annotations = self._checked('annotations') if has_annotations else AnnotationList(self._fields)
+        annotations = self._checked('annotations') if has_annotations else AnnotationList(self.fields)
         categories, above = self.categories()
         known = IdColumn.of([category['id'] for category in categories])
         arrays = dict(
@@ -323,11 +325,19 @@ class Content:
             categories=categories,
             namesakes_above=above,
             annotated=annotations.annotated,
-            fields=[*self._fields],
+            fields=[*self.fields],
             has_annotations=has_annotations,
             has_backslash=images.has_backslash,
         )
         return arrays | images.columns() | annotations.columns(), info
+
+
+def with_whole_ids(entry: Entry) -> Entry:
+    """A valid entry whose ids such as 7.0 are 7."""
+    for name in ('id', 'image_id', 'category_id'):
+        if type(entry.get(name)) is float:
+            entry[name] = int(entry[name])
+    return entry
 
 
 def namesakes_above(categories: Sequence[Entry], annotated: Iterable[int]) -> list[Entry]:
@@ -348,17 +358,20 @@ def namesakes_above(categories: Sequence[Entry], annotated: Iterable[int]) -> li
     ]
 
 
-def parse(path: str, backend_args: Mapping[str, Any] | None, fields: Collection[str]) -> Content:
+def parse(content: Content, backend_args: Mapping[str, Any] | None) -> Content:
     """Reads a file list by list; what is wrong with the entries is noted for :meth:`Content.columns`.
 
     Args:
-        path: The JSON file.
+        content: What takes the lists of the file, and names it; nothing was read yet.
         backend_args: The arguments of MMEngine's file backend, where the file is not local.
-        fields: Further fields of the annotations to keep.
+
+    Returns:
+        The same content.
 
     Raises:
         UserError: The file is absent, cannot be read, or holds no JSON object.
     """
+    path = content.path
     if not path:
         raise UserError('ann_file is not set: it must be the path of a COCO annotation file')
     if osp.exists(path) and not osp.isfile(path) and not osp.isdir(path):  # a pipe would wait for ever
@@ -366,8 +379,10 @@ def parse(path: str, backend_args: Mapping[str, Any] | None, fields: Collection[
     try:
         if osp.isfile(path) and not backend_args:
             with open(path, 'rb') as file:
-                return _parse_stream(path, file, fields)
-        return _parse_stream(path, io.BytesIO(get(path, backend_args=backend_args)), fields)
+                _parse_stream(content, file)
+        else:
+            _parse_stream(content, io.BytesIO(get(path, backend_args=backend_args)))
+        return content
     except FileNotFoundError:
         raise UserError(
             f'annotation file {from_here(path)} not found; say where the data lie: '
@@ -389,14 +404,14 @@ def parse(path: str, backend_args: Mapping[str, Any] | None, fields: Collection[
         raise UserError(f'{path}: not a COCO detection file: brackets are nested too deeply') from None
 
 
-def _parse_stream(path: str, file: BinaryIO, fields: Collection[str]) -> Content:
+def _parse_stream(content: Content, file: BinaryIO) -> None:
     # Outlines are nine tenths of COCO's numbers.
     stream = JsonStream(file, json.JSONDecoder(object_hook=_without_outline))
     if stream.peek() != '{':
         value = stream.value()
         stream.check_end()
-        raise UserError(f'{path}: not a COCO detection file: it holds a {type(value).__name__}, no object')
-    content = Content(path, fields)
+        kind = type(value).__name__
+        raise UserError(f'{content.path}: not a COCO detection file: it holds a {kind}, no object')
     for key in stream.members():
         if key not in FIELDS or stream.peek() != '[':
             content.note_key(key)
@@ -404,8 +419,7 @@ def _parse_stream(path: str, file: BinaryIO, fields: Collection[str]) -> Content
         else:
             entries = content.new_list(key)
             for values in stream.elements(entries.take):
-                entries.add(values)
-    return content
+                content.add(key, values)
 
 
 def _without_outline(entry: Entry) -> Entry:

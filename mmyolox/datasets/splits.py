@@ -84,7 +84,7 @@ class Fold:
         """
         images: defaultdict[str, list[int]] = defaultdict(list)
         for number, name in enumerate(names):
-            images[_COPY.sub('', name)].append(number)
+            images[without_copy_mark(name)].append(number)
         ranked = sorted(images, key=lambda name: (self._hash(name), name))
         held_out = {number for name in ranked[self.index :: self.count] for number in images[name]}
         if not 0 < len(held_out) < len(names):
@@ -96,6 +96,11 @@ class Fold:
 
     def _hash(self, name: str) -> bytes:
         return sha256(f'{self.seed}:{name}'.encode('utf-8', 'surrogateescape')).digest()
+
+
+def without_copy_mark(name: str) -> str:
+    """The name of an image file without what tells the copies apart that Roboflow augments from one image."""
+    return _COPY.sub('', name)
 
 
 def image_names(img_paths: Iterable[str], root: str | None) -> list[str]:

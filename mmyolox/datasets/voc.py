@@ -53,6 +53,7 @@ class VocImage:
         names: The M class names, in the file's order.
         bboxes: (M, 4) float32 xyxy in pixels of the image, as written: degenerate boxes are kept.
         difficult: (M,) bool, the objects flagged ``difficult``.
+        numbers: (M,) the place of each object among all of the file, from 1.
         turned: The number of objects with CVAT's attribute ``rotation``, for whose turned box the upright
             one around it is in ``bboxes``.
     """
@@ -63,6 +64,7 @@ class VocImage:
     names: tuple[str, ...]
     bboxes: NDArray[np.float32]
     difficult: NDArray[np.bool_]
+    numbers: tuple[int, ...]
     turned: int
 
 
@@ -90,9 +92,11 @@ def read_voc_xml(path: str | Path, *, one_based: bool = True, faults: list[str] 
     if root.tag == 'annotation' and root.find('annotation') is not None:
         raise UserError(f'{path}: it has an <annotation> directly below <annotation>; one is needed')
     objects: list[_Object] = []
-    for obj in root.findall('object'):
+    numbers: list[int] = []
+    for number, obj in enumerate(root.findall('object'), start=1):
         try:
             objects.append(_read_object(obj, path))
+            numbers.append(number)
         except UserError as error:
             if faults is None:
                 raise
@@ -106,6 +110,7 @@ def read_voc_xml(path: str | Path, *, one_based: bool = True, faults: list[str] 
         names=tuple(obj.name for obj in objects),
         bboxes=boxes - np.float32(one_based),
         difficult=np.array([obj.difficult for obj in objects], np.bool_),
+        numbers=tuple(numbers),
         turned=sum(obj.rotation != 0 for obj in objects),
     )
 

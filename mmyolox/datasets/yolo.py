@@ -75,7 +75,7 @@ class YoloLabels:
     unknown: list[int] = field(default_factory=list)
 
 
-class _UnknownClassError(ValueError):
+class UnknownClassError(ValueError):
     """A class index beyond those that there are."""
 
 
@@ -98,19 +98,32 @@ def read_labels(path: Path, num_classes: int, num_values: int = 0) -> YoloLabels
         if not line.strip():
             continue
         try:
-            labels.objects.append(_parse_line(line, number, num_classes, num_values))
+            item = parse_line(line, number, num_classes, num_values)
+            _check_range(item, line.split())
         except ValueError as error:
             labels.faults.append((number, str(error)))
-            if isinstance(error, _UnknownClassError):
+            if isinstance(error, UnknownClassError):
                 labels.unknown.append(number)
+        else:
+            labels.objects.append(item)
     return labels
 
 
-def _parse_line(line: str, number: int, num_classes: int, num_values: int) -> YoloObject:
+def parse_line(line: str, number: int, num_classes: int, num_values: int) -> YoloObject:
     """Reads ``class cx cy w h``, perhaps with keypoints, or ``class x1 y1 x2 y2 x3 y3 ...``, a polygon.
 
+    Args:
+        line: The line.
+        number: Its number, from 1.
+        num_classes: The number of classes.
+        num_values: How many numbers the keypoints have, as of :func:`read_labels`.
+
+    Returns:
+        The object; its box may have any numbers.
+
     Raises:
-        ValueError: With what is wrong with the line.
+        UnknownClassError: The class index is beyond those that there are.
+        ValueError: With what else is wrong with the line.
     """
     fields = line.split()
     is_polygon = not num_values and len(fields) >= 7 and len(fields) % 2 == 1
@@ -122,17 +135,22 @@ def _parse_line(line: str, number: int, num_classes: int, num_values: int) -> Yo
     except ValueError:
         raise ValueError(f'{line.strip()!r} holds something that is no number') from None
     if not (index.is_integer() and 0 <= index < num_classes):
-        error = _UnknownClassError if index.is_integer() and index >= num_classes else ValueError
+        error = UnknownClassError if index.is_integer() and index >= num_classes else ValueError
         raise error(f'class index {fields[0]} is not in 0 to {num_classes - 1}')
     box = values if is_polygon else values[:4]
-    if not all(-_OVERHANG <= value <= 1 + _OVERHANG for value in box):
-        raise ValueError(f'{" ".join(fields[1 : 1 + len(box)])} is not within 0 to 1')
     if is_polygon:
         bbox = min(box[::2]), min(box[1::2]), max(box[::2]), max(box[1::2])
     else:
         cx, cy, w, h = box
         bbox = cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2
     return YoloObject(number, int(index), bbox, values[len(box) :], is_polygon)
+
+
+def _check_range(item: YoloObject, fields: Sequence[str]) -> None:
+    """Raises ValueError for an object whose box, or a corner of its polygon, is not within the image."""
+    box = fields[1:] if item.is_polygon else fields[1:_BOX_VALUES]
+    if not all(-_OVERHANG <= float(value) <= 1 + _OVERHANG for value in box):
+        raise ValueError(f'{" ".join(box)} is not within 0 to 1')
 
 
 def pixel_box(bbox: Sequence[float], size: tuple[int, int]) -> list[float]:

@@ -14,6 +14,9 @@ from mmyolox.files import PICTURE_SUFFIXES, list_images, path_endings, read_line
 
 from .splits import SPLITS, UNSPLIT
 
+ABSENT_SOURCES = 'folders or lists that the YAML file names and that are not there'
+"""The note on splits whose images are not found."""
+
 _NOTHING = ('', '~', 'null')
 """What YAML writes for no value."""
 DARKNET = '.data'
@@ -224,7 +227,7 @@ def split_sources(root: Path, data: Mapping[str, Any], split: str, report: Readi
             sources.append(resolve(str(part), split_folders(root, data)))
         except UserError:
             absent.append(part)
-    report.note('folders or lists that the YAML file names and that are not there', absent)
+    report.note(ABSENT_SOURCES, absent)
     if not sources:
         forms = ('images/{}', '{}/images', '{}.txt', '{}')
         layouts = [root / form.format(alias) for alias in aliases for form in forms]
@@ -360,10 +363,19 @@ def note_missing_labels(labels: Mapping[Path, Path], report: ReadingReport) -> N
 
 
 def note_lost_labels(labels: Iterable[Path], report: ReadingReport) -> None:
-    """Notes label files that belong to no image, in the folders of those of all splits."""
+    """Notes the label files of :func:`lost_labels`."""
+    report.note('label files that belong to no image of a split', lost_labels(labels))
+
+
+def lost_labels(labels: Iterable[Path]) -> list[Path]:
+    """The label files that belong to no image, in the folders of those that do.
+
+    Args:
+        labels: The label files of the images of all splits.
+    """
     paths = set(labels)
     folders = {path.parent for path in paths if not {*_LABEL_FOLDERS.values()}.isdisjoint(path.parts)}
     there = {
         path for folder in folders for path in folder.glob('*.[tT][xX][tT]') if path.name != 'classes.txt'
     }
-    report.note('label files that belong to no image of a split', sorted(there - paths))
+    return sorted(there - paths)

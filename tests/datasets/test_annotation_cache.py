@@ -70,7 +70,9 @@ def parsed(monkeypatch):
     from mmyolox.datasets import coco_file
 
     paths, parse = [], coco_file.parse
-    monkeypatch.setattr(coco_file, 'parse', lambda path, *rest: paths.append(path) or parse(path, *rest))
+    monkeypatch.setattr(
+        coco_file, 'parse', lambda content, *rest: paths.append(content.path) or parse(content, *rest)
+    )
     return paths
 
 

@@ -1,0 +1,134 @@
+"""Reading whatever the user names: a folder with a data set, an annotation file of COCO, or a config."""
+
+import os.path as osp
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from mmengine.config import Config
+
+from mmyolox.config.check import component_at
+from mmyolox.config.components import names_of_bases
+from mmyolox.config.loaders import own_datasets
+from mmyolox.datasets.layouts import recognise
+from mmyolox.datasets.layouts.coco import image_folder
+from mmyolox.datasets.layouts.layout import Contents
+from mmyolox.datasets.splits import split_named
+from mmyolox.errors import UserError
+
+from .raw import Faults, RawData, RawSplit
+from .readers import coco, voc, yolo
+
+
+class Source(NamedTuple):
+    """A split to be read.
+
+    Attributes:
+        split: ``'train'``, ``'val'`` or ``'test'``.
+        format: ``'coco'``, ``'yolo'`` or ``'voc'``.
+        root: The folder of the data set.
+        args: The arguments of the data set of ours that reads it, beside ``data_root``.
+    """
+
+    split: str
+    format: str
+    root: Path
+    args: Mapping[str, Any]
+
+
+def _read_coco(split: str, root: Path, args: Mapping[str, Any], faults: Faults) -> RawSplit:
+    prefix = args.get('data_prefix', {})
+    folder = prefix.get('img', prefix.get('img_path', ''))
+    return coco.read_split(split, osp.join(root, args['ann_file']), osp.join(root, folder), faults)
+
+
+_READERS: dict[str, Callable[[str, Path, Mapping[str, Any], Faults], RawSplit]] = dict(
+    coco=_read_coco, yolo=yolo.read_split, voc=voc.read_split
+)
+
+_FORMATS = dict(YOLOXCocoDataset='coco', YOLOXYoloDataset='yolo', YOLOXVOCDataset='voc')
+"""What is read by which data set, or by one that derives from it."""
+
+_ARGS = ('ann_file', 'data_prefix', 'split', 'img_subdir', 'ann_subdir', 'one_based', 'excluded')
+"""The arguments of data sets that say what is read; others say how it is trained on."""
+
+
+def read_sources(name: str, sources: Iterable[Source], notes: Iterable[str] = ()) -> RawData:
+    """Reads splits; parts of a fold are cut from the same files, which are read once.
+
+    Args:
+        name: What the user named.
+        sources: The splits.
+        notes: What was decided, see :class:`.RawData`.
+
+    Raises:
+        UserError: A split cannot be read at all.
+    """
+    faults = Faults()
+    whole: dict[str, Source] = {}
+    for source in sources:
+        args = {key: source.args[key] for key in _ARGS if source.args.get(key) is not None}
+        whole.setdefault(repr((source.format, source.root, args)), source._replace(args=args))
+    splits = [_READERS[one.format](one.split, one.root, one.args, faults) for one in whole.values()]
+    folders = {one.root: one for one in whole.values() if one.format == 'yolo'}
+    for root, one in folders.items():
+        yolo.note_of_all(root, one.args, splits, faults)
+    return RawData.of(name, splits, faults, notes)
+
+
+def folder_sources(folder: Path) -> tuple[list[Source], tuple[str, ...]]:
+    """The splits in a folder, and what was decided when they were recognised.
+
+    Raises:
+        UserError: No data set is recognised there.
+    """
+    layout = recognise(folder)
+    sources = [Source(split, layout.format, layout.root, args) for split, args in layout.splits.items()]
+    return sources, layout.notes
+
+
+def file_source(path: Path, images: Path | None) -> Source:
+    """An annotation file of COCO as the only split.
+
+    Args:
+        path: The file.
+        images: The folder of its images; None looks for it beside the file and in the folder above.
+
+    Raises:
+        UserError: It is no JSON file.
+    """
+    if path.suffix.lower() != '.json':
+        raise UserError(f'{path}: name the folder of the data set, a config, or an annotation file of COCO')
+    if images is None:
+        root = path.absolute().parent.parent if path.parent.name == 'annotations' else path.absolute().parent
+        images = root / image_folder(Contents.of(root), path.absolute().relative_to(root).as_posix())
+    split = split_named(path.stem) or 'train'
+    args = dict(ann_file=str(path.absolute()), data_prefix=dict(img=str(images.absolute())))
+    return Source(split, 'coco', path.parent, args)
+
+
+def config_sources(cfg: Config) -> list[Source]:
+    """The splits that a config trains on, evaluates and tests.
+
+    Raises:
+        UserError: It has no data set of ours, or one that is not on this machine.
+    """
+    sources = []
+    for key, args in own_datasets(cfg):
+        bases = names_of_bases(component_at(cfg, key))
+        format = next((name for base, name in _FORMATS.items() if base in bases), None)
+        root = args.get('data_root') or ''
+        if format is None:
+            raise UserError(
+                f'config key {key}: the doctor reads {", ".join(_FORMATS)}; name a folder of data'
+            )
+        if args.get('backend_args') or '://' in root:
+            raise UserError(
+                f'config key {key}: the data are not files of this machine; name a folder of them'
+            )
+        sources.append(Source(key.partition('_')[0], format, Path(root), args))
+    if not sources:
+        raise UserError(
+            f'{cfg.filename}: it has no data set that the doctor reads; name the folder of the data'
+        )
+    return sources

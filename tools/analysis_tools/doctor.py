@@ -1,0 +1,145 @@
+"""Finds what is wrong with a data set, before a training does.
+
+    mmyolox doctor my_data/
+    mmyolox doctor yolox_s --cfg-options data_root=my_data/
+    mmyolox doctor annotations.json --images photos/
+
+Reads COCO's format, YOLO's and Pascal VOC's, as they are written. The exit status is 1 if an error is found,
+else 0.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mmyolox.errors import UserError, did_you_mean
+from mmyolox.tool_parser import ToolParser, add_cfg_options
+from mmyolox.utils.cli import run_tool
+
+if TYPE_CHECKING:
+    from mmyolox.doctor.diagnosis import Diagnosis
+    from mmyolox.doctor.examined import Plan
+    from mmyolox.doctor.raw import RawData
+
+_SIZE = (640, 640)
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Reads the command line."""
+    parser = ToolParser(description=(__doc__ or '').partition('\n')[0])
+    parser.add_argument(
+        'data',
+        metavar='DATA_OR_CONFIG',
+        help='the folder of a data set, an annotation file of COCO, or a config, by its file or its name',
+    )
+    parser.add_argument('--images', type=Path, metavar='DIR', help="the images of COCO's annotation file")
+    parser.add_argument(
+        '--img-scale',
+        type=int,
+        nargs='+',
+        metavar='SIDE',
+        help='the width and height of the network input, or one side for both; default: that of the config, '
+        'or 640',
+    )
+    parser.add_argument(
+        '--headers', action='store_true', help='read the headers of images alone: fast, and no pixel is seen'
+    )
+    parser.add_argument(
+        '--ignore', nargs='+', default=[], metavar='CHECK', help='checks that are not to be made'
+    )
+    parser.add_argument(
+        '--shown', type=int, default=3, help='how many cases of each finding are told (default: %(default)s)'
+    )
+    parser.add_argument('--json', type=Path, metavar='FILE', help='write the findings as JSON')
+    add_cfg_options(parser)
+    return parser.parse_args(argv)
+
+
+def read_data(args: argparse.Namespace) -> tuple[RawData, Plan]:
+    """Reads what the command line names, and what is planned with it."""
+    from mmengine.config import Config
+
+    from mmyolox.config import load_config
+    from mmyolox.config.find import find_config
+    from mmyolox.doctor.examined import Plan
+    from mmyolox.doctor.reading import config_sources, file_source, folder_sources, read_sources
+
+    path = Path(args.data)
+    if args.images and path.suffix.lower() != '.json':
+        raise UserError(f'--images {args.images}: it is for an annotation file of COCO, and {path} is none')
+    is_data = path.is_dir() or path.suffix.lower() == '.json'
+    if is_data and args.cfg_options:
+        raise UserError('--cfg-options is for a config; name one, and the data by data_root=FOLDER')
+    config = find_config('yolox_s' if is_data else args.data, 'custom')
+    # For data alone the usual fine-tuning is planned, read without looking for what depends on the data.
+    cfg = Config.fromfile(config) if is_data else load_config(config, args.cfg_options)
+    plan = Plan(scale_of(args.img_scale) or tuple(cfg.get('img_scale', _SIZE)), cfg.to_dict())
+    if path.is_dir():
+        return read_sources(args.data, *folder_sources(path)), plan
+    if is_data:
+        return read_sources(args.data, [file_source(path, args.images)]), plan
+    notes = [cfg.data_layout] if cfg.get('data_layout') else []
+    return read_sources(args.data, config_sources(cfg), notes), plan
+
+
+def scale_of(sides: Sequence[int] | None) -> tuple[int, int] | None:
+    """The input size of ``--img-scale``."""
+    if sides is None:
+        return None
+    if len(sides) > 2 or min(sides) < 1:
+        raise UserError(f'--img-scale {" ".join(map(str, sides))}: give width and height in pixels')
+    return sides[0], sides[-1]
+
+
+def examine(args: argparse.Namespace) -> Diagnosis:
+    """Reads the data and makes the checks."""
+    from mmyolox.doctor.checks import CHECKS
+    from mmyolox.doctor.diagnosis import diagnose
+    from mmyolox.doctor.examined import Examined
+    from mmyolox.doctor.files import read_headers
+    from mmyolox.doctor.pixels import read_pixels
+    from mmyolox.engine.progress_line import with_progress
+
+    for name in args.ignore:
+        if name not in CHECKS:
+            raise UserError(f'--ignore {name}: there is no such check{did_you_mean(name, CHECKS)}')
+    raw, plan = read_data(args)
+    files = read_headers(raw.images.paths, with_progress)
+    pixels = None if args.headers else read_pixels(raw.images.paths, files, with_progress)
+    data = Examined(raw, files, plan, pixels)
+    return diagnose(data, (check for name, check in CHECKS.items() if name not in args.ignore))
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Writes JSON in UTF-8."""
+    from mmyolox.files import atomic_write
+
+    with atomic_write(path) as part:
+        part.write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding='utf-8')
+
+
+def main() -> int:
+    """Examines the data and tells what was found."""
+    args = parse_args()
+    from mmyolox.doctor.as_json import as_json
+    from mmyolox.doctor.text import describe
+    from mmyolox.engine.terminal import use_terminal
+    from mmyolox.files import check_target
+
+    use_terminal()
+    if args.json:
+        check_target(args.json)
+    diagnosis = examine(args)
+    print(describe(diagnosis, args.shown, min(100, shutil.get_terminal_size().columns)))
+    if args.json:
+        write_json(args.json, as_json(diagnosis))
+    return int(diagnosis.has_errors)
+
+
+if __name__ == '__main__':
+    run_tool(main)
