@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mmyolox.doctor.check import NotExaminedError, Severity, check
 from mmyolox.doctor.examined import Examined
 from mmyolox.doctor.found import Found, found_things
-from mmyolox.errors import counted, one_line
+from mmyolox.errors import counted, did_you_mean, one_line
 
 SMALL = 8.0
 """Pixels of the input, the root of the area: smaller objects are less than a cell of the finest grid."""
@@ -182,8 +182,12 @@ def _configured(data: Examined) -> tuple[str, ...]:
 def class_not_in_data(data: Examined) -> Found:
     """Classes of the config that the data do not have."""
     classes = _configured(data)
-    absent = [name for name in classes if name not in data.raw.classes]
-    return found_things('class', len(classes), dict.fromkeys(map(one_line, absent), 'not in the data'))
+    details = {
+        one_line(name): one_line(f'not in the data{did_you_mean(name, data.raw.classes)}')
+        for name in classes
+        if name not in data.raw.classes
+    }
+    return found_things('class', len(classes), details)
 
 
 @check(Severity.NOTE, 'Their objects train as background. Name them in `classes` of the config to find them.')

@@ -94,3 +94,9 @@ def test_a_batch_that_is_found_out_later_is_no_number():
     assert not fit.batch_too_large.find(data).count
     with pytest.raises(NotExaminedError, match='number'):
         fit.training_too_short.find(data)
+
+
+def test_the_class_that_may_be_meant_is_named():
+    cfg = dict(CFG, train_dataloader=dict(dataset=dict(metainfo=dict(classes=['cat', 'Dog']))))
+    found = fit.class_not_in_data.find(examined({'train': Made(['a'])}, Plan(cfg=cfg)))
+    assert [str(example) for example in found.examples] == ['Dog: not in the data; did you mean dog?']
