@@ -1,7 +1,7 @@
 """Reading whatever the user names: a folder with a data set, an annotation file of COCO, or a config."""
 
 import os.path as osp
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +18,7 @@ from mmyolox.errors import UserError
 
 from .raw import Faults, RawData, RawSplit
 from .readers import coco, voc, yolo
+from .workers import Progress, silent
 
 
 class Source(NamedTuple):
@@ -36,15 +37,18 @@ class Source(NamedTuple):
     args: Mapping[str, Any]
 
 
-def _read_coco(split: str, root: Path, args: Mapping[str, Any], faults: Faults) -> RawSplit:
+def _read(source: Source, faults: Faults, progress: Progress) -> RawSplit:
+    """Reads a split."""
+    split, format, root, args = source
+    match format:
+        case 'yolo':
+            return yolo.read_split(split, root, args, faults, progress)
+        case 'voc':
+            return voc.read_split(split, root, args, faults, progress)
     prefix = args.get('data_prefix', {})
     folder = prefix.get('img', prefix.get('img_path', ''))
     return coco.read_split(split, osp.join(root, args['ann_file']), osp.join(root, folder), faults)
 
-
-_READERS: dict[str, Callable[[str, Path, Mapping[str, Any], Faults], RawSplit]] = dict(
-    coco=_read_coco, yolo=yolo.read_split, voc=voc.read_split
-)
 
 _FORMATS = dict(YOLOXCocoDataset='coco', YOLOXYoloDataset='yolo', YOLOXVOCDataset='voc')
 """What is read by which data set, or by one that derives from it."""
@@ -53,13 +57,16 @@ _ARGS = ('ann_file', 'data_prefix', 'split', 'img_subdir', 'ann_subdir', 'one_ba
 """The arguments of data sets that say what is read; others say how it is trained on."""
 
 
-def read_sources(name: str, sources: Iterable[Source], notes: Iterable[str] = ()) -> RawData:
+def read_sources(
+    name: str, sources: Iterable[Source], notes: Iterable[str] = (), progress: Progress = silent
+) -> RawData:
     """Reads splits; parts of a fold are cut from the same files, which are read once.
 
     Args:
         name: What the user named.
         sources: The splits.
         notes: What was decided, see :class:`.RawData`.
+        progress: Shows how far it is, of formats with a label file an image.
 
     Raises:
         UserError: A split cannot be read at all.
@@ -69,7 +76,7 @@ def read_sources(name: str, sources: Iterable[Source], notes: Iterable[str] = ()
     for source in sources:
         args = {key: source.args[key] for key in _ARGS if source.args.get(key) is not None}
         whole.setdefault(repr((source.format, source.root, args)), source._replace(args=args))
-    splits = [_READERS[one.format](one.split, one.root, one.args, faults) for one in whole.values()]
+    splits = [_read(one, faults, progress) for one in whole.values()]
     folders = {one.root: one for one in whole.values() if one.format == 'yolo'}
     for root, one in folders.items():
         yolo.note_of_all(root, one.args, splits, faults)

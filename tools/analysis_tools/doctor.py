@@ -2,7 +2,8 @@
 
     mmyolox doctor my_data/
     mmyolox doctor yolox_s --cfg-options data_root=my_data/
-    mmyolox doctor annotations.json --images photos/
+    mmyolox doctor annotations.json --img-dir photos/
+    mmyolox doctor my_data/ --fix cleaned/
 
 Reads COCO's format, YOLO's and Pascal VOC's, as they are written. The exit status is 1 if an error is found,
 else 0.
@@ -13,11 +14,12 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mmyolox.errors import UserError, did_you_mean
+from mmyolox.errors import UserError, did_you_mean, printable
 from mmyolox.tool_parser import ToolParser, add_cfg_options
 from mmyolox.utils.cli import run_tool
 
@@ -37,7 +39,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         metavar='DATA_OR_CONFIG',
         help='the folder of a data set, an annotation file of COCO, or a config, by its file or its name',
     )
-    parser.add_argument('--images', type=Path, metavar='DIR', help="the images of COCO's annotation file")
+    parser.add_argument('--img-dir', type=Path, metavar='DIR', help="the images of COCO's annotation file")
     parser.add_argument(
         '--img-scale',
         type=int,
@@ -56,6 +58,18 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         '--shown', type=int, default=3, help='how many cases of each finding are told (default: %(default)s)'
     )
     parser.add_argument('--json', type=Path, metavar='FILE', help='write the findings as JSON')
+    parser.add_argument(
+        '--fix',
+        type=Path,
+        metavar='DIR',
+        help="write a cleaned copy in COCO's layout, and what was changed; the data stay as they are",
+    )
+    parser.add_argument(
+        '--images',
+        choices=('link', 'copy'),
+        default='link',
+        help='how the images of the cleaned copy are made (default: %(default)s)',
+    )
     add_cfg_options(parser)
     return parser.parse_args(argv)
 
@@ -68,10 +82,11 @@ def read_data(args: argparse.Namespace) -> tuple[RawData, Plan]:
     from mmyolox.config.find import find_config
     from mmyolox.doctor.examined import Plan
     from mmyolox.doctor.reading import config_sources, file_source, folder_sources, read_sources
+    from mmyolox.engine.progress_line import with_progress
 
     path = Path(args.data)
-    if args.images and path.suffix.lower() != '.json':
-        raise UserError(f'--images {args.images}: it is for an annotation file of COCO, and {path} is none')
+    if args.img_dir and path.suffix.lower() != '.json':
+        raise UserError(f'--img-dir {args.img_dir}: it is for an annotation file of COCO, and {path} is none')
     is_data = path.is_dir() or path.suffix.lower() == '.json'
     if is_data and args.cfg_options:
         raise UserError('--cfg-options is for a config; name one, and the data by data_root=FOLDER')
@@ -80,11 +95,11 @@ def read_data(args: argparse.Namespace) -> tuple[RawData, Plan]:
     cfg = Config.fromfile(config) if is_data else load_config(config, args.cfg_options)
     plan = Plan(scale_of(args.img_scale) or tuple(cfg.get('img_scale', _SIZE)), cfg.to_dict())
     if path.is_dir():
-        return read_sources(args.data, *folder_sources(path)), plan
+        return read_sources(args.data, *folder_sources(path), with_progress), plan
     if is_data:
-        return read_sources(args.data, [file_source(path, args.images)]), plan
+        return read_sources(args.data, [file_source(path, args.img_dir)]), plan
     notes = [cfg.data_layout] if cfg.get('data_layout') else []
-    return read_sources(args.data, config_sources(cfg), notes), plan
+    return read_sources(args.data, config_sources(cfg), notes, with_progress), plan
 
 
 def scale_of(sides: Sequence[int] | None) -> tuple[int, int] | None:
@@ -123,10 +138,25 @@ def write_json(path: Path, content: Any) -> None:
         part.write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding='utf-8')
 
 
+def fix(diagnosis: Diagnosis, folder: Path, copies: bool) -> str:
+    """Writes the cleaned copy; what was changed and what is left, in lines."""
+    from mmyolox.doctor.cleaned import write_cleaned
+    from mmyolox.doctor.mending import mend
+    from mmyolox.engine.progress_line import with_progress
+
+    mended = mend(diagnosis)
+    write_cleaned(mended, folder, copies, with_progress)
+    counts = Counter(change.check for change in mended.changes)
+    done = ', '.join(f'{name} {count}' for name, count in counts.items()) or 'nothing to change'
+    left = [finding.check.name for finding in diagnosis.findings if finding.check.name not in counts]
+    return f'fixed     {folder}: {done}; see changes.txt there\nleft      {", ".join(left) or "nothing"}'
+
+
 def main() -> int:
     """Examines the data and tells what was found."""
     args = parse_args()
     from mmyolox.doctor.as_json import as_json
+    from mmyolox.doctor.cleaned import check_new_folder
     from mmyolox.doctor.text import describe
     from mmyolox.engine.terminal import use_terminal
     from mmyolox.files import check_target
@@ -134,10 +164,14 @@ def main() -> int:
     use_terminal()
     if args.json:
         check_target(args.json)
+    if args.fix:
+        check_new_folder(args.fix, Path(args.data))
     diagnosis = examine(args)
     print(describe(diagnosis, args.shown, min(100, shutil.get_terminal_size().columns)))
     if args.json:
         write_json(args.json, as_json(diagnosis))
+    if args.fix:
+        print(printable(f'\n{fix(diagnosis, args.fix, args.images == "copy")}'))
     return int(diagnosis.has_errors)
 
 

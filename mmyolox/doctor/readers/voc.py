@@ -12,6 +12,7 @@ from mmyolox.datasets.table import IdColumn
 from mmyolox.datasets.voc import VocImage, read_voc_xml
 from mmyolox.datasets.voc_files import annotation_files, image_files, listed_image
 from mmyolox.doctor.raw import Category, Faults, RawImages, RawSplit
+from mmyolox.doctor.workers import Progress, silent
 from mmyolox.errors import ReadingReport, UserError
 from mmyolox.files import read_lines
 
@@ -32,7 +33,9 @@ class _Pair(NamedTuple):
     xml: Path
 
 
-def read_split(name: str, root: Path, args: Mapping[str, Any], faults: Faults) -> RawSplit:
+def read_split(
+    name: str, root: Path, args: Mapping[str, Any], faults: Faults, progress: Progress = silent
+) -> RawSplit:
     """Reads a split.
 
     Args:
@@ -40,6 +43,7 @@ def read_split(name: str, root: Path, args: Mapping[str, Any], faults: Faults) -
         root: The folder of the data set.
         args: The arguments of :class:`mmyolox.datasets.YOLOXVOCDataset`.
         faults: What gets the faults.
+        progress: Shows how far it is.
 
     Raises:
         UserError: A list of images cannot be read.
@@ -47,7 +51,10 @@ def read_split(name: str, root: Path, args: Mapping[str, Any], faults: Faults) -
     inner = root / args.get('data_prefix', {}).get('sub_data_root', '')
     folders = inner / args.get('img_subdir', 'JPEGImages'), inner / args.get('ann_subdir', 'Annotations')
     pairs = _pairs(root, *folders, args, faults)
-    contents = [_content(pair, args.get('one_based', True), faults) for pair in pairs]
+    contents = [
+        _content(pair, args.get('one_based', True), faults)
+        for pair in progress(pairs, len(pairs), 'label files')
+    ]
     classes = sorted({one for content in contents if content for one in content.names})
     numbers = {one: number for number, one in enumerate(classes)}
     gathered = Gathered()

@@ -26,6 +26,7 @@ from mmyolox.datasets.yolo_files import (
     unsplit_images,
 )
 from mmyolox.doctor.raw import Category, Faults, RawImages, RawSplit, Skeleton
+from mmyolox.doctor.workers import Progress, silent
 from mmyolox.errors import ReadingReport, UserError
 from mmyolox.files import read_lines, read_text
 
@@ -35,7 +36,9 @@ _MOST_NAMELESS = 1000
 """How many classes there can be at most where nobody names them."""
 
 
-def read_split(name: str, root: Path, args: Mapping[str, Any], faults: Faults) -> RawSplit:
+def read_split(
+    name: str, root: Path, args: Mapping[str, Any], faults: Faults, progress: Progress = silent
+) -> RawSplit:
     """Reads a split.
 
     Args:
@@ -43,6 +46,7 @@ def read_split(name: str, root: Path, args: Mapping[str, Any], faults: Faults) -
         root: The folder of the data set.
         args: The arguments of :class:`mmyolox.datasets.YOLOXYoloDataset`; ``split`` is the one to read.
         faults: What gets the faults.
+        progress: Shows how far it is.
 
     Raises:
         UserError: The YAML file cannot be read or contradicts itself.
@@ -59,7 +63,7 @@ def read_split(name: str, root: Path, args: Mapping[str, Any], faults: Faults) -
     names = class_names(root, path, data)
     shape = keypoint_shape(path, data)
     reader = _LabelReader(len(names or range(_MOST_NAMELESS)), shape, faults)
-    for label in labels.values():
+    for label in progress(labels.values(), len(labels), 'label files'):
         reader.read(label)
     boxes = reader.gathered.boxes()
     count = int(boxes.labels.max(initial=-1)) + 1
