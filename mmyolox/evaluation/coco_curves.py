@@ -8,7 +8,6 @@ of these, only as many of an image as the highest limit lets count.
 """
 
 import contextlib
-import gc
 import io
 import logging
 from collections.abc import Mapping, Sequence
@@ -20,6 +19,7 @@ from mmengine.logging import print_log
 from numpy.typing import NDArray
 
 from mmyolox.datasets.coco_file import CocoAnnotations
+from mmyolox.utils.memory import without_garbage_collection
 
 Entry = dict[str, Any]
 
@@ -194,10 +194,7 @@ def coco_curves(
     recall = np.full((len(comparison.iou_thrs), *sizes), -1.0)
     order = np.argsort(detections.labels, kind='stable')
     ends = np.searchsorted(detections.labels, np.arange(len(objects) + 1), sorter=order)
-    # The garbage collector finds nothing in a million new dictionaries, and takes 40% of the time.
-    was_collecting = gc.isenabled()
-    gc.disable()
-    try:
+    with without_garbage_collection():  # 40% of the time
         for label, own_objects in enumerate(objects):
             if own_objects:
                 best = detections.best(order[ends[label] : ends[label + 1]], max(comparison.max_dets))
@@ -205,9 +202,6 @@ def coco_curves(
                 evaluation = _evaluate(library, own_objects, entries, comparison, label)
                 precision[:, :, label] = evaluation['precision'][:, :, 0]
                 recall[:, label] = evaluation['recall'][:, 0]
-    finally:
-        if was_collecting:
-            gc.enable()
     return Curves(precision, recall, comparison)
 
 

@@ -74,6 +74,8 @@ class YOLOXCocoMetric(BaseMetric):
     Attributes:
         by_class: What the last evaluation measured of each class, whatever ``classwise`` says; the terminal
             shows it. Any metric may have it.
+        last_results: The detections of the last evaluation, those of all processes on the main one, and none
+            on the others. The next evaluation replaces them.
 
     Raises:
         UserError: The file is missing or at fault, has crowds only, or lacks one of the data set's classes;
@@ -121,6 +123,7 @@ class YOLOXCocoMetric(BaseMetric):
                 check_target(self._outfile(comparison))
         self.library = BACKENDS[backend]()
         self.by_class: list[ClassFigures] = []
+        self.last_results: list[ImageDetections] = []
         if ann_file is not None:
             self._take(
                 read_coco(
@@ -228,6 +231,7 @@ class YOLOXCocoMetric(BaseMetric):
         Args:
             results: The results of all images, as :meth:`process` keeps them.
         """
+        self.last_results = results
         if self.outfile_prefix is not None:
             for comparison in self.comparisons:
                 self._write(results, comparison)

@@ -333,6 +333,20 @@ def test_results_are_one_small_array_an_image(write):
         np.testing.assert_array_equal(rows[:, 5], predicted['labels'])
 
 
+def test_the_detections_of_the_last_evaluation_are_kept(write):
+    content, samples = crowded(0)
+    metric = YOLOXCocoMetric(write(content))
+    metric.dataset_meta = dict(classes=NAMES)
+    assert metric.last_results == []
+    for batch in (samples, samples[:3]):
+        metric.process({}, batch)
+        expected = list(metric.results)
+        metric.evaluate(len(batch))
+        assert [image_id for image_id, _ in metric.last_results] == [one['img_id'] for one in batch]
+        for (_, rows), (_, own) in zip(metric.last_results, expected, strict=True):
+            np.testing.assert_array_equal(rows, own)
+
+
 def test_format_only_writes_results_for_images_without_annotations(write, tmp_path):
     content = ground_truth()
     samples = detections(content, ('bird', 'dog', 'cat'))
