@@ -10,6 +10,7 @@ env_cfg = dict(
 )
 
 val_loss = False  # whether validations log the losses on their images
+trackers = None  # 'tensorboard', 'wandb', 'mlflow' or several of them: what else gets curves and pictures
 patience = None  # epochs without a better figure after which the training ends; None for all epochs
 
 default_hooks = dict(
@@ -41,6 +42,8 @@ if val_loss:
 
 # Writes the scalars of the curves, and draws detections.
 visualizer = dict(type='YOLOXVisualizer', vis_backends=[dict(type='LocalVisBackend')], name='visualizer')
+if trackers:
+    visualizer['trackers'] = trackers
 log_processor = dict(type='LogProcessor', window_size=50, by_epoch=True)
 log_level = 'INFO'
 load_from = None

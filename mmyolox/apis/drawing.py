@@ -12,7 +12,7 @@ from mmengine.config import Config
 from mmengine.dist import master_only
 from mmengine.logging import print_log
 from mmengine.structures import BaseDataElement, InstanceData
-from mmengine.visualization import Visualizer
+from mmengine.visualization import LocalVisBackend, MLflowVisBackend, Visualizer
 from numpy.typing import ArrayLike
 
 from mmyolox.deploy.draw import Colour, as_bgr, class_colour, ink_on, line_width
@@ -20,6 +20,8 @@ from mmyolox.deploy.letterbox import Image
 from mmyolox.errors import UserError
 from mmyolox.files import atomic_write
 from mmyolox.registry import VISUALIZERS
+
+from .trackers import tracker_backends
 
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 
@@ -34,7 +36,51 @@ class YOLOXVisualizer(Visualizer):
     ``dataset_meta`` must be set; the Runner does so. Its ``classes`` (C names) and, if they are there,
     ``cat_ids`` (C) say what the labels stand for. A project that predicts more than boxes extends
     :meth:`draw` and :meth:`entries`, and all tools show it.
+
+    Args:
+        name: The name of MMEngine's visualizer.
+        vis_backends: MMEngine's backends, which get curves and pictures.
+        save_dir: The folder of the run's logs, in which they write.
+        trackers: Further ones by their names, see :func:`~mmyolox.apis.trackers.tracker_backends`.
+        **kwargs: Those of :class:`mmengine.visualization.Visualizer`.
+
+    Raises:
+        UserError: There is no such tracker, or its package is not installed.
     """
+
+    def __init__(
+        self,
+        name: str = 'visualizer',
+        vis_backends: Sequence[dict] | None = None,
+        save_dir: str | None = None,
+        trackers: str | Sequence[str] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        backends = [*(vis_backends or ()), *tracker_backends(trackers or (), save_dir)]
+        super().__init__(name, vis_backends=backends, save_dir=save_dir, **kwargs)
+
+    @property
+    def trackers(self) -> list[str]:
+        """The names of the backends that are more than MMEngine's files in the work dir."""
+        return [
+            name for name, backend in self._vis_backends.items() if not isinstance(backend, LocalVisBackend)
+        ]
+
+    @master_only
+    def track_picture(self, name: str, picture: Image, step: int) -> None:
+        """Gives a picture to the trackers.
+
+        Args:
+            name: Its name, the same for all steps; parts are divided by ``/``.
+            picture: (H, W, 3) uint8, BGR.
+            step: The epoch, or the iteration.
+        """
+        rgb = np.ascontiguousarray(picture[..., ::-1])
+        for tracker in self.trackers:
+            backend = self.get_backend(tracker)
+            # MLflow keeps a file, and takes its format from the name.
+            file = f'{name}_{step:04}.png' if isinstance(backend, MLflowVisBackend) else name
+            backend.add_image(file, rgb, step)
 
     def draw(self, image: Image, instances: InstanceData) -> Image:
         """Draws objects on a copy of an image.
@@ -188,6 +234,7 @@ def build_visualizer(cfg: Config, dataset_meta: Mapping[str, Any]) -> YOLOXVisua
         dataset_meta: A dict with ``classes`` and whatever else the visualizer reads.
     """
     options = dict(cfg.get('visualizer') or dict(type='YOLOXVisualizer'), vis_backends=None)
+    options.pop('trackers', None)
     name = options.pop('type')
     chosen = VISUALIZERS.get(name)
     if not (inspect.isclass(chosen) and issubclass(chosen, YOLOXVisualizer)):

@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 from mmengine.logging import MMLogger
 from mmengine.logging.logger import FilterDuplicateWarning, MMFormatter
@@ -30,6 +31,7 @@ NOISE = (
         'mmengine',
     ),  # who asked for it has read that
     (r'\S+ is skipped since its requires_grad=False', 'mmengine'),  # the header says what is frozen
+    (r'Please make sure that the mlflow server is running', 'mmengine'),  # it may be a file
     (r'"HardDiskBackend" is the alias of "LocalBackend"', 'mmengine'),
 )
 """Warnings in the log that a user can do nothing about: how they begin, and the package that writes them."""
@@ -65,6 +67,11 @@ class Terminal(logging.Handler):
         self._live: Live | None = None
         self.addFilter(FilterDuplicateWarning())
         self.setFormatter(MMFormatter(color=False, datefmt='%m/%d %H:%M:%S'))
+
+    @property
+    def stream(self) -> IO[str]:
+        """Where it writes to: MMEngine's ``MLflowVisBackend`` asks every handler, to open those closed."""
+        return self.console.file
 
     @property
     def is_live(self) -> bool:

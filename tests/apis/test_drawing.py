@@ -12,10 +12,10 @@ import torch
 from mmdet.structures import DetDataSample
 from mmengine.config import Config
 from mmengine.structures import InstanceData
-from mmengine.visualization import Visualizer
+from mmengine.visualization import LocalVisBackend, MLflowVisBackend, TensorboardVisBackend, Visualizer
 from pycocotools.coco import COCO
 
-from mmyolox.apis import drawing
+from mmyolox.apis import drawing, trackers
 from mmyolox.apis.drawing import (
     YOLOXVisualizer,
     build_visualizer,
@@ -424,3 +424,53 @@ def test_names_that_opencv_cannot_take(image, tmp_path, name):
     else:
         with pytest.raises(UserError, match='OpenCV writes no files of this name'):
             write_image(path, image)
+
+
+class Pictures:
+    """Keeps what a tracker is given."""
+
+    def __init__(self, save_dir):
+        super().__init__(save_dir)
+        self.kept = []
+
+    def add_image(self, name, image, step=0):
+        self.kept.append((name, image, step))
+
+
+class Board(Pictures, TensorboardVisBackend):
+    pass
+
+
+class Flow(Pictures, MLflowVisBackend):
+    pass
+
+
+class Local(Pictures, LocalVisBackend):
+    pass
+
+
+def test_trackers_get_a_picture_and_the_work_dir_does_not(tmp_path):
+    backends = [kind(str(tmp_path)) for kind in (Board, Flow, Local)]
+    visualizer = YOLOXVisualizer(vis_backends=backends)
+    picture = np.zeros((4, 5, 3), np.uint8)
+    picture[..., 0] = 200  # blue
+    visualizer.track_picture('validation/chart', picture, 12)
+    assert visualizer.trackers == ['Board', 'Flow']
+    board, flow, local = (backend.kept for backend in backends)
+    assert [(name, step) for name, _, step in board] == [('validation/chart', 12)]
+    np.testing.assert_array_equal(board[0][1][0, 0], [0, 0, 200])
+    assert [name for name, *_ in flow] == ['validation/chart_0012.png']
+    assert local == []
+
+
+def test_a_tracker_is_added_by_its_name(tmp_path, monkeypatch):
+    monkeypatch.setattr(trackers, 'find_spec', lambda name: name)
+    backend = dict(type='LocalVisBackend')
+    visualizer = YOLOXVisualizer(vis_backends=[backend], save_dir=str(tmp_path), trackers='tensorboard')
+    assert visualizer.trackers == ['TensorboardVisBackend']
+    assert YOLOXVisualizer(vis_backends=[backend], save_dir=str(tmp_path)).trackers == []
+
+
+def test_tools_that_only_draw_have_no_trackers():
+    cfg = Config(dict(visualizer=dict(type='YOLOXVisualizer', trackers='wandb')))
+    assert build_visualizer(cfg, dict(classes=CLASSES)).trackers == []

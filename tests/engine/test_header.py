@@ -75,12 +75,15 @@ def test_the_names_of_classes_and_keypoints_are_told_once(root):
 
 
 def test_settings_that_are_on_are_told_as_they_were_given(root):
-    values = dict(patience=15, class_weights=['a:2', 'b:0.5'], oversample_thr=0, val_loss=True)
+    values = dict(
+        patience=15, class_weights=['a:2', 'b:0.5'], oversample_thr=0, val_loss=True, trackers='wandb'
+    )
     parts = dict(
         default_hooks=dict(patience=dict(patience=15), val_loss=dict(type='ValidationLossHook')),
         model=dict(bbox_head=dict(class_weights=[2.0, 0.5, 1.0])),
+        visualizer=dict(trackers='wandb'),
     )
-    told = 'patience=15; class_weights={}; val_loss=True'
+    told = 'patience=15; class_weights={}; val_loss=True; trackers=wandb'
     assert row(printed(root, **values, **parts), 'settings') == told.format('a:2, b:0.5')
     assert row(printed(root, **parts), 'settings') == told.format('2.0, 0.5, 1.0')
     assert '  settings ' not in printed(root, patience=None, val_loss=False)

@@ -105,6 +105,26 @@ def test_few_images_are_all_drawn(tmp_path, runner, samples):
     assert cv2.imread(str(tmp_path / 'validation/epoch_1.jpg')).shape == (80, 132, 3)
 
 
+def test_trackers_get_the_sheet(tmp_path, runner, samples, monkeypatch):
+    tracked = []
+    monkeypatch.setattr(runner.visualizer, 'track_picture', lambda *given: tracked.append(given))
+    validate(ValidationPicturesHook(max_images=2), runner, samples, epoch=3)
+    ((name, picture, step),) = tracked
+    assert (name, step) == ('validation/pictures', 3)
+    sheet = cv2.imread(str(tmp_path / 'validation/epoch_3.jpg'))
+    assert np.abs(sheet.astype(int) - picture).mean() < 3  # it is a JPEG
+
+
+def test_a_tracker_that_fails_costs_no_sheet(tmp_path, runner, samples, monkeypatch):
+    def fail(*_):
+        raise ConnectionError('the server is gone')
+
+    monkeypatch.setattr(runner.visualizer, 'track_picture', fail)
+    validate(ValidationPicturesHook(max_images=2), runner, samples, epoch=3)
+    assert (tmp_path / 'validation/epoch_3.jpg').is_file()
+    assert runner.warnings == ['no pictures for the trackers: ConnectionError: the server is gone']
+
+
 def test_large_images_are_shrunk(tmp_path, runner, samples):
     cv2.imwrite(str(tmp_path / '0.png'), np.zeros((1000, 2000, 3), np.uint8))
     validate(ValidationPicturesHook(max_images=1), runner, samples, epoch=1)

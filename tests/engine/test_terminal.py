@@ -8,11 +8,13 @@ import re
 import sys
 import warnings
 from types import SimpleNamespace
+from unittest.mock import MagicMock
 
 import pytest
 import torch
 from mmengine.logging import MMLogger, print_log
 from mmengine.optim import OptimWrapper, build_optim_wrapper
+from mmengine.visualization import MLflowVisBackend
 from rich.console import Console
 from torch import nn
 from torch.utils.data import DataLoader
@@ -98,13 +100,13 @@ class Partly(nn.Sequential):
         super().__init__(nn.Linear(1, 1), nn.Linear(1, 1).requires_grad_(False))
 
 
-def test_noise_is_in_the_installed_packages(tmp_path, shown):
+def test_noise_is_in_the_installed_packages(tmp_path, shown, monkeypatch):
     """MMEngine still says what is filtered, so that the list has no dead lines."""
     from mmengine.fileio import FileClient, HardDiskBackend
 
     use_terminal()
     said = []
-    MMLogger.get_current_instance().addHandler(handler := logging.Handler())
+    MMLogger.get_current_instance().addHandler(handler := logging.StreamHandler())
     handler.emit = lambda record: said.append(record.getMessage())
     FileClient.infer_client(None, str(tmp_path))
     HardDiskBackend()
@@ -113,6 +115,8 @@ def test_noise_is_in_the_installed_packages(tmp_path, shown):
     build_optim_wrapper(
         Partly(), dict(optimizer=dict(type='SGD', lr=0.1), paramwise_cfg=dict(bias_lr_mult=2))
     )
+    monkeypatch.setitem(sys.modules, 'mlflow', MagicMock())
+    MLflowVisBackend(str(tmp_path), tracking_uri='sqlite:///mlflow.db').experiment.log_metric('x', 1)
     assert [begin for begin, _ in NOISE if not any(re.match(begin, text) for text in said)] == []
     assert shown() == ''
 
@@ -276,3 +280,11 @@ def test_ctrl_c_says_how_to_go_on(monkeypatch, tmp_path, checkpoint, launcher, e
     with pytest.raises(KeyboardInterrupt) as caught, resumable(tmp_path, launcher):
         raise KeyboardInterrupt
     assert expected in str(caught.value)
+
+
+def test_mlflow_finds_a_stream_in_every_handler(capsys):
+    use_terminal()
+    for handler in MMLogger.get_current_instance().handlers:
+        assert not handler.stream.closed
+        handler.stream.write('here')
+    assert capsys.readouterr().out == 'here'

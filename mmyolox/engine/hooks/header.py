@@ -35,6 +35,7 @@ _SETTINGS = dict(
     class_weights='model.bbox_head.class_weights',
     oversample_thr='train_dataloader.sampler.oversample_thr',
     val_loss='default_hooks.val_loss',
+    trackers='visualizer.trackers',
 )
 """Variables that are off unless given, and that no other line speaks of, with the keys that make them so."""
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 from mmdet.structures import DetDataSample
@@ -91,9 +91,9 @@ class DetectionPicturesHook(Hook):
 class ValidationPicturesHook(Hook):
     """Keeps a sheet of the same few images for each validation: annotations, and detections beside them.
 
-    The sheets are ``<work_dir>/validation/epoch_<N>.jpg``. Nothing is drawn where the Runner's visualizer has
-    not the methods of :class:`~mmyolox.apis.drawing.YOLOXVisualizer`. What cannot be drawn or written is
-    told, and the training goes on.
+    The sheets are ``<work_dir>/validation/epoch_<N>.jpg``, and trackers get them, too. Nothing is drawn where
+    the Runner's visualizer has not the methods of :class:`~mmyolox.apis.drawing.YOLOXVisualizer`. What cannot
+    be drawn or written is told, and the training goes on.
 
     Args:
         max_images: The number of images on a sheet, spread evenly over those of the first process.
@@ -143,20 +143,20 @@ class ValidationPicturesHook(Hook):
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         """Writes the sheet, and removes the oldest of too many."""
         pictures, self._pictures = self._pictures, []
-        loop = runner._train_loop
-        if not pictures or not isinstance(loop, BaseLoop):
+        at = validated_at(runner)
+        if not pictures or at is None:
             return
-        by_epoch = isinstance(loop, EpochBasedTrainLoop)
-        unit, number = ('epoch', loop.epoch) if by_epoch else ('iter', loop.iter)
-        path = Path(runner.work_dir, 'validation', f'{unit}_{number}.jpg')
+        path = Path(runner.work_dir, 'validation', f'{at.unit}_{at.number}.jpg')
         title = (
-            f'{unit} {number}: annotations at the left of each pair, '
+            f'{at.unit} {at.number}: annotations at the left of each pair, '
             f'detections (score {self.score_thr:g} or more) at the right'
         )
         with going_on(runner.logger, f'no {path}'):
-            sheet = cv2.imencode('.jpg', runner.visualizer.sheet(pictures, title))[1].tobytes()
+            sheet = runner.visualizer.sheet(pictures, title)
+            with going_on(runner.logger, 'no pictures for the trackers'):
+                runner.visualizer.track_picture('validation/pictures', sheet, at.number)
             with atomic_write(path) as part:
-                part.write_bytes(sheet)
+                part.write_bytes(cv2.imencode('.jpg', sheet)[1].tobytes())
             # By time: those of a training that was here before may have larger numbers.
             sheets = sorted(
                 (one for one in path.parent.iterdir() if _SHEET.fullmatch(one.name)),
@@ -184,6 +184,31 @@ class CurvesHook(Hook):
         if is_main_process() and is_training and any(folder.glob('*/vis_data/scalars.json')):
             with going_on(runner.logger, 'no curves.png'):
                 plot_curves(read_curves(folder), folder / 'curves.png', title=folder.name)
+
+
+class ValidatedAt(NamedTuple):
+    """When a validation of a training takes place.
+
+    Attributes:
+        unit: What is counted: ``epoch`` or ``iter``.
+        number: How many of them there were.
+    """
+
+    unit: str
+    number: int
+
+
+def validated_at(runner: Runner) -> ValidatedAt | None:
+    """When the validation takes place, after which a hook is called; None outside of a training.
+
+    Args:
+        runner: The runner.
+    """
+    loop = runner._train_loop
+    if not isinstance(loop, BaseLoop):
+        return None
+    is_by_epoch = isinstance(loop, EpochBasedTrainLoop)
+    return ValidatedAt('epoch', loop.epoch) if is_by_epoch else ValidatedAt('iter', loop.iter)
 
 
 @contextmanager
