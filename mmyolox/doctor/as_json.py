@@ -10,7 +10,7 @@ def as_json(diagnosis: Diagnosis) -> dict[str, Any]:
 
     Returns:
         A dict of ``data`` (what was looked at), ``img_scale``, ``checked`` (the names of the checks made),
-        ``left_out`` (why others were not, by name), ``failed`` (the names of those that failed by a fault
+        ``left_out`` (what others lacked, by name), ``failed`` (the names of those that failed by a fault
         of ours), and ``findings``, errors first: each with the ``name``, ``severity``, ``what`` and
         ``advice`` of its check, ``noun``, ``count`` of ``total``, ``splits``, and ``examples``, the worst
         first, each with ``place`` and ``detail``.

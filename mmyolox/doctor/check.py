@@ -25,7 +25,7 @@ class Severity(enum.Enum):
 
 
 class NotExaminedError(Exception):
-    """A check cannot be made on these data, for the reason that is the message: ``it needs the pixels``."""
+    """A check cannot be made on these data, for want of what the message names: ``the pixels``."""
 
 
 @dataclass(frozen=True)
@@ -69,5 +69,5 @@ def needed_pixels(data: Examined) -> Pixels:
         NotExaminedError: Only headers were read.
     """
     if data.pixels is None:
-        raise NotExaminedError('it needs the pixels')
+        raise NotExaminedError('the pixels')
     return data.pixels

@@ -27,7 +27,7 @@ class Diagnosis:
         data: What was looked at.
         findings: The findings, errors first, in the order of the checks.
         checked: The names of the checks that were made.
-        left_out: Why the others were not made, by name.
+        left_out: What the others lacked, by name: ``'the pixels'``.
         failed: The tracebacks of those that failed, which is a fault of ours, by name.
     """
 

@@ -1,6 +1,7 @@
 """A diagnosis as text for a terminal: a table of what was found, then each finding with its worst cases."""
 
 import textwrap
+from collections import Counter
 from collections.abc import Iterator
 
 from mmyolox.errors import counted, one_line
@@ -33,10 +34,8 @@ def summary(diagnosis: Diagnosis) -> str:
     counts = [(len(diagnosis.of(severity)), severity.value) for severity in Severity]
     found = ', '.join(counted(count, noun) for count, noun in counts if count) or 'nothing found'
     made = counted(len(diagnosis.checked), 'check')
-    reasons: dict[str, list[str]] = {}
-    for name, reason in diagnosis.left_out.items():
-        reasons.setdefault(reason, []).append(name)
-    left_out = [f'{len(names)} left out ({reason})' for reason, names in reasons.items()]
+    lacking = Counter(diagnosis.left_out.values())
+    left_out = [f'{count} left out for want of {what}' for what, count in lacking.items()]
     failed = [f'{name} failed, by a fault of the doctor' for name in diagnosis.failed]
     return '; '.join([found, ', '.join([f'{made} made', *left_out]), *failed])
 

@@ -24,6 +24,8 @@ class Made:
         size: The width and height of each image.
         keypoints: (T, K, 3), or None.
         contents: What tells which images have the same content; by default no two.
+        crowds: The indices of the boxes that are crowds.
+        areas: (T,) the areas as written; by default none are.
     """
 
     names: Sequence[str]
@@ -31,6 +33,8 @@ class Made:
     size: tuple[int, int] = (640, 480)
     keypoints: Sequence | None = None
     contents: Sequence[str] | None = None
+    crowds: Sequence[int] = ()
+    areas: Sequence[float] | None = None
 
 
 def examined(
@@ -83,8 +87,8 @@ def _split(name: str, made: Made, classes: Sequence[str], skeleton: Skeleton | N
             images=boxes[:, 0].astype(np.int64),
             labels=boxes[:, 1].astype(np.int64),
             bboxes=boxes[:, 2:],
-            is_crowd=np.zeros(len(boxes), np.bool_),
-            areas=np.full(len(boxes), np.nan),
+            is_crowd=np.isin(np.arange(len(boxes)), made.crowds),
+            areas=np.full(len(boxes), np.nan) if made.areas is None else np.array(made.areas, np.float64),
             ids=IdColumn.of([*range(1, len(boxes) + 1)]),
             keypoints=None if made.keypoints is None else np.array(made.keypoints, np.float32),
             keypoint_counts=np.full(len(boxes), -1),

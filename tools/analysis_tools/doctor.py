@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from mmyolox.errors import UserError, did_you_mean, printable
 from mmyolox.tool_parser import ToolParser, add_cfg_options
 from mmyolox.utils.cli import run_tool
+from mmyolox.version import __version__
 
 if TYPE_CHECKING:
     from mmyolox.doctor.diagnosis import Diagnosis
@@ -58,6 +59,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         '--shown', type=int, default=3, help='how many cases of each finding are told (default: %(default)s)'
     )
     parser.add_argument('--json', type=Path, metavar='FILE', help='write the findings as JSON')
+    parser.add_argument(
+        '--html', type=Path, metavar='FILE', help='write a page with pictures of the worst cases'
+    )
     parser.add_argument(
         '--fix',
         type=Path,
@@ -157,19 +161,24 @@ def main() -> int:
     args = parse_args()
     from mmyolox.doctor.as_json import as_json
     from mmyolox.doctor.cleaned import check_new_folder
+    from mmyolox.doctor.page import page_of, require_packages
     from mmyolox.doctor.text import describe
     from mmyolox.engine.terminal import use_terminal
     from mmyolox.files import check_target
 
     use_terminal()
-    if args.json:
-        check_target(args.json)
+    for target in filter(None, (args.json, args.html)):
+        check_target(target)
+    if args.html:
+        require_packages()
     if args.fix:
         check_new_folder(args.fix, Path(args.data))
     diagnosis = examine(args)
     print(describe(diagnosis, args.shown, min(100, shutil.get_terminal_size().columns)))
     if args.json:
         write_json(args.json, as_json(diagnosis))
+    if args.html:
+        page_of(diagnosis, f'mmyolox {__version__}').write(args.html)
     if args.fix:
         print(printable(f'\n{fix(diagnosis, args.fix, args.images == "copy")}'))
     return int(diagnosis.has_errors)

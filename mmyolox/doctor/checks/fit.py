@@ -34,7 +34,7 @@ def _value(cfg: Mapping[str, Any], path: str) -> Any:
     for key in path.split('.'):
         value = value.get(key) if isinstance(value, Mapping) else None
     if value is None:
-        raise NotExaminedError('it needs a config')
+        raise NotExaminedError('a config')
     return value
 
 
@@ -163,7 +163,7 @@ def training_too_short(data: Examined) -> Found:
     batch = _value(data.plan.cfg, 'train_dataloader.batch_size')
     epochs = _value(data.plan.cfg, 'train_cfg.max_epochs')
     if not isinstance(batch, int) or not images:
-        raise NotExaminedError('it needs images to train on, and a batch size that is a number')
+        raise NotExaminedError('images to train on, and a batch size that is a number')
     steps = math.ceil(images / batch) * epochs
     if steps >= _FEWEST_STEPS:
         return found_things('training', 1, {})

@@ -20,7 +20,7 @@ _NEARLY_ALL = 0.98
 def _keypoints(data: Examined) -> NDArray[np.float32]:
     """(T, K, 3), see :attr:`Examined.keypoints`; raises NotExaminedError where there are none."""
     if data.keypoints is None:
-        raise NotExaminedError('it needs keypoints')
+        raise NotExaminedError('keypoints')
     return data.keypoints
 
 

@@ -45,7 +45,7 @@ def _need(data: Examined, *names: str) -> None:
     counts = _object_counts(data)
     for name in names:
         if not counts.get(name):
-            raise NotExaminedError(f'it needs objects in the {name} split')
+            raise NotExaminedError(f'objects in the {name} split')
 
 
 @check(
@@ -141,7 +141,7 @@ def _medians_differ(data: Examined, values: NDArray[np.float64], describe: Calla
         if len(own):
             medians[name] = float(np.median(own))
     if 'train' not in medians:
-        raise NotExaminedError('it needs images of the train split')
+        raise NotExaminedError('images of the train split')
     train = medians.pop('train')
     ratios = {name: abs(math.log(median / train)) for name, median in medians.items()}
     examples = tuple(

@@ -1,0 +1,257 @@
+"""What is read is what is written, whatever the format, and what cannot be read is told with its place."""
+
+import codecs
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mmyolox.config import load_config
+from mmyolox.config.find import find_config
+from mmyolox.datasets import YOLOXCocoDataset, YOLOXVOCDataset, YOLOXYoloDataset
+from mmyolox.doctor.reading import config_sources, file_source, folder_sources, read_sources
+from mmyolox.errors import UserError
+from tests.doctor.small_set import CLASSES, examine, write_set
+
+DATASETS = dict(coco=YOLOXCocoDataset, yolo=YOLOXYoloDataset, voc=YOLOXVOCDataset)
+
+
+def read(folder):
+    return read_sources(str(folder), *folder_sources(Path(folder)))
+
+
+def faults(raw):
+    return {kind: [tuple(fault) for fault in found] for kind, found in raw.faults.kept.items() if found}
+
+
+@pytest.mark.parametrize('format', DATASETS)
+def test_boxes_are_those_that_are_trained_on(tmp_path, format):
+    write_set(tmp_path, format)
+    data = examine(tmp_path)
+    sources, _ = folder_sources(tmp_path)
+    for number, (split, _, _, args) in enumerate(sources):
+        meta = dict(classes=CLASSES)
+        dataset = DATASETS[format](
+            data_root=str(tmp_path), metainfo=meta, pipeline=[], test_mode=True, **args
+        )
+        entries = [dataset.get_data_info(index) for index in range(len(dataset))]
+        own = data.box_splits == number
+        assert data.raw.splits[number].name == split
+        np.testing.assert_allclose(
+            data.bboxes[own], np.concatenate([one['bboxes'] for one in entries]), atol=1e-3
+        )
+        names = [data.raw.classes[label] for label in data.raw.boxes.labels[own]]
+        assert names == [CLASSES[label] for one in entries for label in one['labels']]
+        images = np.flatnonzero(data.raw.image_splits == number).tolist()
+        assert [data.raw.images.paths[image] for image in images] == [one['img_path'] for one in entries]
+        assert data.sizes[images].tolist() == [[one['width'], one['height']] for one in entries]
+    assert faults(data.raw) == {}
+
+
+@pytest.mark.parametrize(
+    ('format', 'place'),
+    [('coco', 'annotation 6'), ('yolo', 'train_02.txt:2'), ('voc', 'train_02.xml, object 2')],
+)
+def test_the_place_of_a_box_can_be_looked_up(tmp_path, format, place):
+    write_set(tmp_path, format)
+    assert read(tmp_path).place(5) == place
+
+
+def test_boxes_behind_what_is_left_out_keep_their_places(tmp_path):
+    small = write_set(tmp_path / 'yolo', 'yolo')
+    small.edit(lambda text: f'\nno object\n{text}')
+    assert read(small.root).place(0) == 'train_01.txt:3'
+    small = write_set(tmp_path / 'voc', 'voc')
+    small.edit(lambda text: text.replace('<bndbox>', '<box>', 1).replace('</bndbox>', '</box>', 1))
+    assert read(small.root).place(0) == 'train_01.xml, object 2'
+
+
+def test_keypoints_of_coco_and_yolo_are_the_same(tmp_path):
+    data = [examine(write_set(tmp_path / format, format, keypoints=True).root) for format in ('coco', 'yolo')]
+    np.testing.assert_allclose(data[0].keypoints, data[1].keypoints, atol=0.01)
+    assert [one.raw.skeleton.flip_pairs for one in data] == [((1, 2), (3, 4))] * 2
+    assert data[0].raw.skeleton.edges == ((0, 1), (0, 2), (3, 4))
+    assert data[0].raw.boxes.keypoint_counts.tolist() == [5] * 128
+    assert data[1].raw.boxes.keypoint_counts.tolist() == [-1] * 128
+
+
+def test_keypoints_of_two_numbers_are_visible_and_of_a_box_alone_none(tmp_path):
+    small = write_set(tmp_path, 'yolo')
+    path = tmp_path / 'data.yaml'
+    path.write_text(path.read_text() + '\nkpt_shape: [2, 2]')
+    for split, count in (('train', 24), ('val', 8)):
+        for number in range(1, count + 1):
+            small.label(split, number).write_text('0 0.5 0.5 0.2 0.2 0.4 0.6 0.5 0.5\n1 0.5 0.5 0.1 0.1\n')
+    keypoints = examine(tmp_path).keypoints
+    np.testing.assert_allclose(keypoints[0], [[128, 144, 2], [160, 120, 2]])
+    assert np.isnan(keypoints[1]).all()
+
+
+def test_entries_at_fault_are_told_and_the_others_read(tmp_path):
+    small = write_set(tmp_path)
+    path = tmp_path / 'annotations' / 'train.json'
+    with small.annotations() as content:
+        content['annotations'][1] = 'text'
+        content['annotations'][2]['bbox'] = [1, 2, '3', 4]
+        content['annotations'][3] |= dict(iscrowd='maybe', area=-5, id='an id')
+        content['annotations'][4] |= dict(image_id=99)
+        content['annotations'][5] |= dict(category_id=7.0)
+        content['images'][1].pop('height')
+        content['images'].append(dict(id=3.0, file_name='train_03.jpg', width=320, height=240))
+        content['images'].append(dict(id=100, width=320, height=240))
+        content['categories'].append(dict(id=9))
+    raw = read(tmp_path)
+    wanted = '[x, y, width, height], numbers below 2**63'
+    assert faults(raw) == {
+        'entry-unreadable': [
+            (f'{path}, images no. 25 (id 100)', 'file_name: None, not a text'),
+            (f'{path}, annotations no. 1', "'text' is no object"),
+            (f'{path}, annotations no. 2 (id 3)', f"bbox: [1, 2, '3', 4], not {wanted}"),
+            (f'{path}, categories no. 3 (id 9)', 'name: None, not a text'),
+        ],
+        'value-unreadable': [
+            (f'{path}, images no. 1 (id 2)', 'height: None, not a whole number of pixels'),
+            (f"{path}, annotations no. 3 (id 'an id')", "iscrowd: 'maybe', not 0 or 1"),
+            (f"{path}, annotations no. 3 (id 'an id')", 'area: -5, not a number of square pixels'),
+        ],
+        'id-repeated': [(str(path), 'images with the id 3')],
+        'image-unknown': [(f'{path}, annotation 5', 'image_id 99 is not in the file')],
+        'category-unknown': [(f'{path}, annotation 6', 'category_id 7 is not in the file')],
+    }
+    assert raw.images.sizes[1].tolist() == [320, 0]
+    assert raw.place(1) == 'annotation an id'
+    assert not raw.boxes.is_crowd[1]
+    assert np.isnan(raw.boxes.areas[1])
+    assert len(raw.splits[0].boxes) == 92
+
+
+def test_numbers_that_json_has_not_are_read(tmp_path):
+    small = write_set(tmp_path)
+    with small.annotations() as content:
+        content['annotations'][0]['bbox'] = [float('nan'), 2, float('inf'), -4]
+    np.testing.assert_array_equal(read(tmp_path).boxes.bboxes[0], [np.nan, 2, np.nan, -2])
+
+
+@pytest.mark.parametrize('encoding', ['utf-8-sig', 'utf-16'])
+def test_annotations_in_other_encodings_are_read(tmp_path, encoding):
+    write_set(tmp_path)
+    path = tmp_path / 'annotations' / 'train.json'
+    path.write_text(path.read_text(), encoding=encoding)
+    raw = read(tmp_path)
+    assert len(raw.splits[0].boxes) == 96
+    assert path.read_bytes().startswith((codecs.BOM_UTF8, codecs.BOM_UTF16))
+
+
+def test_lines_at_fault_are_told_with_their_numbers(tmp_path):
+    small = write_set(tmp_path, 'yolo')
+    lines = ['0 0.5 0.5 nan 0.1', '0 2 2 0.1 0.1', 'x 1 1 1 1', '3 .5 .5 .1 .1', '-1 .5 .5 .1 .1']
+    small.label().write_text('\n'.join(lines))
+    raw = read(tmp_path)
+    place = str(small.label())
+    assert faults(raw) == {
+        'line-unreadable': [
+            (f'{place}:3', "'x 1 1 1 1' holds something that is no number"),
+            (f'{place}:5', 'class index -1 is not in 0 to 2'),
+        ],
+        'class-unknown': [(f'{place}:4', 'class index 3 is not in 0 to 2')],
+    }
+    # Boxes are as written: training leaves these out.
+    assert raw.boxes.ids[:2] == [1, 2]
+    assert np.isnan(raw.boxes.bboxes[0, 0])
+    np.testing.assert_allclose(raw.boxes.bboxes[1], [1.95, 1.95, 2.05, 2.05])
+
+
+def test_a_data_set_of_yolo_without_names_has_those_of_its_indices(tmp_path):
+    small = write_set(tmp_path, 'yolo')
+    (tmp_path / 'data.yaml').unlink()
+    small.edit(lambda text: f'{text}5 0.5 0.5 0.1 0.1\n')
+    assert read(tmp_path).classes == tuple(f'class {index}' for index in range(6))
+
+
+def test_pascal_voc_is_read_as_the_data_set_is_told(tmp_path):
+    small = write_set(tmp_path, 'voc')
+    sources, notes = folder_sources(tmp_path)
+    from_zero = [one._replace(args=dict(one.args, one_based=False)) for one in sources]
+    boxes = [read_sources('any', own, notes).boxes.bboxes for own in (sources, from_zero)]
+    assert (boxes[1] - boxes[0] == 1).all()
+    names = [small.label('val', number).stem for number in (1, 2)]
+    (tmp_path / 'held_out.txt').write_text('\n'.join(names))
+    excluded = [one._replace(args=dict(one.args, excluded=['held_out.txt'])) for one in sources]
+    assert len(read_sources('any', excluded).images) == 30
+
+
+def test_parts_of_a_fold_are_read_once(tmp_path):
+    write_set(tmp_path)
+    (tmp_path / 'annotations' / 'val.json').unlink()
+    raw = read(tmp_path)
+    assert [split.name for split in raw.splits] == ['train']
+    assert raw.notes == ('no validation split, so that 1 image of 5 is held out (seed 0)',)
+
+
+@pytest.mark.parametrize('has_folder', [True, False])
+def test_an_annotation_file_is_enough(tmp_path, has_folder):
+    small = write_set(tmp_path)
+    path = tmp_path / 'annotations' / 'val.json'
+    raw = read_sources('any', [file_source(path, tmp_path / 'images' if has_folder else None)])
+    assert [split.name for split in raw.splits] == ['val']
+    assert Path(raw.images.paths[0]).resolve() == small.image('val').resolve()
+    assert len(raw.boxes) == 32
+
+
+@pytest.mark.parametrize('format', DATASETS)
+def test_a_config_names_the_splits(tmp_path, format):
+    write_set(tmp_path, format)
+    cfg = load_config(find_config('yolox_nano', 'custom'), dict(data_root=f'{tmp_path}/'))
+    raw = read_sources('any', config_sources(cfg))
+    assert [split.name for split in raw.splits] == ['train', 'val']
+    by_folder = read(tmp_path)
+    assert [*map(str, raw.images.paths)] == [*map(str, by_folder.images.paths)]
+    np.testing.assert_array_equal(raw.boxes.bboxes, by_folder.boxes.bboxes)
+
+
+def test_data_sets_within_others_are_read(tmp_path):
+    for name in 'ab':
+        write_set(tmp_path / name)
+    inner = [
+        dict(
+            type='YOLOXCocoDataset',
+            data_root=str(tmp_path / name),
+            ann_file='annotations/train.json',
+            data_prefix=dict(img='images/'),
+        )
+        for name in 'ab'
+    ]
+    cfg = load_config(find_config('yolox_nano', 'custom'), dict(data_root=f'{tmp_path}/a/'))
+    cfg.train_dataloader.dataset = dict(type='ConcatDataset', datasets=inner)
+    raw = read_sources('any', config_sources(cfg))
+    assert [split.name for split in raw.splits] == ['train', 'train', 'val']
+    assert len(raw.images) == 24 + 24 + 8
+    assert np.bincount(raw.boxes.images).tolist() == [4] * 56
+
+
+def test_data_elsewhere_and_of_others_are_refused(tmp_path):
+    write_set(tmp_path)
+    cfg = load_config(find_config('yolox_nano', 'custom'), dict(data_root=f'{tmp_path}/'))
+    cfg.train_dataloader.dataset.data_root = 's3://bucket/data'
+    with pytest.raises(UserError, match='not files of this machine'):
+        config_sources(cfg)
+    cfg.train_dataloader.dataset = cfg.val_dataloader.dataset = cfg.test_dataloader.dataset = dict(
+        type='mmdet.LVISV1Dataset', ann_file='a.json'
+    )
+    with pytest.raises(UserError, match='no data set that the doctor reads'):
+        config_sources(cfg)
+
+
+@pytest.mark.parametrize(('name', 'reason'), [('a.txt', 'name the folder'), ('a.json', 'not found')])
+def test_what_is_no_data_is_refused(tmp_path, name, reason):
+    with pytest.raises(UserError, match=reason):
+        read_sources('any', [file_source(tmp_path / name, tmp_path)])
+
+
+def test_a_file_that_is_no_json_is_refused_in_one_line(tmp_path):
+    write_set(tmp_path)
+    path = tmp_path / 'annotations' / 'train.json'
+    path.write_text(json.dumps(json.loads(path.read_text()))[:-5])
+    with pytest.raises(UserError, match='not valid JSON'):
+        read(tmp_path)

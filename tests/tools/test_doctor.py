@@ -1,0 +1,110 @@
+"""tools/analysis_tools/doctor.py: what it reads, writes and answers."""
+
+import json
+import sys
+
+import pytest
+
+from mmyolox.errors import UserError
+from tests.doctor.plants import PLANTS
+from tests.doctor.small_set import write_set
+from tests.tools.tool_loading import load_tool
+
+tool = load_tool('analysis_tools/doctor.py')
+
+
+@pytest.fixture
+def call(monkeypatch, capsys):
+    """Runs the tool; its exit status, and what it printed."""
+
+    def called(*args):
+        monkeypatch.setattr(sys, 'argv', ['doctor.py', *map(str, args)])
+        status = tool.main()
+        return status, capsys.readouterr().out
+
+    return called
+
+
+@pytest.fixture
+def small(tmp_path):
+    return write_set(tmp_path / 'set')
+
+
+def test_a_clean_data_set_has_status_0(call, small):
+    status, printed = call(small.root, '--img-scale', '320')
+    assert status == 0
+    assert 'input     320 x 320' in printed
+    assert 'nothing found' in printed or 'error' not in printed
+
+
+@pytest.mark.parametrize(('ignored', 'status'), [([], 1), (['--ignore', 'box-outside'], 0)])
+def test_an_error_has_status_1_unless_it_is_ignored(call, small, ignored, status):
+    PLANTS['box-outside'].plant(small)
+    found, printed = call(small.root, '--img-scale', '320', '240', *ignored)
+    assert found == status
+    assert ('error box-outside' in printed) is bool(status)
+
+
+def test_headers_alone_are_enough(call, small):
+    PLANTS['image-truncated'].plant(small)
+    assert call(small.root)[0] == 1
+    status, printed = call(small.root, '--headers')
+    assert status == 0
+    assert 'left out for want of the pixels' in printed
+
+
+def test_json_and_a_page_are_written(call, small, tmp_path):
+    pytest.importorskip('altair')
+    pytest.importorskip('vl_convert')
+    PLANTS['box-outside'].plant(small)
+    call(small.root, '--json', tmp_path / 'new/found.json', '--html', tmp_path / 'new/found.html')
+    content = json.loads((tmp_path / 'new/found.json').read_text())
+    assert content['findings'][0]['name'] == 'box-outside'
+    html = (tmp_path / 'new/found.html').read_text()
+    assert 'box-outside' in html
+    assert html.rstrip().endswith('</html>')
+
+
+@pytest.mark.parametrize('how', ['link', 'copy'])
+def test_a_cleaned_copy_is_written(call, small, tmp_path, how):
+    PLANTS['box-outside'].plant(small)
+    PLANTS['class-without-box'].plant(small)
+    status, printed = call(small.root, '--fix', tmp_path / 'clean', '--images', how)
+    assert status == 1
+    assert f'fixed     {tmp_path / "clean"}: box-outside 1; see changes.txt there\n' in printed
+    assert 'class-without-box' in printed.splitlines()[-1]
+    assert (tmp_path / 'clean/images/train/train_01.jpg').is_symlink() is (how == 'link')
+    assert call(tmp_path / 'clean')[0] == 0
+    with pytest.raises(UserError, match='in use'):
+        call(small.root, '--fix', tmp_path / 'clean')
+
+
+def test_a_config_says_what_is_planned(call, small):
+    options = [f'data_root={small.root}/', 'img_scale=(416,320)', 'max_epochs=1']
+    status, printed = call('yolox_nano', '--cfg-options', *options)
+    assert status == 0
+    assert 'input     416 x 320' in printed
+    assert 'training-too-short' in printed
+
+
+def test_an_annotation_file_is_enough(call, small):
+    printed = call(small.root / 'annotations/val.json', '--img-dir', small.root / 'images')[1]
+    assert 'val       8 images, 32 boxes' in printed
+
+
+@pytest.mark.parametrize(
+    ('args', 'message'),
+    [
+        (['SET', '--ignore', 'box-outsid'], 'no such check; did you mean box-outside'),
+        (['SET', '--img-dir', 'photos'], 'for an annotation file of COCO'),
+        (['SET', '--img-scale', '0'], 'width and height'),
+        (['SET', '--img-scale', '1', '2', '3'], 'width and height'),
+        (['SET', '--cfg-options', 'max_epochs=3'], '--cfg-options is for a config'),
+        (['SET', '--fix', 'SET/clean'], 'in the data themselves'),
+        (['SET', '--json', 'SET'], 'cannot be written'),
+        (['no_such_config'], 'does not exist'),
+    ],
+)
+def test_mistakes_are_one_line(call, small, args, message):
+    with pytest.raises(UserError, match=message.replace('?', '\\?')):
+        call(*(arg.replace('SET', str(small.root)) for arg in args))
