@@ -66,19 +66,13 @@ class Shape:
 
     Attributes:
         box: The box.
-        x: Its left edge in pixels of the original image.
-        y: Its upper edge.
-        width: Its width, not negative.
-        height: Its height.
+        path: Its outline in pixels of the original image, as SVG's paths have it.
         text: Its sign and label.
         text_xy: Where the text begins; ``None`` for one that is shown when it is pointed at.
     """
 
     box: Box
-    x: float
-    y: float
-    width: float
-    height: float
+    path: str
     text: str
     text_xy: tuple[float, float] | None
 
@@ -116,18 +110,20 @@ class Panel:
         for box in by_rank[:_MOST_TEXTS]:
             if place := self._place(box, places.values()):
                 places[id(box)] = place
-        return [self._shape(box, places.get(id(box))) for box in sorted(drawn, key=_area, reverse=True)]
+        return [
+            Shape(box, _outline(box), _text(box), places.get(id(box)))
+            for box in sorted(drawn, key=_area, reverse=True)
+        ]
 
-    def lines(self, box: Box) -> list[tuple[float, float, float, float]]:
-        """The lines between the keypoints of a box: x and y of both ends."""
+    def limbs_of(self, box: Box) -> str:
+        """The lines between the keypoints of a box, as SVG's paths have them."""
         points = box.keypoints
         pairs = [(points[a], points[b]) for a, b in self.limbs if max(a, b) < len(points)]
-        return [(*start, *end) for start, end in pairs if start is not None and end is not None]
+        return ''.join(f'M{_numbers(*one)}L{_numbers(*other)}' for one, other in pairs if one and other)
 
-    def _shape(self, box: Box, text_xy: tuple[float, float] | None) -> Shape:
-        x, right = sorted(box.xyxy[::2])
-        y, bottom = sorted(box.xyxy[1::2])
-        return Shape(box, x, y, right - x, bottom - y, _text(box), text_xy)
+    def points_of(self, box: Box) -> str:
+        """The keypoints of a box, as SVG's paths have them."""
+        return ''.join(f'M{_numbers(*point)}h0' for point in box.keypoints if point)
 
     def _place(self, box: Box, taken: Collection[tuple[float, float]]) -> tuple[float, float] | None:
         """Where the text of a box begins: above it, within or below, the first that is in view and free."""
@@ -176,3 +172,14 @@ def _area(box: Box) -> float:
 
 def _text(box: Box) -> str:
     return f'{KINDS[box.kind][0]} {box.label}'.strip()
+
+
+def _outline(box: Box) -> str:
+    (x, right), (y, bottom) = sorted(box.xyxy[::2]), sorted(box.xyxy[1::2])
+    width = _numbers(right - x)
+    return f'M{_numbers(x, y)}h{width}v{_numbers(bottom - y)}h-{width}z'
+
+
+def _numbers(*values: float) -> str:
+    """Numbers with one decimal at most, which is enough for pixels."""
+    return ' '.join(f'{value:.1f}'.removesuffix('.0') for value in values)

@@ -59,6 +59,7 @@ class Rendering:
             'TONES': TONES,
             'shown': tables.shown,
             'largest_of': tables.largest_of,
+            'letters_of': tables.letters_of,
             'box_table': tables.box_table,
             'panels_of': images.panels_of,
             'kinds_on': images.kinds_on,

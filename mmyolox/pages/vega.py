@@ -44,7 +44,7 @@ CHART_CONFIG: dict[str, Any] = {
         'titleFontWeight': 500,
         'orient': 'top',
         'direction': 'horizontal',
-        'columns': {'expr': 'width < 320 ? 2 : 4'},
+        'columns': 4,
         'symbolOpacity': 1,
         'labelLimit': 160,
         'symbolStrokeWidth': 2.5,

@@ -1,5 +1,7 @@
 """A page with every kind of block and chart, whose texts are as odd as texts of files can be."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from mmyolox.pages import (
@@ -85,8 +87,8 @@ def picture(title: str = 'a.jpg', detections: bool = True) -> Picture:
     return Picture(photo, title, ODD, truth, found if detections else None, [(0, 2), (0, 1), (1, 9)])
 
 
-def sample() -> Page:
-    """The page."""
+def sample(drawn: Sequence[Chart] = ()) -> Page:
+    """The page, with these charts if there are any."""
     page = Page(f'Report {ODD}', lead=f'About `code` and {ODD}', footer=ODD)
     rows = [
         (ODD, 12.25, Cell('error', 'error', 0), 3),
@@ -118,8 +120,8 @@ def sample() -> Page:
     page.section(
         'Long', Table('Many', [Column('Name'), Column('n', 0)], [(f'row {i}', i) for i in range(30)])
     )
-    drawn = list(all_charts().values())
-    page.section('Charts', Grid(drawn[:4]), *drawn[4:], Fold('A folded chart', [drawn[0]]))
+    if drawn:
+        page.section('Charts', Grid(drawn[:4]), *drawn[4:], Fold('A folded chart', drawn[:1]))
     page.section('Pictures', Gallery([picture(), picture(ODD), picture('one', detections=False)]))
     page.section('Lost', Gallery([Picture(Photo('', (80, 60)), 'lost.jpg', truth=picture().truth)]))
     return page

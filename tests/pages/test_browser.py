@@ -8,7 +8,9 @@ import pytest
 
 from mmyolox.pages import Page, Text
 from tests.pages.browser import launched, needs_browser, opened, wait_for_charts
-from tests.pages.sample import sample
+from tests.pages.sample import all_charts, sample
+
+expect = pytest.importorskip('playwright.sync_api', reason='needs Playwright').expect
 
 pytestmark = needs_browser
 
@@ -16,6 +18,13 @@ pytestmark = needs_browser
 @pytest.fixture(scope='module')
 def path(tmp_path_factory):
     path = tmp_path_factory.mktemp('page') / 'ré port #1.html'
+    sample(list(all_charts().values())).write(path)
+    return path
+
+
+@pytest.fixture(scope='module')
+def plain(tmp_path_factory):
+    path = tmp_path_factory.mktemp('plain') / 'page.html'
     sample().write(path)
     return path
 
@@ -50,10 +59,10 @@ def test_no_request_leaves_the_file_and_the_console_is_silent(browser, path):
     assert found.messages == []
 
 
-def test_a_script_in_a_text_does_not_run(browser, path):
+def test_a_script_in_a_text_does_not_run(browser, plain):
     dialogs = []
-    with opened(browser, path) as found:
-        found.page.on('dialog', lambda dialog: dialogs.append(dialog.message))
+    with opened(browser, plain) as found:
+        found.page.on('dialog', lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
         assert found.page.title().startswith('Report <script>alert("x")</script>')
         assert found.page.locator('script', has_text='alert("x")').count() == 0
         # Not even one that got in: the policy names those that may.
@@ -87,15 +96,15 @@ def test_charts_follow_the_theme(browser, path):
         assert bar.evaluate('(one) => getComputedStyle(one).fill') != before
 
 
-def test_the_theme_follows_the_system_and_its_button(browser, path):
-    with opened(browser, path, color_scheme='dark') as found:
+def test_the_theme_follows_the_system_and_its_button(browser, plain):
+    with opened(browser, plain, color_scheme='dark') as found:
         page = found.page
         button = page.get_by_role('button', name='Dark theme')
         assert background(page) == 'rgb(15, 18, 22)'
         assert button.get_attribute('aria-pressed') == 'true'
         page.emulate_media(color_scheme='light')
         assert background(page) == 'rgb(255, 255, 255)'
-        assert button.get_attribute('aria-pressed') == 'false'
+        expect(button).to_have_attribute('aria-pressed', 'false')
         button.click()
         assert background(page) == 'rgb(15, 18, 22)'
         page.reload()
@@ -104,8 +113,8 @@ def test_the_theme_follows_the_system_and_its_button(browser, path):
         assert background(page) == 'rgb(255, 255, 255)'
 
 
-def test_a_click_sorts_numbers_with_unknown_ones_last(browser, path):
-    with opened(browser, path) as found:
+def test_a_click_sorts_numbers_with_unknown_ones_last(browser, plain):
+    with opened(browser, plain) as found:
         sorter(found.page, 'Sorted', 'AP').click()
         assert column(found.page, 'Sorted', 1)[:2] == ['99.5%', '12.2%']
         assert found.page.locator('th[aria-sort=descending]').inner_text().startswith('AP')
@@ -114,8 +123,8 @@ def test_a_click_sorts_numbers_with_unknown_ones_last(browser, path):
         assert found.page.locator('th[aria-sort=ascending]').count() == 1
 
 
-def test_keys_sort_texts_as_people_count(browser, path):
-    with opened(browser, path) as found:
+def test_keys_sort_texts_as_people_count(browser, plain):
+    with opened(browser, plain) as found:
         sorter(found.page, 'Sorted', 'Class').focus()
         found.page.keyboard.press('Enter')
         assert column(found.page, 'Sorted', 0)[1:] == ['class 2', 'class 9', 'class 10']
@@ -123,15 +132,15 @@ def test_keys_sort_texts_as_people_count(browser, path):
         assert column(found.page, 'Sorted', 0)[:3] == ['class 10', 'class 9', 'class 2']
 
 
-def test_cells_are_sorted_by_their_order(browser, path):
-    with opened(browser, path) as found:
+def test_cells_are_sorted_by_their_order(browser, plain):
+    with opened(browser, plain) as found:
         sorter(found.page, 'Sorted', 'What').click()
         texts = [text.split()[-1] for text in column(found.page, 'Sorted', 2)]
         assert texts == ['error', 'warning', 'note', 'good']
 
 
-def test_a_long_table_is_filtered(browser, path):
-    with opened(browser, path) as found:
+def test_a_long_table_is_filtered(browser, plain):
+    with opened(browser, plain) as found:
         found.page.get_by_label('Filter Many').fill('ROW 2')
         assert column(found.page, 'Many', 0) == ['row 2', *(f'row {index}' for index in range(20, 30))]
         assert found.page.get_by_text('11 of 30 rows').is_visible()
@@ -143,13 +152,13 @@ def test_a_menu_highlights_a_class(browser, path):
         bold = figure.locator('.mark-line path[stroke="var(--c2)"]')
         before = bold.get_attribute('d')
         figure.get_by_label('Class').select_option('class 5')
-        found.page.wait_for_timeout(200)
-        assert bold.get_attribute('d') != before
+        expect(bold).not_to_have_attribute('d', before)
+        expect(figure.locator('.role-legend-label text', has_text='class 5')).to_have_count(1)
         assert found.messages == []
 
 
-def test_keys_reach_the_content_first(browser, path):
-    with opened(browser, path) as found:
+def test_keys_reach_the_content_first(browser, plain):
+    with opened(browser, plain) as found:
         found.page.keyboard.press('Tab')
         assert found.page.evaluate('document.activeElement.textContent') == 'Skip to content'
         found.page.keyboard.press('Enter')
@@ -184,9 +193,30 @@ def test_a_screen_reader_gets_names_and_numbers(browser, path):
         assert page.get_by_role('table', name='Histogram', include_hidden=True).count() == 1
 
 
+@pytest.mark.parametrize('width', [360, 480, 1280])
+def test_legends_are_seen_whole(browser, path, width):
+    with opened(browser, path, width) as found:
+        for canvas in found.page.locator('.canvas:visible').all():
+            outer = canvas.bounding_box()
+            for label in canvas.locator('.role-legend-label text').all():
+                inner = label.bounding_box()
+                assert inner['y'] >= outer['y']
+                assert inner['x'] + inner['width'] <= outer['x'] + outer['width'] + 1
+
+
 def test_a_phone_scrolls_down_alone(browser, path):
     with opened(browser, path, 360) as found:
         assert found.page.evaluate('document.documentElement.scrollWidth') == 360
+
+
+def test_without_scripts_there_are_the_tables(browser, path):
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(path.as_uri())
+    assert page.get_by_text('The charts need JavaScript').is_visible()
+    assert page.locator('caption', has_text='Sorted').is_visible()
+    assert not page.get_by_role('button', name='Dark theme').is_visible()
+    context.close()
 
 
 def test_a_page_without_charts_brings_no_vega(browser, tmp_path):

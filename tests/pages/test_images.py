@@ -53,7 +53,7 @@ def test_both_panels_show_the_same_part():
 def test_corners_may_be_swapped_and_small_boxes_are_on_top():
     shapes = panel(Box((40, 5, 30, 1), 'small', 'hit'), Box((0, 0, 90, 40), 'large', 'hit')).shapes()
     assert [shape.text for shape in shapes] == ['✓ large', '✓ small']
-    assert (shapes[1].x, shapes[1].y, shapes[1].width, shapes[1].height) == (30, 1, 10, 4)
+    assert shapes[1].path == 'M30 1h10v4h-10z'
 
 
 def test_boxes_with_nan_are_not_drawn_but_listed():
@@ -86,7 +86,9 @@ def test_texts_stay_in_view():
 
 def test_limbs_join_keypoints_that_are_there():
     one = picture()
-    assert panels_of(one)[0].lines(one.truth[0]) == [(10, 10, 20, 20)]
+    first = panels_of(one)[0]
+    assert first.limbs_of(one.truth[0]) == 'M10 10L20 20'
+    assert first.points_of(one.truth[0]) == 'M10 10h0M20 20h0'
 
 
 def test_the_legend_has_the_kinds_that_occur():

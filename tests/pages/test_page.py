@@ -8,19 +8,19 @@ import pytest
 from mmyolox.errors import UserError
 from mmyolox.pages import Block, Bullets, Cell, Column, Page, Table, Text, charts
 from mmyolox.pages.rendering import Rendering, json_text, prose
-from mmyolox.pages.tables import largest_of, shown
-from tests.pages.sample import ODD, sample
+from mmyolox.pages.tables import largest_of, letters_of, shown
+from tests.pages.sample import ODD, all_charts, sample
 
 AXIS = charts.Axis('x')
 
 
 @pytest.fixture(scope='module')
 def html():
-    return sample().html()
+    return sample(list(all_charts().values())).html()
 
 
 def test_a_page_is_one_small_file_in_utf8(html, tmp_path):
-    sample().write(tmp_path / 'page.html')
+    sample(list(all_charts().values())).write(tmp_path / 'page.html')
     content = (tmp_path / 'page.html').read_bytes()
     assert content.decode() == html
     assert len(content) < 1_500_000
@@ -101,6 +101,14 @@ def test_a_block_of_others_is_a_template(tmp_path, monkeypatch):
 def test_cells(value, digits, unit, text, order):
     cell = shown(value, Column('c', digits, unit))
     assert (cell.text, cell.order) == (text, order)
+    assert cell.key == ('' if order is None else f'{order:.7g}' if isinstance(order, float) else order)
+
+
+def test_columns_of_texts_have_room():
+    columns = [Column('path'), Column('n', 1), Column('kind'), Column('empty')]
+    rows = [('images/000000530836.jpg' * 3, 1.5, 'cat', None), ('a', 2.5, Cell('kitten'), None)]
+    assert letters_of(Table('t', columns, rows)) == [24, 0, 6, 1]
+    assert letters_of(Table('t', columns, [])) == [0, 0, 0, 0]
 
 
 @pytest.mark.parametrize(

@@ -128,6 +128,8 @@ def class_curves(
     chosen = alt.param(name='chosen', value=names[0], bind=alt.binding_select(options=names, name='Class'))
     kinds = ['each class', 'chosen class', *(one.name for one in whole)]
     scale = alt.Scale(domain=kinds, range=['var(--faint)', SERIES[1], SERIES[0]])
+    label = f'datum.value === {json.dumps(kinds[1])} ? chosen : datum.label'
+    legend = alt.Legend(title=None, symbolSize=400, labelExpr=label)
 
     def layer(curves: Sequence[Series], kind: str, width: float, opacity: float) -> Any:
         return (
@@ -138,7 +140,7 @@ def class_curves(
                 x=alt.X('x:Q', **look(x)),
                 y=alt.Y('y:Q', **look(y)),
                 detail='name:N',
-                color=alt.Color('kind:N', scale=scale, legend=alt.Legend(title=None, symbolSize=400)),
+                color=alt.Color('kind:N', scale=scale, legend=legend),
                 tooltip=[
                     alt.Tooltip('name:N', title='Class'),
                     alt.Tooltip('x:Q', title=x.title, format='.3~f'),

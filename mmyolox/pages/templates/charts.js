@@ -4,6 +4,18 @@
   const config = JSON.parse(document.getElementById('chart-config').textContent);
   let queue = Promise.resolve();
 
+  // The legend has as many columns as there is room for beside the names on the vertical axis.
+  function fitted(width) {
+    const columns = Math.min(4, Math.max(1, Math.floor(width / 150)));
+    const names = columns < 4 ? 100 : config.axis.labelLimit;
+    const room = Math.min(config.legend.labelLimit, (width - names - 20) / columns - 35);
+    return {
+      ...config,
+      axis: { ...config.axis, labelLimit: names },
+      legend: { ...config.legend, columns, labelLimit: room },
+    };
+  }
+
   async function draw(canvas) {
     const spec = JSON.parse(document.getElementById(`${canvas.id}-spec`).textContent);
     try {
@@ -12,7 +24,7 @@
         renderer: 'svg',
         actions: false,
         ast: true, // Expressions are interpreted: the page's policy forbids to make functions of texts.
-        config,
+        config: fitted(canvas.clientWidth),
         defaultStyle: false,
         bind: document.getElementById(`${canvas.id}-menu`),
         tooltip: { theme: 'page', disableDefaultStyle: true },

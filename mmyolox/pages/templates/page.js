@@ -19,12 +19,15 @@
   const collator = new Intl.Collator('en', { numeric: true });
   const compare = (a, b, isNumber) => (isNumber ? Number(a) - Number(b) : collator.compare(a, b));
 
+  // What a cell is sorted by; nothing for one that is last in every order.
+  const key = (cell) => cell?.dataset.order ?? cell?.textContent ?? '';
+
   function sort(table, index, direction) {
     const head = table.tHead.rows[0].cells;
     const isNumber = head[index].classList.contains('number');
-    const rows = [...table.tBodies[0].rows].map((row) => ({ row, order: row.cells[index]?.dataset.order }));
-    const known = rows.filter((one) => one.order !== undefined);
-    const unknown = rows.filter((one) => one.order === undefined);
+    const rows = [...table.tBodies[0].rows].map((row) => ({ row, order: key(row.cells[index]) }));
+    const known = rows.filter((one) => one.order !== '');
+    const unknown = rows.filter((one) => one.order === '');
     known.sort((a, b) => direction * compare(a.order, b.order, isNumber));
     table.tBodies[0].append(...[...known, ...unknown].map((one) => one.row));
     for (const [at, cell] of [...head].entries()) {
