@@ -87,6 +87,18 @@ def test_a_config_says_what_is_planned(call, small):
     assert 'training-too-short' in printed
 
 
+def test_a_folder_takes_options_of_the_usual_config(call, small):
+    (small.root / 'annotations' / 'train.json').rename(small.root / 'annotations' / 'all_train.json')
+    file = small.root / 'annotations' / 'my_train.json'
+    file.write_text((small.root / 'annotations' / 'all_train.json').read_text())
+    with pytest.raises(UserError, match='choose one: COCO by train_ann_file='):
+        call(small.root)
+    status, printed = call(small.root, '--cfg-options', f'train_ann_file={file}', 'img_scale=(416,416)')
+    assert status == 0
+    assert 'input     416 x 416' in printed
+    assert f'24 images, 96 boxes  (coco: {file})' in printed
+
+
 def test_an_annotation_file_is_enough(call, small):
     printed = call(small.root / 'annotations/val.json', '--img-dir', small.root / 'images')[1]
     assert 'val       8 images, 32 boxes' in printed
@@ -99,7 +111,7 @@ def test_an_annotation_file_is_enough(call, small):
         (['SET', '--img-dir', 'photos'], 'for an annotation file of COCO'),
         (['SET', '--img-scale', '0'], 'width and height'),
         (['SET', '--img-scale', '1', '2', '3'], 'width and height'),
-        (['SET', '--cfg-options', 'max_epochs=3'], '--cfg-options is for a config'),
+        (['SET/annotations/val.json', '--cfg-options', 'max_epochs=3'], '--cfg-options is for a config'),
         (['SET', '--fix', 'SET/clean'], 'in the data themselves'),
         (['SET', '--json', 'SET'], 'cannot be written'),
         (['no_such_config'], 'does not exist'),

@@ -25,6 +25,8 @@ from mmyolox.utils.cli import run_tool
 from mmyolox.version import __version__
 
 if TYPE_CHECKING:
+    from mmengine.config import Config
+
     from mmyolox.doctor.diagnosis import Diagnosis
     from mmyolox.doctor.examined import Plan
     from mmyolox.doctor.raw import RawData
@@ -80,30 +82,47 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 def read_data(args: argparse.Namespace) -> tuple[RawData, Plan]:
     """Reads what the command line names, and what is planned with it."""
-    from mmengine.config import Config
-
     from mmyolox.config import load_config
     from mmyolox.config.find import find_config
-    from mmyolox.doctor.examined import Plan
-    from mmyolox.doctor.reading import config_sources, file_source, folder_sources, read_sources
+    from mmyolox.doctor.reading import config_sources, read_sources
     from mmyolox.engine.progress_line import with_progress
 
     path = Path(args.data)
-    if args.img_dir and path.suffix.lower() != '.json':
+    is_file = path.suffix.lower() == '.json'
+    if args.img_dir and not is_file:
         raise UserError(f'--img-dir {args.img_dir}: it is for an annotation file of COCO, and {path} is none')
-    is_data = path.is_dir() or path.suffix.lower() == '.json'
-    if is_data and args.cfg_options:
-        raise UserError('--cfg-options is for a config; name one, and the data by data_root=FOLDER')
-    config = find_config('yolox_s' if is_data else args.data, 'custom')
-    # For data alone the usual fine-tuning is planned, read without looking for what depends on the data.
-    cfg = Config.fromfile(config) if is_data else load_config(config, args.cfg_options)
-    plan = Plan(scale_of(args.img_scale) or tuple(cfg.get('img_scale', _SIZE)), cfg.to_dict())
+    if is_file and args.cfg_options:
+        raise UserError(f'--cfg-options is for a config or a folder of data, and {path} is a file')
+    if is_file or (path.is_dir() and not args.cfg_options):
+        return read_alone(args, path, is_file)
+    options = args.cfg_options or {}
     if path.is_dir():
-        return read_sources(args.data, *folder_sources(path), with_progress), plan
-    if is_data:
-        return read_sources(args.data, [file_source(path, args.img_dir)]), plan
+        config, options = find_config('yolox_s', 'custom'), dict(data_root=args.data) | options
+    else:
+        config = find_config(args.data, 'custom')
+    cfg = load_config(config, options)
     notes = [cfg.data_layout] if cfg.get('data_layout') else []
-    return read_sources(args.data, config_sources(cfg), notes, with_progress), plan
+    return read_sources(args.data, config_sources(cfg), notes, with_progress), plan_of(args, cfg)
+
+
+def read_alone(args: argparse.Namespace, path: Path, is_file: bool) -> tuple[RawData, Plan]:
+    """Reads data without a config; the usual fine-tuning is planned, what depends on the data left open."""
+    from mmengine.config import Config
+
+    from mmyolox.config.find import find_config
+    from mmyolox.doctor.reading import file_source, folder_sources, read_sources
+    from mmyolox.engine.progress_line import with_progress
+
+    plan = plan_of(args, Config.fromfile(find_config('yolox_s', 'custom')))
+    sources, notes = ([file_source(path, args.img_dir)], ()) if is_file else folder_sources(path)
+    return read_sources(args.data, sources, notes, with_progress), plan
+
+
+def plan_of(args: argparse.Namespace, cfg: Config) -> Plan:
+    """The training that a config plans, at the size of the command line if it says one."""
+    from mmyolox.doctor.examined import Plan
+
+    return Plan(scale_of(args.img_scale) or tuple(cfg.get('img_scale', _SIZE)), cfg.to_dict())
 
 
 def scale_of(sides: Sequence[int] | None) -> tuple[int, int] | None:

@@ -30,9 +30,8 @@ def box_not_finite(data: Examined) -> Found:
 )
 def box_inverted(data: Examined) -> Found:
     """Boxes whose right or lower side comes before the left or upper one."""
-    with np.errstate(invalid='ignore'):
-        shorter = data.sides.min(axis=1)
-        return data.found_boxes(shorter < 0, -shorter)
+    shorter = data.sides.min(axis=1)
+    return data.found_boxes(shorter < 0, -shorter)
 
 
 @check(
@@ -42,8 +41,7 @@ def box_inverted(data: Examined) -> Found:
 def box_without_area(data: Examined) -> Found:
     """Boxes with a side of no length."""
     shorter = data.sides.min(axis=1)
-    with np.errstate(invalid='ignore'):
-        return data.found_boxes((shorter >= 0) & (shorter < MIN_SIDE))
+    return data.found_boxes((shorter >= 0) & (shorter < MIN_SIDE))
 
 
 @check(
@@ -53,8 +51,7 @@ def box_without_area(data: Examined) -> Found:
 def box_outside(data: Examined) -> Found:
     """Boxes that lie wholly outside of their image."""
     distance = _distance(data)
-    with np.errstate(invalid='ignore'):
-        return data.found_boxes(distance >= 0, distance, among=data.is_placed)
+    return data.found_boxes(distance >= 0, distance, among=data.is_placed)
 
 
 @check(
@@ -65,8 +62,7 @@ def box_outside(data: Examined) -> Found:
 def box_over_border(data: Examined) -> Found:
     """Boxes that reach over the border of their image by more than a pixel."""
     overhang = np.maximum(-data.bboxes, data.bboxes - np.tile(data.box_sizes, 2)).max(axis=1)
-    with np.errstate(invalid='ignore'):
-        is_over = (overhang > OVERHANG) & (_distance(data) < 0) & np.isfinite(overhang)
+    is_over = (overhang > OVERHANG) & (_distance(data) < 0) & np.isfinite(overhang)
 
     def detail(box: int) -> str:
         return f'{data.box_text(box)}: by {overhang[box]:.1f} pixels'
@@ -82,8 +78,7 @@ def box_over_border(data: Examined) -> Found:
 def box_tiny(data: Examined) -> Found:
     """Objects whose shorter side has fewer than 4 pixels at the size that the network sees."""
     shorter = data.input_sides.min(axis=1)
-    with np.errstate(invalid='ignore'):
-        is_tiny = data.is_object & (shorter < TINY)
+    is_tiny = data.is_object & (shorter < TINY)
 
     def detail(box: int) -> str:
         (width, height), (wide, high) = data.sides[box].tolist(), data.input_sides[box].tolist()
@@ -99,8 +94,7 @@ def box_tiny(data: Examined) -> Found:
 def box_huge(data: Examined) -> Found:
     """Objects whose box is the whole image."""
     shares = (data.sides / data.box_sizes).min(axis=1)
-    with np.errstate(invalid='ignore'):
-        return data.found_boxes(data.is_object & (shares >= HUGE), among=data.is_object)
+    return data.found_boxes(data.is_object & (shares >= HUGE), among=data.is_object)
 
 
 @check(
@@ -110,8 +104,7 @@ def box_huge(data: Examined) -> Found:
 )
 def box_extreme_aspect(data: Examined) -> Found:
     """Objects that are more than 20 times as long as wide."""
-    with np.errstate(invalid='ignore', divide='ignore'):
-        aspects = data.sides.max(axis=1) / data.sides.min(axis=1)
+    aspects = data.sides.max(axis=1) / data.sides.min(axis=1)
     is_extreme = data.is_object & (aspects > EXTREME_ASPECT)
 
     def detail(box: int) -> str:
@@ -129,8 +122,7 @@ def box_extreme_aspect(data: Examined) -> Found:
 def area_unlike_box(data: Examined) -> Found:
     """Areas of COCO that are zero, or larger than their box."""
     areas, own = data.raw.boxes.areas, data.sides.prod(axis=1)
-    with np.errstate(invalid='ignore'):
-        is_wrong = data.is_usable & ((areas <= 0) | (areas > 1.01 * own + 1))
+    is_wrong = data.is_usable & ((areas <= 0) | (areas > 1.01 * own + 1))
 
     def detail(box: int) -> str:
         return f'area {areas[box]:.6g}, and the box has {own[box]:.6g} square pixels'
@@ -146,8 +138,7 @@ def area_unlike_box(data: Examined) -> Found:
 def box_from_zero(data: Examined) -> Found:
     """Boxes of Pascal VOC, which counts pixels from 1, that begin at 0."""
     is_voc = np.array([split.format == 'voc' for split in data.raw.splits], np.bool_)[data.box_splits]
-    with np.errstate(invalid='ignore'):
-        return data.found_boxes(is_voc & (data.bboxes[:, :2] == -1).any(axis=1), among=is_voc)
+    return data.found_boxes(is_voc & (data.bboxes[:, :2] == -1).any(axis=1), among=is_voc)
 
 
 def finite_boxes(bboxes: NDArray[np.float64]) -> NDArray[np.bool_]:

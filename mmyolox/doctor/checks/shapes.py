@@ -41,12 +41,11 @@ def boxes_as_corners(data: Examined) -> Found:
         if split.format != 'coco' or own.sum() < FEW:
             continue
         corners = np.concatenate([data.bboxes[own, :2], data.sides[own]], axis=1)
-        with np.errstate(invalid='ignore'):
-            fits = (corners[:, 2:] > corners[:, :2]).all(axis=1)
-            fits &= (corners[:, 2:] <= data.box_sizes[own] + 1).all(axis=1)
-            # Of boxes anywhere in an image, x + (x + width) is beyond the border for every second one.
-            if fits.all() and (overhang[own] > 1).mean() > 0.2:
-                is_wrong |= own
+        fits = (corners[:, 2:] > corners[:, :2]).all(axis=1)
+        fits &= (corners[:, 2:] <= data.box_sizes[own] + 1).all(axis=1)
+        # Of boxes anywhere in an image, x + (x + width) is beyond the border for every second one.
+        if fits.all() and (overhang[own] > 1).mean() > 0.2:
+            is_wrong |= own
     return data.found_boxes(is_wrong, overhang)
 
 
@@ -73,8 +72,7 @@ def boxes_of_one_size(data: Examined) -> Found:
 def boxes_at_border(data: Examined) -> Found:
     """Objects that touch the border of their image, three quarters of all or more."""
     gaps = np.concatenate([data.bboxes[:, :2], data.box_sizes - data.bboxes[:, 2:]], axis=1).min(axis=1)
-    with np.errstate(invalid='ignore'):
-        touches = data.is_object & (gaps <= 1)
+    touches = data.is_object & (gaps <= 1)
     total = int(data.is_object.sum())
     if total < FEW or touches.sum() < 0.75 * total:
         return nothing('box', total)
