@@ -185,14 +185,16 @@ def _join_images(mended: Mended, is_found: bool) -> None:
         return
     raw = mended.data.raw
     firsts: dict[tuple[int, str], int] = {}
+    targets = np.arange(len(mended.is_image_kept))
     for image in np.flatnonzero(mended.is_image_kept).tolist():
         key = (int(raw.image_splits[image]), raw.images.paths[image])
         first = firsts.setdefault(key, image)
         if first != image:
             mended.is_image_kept[image] = False
-            mended.images[mended.images == image] = first
+            targets[image] = first
             place = Example(mended.data.image_name(image), f'entry {raw.images.ids[image]}')
             mended.tell('image-repeated', f'joined with entry {raw.images.ids[first]}', [place])
+    mended.images = targets[mended.images]
 
 
 def _mend_boxes(mended: Mended, indices: Mapping[str, NDArray[np.int64]]) -> None:

@@ -163,10 +163,12 @@ def write_json(path: Path, content: Any) -> None:
 
 def fix(diagnosis: Diagnosis, folder: Path, copies: bool) -> str:
     """Writes the cleaned copy; what was changed and what is left, in lines."""
-    from mmyolox.doctor.cleaned import write_cleaned
+    from mmyolox.doctor.cleaned import check_new_folder, write_cleaned
     from mmyolox.doctor.mending import mend
     from mmyolox.engine.progress_line import with_progress
 
+    for split in diagnosis.data.raw.splits:
+        check_new_folder(folder, Path(split.folder))
     mended = mend(diagnosis)
     write_cleaned(mended, folder, copies, with_progress)
     counts = Counter(change.check for change in mended.changes)
