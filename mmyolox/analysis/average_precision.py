@@ -1,0 +1,50 @@
+"""COCO's average precision at one IoU, of detections that are known to be right or wrong."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+RECALLS: NDArray[np.float64] = np.linspace(0, 1, 101)
+"""The recalls at which COCO takes the precision."""
+
+
+def precision_curve(is_correct: NDArray[np.bool_], objects: int) -> NDArray[np.float64]:
+    """(101,) The best precision at each of :data:`RECALLS` or a higher one; 0 at those that are not reached.
+
+    Args:
+        is_correct: (n,) bool, the detections of a class by falling score.
+        objects: How many objects of the class there are, at least one.
+    """
+    correct = np.cumsum(is_correct)
+    precisions = correct / np.arange(1, len(correct) + 1)
+    best = np.maximum.accumulate(precisions[::-1])[::-1]
+    reached = np.searchsorted(correct / objects, RECALLS, side='left')
+    return np.append(best, 0.0)[np.minimum(reached, len(best))]
+
+
+def average_precisions(
+    labels: NDArray[np.int64],
+    scores: NDArray[np.float64],
+    is_correct: NDArray[np.bool_],
+    objects: NDArray[np.int64],
+) -> NDArray[np.float64]:
+    """(C,) The average precision of each class; NaN for a class without objects.
+
+    Args:
+        labels: (n,) the classes of the detections that count.
+        scores: (n,) their scores; of the same score, the first counts first.
+        is_correct: (n,) bool.
+        objects: (C,) how many objects of each class there are.
+    """
+    order = np.lexsort((-scores, labels))
+    ends = np.searchsorted(labels, np.arange(len(objects) + 1), sorter=order).tolist()
+    values = np.full(len(objects), np.nan)
+    for label in np.flatnonzero(objects > 0).tolist():
+        own = is_correct[order[ends[label] : ends[label + 1]]]
+        values[label] = precision_curve(own, int(objects[label])).mean()
+    return values
+
+
+def mean_of_known(values: NDArray[np.float64]) -> float:
+    """The mean without what is NaN; NaN where all is."""
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if known.size else float('nan')
