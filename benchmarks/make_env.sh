@@ -3,18 +3,25 @@
 #
 #   benchmarks/make_env.sh mmyolo [DIR]   MMYOLO 0.6.0 beside the original OpenMMLab packages, no compiled ops
 #   benchmarks/make_env.sh megvii [DIR]   Megvii's YOLOX 0.3.0
+#   benchmarks/make_env.sh tidecv [DIR]   tidecv 1.0.1
 #   benchmarks/make_env.sh mmcv [DIR]     onedl-mmcv with its ops compiled for the CPU: needs a C++ compiler
 #                                         and about 10 minutes
 #
 # DIR defaults to .venv-peers/NAME. PYTHON names the interpreter (default: python3).
 set -euo pipefail
 
-name=${1:?usage: make_env.sh mmyolo|megvii|mmcv [DIR]}
+name=${1:?usage: make_env.sh mmyolo|megvii|tidecv|mmcv [DIR]}
 env=${2:-.venv-peers/$name}
 
 case $name in
 mmyolo | megvii)
     "$(dirname "$0")/parity/make_env.sh" "$name" "$env"
+    ;;
+tidecv)
+    "${PYTHON:-python3}" -m venv "$env"
+    pip="$env/bin/pip --disable-pip-version-check"
+    $pip install 'numpy<2' pycocotools opencv-python-headless matplotlib pandas seaborn appdirs
+    $pip install --no-deps tidecv==1.0.1
     ;;
 mmcv)
     "${PYTHON:-python3}" -m venv "$env"
@@ -26,7 +33,7 @@ mmcv)
         onedl-mmcv==2.3.6
     ;;
 *)
-    echo "make_env.sh: unknown peer '$name' (mmyolo, megvii or mmcv)" >&2
+    echo "make_env.sh: unknown peer '$name' (mmyolo, megvii, tidecv or mmcv)" >&2
     exit 1
     ;;
 esac

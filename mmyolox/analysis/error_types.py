@@ -141,7 +141,8 @@ def _mends(
     case: Case, types: NDArray[np.int8], related: NDArray[np.int64], is_open: NDArray[np.bool_]
 ) -> NDArray[np.bool_]:
     """(N,) Which errors of class or place would be right if mended: the best of each object not found."""
-    candidates = np.flatnonzero(np.isin(types, (CLASS, PLACE)) & is_open[related])
+    candidates = np.flatnonzero(np.isin(types, (CLASS, PLACE)))
+    candidates = candidates[is_open[related[candidates]]]
     order = candidates[np.argsort(-case.detections.scores[candidates], kind='stable')]
     _, firsts = np.unique(related[order], return_index=True)
     mends = np.zeros(len(types), np.bool_)
@@ -176,9 +177,8 @@ class WhatIf:
         if moved is not None:
             is_moved = moved >= 0
             keep, is_correct = keep | is_moved, is_correct | is_moved
-            labels = (
-                np.where(is_moved, case.truth.labels[moved], labels) if len(case.truth.labels) else labels
-            )
+            labels = labels.copy()
+            labels[is_moved] = case.truth.labels[moved[is_moved]]
         counts = case.truth.object_counts if objects is None else objects
         return average_precisions(labels[keep], case.detections.scores[keep], is_correct[keep], counts)
 

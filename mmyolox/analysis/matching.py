@@ -68,7 +68,7 @@ def match(case: Case, overlaps: Overlaps, is_left_out: NDArray[np.bool_] | None 
             taken[index] = True
             last = detection
     is_of_object = matched >= 0
-    is_correct = is_of_object & ~is_ignored[matched]
+    is_correct = ~np.append(is_ignored, True)[matched]  # -1 is the last
     detections = np.full(len(truth.labels), -1)
     detections[matched[is_correct]] = np.flatnonzero(is_correct)
     return Matching(matched, ious, is_correct, is_top & (is_correct | ~is_of_object), detections)
