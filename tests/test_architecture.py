@@ -21,7 +21,7 @@ ORDER = (
     ('config',),
     ('models',),
     ('checkpoints',),
-    ('doctor',),
+    ('analysis', 'doctor'),
     ('engine', 'evaluation'),
     ('apis',),
     ('export',),

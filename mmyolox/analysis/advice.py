@@ -1,8 +1,8 @@
 """What is likely to help most, with the figures behind it.
 
-Each rule makes a step of figures of the analysis, and says what it is worth at most: by how much the AP50 would
-rise if the step mended all that it is for. The steps that are worth most are given. A rule says nothing where it
-is worth less than half a point.
+Each rule makes a step of figures of the analysis, and says what it is worth at most: by how much the AP50
+would rise if the step mended all that it is for. The steps that are worth most are given. A rule says nothing
+where it is worth less than half a point.
 """
 
 import math
@@ -99,8 +99,8 @@ def _threshold(curves: Curves) -> Iterator[Advice]:
     if not math.isnan(best.threshold):
         yield Advice(
             f'Set the score threshold to {best.threshold:.2f}',
-            f'There F1 is {best.f1:.3f} (precision {best.precision:.3f}, recall {best.recall:.3f}); at the usual '
-            f'{USUAL_THRESHOLD:g} it is {f1:.3f}.',
+            f'There F1 is {best.f1:.3f} (precision {best.precision:.3f}, recall {best.recall:.3f}); at the '
+            f'usual {USUAL_THRESHOLD:g} it is {f1:.3f}.',
             {
                 'threshold': best.threshold,
                 'F1': best.f1,
@@ -150,8 +150,9 @@ def _larger_input(groupings: Sequence[Grouping]) -> Iterator[Advice]:
     share = small.objects / total
     yield Advice(
         'Train and test with a larger input, or on tiles of the images',
-        f'{small.objects} of {total} objects are small (below 32 x 32 pixels): their AP50 is {small.ap50:.3f}, that '
-        f'of {best.name} ones {best.ap50:.3f}; {small.recall:.0%} of them are found, of those {best.recall:.0%}.',
+        f'{small.objects} of {total} objects are small (below 32 x 32 pixels): their AP50 is '
+        f'{small.ap50:.3f}, that of {best.name} ones {best.ap50:.3f}; {small.recall:.0%} of them are found, '
+        f'of those {best.recall:.0%}.',
         {
             'share of small objects': share,
             'AP50 of small objects': small.ap50,
@@ -180,8 +181,8 @@ def _mend_labels(case: Case, matching: Matching, suspects: Sequence[Suspect]) ->
         f'Look at {counted(len(contradicted), "label")} that confident detections contradict',
         'There are '
         + ', '.join(f'{counts[kind]} {_WORDS[kind]}' for kind in KINDS if counts[kind])
-        + '. What is wrong of these counts against the model, and teaches it the wrong thing if the labels of '
-        'the training are alike.',
+        + '. What is wrong of these counts against the model, and teaches it the wrong thing if the labels '
+        'of the training are alike.',
         {_WORDS[kind]: counts[kind] for kind in KINDS if counts[kind]},
         rise(what_if.precisions(), what_if.precisions(is_gone, objects=objects)),
     )
@@ -202,9 +203,9 @@ def _negatives(case: Case, errors: ErrorTypes, confusion: Confusion) -> Iterator
     shown = int((of_background & (case.detections.scores >= confusion.threshold)).sum())
     yield Advice(
         'Add images without objects, of what is taken for some',
-        f'{counted(shown, "detection")} from a score of {confusion.threshold:.2f} on {"is" if shown == 1 else "are"} '
-        f'on background; without detections on background the AP50 would be {errors.costs[BACKGROUND]:.3f} higher. '
-        f'Most of what is wrong and of no object is called {case.truth.classes[label]} ({background[label]}).',
+        f'From a score of {confusion.threshold:.2f} on, {counted(shown, "detection")} on background: without '
+        f'those of any score the AP50 would be {errors.costs[BACKGROUND]:.3f} higher. Most of what is wrong '
+        f'and of no object is called {case.truth.classes[label]} ({background[label]}).',
         {
             'detections on background': shown,
             'cost in AP50': float(errors.costs[BACKGROUND]),
@@ -220,8 +221,8 @@ def _tell_apart(case: Case, errors: ErrorTypes, confusion: Confusion) -> Iterato
         names = case.truth.classes[one], case.truth.classes[other]
         yield Advice(
             f'Teach {names[0]} and {names[1]} apart: more examples of both, or one class of them',
-            f'Objects with the wrong class cost {errors.costs[CLASS]:.3f} of AP50; these two are taken for one '
-            f'another most often, {count} times from a score of {confusion.threshold:.2f} on.',
+            f'Objects with the wrong class cost {errors.costs[CLASS]:.3f} of AP50; these two are taken for '
+            f'one another most often, {count} times from a score of {confusion.threshold:.2f} on.',
             {'cost in AP50': float(errors.costs[CLASS]), f'{names[0]} and {names[1]}': count},
             float(errors.costs[CLASS]),
         )
@@ -231,8 +232,8 @@ def _place(errors: ErrorTypes) -> Iterator[Advice]:
     """What is not well placed."""
     yield Advice(
         'Place boxes better: train longer, with a larger model or input, and draw boxes by one rule',
-        f'{counted(int(errors.counts[PLACE]), "detection")} of the right class overlap their object with an IoU '
-        f'below 0.5 only, which costs {errors.costs[PLACE]:.3f} of AP50.',
+        f'{counted(int(errors.counts[PLACE]), "detection")} of the right class overlap their object with an '
+        f'IoU below 0.5 only, which costs {errors.costs[PLACE]:.3f} of AP50.',
         {'badly placed detections': int(errors.counts[PLACE]), 'cost in AP50': float(errors.costs[PLACE])},
         float(errors.costs[PLACE]),
     )
@@ -242,8 +243,8 @@ def _duplicates(errors: ErrorTypes) -> Iterator[Advice]:
     """What is detected twice."""
     yield Advice(
         'Lower the IoU threshold of the NMS',
-        f'{counted(int(errors.counts[DUPLICATE]), "detection")} are of an object that is found already, which '
-        f'costs {errors.costs[DUPLICATE]:.3f} of AP50.',
+        f'{counted(int(errors.counts[DUPLICATE]), "detection")} are of an object that is found already, '
+        f'which costs {errors.costs[DUPLICATE]:.3f} of AP50.',
         {'duplicates': int(errors.counts[DUPLICATE]), 'cost in AP50': float(errors.costs[DUPLICATE])},
         float(errors.costs[DUPLICATE]),
     )

@@ -118,12 +118,12 @@ def _notes(case: Case) -> Iterator[str]:
     elif absent := [
         name for name, count in zip(truth.classes, truth.object_counts, strict=True) if not count
     ]:
-        classes = 'class has' if len(absent) == 1 else 'classes have'
-        yield f'{len(absent)} of {counted(len(truth.classes), "class")}: no object to find ({first_few(absent)})'
+        of_all = f'{len(absent)} of {counted(len(truth.classes), "class")}'
+        yield f'{of_all} without an object to find: {first_few(absent)}'
     if not len(found):
         yield f'{case.name} has no detection at all'
     elif found.scores.min() > LOW_SCORE:
         yield (
-            f'the detections begin at a score of {found.scores.min():.2f}: what was cut off below lowers AP and '
-            'recall, and makes objects look as if nothing had found them'
+            f'the detections begin at a score of {found.scores.min():.2f}: what was cut off below lowers AP '
+            'and recall, and makes objects look as if nothing had found them'
         )

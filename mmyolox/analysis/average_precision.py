@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-RECALLS: NDArray[np.float64] = np.linspace(0, 1, 101)
+RECALLS: NDArray[np.floating] = np.linspace(0, 1, 101)
 """The recalls at which COCO takes the precision."""
 
 

@@ -24,7 +24,7 @@ class Calibration:
         error_by_class: (C,) float64, the expected calibration error of each class, NaN without detections.
     """
 
-    edges: NDArray[np.float64]
+    edges: NDArray[np.floating]
     counts: NDArray[np.int64]
     mean_scores: NDArray[np.float64]
     precisions: NDArray[np.float64]

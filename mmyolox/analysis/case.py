@@ -264,7 +264,7 @@ class Detections:
             if mask.any():
                 places = np.flatnonzero(mask)
                 shown = first_few(f'no. {place}: {values[place].tolist()}' for place in places[:4].tolist())
-                raise UserError(f'{path}: {len(places)} of {len(mask)} detections have {what}: {shown}')
+                raise UserError(f'{path}: {len(places)} of {len(scores)} detections have {what}: {shown}')
         order = np.lexsort((-scores, images))
         return cls(
             images[order],

@@ -26,8 +26,8 @@ class CocoFigures:
         ap50: (C,) float64, at an IoU of 0.5.
         ap75: (C,) float64, at an IoU of 0.75.
         recall: (C,) float64, the AR100 of each class.
-        precisions: (10, 101, C) float64, the precision at each IoU (0.50, 0.55, ..., 0.95), recall (0.00, 0.01,
-            ..., 1.00) and class.
+        precisions: (10, 101, C) float64, the precision at each IoU (0.50, 0.55, ..., 0.95), recall (0.00,
+            0.01, ..., 1.00) and class.
     """
 
     overall: Mapping[str, float]

@@ -104,8 +104,8 @@ def _check_same(one: GroundTruth, other: GroundTruth) -> None:
     ):
         if values[0] != values[1]:
             raise UserError(
-                f'{one.path} and {other.path} differ in their {what} ({len(values[0])} and {len(values[1])}): '
-                'two models are compared over the same data'
+                f'{one.path} and {other.path} differ in their {what} ({len(values[0])} and {len(values[1])}'
+                '): two models are compared over the same data'
             )
 
 
@@ -116,7 +116,7 @@ def _figures(before: Analysis, after: Analysis, samples: int) -> dict[str, Chang
     intervals: Mapping[str, Mapping[str, float]] = {}
     if samples and before.case.truth.is_object.any():
         evaluations = [evaluated(one.case) for one in (before, after)]
-        intervals = hotcoco.compare(*evaluations, n_bootstrap=samples)['ci']
+        intervals = hotcoco.compare(evaluations[0], evaluations[1], n_bootstrap=samples)['ci']
     changes = {}
     for name in overall[0]:
         values = [one[name] for one in overall]

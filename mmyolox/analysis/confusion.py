@@ -38,8 +38,8 @@ def confusion(case: Case, overlaps: Overlaps, matching: Matching, threshold: flo
 
     An object that a detection of its class is of, as COCO matches them, is that. The detections and objects
     that are left are matched whatever their class: in falling order of their scores, each detection with the
-    object that it overlaps most (IoU of 0.5 or more) and no other has taken. The diagonal thus has the correct
-    detections. Detections in crowds of their class are left out.
+    object that it overlaps most (IoU of 0.5 or more) and no other has taken. The diagonal thus has the
+    correct detections. Detections in crowds of their class are left out.
 
     Args:
         case: The case.

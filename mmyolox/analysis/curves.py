@@ -11,8 +11,8 @@ from .case import Case
 from .coco_figures import CocoFigures
 from .matching import Matching
 
-THRESHOLDS: NDArray[np.float64] = np.linspace(0, 1, 101)
-IOUS: NDArray[np.float64] = np.linspace(0.5, 0.95, 10)
+THRESHOLDS: NDArray[np.floating] = np.linspace(0, 1, 101)
+IOUS: NDArray[np.floating] = np.linspace(0.5, 0.95, 10)
 
 
 class OperatingPoint(NamedTuple):
@@ -51,11 +51,11 @@ class Curves:
         best_overall: The one for all classes together: the value to set.
     """
 
-    recalls: NDArray[np.float64]
+    recalls: NDArray[np.floating]
     precisions: NDArray[np.float64]
-    ious: NDArray[np.float64]
+    ious: NDArray[np.floating]
     mean_precisions: NDArray[np.float64]
-    thresholds: NDArray[np.float64]
+    thresholds: NDArray[np.floating]
     precision_at: NDArray[np.float64]
     recall_at: NDArray[np.float64]
     f1_at: NDArray[np.float64]
@@ -81,6 +81,7 @@ def curves(case: Case, matching: Matching, figures: CocoFigures) -> Curves:
     correct = [matching.is_correct[part] for part in parts]
     totals = [*objects.tolist(), int(objects.sum())]
     at = [_at(*one, THRESHOLDS) for one in zip(scores, correct, totals, strict=True)]
+    precision_at, recall_at, f1_at = (np.stack(columns) for columns in zip(*at, strict=True))
     best = [best_point(*one) for one in zip(scores, correct, totals, strict=True)]
     precisions = figures.precisions[:, :, objects > 0]
     shape = (len(IOUS), len(RECALLS))
@@ -90,7 +91,9 @@ def curves(case: Case, matching: Matching, figures: CocoFigures) -> Curves:
         IOUS,
         precisions.mean(2) if precisions.size else np.full(shape, np.nan),
         THRESHOLDS,
-        *(np.stack(columns) for columns in zip(*at, strict=True)),
+        precision_at,
+        recall_at,
+        f1_at,
         tuple(best[:-1]),
         best[-1],
     )
@@ -114,7 +117,7 @@ def best_point(scores: NDArray[np.float64], is_correct: NDArray[np.bool_], objec
 
 
 def _at(
-    scores: NDArray[np.float64], is_correct: NDArray[np.bool_], objects: int, thresholds: NDArray[np.float64]
+    scores: NDArray[np.float64], is_correct: NDArray[np.bool_], objects: int, thresholds: NDArray[np.floating]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Precision, recall and F1 of what has at least each of some scores."""
     order = np.argsort(-scores, kind='stable')

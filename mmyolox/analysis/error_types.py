@@ -184,7 +184,7 @@ class WhatIf:
 
 
 def rise(before: NDArray[np.float64], after: NDArray[np.float64]) -> float:
-    """By how much the mean rises; 0 where there is none. A class that has no objects any more has 0, as in TIDE."""
+    """By how much the mean rises; 0 where there is none. A class that loses all objects has 0, as in TIDE."""
     is_known = ~np.isnan(before)
     rises = np.nan_to_num(after[is_known]) - before[is_known]
     return float(rises.mean()) if rises.size else 0.0

@@ -1,6 +1,7 @@
 """The labels that are likely wrong, for review in an annotation tool: as COCO JSON and as CVAT's XML.
 
-Each has its box, the class that the model sees there, and as attributes its kind, how suspicious it is and why.
+Each has its box, the class that the model sees there, and as attributes its kind, how suspicious it is and
+why.
 """
 
 import json
@@ -108,8 +109,8 @@ def write_cvat(path: str | Path, analysis: Analysis) -> None:
             places = dict(
                 zip(('xtl', 'ytl', 'xbr', 'ybr'), map('{:.2f}'.format, _cut(one, analysis)), strict=True)
             )
-            label = dict(label=_text(truth.classes[one.label]), source='file', occluded='0')
-            box = ElementTree.SubElement(element, 'box', label | places | dict(z_order='0'))
+            own_label = dict(label=_text(truth.classes[one.label]), source='file', occluded='0')
+            box = ElementTree.SubElement(element, 'box', own_label | places | dict(z_order='0'))
             for key, value in _attributes(one, analysis).items():
                 _add(box, 'attribute', str(value)).set('name', key)
     ElementTree.indent(root)

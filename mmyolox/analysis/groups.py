@@ -79,8 +79,8 @@ def groupings(
     """Divides objects and images, and measures each group.
 
     The figures of a group are made as COCO makes those of small, medium and large objects: the objects of
-    other groups and the detections of them are left out, and so are wrong detections that are by themselves in
-    another group.
+    other groups and the detections of them are left out, and so are wrong detections that are by themselves
+    in another group.
 
     Args:
         case: The case.
@@ -189,7 +189,8 @@ def _by_crowding(case: Case, overlaps: Overlaps) -> _Division:
 
 def _by_place(case: Case) -> Iterator[_Division]:
     """By where the centre is in the image, and by whether the box touches the border."""
-    thirds, borders = [], []
+    thirds: list[NDArray[np.int64]] = []
+    borders: list[NDArray[np.int64]] = []
     for images, bboxes in (
         (case.truth.images, case.truth.bboxes),
         (case.detections.images, case.detections.bboxes),
@@ -202,13 +203,18 @@ def _by_place(case: Case) -> Iterator[_Division]:
     columns, rows = ('left', 'middle', 'right'), ('top', 'middle', 'bottom')
     cell_names = ['centre' if row == column else f'{row} {column}' for row in rows for column in columns]
     yield _Division(
-        'position', 'By where the centre of the box is, in thirds of the image.', cell_names, *thirds
+        'position',
+        'By where the centre of the box is, in thirds of the image.',
+        cell_names,
+        thirds[0],
+        thirds[1],
     )
     yield _Division(
         'border',
         f'By whether the box comes within {BORDER:g} pixels of the border, as cut objects do.',
         ('inside', 'at the border'),
-        *borders,
+        borders[0],
+        borders[1],
     )
 
 

@@ -70,7 +70,7 @@ def _costs(case: Case, matching: Matching) -> NDArray[np.float64]:
     """(I,) What the errors of each image cost, in the mean over classes of the AP50 without COCO's steps.
 
     That AP is the sum of the precision at each correct detection, over the number of objects P. Without a
-    wrong detection of rank r, the precision j / k at every correct one of a higher rank k becomes j / (k - 1),
+    wrong detection of rank r, the precision j / k at each correct one of a higher rank k becomes j / (k - 1),
     which adds j / (k (k - 1)) / P. An object that is not found costs 1 / P, as if it were found first.
     """
     truth, found = case.truth, case.detections
@@ -88,9 +88,8 @@ def _costs(case: Case, matching: Matching) -> NDArray[np.float64]:
     sums = np.append(0, np.cumsum(gains))
     ends = np.searchsorted(labels, np.arange(len(objects)), side='right')
     later = sums[ends[labels]] - sums[1:]
-    costs = np.bincount(
-        found.images[order], np.where(is_correct, 0, later * share[labels]), minlength=len(truth.image_ids)
-    )
+    wrong_costs = np.where(is_correct, 0, later * share[labels])
+    costs = np.bincount(found.images[order], wrong_costs, minlength=len(truth.image_ids))
     is_open = truth.is_object & (matching.detections < 0)
     missed = np.bincount(truth.images[is_open], share[truth.labels[is_open]], minlength=len(costs))
-    return costs + missed
+    return np.asarray(costs + missed, np.float64)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,7 @@ _BLOCK = 2**19
 
 @dataclass(frozen=True)
 class Overlaps:
-    """P pairs of a detection and an object of an image, of any classes, with an IoU of at least ``LEAST_IOU``.
+    """P pairs of a detection and an object of an image, of any classes, with an IoU from ``LEAST_IOU`` on.
 
     The best of each detection come first, in the order of the detections; of the same IoU, later objects.
 
@@ -41,7 +42,8 @@ class Overlaps:
             bboxes: (N, 4) float64 xyxy, the boxes of the detections.
             truth: The objects.
         """
-        parts = [(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))]
+        none: NDArray[np.int64] = np.empty(0, np.int64)
+        parts: list[tuple[NDArray[Any], ...]] = [(none, none, np.empty(0))]
         for detections, objects in _pairs(images, truth):
             ious = box_ious(bboxes[detections], truth.bboxes[objects], truth.is_crowd[objects])
             near = ious >= LEAST_IOU
@@ -91,7 +93,7 @@ def _pairs(
 def box_ious(
     bboxes: NDArray[np.float64], others: NDArray[np.float64], is_crowd: NDArray[np.bool_] | bool = False
 ) -> NDArray[np.float64]:
-    """(P,) The IoU of P pairs of boxes (P, 4) xyxy; with a crowd, the share of the first box that is in it."""
+    """(P,) The IoU of P pairs of boxes (P, 4) xyxy; with a crowd, the share of the first that is in it."""
     low = np.maximum(bboxes[:, :2], others[:, :2])
     high = np.minimum(bboxes[:, 2:], others[:, 2:])
     common = (high - low).clip(0).prod(1)
