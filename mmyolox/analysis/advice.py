@@ -14,11 +14,12 @@ import numpy as np
 
 from mmyolox.errors import counted
 
+from .average_precision import WhatIf, rise
 from .case import Case
 from .coco_figures import CocoFigures
 from .confusion import Confusion
 from .curves import Curves
-from .error_types import BACKGROUND, CLASS, DUPLICATE, MISSED, PLACE, TYPES, ErrorTypes, WhatIf, rise
+from .error_types import BACKGROUND, CLASS, DUPLICATE, MISSED, PLACE, TYPES, ErrorTypes
 from .groups import Grouping
 from .matching import Matching
 from .suspects import KINDS, Suspect
@@ -77,21 +78,21 @@ def advice(
     if not case.truth.is_object.any() or not len(case.detections):
         return ()
     steps = [
-        *_threshold(curves),
-        *_more_of_classes(case, figures, errors),
-        *_larger_input(groupings),
-        *_mend_labels(case, matching, suspects),
-        *_negatives(case, errors, confusion),
-        *_tell_apart(case, errors, confusion),
-        *_place(errors),
-        *_duplicates(errors),
-        *_missed(case, errors),
+        *threshold_to_set(curves),
+        *more_of_classes(case, figures, errors),
+        *larger_input(groupings),
+        *labels_to_mend(case, matching, suspects),
+        *more_negatives(case, errors, confusion),
+        *classes_to_tell_apart(case, errors, confusion),
+        *placement(errors),
+        *duplicates_to_suppress(errors),
+        *missed_objects(case, errors),
     ]
     steps.sort(key=lambda one: -one.weight)
     return tuple(one for one in steps if one.weight >= LEAST_WORTH)[:MOST_STEPS]
 
 
-def _threshold(curves: Curves) -> Iterator[Advice]:
+def threshold_to_set(curves: Curves) -> Iterator[Advice]:
     """What the best threshold gains over the usual one."""
     best = curves.best_overall
     usual = int(np.searchsorted(curves.thresholds, USUAL_THRESHOLD))
@@ -112,7 +113,7 @@ def _threshold(curves: Curves) -> Iterator[Advice]:
         )
 
 
-def _more_of_classes(case: Case, figures: CocoFigures, errors: ErrorTypes) -> Iterator[Advice]:
+def more_of_classes(case: Case, figures: CocoFigures, errors: ErrorTypes) -> Iterator[Advice]:
     """The classes that are furthest below the median, but for those whose errors data alone do not mend."""
     median = float(np.median(figures.ap50[~np.isnan(figures.ap50)]))
     is_known = case.truth.object_counts >= FEW_OBJECTS
@@ -138,7 +139,7 @@ def _more_of_classes(case: Case, figures: CocoFigures, errors: ErrorTypes) -> It
         )
 
 
-def _larger_input(groupings: Sequence[Grouping]) -> Iterator[Advice]:
+def larger_input(groupings: Sequence[Grouping]) -> Iterator[Advice]:
     """How far small objects are behind the others."""
     (areas,) = (one.groups for one in groupings if one.name == 'area')
     small, *others = areas
@@ -164,7 +165,7 @@ def _larger_input(groupings: Sequence[Grouping]) -> Iterator[Advice]:
     )
 
 
-def _mend_labels(case: Case, matching: Matching, suspects: Sequence[Suspect]) -> Iterator[Advice]:
+def labels_to_mend(case: Case, matching: Matching, suspects: Sequence[Suspect]) -> Iterator[Advice]:
     """What the AP50 would be if the labels that confident detections contradict were wrong."""
     contradicted = [one for one in suspects if one.detection >= 0]
     if not contradicted:
@@ -195,7 +196,7 @@ _WORDS = {
 }
 
 
-def _negatives(case: Case, errors: ErrorTypes, confusion: Confusion) -> Iterator[Advice]:
+def more_negatives(case: Case, errors: ErrorTypes, confusion: Confusion) -> Iterator[Advice]:
     """What is detected where nothing is."""
     background = confusion.matrix[-1, :-1]
     label = int(background.argmax())
@@ -215,7 +216,7 @@ def _negatives(case: Case, errors: ErrorTypes, confusion: Confusion) -> Iterator
     )
 
 
-def _tell_apart(case: Case, errors: ErrorTypes, confusion: Confusion) -> Iterator[Advice]:
+def classes_to_tell_apart(case: Case, errors: ErrorTypes, confusion: Confusion) -> Iterator[Advice]:
     """The classes that are taken for one another."""
     for one, other, count in confusion.swaps()[:1]:
         names = case.truth.classes[one], case.truth.classes[other]
@@ -228,7 +229,7 @@ def _tell_apart(case: Case, errors: ErrorTypes, confusion: Confusion) -> Iterato
         )
 
 
-def _place(errors: ErrorTypes) -> Iterator[Advice]:
+def placement(errors: ErrorTypes) -> Iterator[Advice]:
     """What is not well placed."""
     yield Advice(
         'Place boxes better: train longer, with a larger model or input, and draw boxes by one rule',
@@ -239,7 +240,7 @@ def _place(errors: ErrorTypes) -> Iterator[Advice]:
     )
 
 
-def _duplicates(errors: ErrorTypes) -> Iterator[Advice]:
+def duplicates_to_suppress(errors: ErrorTypes) -> Iterator[Advice]:
     """What is detected twice."""
     yield Advice(
         'Lower the IoU threshold of the NMS',
@@ -250,7 +251,7 @@ def _duplicates(errors: ErrorTypes) -> Iterator[Advice]:
     )
 
 
-def _missed(case: Case, errors: ErrorTypes) -> Iterator[Advice]:
+def missed_objects(case: Case, errors: ErrorTypes) -> Iterator[Advice]:
     """What is missed altogether."""
     counts = errors.counts_by_class[:, MISSED]
     label = int(counts.argmax())

@@ -1,7 +1,10 @@
-"""COCO's average precision at one IoU, of detections that are known to be right or wrong."""
+"""COCO's average precision at one IoU, of detections that are known to be right or wrong, and what it would be."""
 
 import numpy as np
 from numpy.typing import NDArray
+
+from .case import Case
+from .matching import Matching
 
 RECALLS: NDArray[np.floating] = np.linspace(0, 1, 101)
 """The recalls at which COCO takes the precision."""
@@ -48,3 +51,43 @@ def mean_of_known(values: NDArray[np.float64]) -> float:
     """The mean without what is NaN; NaN where all is."""
     known = values[~np.isnan(values)]
     return float(known.mean()) if known.size else float('nan')
+
+
+class WhatIf:
+    """The average precisions of a case in which some errors were none."""
+
+    def __init__(self, case: Case, matching: Matching) -> None:
+        self._case = case
+        self._matching = matching
+
+    def precisions(
+        self,
+        is_gone: NDArray[np.bool_] | None = None,
+        moved: NDArray[np.int64] | None = None,
+        objects: NDArray[np.int64] | None = None,
+    ) -> NDArray[np.float64]:
+        """(C,) The AP50 of each class.
+
+        Args:
+            is_gone: (N,) bool, detections that are left out.
+            moved: (N,) int64, the object that some of them are of instead; -1 for none.
+            objects: (C,) the objects of each class.
+        """
+        case, keep = self._case, self._matching.is_counted
+        labels, is_correct = case.detections.labels, self._matching.is_correct
+        if is_gone is not None:
+            keep = keep & ~is_gone
+        if moved is not None:
+            is_moved = moved >= 0
+            keep, is_correct = keep | is_moved, is_correct | is_moved
+            labels = labels.copy()
+            labels[is_moved] = case.truth.labels[moved[is_moved]]
+        counts = case.truth.object_counts if objects is None else objects
+        return average_precisions(labels[keep], case.detections.scores[keep], is_correct[keep], counts)
+
+
+def rise(before: NDArray[np.float64], after: NDArray[np.float64]) -> float:
+    """By how much the mean rises; 0 where there is none. A class that loses all objects has 0, as in TIDE."""
+    is_known = ~np.isnan(before)
+    rises = np.nan_to_num(after[is_known]) - before[is_known]
+    return float(rises.mean()) if rises.size else 0.0

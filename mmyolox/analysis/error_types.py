@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .average_precision import average_precisions, mean_of_known
+from .average_precision import WhatIf, mean_of_known, rise
 from .case import Case
 from .matching import Matching
 from .overlaps import LEAST_IOU, MATCH_IOU, Overlaps
@@ -148,43 +148,3 @@ def _mends(
     mends = np.zeros(len(types), np.bool_)
     mends[order[firsts]] = True
     return mends
-
-
-class WhatIf:
-    """The average precisions of a case in which some errors were none."""
-
-    def __init__(self, case: Case, matching: Matching) -> None:
-        self._case = case
-        self._matching = matching
-
-    def precisions(
-        self,
-        is_gone: NDArray[np.bool_] | None = None,
-        moved: NDArray[np.int64] | None = None,
-        objects: NDArray[np.int64] | None = None,
-    ) -> NDArray[np.float64]:
-        """(C,) The AP50 of each class.
-
-        Args:
-            is_gone: (N,) bool, detections that are left out.
-            moved: (N,) int64, the object that some of them are of instead; -1 for none.
-            objects: (C,) the objects of each class.
-        """
-        case, keep = self._case, self._matching.is_counted
-        labels, is_correct = case.detections.labels, self._matching.is_correct
-        if is_gone is not None:
-            keep = keep & ~is_gone
-        if moved is not None:
-            is_moved = moved >= 0
-            keep, is_correct = keep | is_moved, is_correct | is_moved
-            labels = labels.copy()
-            labels[is_moved] = case.truth.labels[moved[is_moved]]
-        counts = case.truth.object_counts if objects is None else objects
-        return average_precisions(labels[keep], case.detections.scores[keep], is_correct[keep], counts)
-
-
-def rise(before: NDArray[np.float64], after: NDArray[np.float64]) -> float:
-    """By how much the mean rises; 0 where there is none. A class that loses all objects has 0, as in TIDE."""
-    is_known = ~np.isnan(before)
-    rises = np.nan_to_num(after[is_known]) - before[is_known]
-    return float(rises.mean()) if rises.size else 0.0

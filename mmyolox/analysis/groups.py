@@ -88,7 +88,7 @@ def groupings(
         threshold: The least score of the detections that count for recall and precision.
         image_groups: The group of each of the I images; by default its folder.
     """
-    divisions = [*_by_shape(case), _by_crowding(case, overlaps), *_by_place(case)]
+    divisions = [*by_shape(case), by_crowding(case, overlaps), *by_place(case)]
     found = [
         Grouping(
             one.name,
@@ -97,7 +97,7 @@ def groupings(
         )
         for one in divisions
     ]
-    return (*found, _image_grouping(case, overlaps, threshold, image_groups))
+    return (*found, image_grouping(case, overlaps, threshold, image_groups))
 
 
 def _measured(case: Case, overlaps: Overlaps, threshold: float, division: _Division, index: int) -> Group:
@@ -135,7 +135,7 @@ def _group(
     )
 
 
-def _by_shape(case: Case) -> Iterator[_Division]:
+def by_shape(case: Case) -> Iterator[_Division]:
     """By COCO's areas, by size and by aspect ratio."""
     truth, found = case.truth, case.detections
     sides = truth.bboxes[:, 2:] - truth.bboxes[:, :2], found.bboxes[:, 2:] - found.bboxes[:, :2]
@@ -170,7 +170,7 @@ def _by_shape(case: Case) -> Iterator[_Division]:
         yield _Division(name, description, names, objects, detections)
 
 
-def _by_crowding(case: Case, overlaps: Overlaps) -> _Division:
+def by_crowding(case: Case, overlaps: Overlaps) -> _Division:
     """By how many other objects a box overlaps; a detection is taken to be of one of those it overlaps."""
     truth = case.truth
     among = Overlaps.of(truth.images, truth.bboxes, truth)
@@ -187,7 +187,7 @@ def _by_crowding(case: Case, overlaps: Overlaps) -> _Division:
     )
 
 
-def _by_place(case: Case) -> Iterator[_Division]:
+def by_place(case: Case) -> Iterator[_Division]:
     """By where the centre is in the image, and by whether the box touches the border."""
     thirds: list[NDArray[np.int64]] = []
     borders: list[NDArray[np.int64]] = []
@@ -197,7 +197,7 @@ def _by_place(case: Case) -> Iterator[_Division]:
     ):
         sizes = case.truth.sizes[images]
         cells = (3 * (bboxes[:, :2] + bboxes[:, 2:]) / 2 / sizes).clip(0, 2).astype(np.int64)
-        thirds.append(cells[:, 1] * 3 + cells[:, 0])
+        thirds.append(cells @ np.array([1, 3]))
         is_cut = (bboxes[:, :2] <= BORDER) | (bboxes[:, 2:] >= sizes - BORDER)
         borders.append(is_cut.any(1).astype(np.int64))
     columns, rows = ('left', 'middle', 'right'), ('top', 'middle', 'bottom')
@@ -218,7 +218,7 @@ def _by_place(case: Case) -> Iterator[_Division]:
     )
 
 
-def _image_grouping(
+def image_grouping(
     case: Case, overlaps: Overlaps, threshold: float, image_groups: Sequence[str] | None
 ) -> Grouping:
     """By the given group of the image, or by its folder."""

@@ -65,10 +65,10 @@ def suspects(
     """
     confident = matching.is_wrong & (case.detections.scores >= max(threshold, LEAST))
     found = [
-        *_without_box(case, confident & (errors.of_detections == BACKGROUND)),
-        *_of_other_class(case, matching, confident & (errors.of_detections == CLASS), errors.related),
-        *_placed_differently(case, matching, confident & (errors.of_detections == PLACE), errors.related),
-        *_not_found(case, overlaps, matching),
+        *without_box(case, confident & (errors.of_detections == BACKGROUND)),
+        *of_other_class(case, matching, confident & (errors.of_detections == CLASS), errors.related),
+        *placed_differently(case, matching, confident & (errors.of_detections == PLACE), errors.related),
+        *not_found(case, overlaps, matching),
     ]
     found.sort(key=lambda one: (-one.score, KINDS.index(one.kind), one.image))
     seen: set[int] = set()
@@ -81,7 +81,7 @@ def suspects(
     return tuple(kept)
 
 
-def _without_box(case: Case, mask: NDArray[np.bool_]) -> Iterator[Suspect]:
+def without_box(case: Case, mask: NDArray[np.bool_]) -> Iterator[Suspect]:
     """Of several detections at the same place, the best."""
     found = case.detections
     kept: dict[int, list[int]] = {}
@@ -95,7 +95,7 @@ def _without_box(case: Case, mask: NDArray[np.bool_]) -> Iterator[Suspect]:
         yield _of_detection('no-box', case, index, -1, float(found.scores[index]), reason)
 
 
-def _of_other_class(
+def of_other_class(
     case: Case, matching: Matching, mask: NDArray[np.bool_], related: NDArray[np.int64]
 ) -> Iterator[Suspect]:
     """Where a detection of the annotated class is less confident, or there is none."""
@@ -120,7 +120,7 @@ def _of_other_class(
         yield _of_detection('other-class', case, index, index_of_truth, float(weight[index]), reason)
 
 
-def _placed_differently(
+def placed_differently(
     case: Case, matching: Matching, mask: NDArray[np.bool_], related: NDArray[np.int64]
 ) -> Iterator[Suspect]:
     """Where no detection agrees with the box."""
@@ -139,7 +139,7 @@ def _placed_differently(
         yield _of_detection('box-off', case, index, of, float(found.scores[index]), reason)
 
 
-def _not_found(case: Case, overlaps: Overlaps, matching: Matching) -> Iterator[Suspect]:
+def not_found(case: Case, overlaps: Overlaps, matching: Matching) -> Iterator[Suspect]:
     """Objects that no detection is of, where most objects of the class and of about the size are found."""
     truth = case.truth
     same = truth.labels[overlaps.objects] == case.detections.labels[overlaps.detections]
