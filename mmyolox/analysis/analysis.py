@@ -16,7 +16,7 @@ from .curves import Curves, curves
 from .error_types import ErrorTypes, error_types
 from .groups import Grouping, groupings
 from .images import ImageErrors, image_errors
-from .keypoints import KeypointErrors
+from .keypoints import KeypointErrors, keypoint_errors
 from .matching import Matching, match
 from .overlaps import Overlaps
 from .suspects import Suspect, suspects
@@ -106,6 +106,7 @@ def analyse(case: Case, image_groups: Sequence[str] | None = None) -> Analysis:
         image_errors(case, matching, errors, threshold),
         labels,
         advice(case, matching, figures, errors, all_curves, confused, groups, labels),
+        keypoint_errors(case.truth, case.detections),
         notes=(*case.truth.notes, *_notes(case)),
     )
 

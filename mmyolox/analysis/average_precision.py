@@ -1,4 +1,4 @@
-"""COCO's average precision at one IoU, of detections that are known to be right or wrong, and what it would be."""
+"""COCO's average precision at one IoU, of detections known to be right or wrong, and what it would be if."""
 
 import numpy as np
 from numpy.typing import NDArray
