@@ -197,9 +197,9 @@ def by_place(case: Case) -> Iterator[_Division]:
     ):
         sizes = case.truth.sizes[images]
         cells = (3 * (bboxes[:, :2] + bboxes[:, 2:]) / 2 / sizes).clip(0, 2).astype(np.int64)
-        thirds.append(np.asarray(np.ravel_multi_index((cells[:, 1], cells[:, 0]), (3, 3))))
+        thirds.append(cells[:, 1] * 3 + cells[:, 0])
         is_cut = (bboxes[:, :2] <= BORDER) | (bboxes[:, 2:] >= sizes - BORDER)
-        borders.append(is_cut.any(1).astype(np.int64))
+        borders.append(np.asarray(is_cut.any(1), np.int64))
     columns, rows = ('left', 'middle', 'right'), ('top', 'middle', 'bottom')
     cell_names = ['centre' if row == column else f'{row} {column}' for row in rows for column in columns]
     yield _Division(
