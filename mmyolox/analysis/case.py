@@ -226,7 +226,7 @@ class Detections:
 
         Args:
             found: The id of each image and its detections (n, 6 + 3K): xyxy in pixels of the image, score,
-                label, and x, y and score of each keypoint.
+                label, and x, y and score of each keypoint; of a model without keypoints (n, 6).
             truth: The data set that they are of.
 
         Raises:
@@ -240,8 +240,12 @@ class Detections:
             np.array([numbers[image_id] for image_id, _ in pairs], np.int64),
             [len(detections) for _, detections in pairs],
         )
-        together = np.concatenate([np.empty((0, 6)), *(d for _, d in pairs if len(d))]).astype(np.float64)
-        keypoints = None if truth.skeleton is None else together[:, 6:].reshape(len(together), -1, 3)
+        parts = [detections for _, detections in pairs if len(detections)]
+        together = np.concatenate(parts or [np.empty((0, 6))]).astype(np.float64)
+        keypoints = None
+        # A metric of boxes alone may evaluate a data set that has keypoints.
+        if truth.skeleton is not None and (not parts or together.shape[1] > 6):
+            keypoints = together[:, 6:].reshape(len(together), len(truth.skeleton.names), 3)
         labels = together[:, 5].astype(np.int64)
         return cls._checked(images, labels, together[:, :4], together[:, 4], keypoints, 'the detections')
 
@@ -255,11 +259,13 @@ class Detections:
         keypoints: NDArray[np.float64] | None,
         path: str,
     ) -> 'Detections':
+        is_drawn = np.ones(len(scores), bool) if keypoints is None else np.isfinite(keypoints).all((1, 2))
         is_score = (scores >= -SCORE_ROUNDING) & (scores <= 1 + SCORE_ROUNDING)
         for mask, what, values in (
             (~is_score, 'a score that is no number from 0 to 1', scores),
             (~is_bounded(bboxes), f'a box {UNBOUNDED}', bboxes),
             ((bboxes[:, 2:] < bboxes[:, :2]).any(1), 'a box of negative width or height', bboxes),
+            (~is_drawn, 'a keypoint that is no numbers; the boxes', bboxes),
         ):
             if mask.any():
                 places = np.flatnonzero(mask)
