@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from mmyolox.errors import counted
+
 if TYPE_CHECKING:
     from .blocks import Box, BoxKind, Picture
 
@@ -97,9 +99,11 @@ class Panel:
 
     @property
     def summary(self) -> str:
-        """How many boxes there are of each kind: ``2 hit, 1 missed``."""
+        """How many boxes there are of each kind: ``2 hit, 1 missed``, or ``3 boxes`` if they are of none."""
         counts = {kind: sum(box.kind == kind for box in self.boxes) for kind in KINDS}
-        return ', '.join(f'{number} {kind}' for kind, number in counts.items() if number) or 'none'
+        plain = counts.pop('truth')
+        known = [f'{number} {kind}' for kind, number in counts.items() if number]
+        return ', '.join([*known, *([counted(plain, 'box')] if plain else [])]) or 'none'
 
     def shapes(self) -> list[Shape]:
         """The boxes as they are drawn, large ones first so that small ones are on top, those with NaN not."""
