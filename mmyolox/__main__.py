@@ -26,6 +26,7 @@ COMMANDS = {
     'browse': 'analysis_tools/browse_dataset.py',
     'doctor': 'analysis_tools/doctor.py',
     'curves': 'analysis_tools/plot_curves.py',
+    'report': 'analysis_tools/report.py',
     'kfold': 'misc/kfold.py',
     'config': 'misc/print_config.py',
     'flops': 'analysis_tools/get_flops.py',

@@ -36,6 +36,7 @@ default_hooks = dict(
     start_up=dict(type='StartUpTimeHook'),
     validation_pictures=dict(type='ValidationPicturesHook'),
     curves=dict(type='CurvesHook'),
+    report=dict(type='ReportHook'),
 )
 if val_loss:
     default_hooks['val_loss'] = dict(type='ValidationLossHook')

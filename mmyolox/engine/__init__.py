@@ -9,6 +9,7 @@ from .hooks.losses import AsyncRuntimeInfoHook, InvalidLossHook
 from .hooks.mode_switch import YOLOXModeSwitchHook
 from .hooks.patience import PatienceHook
 from .hooks.pictures import CurvesHook, DetectionPicturesHook, ValidationPicturesHook
+from .hooks.report import ReportHook
 from .hooks.timing import DataTimeHook, StartUpTimeHook
 from .hooks.validation_loss import ValidationLossHook
 from .optimizer import AutocastOptimWrapper, YOLOXOptimWrapperConstructor
@@ -27,6 +28,7 @@ __all__ = [
     'DetectionPicturesHook',
     'InvalidLossHook',
     'PatienceHook',
+    'ReportHook',
     'ResumableCheckpointHook',
     'SharedStatisticsHook',
     'StartUpTimeHook',

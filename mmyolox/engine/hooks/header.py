@@ -59,16 +59,8 @@ class HeaderHook(Hook):
         Args:
             runner: The runner, with all that it needs built and loaded.
         """
-        lines = [*_start(runner), *_data(runner, 'train', runner.train_dataloader)]
-        if runner.val_loop is not None:
-            lines += _data(runner, 'val', runner.val_dataloader)
-        lines += [
-            ('weights', weights(runner, 'random')),
-            *_schedule(runner),
-            *_settings(runner),
-            *_machine(runner, runner.train_dataloader),
-        ]
-        self._print(f'training {Path(runner.cfg.filename or "").stem}', [*lines, *_places(runner)])
+        lines = [*training_lines(runner), *_places(runner)]
+        self._print(f'training {Path(runner.cfg.filename or "").stem}', lines)
 
     def before_test(self, runner: Runner) -> None:
         """Prints the header of a test.
@@ -89,6 +81,24 @@ class HeaderHook(Hook):
             self.terminal.print(f'mmyolox {__version__}: {one_line(what)}', 'bold')
             for name, text in lines:
                 self.terminal.print_row(name, one_line(text))
+
+
+def training_lines(runner: Runner) -> list[Line]:
+    """What is trained, on what, from what, for how long and where.
+
+    Args:
+        runner: The runner, with all that it needs built and loaded.
+    """
+    lines = [*_start(runner), *_data(runner, 'train', runner.train_dataloader)]
+    if runner.val_loop is not None:
+        lines += _data(runner, 'val', runner.val_dataloader)
+    return [
+        *lines,
+        ('weights', weights(runner, 'random')),
+        *_schedule(runner),
+        *_settings(runner),
+        *_machine(runner, runner.train_dataloader),
+    ]
 
 
 def weights(runner: Runner, otherwise: str) -> str:

@@ -95,7 +95,8 @@ class SummaryHook(Hook):
         if last:
             yield 'last', shown_path(last)
         folder = Path(runner.work_dir)
-        for name, path in (('pictures', folder / 'validation'), ('curves', folder / 'curves.png')):
+        made = dict(pictures='validation', curves='curves.png', report='report.html')
+        for name, path in ((name, folder / file) for name, file in made.items()):
             if path.exists():
                 yield name, shown_path(path)
         yield 'log', shown_path(folder / log_file(runner))

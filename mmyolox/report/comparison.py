@@ -1,0 +1,281 @@
+"""The report of several models over the same images: what got better and worse."""
+
+import math
+from collections.abc import Iterator, Sequence
+from itertools import islice
+
+import numpy as np
+
+from mmyolox.analysis import Analysis
+from mmyolox.analysis.compare import Change, Comparison, compare
+from mmyolox.analysis.error_types import TYPES
+from mmyolox.errors import UserError, counted, first_few
+from mmyolox.pages import (
+    Block,
+    Bullets,
+    Cell,
+    Column,
+    Figure,
+    Figures,
+    Grid,
+    Page,
+    Part,
+    Picture,
+    Table,
+    Text,
+    embed,
+)
+from mmyolox.pages.blocks import Tone
+from mmyolox.pages.charts import Axis, Series, bars, grouped_bars, lines
+
+from .overview import UNKNOWN, share
+from .photos import BoxesOfImages, gallery, pixels_of, shown_names, within
+from .run import Run, footer
+from .training import compared_curve_charts
+
+_ROOM, _PICTURES, _TRIED, _LONGEST = 1_100_000, 16, 4, 480
+"""Of the images that got better, and of those that got worse: see :mod:`.picture_sections`."""
+_CLASSES = 30
+"""How many classes a chart has, those whose AP changed most."""
+_ROWS = 200
+
+
+def comparison_page(runs: Sequence[Run]) -> Page:
+    """Compares models: each with the first one.
+
+    Args:
+        runs: Two or more, all with an analysis of the same data.
+
+    Raises:
+        UserError: One has no detections, or they are of other data.
+    """
+    without = [run.name for run in runs if run.analysis is None]
+    if without:
+        raise UserError(f'{first_few(without)}: there are no detections to compare')
+    analyses = [run.analysis for run in runs if run.analysis is not None]
+    comparisons = [compare(analyses[0], later) for later in analyses[1:]]
+    truth = analyses[0].case.truth
+    page = Page(
+        f'{" and ".join(run.name for run in runs[:2])} compared'
+        if len(runs) == 2
+        else f'{len(runs)} models compared',
+        f'{counted(len(truth.image_ids), "image")}, {counted(int(truth.is_object.sum()), "object")}, '
+        f'{counted(len(truth.classes), "class")} of {truth.path}.',
+        footer(),
+    )
+    _add_summary(page, runs, comparisons)
+    _add_classes(page, analyses, comparisons)
+    _add_errors(page, comparisons)
+    _add_images(page, analyses[0], analyses[-1], comparisons[-1])
+    _add_trainings(page, runs)
+    return page
+
+
+def _add_summary(page: Page, runs: Sequence[Run], comparisons: Sequence[Comparison]) -> None:
+    """Adds COCO's figures of all models, and how sure the differences are."""
+    first, last = comparisons[0].names[0], comparisons[-1]
+    key = [
+        Figure(name, share(change.after), f'{share(change.before)} before', _tone(change))
+        for name, change in last.figures.items()
+        if name in ('AP', 'AP50', 'AP75')
+    ]
+    gained, lost = int(last.gained.sum()), int(last.lost.sum())
+    key.append(Figure('Found anew', f'{gained:,}', 'objects', 'good' if gained > lost else ''))
+    key.append(Figure('No more found', f'{lost:,}', 'objects', 'error' if lost > gained else ''))
+    rows: list[list[str | float | Cell | None]] = []
+    for name in last.figures:
+        row: list[str | float | Cell | None] = [name, comparisons[0].figures[name].before]
+        for one in comparisons:
+            change = one.figures[name]
+            row += [
+                change.after,
+                Cell(_difference(change), _tone(change), _order(change.after - change.before)),
+            ]
+        rows.append(row)
+    columns = [Column('Figure'), Column(first, 3)]
+    for one in comparisons:
+        columns += [
+            Column(one.names[1], 3),
+            Column(f'{one.names[1]} less {first}', note='with its interval of 95%'),
+        ]
+    page.section(
+        'Summary',
+        Figures(key),
+        Text(
+            f'The figures are those of {last.names[1]}, the differences those to {first}. In brackets is '
+            'where the difference lies with 95% certainty, by drawing the images anew: where that reaches '
+            'over 0, the difference may be chance.'
+        ),
+        Table("COCO's figures", columns, rows, is_sortable=False),
+        Bullets([f'{run.name}: {run.origin}' for run in runs]),
+    )
+
+
+def _difference(change: Change) -> str:
+    """The difference of a figure, such as ``+0.031 (0.010 to 0.052)``."""
+    difference = change.after - change.before
+    if math.isnan(difference):
+        return UNKNOWN
+    interval = '' if math.isnan(change.lower) else f' ({change.lower:+.3f} to {change.upper:+.3f})'
+    return f'{difference:+.3f}{interval}'
+
+
+def _tone(change: Change) -> Tone:
+    """Good or bad where the difference is sure."""
+    return 'good' if change.lower > 0 else 'error' if change.upper < 0 else ''
+
+
+def _order(value: float) -> float | None:
+    return None if math.isnan(value) else value
+
+
+def _add_classes(page: Page, analyses: Sequence[Analysis], comparisons: Sequence[Comparison]) -> None:
+    """Adds the AP of each class by each model."""
+    truth, last = analyses[0].case.truth, comparisons[-1]
+    counts = truth.object_counts
+    rows: list[list[str | float | Cell | None]] = []
+    for label, name in enumerate(truth.classes):
+        row: list[str | float | Cell | None] = [name, int(counts[label]), float(comparisons[0].ap[0, label])]
+        for one in comparisons:
+            before, after = one.ap[:, label].tolist()
+            row += [after, after - before]
+        rows.append(row)
+    columns = [Column('Class'), Column('Objects', 0), Column(last.names[0], 3, note='AP')]
+    for one in comparisons:
+        columns += [
+            Column(one.names[1], 3, note='AP'),
+            Column(f'{one.names[1]} less {one.names[0]}', 3, note='AP'),
+        ]
+    change = last.ap[1] - last.ap[0]
+    known = np.flatnonzero(~np.isnan(change))
+    most = known[np.argsort(-np.abs(change[known]), kind='stable')][:_CLASSES]
+    shown = most[np.argsort(-change[most], kind='stable')]
+    blocks: list[Block] = [
+        Text('Classes that got better have a difference above 0. With few objects a difference means little.')
+    ]
+    if len(shown):
+        best, worst = truth.classes[shown[0]], truth.classes[shown[-1]]
+        description = (
+            f'The most for {best} ({change[shown[0]]:+.3f}), '
+            f'the least for {worst} ({change[shown[-1]]:+.3f}).'
+        )
+        names = [truth.classes[label] for label in shown]
+        title = f'AP of {last.names[1]} less that of {last.names[0]}'
+        blocks.append(
+            bars(title, description, names, change[shown], Axis('difference of AP'), shown=_CLASSES)
+        )
+    blocks.append(_mean_curves(analyses))
+    blocks.append(Table('AP of each class', columns, rows))
+    page.section('Classes', *blocks)
+
+
+def _mean_curves(analyses: Sequence[Analysis]) -> Block:
+    """The mean precision over recall of each model."""
+    said = '; '.join(
+        f'{one.case.name} has an area of {share(one.figures.overall["AP50"])}' for one in analyses
+    )
+    return lines(
+        'Precision over recall, mean of all classes',
+        f'At an IoU of 0.50: {said}.',
+        [Series(one.case.name, one.curves.recalls, one.curves.mean_precisions[0]) for one in analyses][:8],
+        Axis('recall', (0, 1)),
+        Axis('precision', (0, 1)),
+    )
+
+
+def _add_errors(page: Page, comparisons: Sequence[Comparison]) -> None:
+    """Adds the errors by type of each model."""
+    first = comparisons[0]
+    costs = {first.names[0]: first.costs[0]} | {one.names[1]: one.costs[1] for one in comparisons}
+    counts = {first.names[0]: first.counts[0]} | {one.names[1]: one.counts[1] for one in comparisons}
+    falls = first.costs[0] - comparisons[-1].costs[1]
+    description = 'Nothing is to be found.'
+    if not np.isnan(falls).all():
+        best = int(np.nanargmax(falls))
+        description = (
+            f'From {first.names[0]} to {comparisons[-1].names[1]} the cost of {TYPES[best]} falls most, '
+            f'by {falls[best]:.3f}.'
+        )
+    columns = [Column('Type')]
+    for name in costs:
+        columns += [Column(name, 0, note='errors'), Column(name, 3, note='cost in AP50')]
+    rows: list[list[str | float]] = []
+    for index, kind in enumerate(TYPES):
+        row: list[str | float] = [kind]
+        for name in costs:
+            row += [int(counts[name][index]), float(costs[name][index])]
+        rows.append(row)
+    page.section(
+        'Errors by type',
+        Text('A cost is by how much AP50 would rise without the errors of a type: less is better.'),
+        grouped_bars(
+            'What each type of error costs',
+            description,
+            TYPES,
+            costs,
+            Axis('rise of AP50 without these errors'),
+        ),
+        Table('Errors by type', columns, rows),
+    )
+
+
+def _add_images(page: Page, before: Analysis, after: Analysis, comparison: Comparison) -> None:
+    """Adds the images that changed most, and a table of them."""
+    truth = before.case.truth
+    names = shown_names(truth.paths)
+    first, second = comparison.names
+    parts: list[Block] = []
+    for heading, images in (('Better', comparison.better), ('Worse', comparison.worse)):
+        if len(images):
+            pictures = within(_changed(before, after, comparison, images.tolist(), names), _ROOM, _PICTURES)
+            blocks = gallery(pictures, 'The files of the images are not at hand.')
+            parts.append(Part(f'{heading}: {counted(len(images), "image")}', blocks))
+    change = comparison.f1[1] - comparison.f1[0]
+    order = np.argsort(-np.abs(np.nan_to_num(change)), kind='stable')[:_ROWS]
+    rows = [
+        [names[image], *comparison.f1[:, image].tolist(), float(change[image])] for image in order.tolist()
+    ]
+    columns = [
+        Column('Image'),
+        Column(first, 3, note='F1'),
+        Column(second, 3, note='F1'),
+        Column('Difference', 3),
+    ]
+    page.section(
+        'Images that changed',
+        Text(
+            f'{first} is at the left, {second} at the right, each with the detections from its own best '
+            f'threshold on ({before.threshold:.2f} and {after.threshold:.2f}) and the objects that it does '
+            'not find.'
+        ),
+        *parts,
+        Table(f'The {counted(len(rows), "image")} whose F1 changed most', columns, rows),
+    )
+
+
+def _changed(
+    before: Analysis, after: Analysis, comparison: Comparison, images: Sequence[int], names: Sequence[str]
+) -> Iterator[Picture]:
+    """Pictures of images with what both models detected, and did not find."""
+    sides = [BoxesOfImages(one) for one in (before, after)]
+    for image in islice(images, _TRIED * _PICTURES):
+        pixels = pixels_of(before.case.truth, image)
+        if pixels is None:
+            continue
+        left, right = ([*drawn.not_found, *drawn.detections] for drawn in (side.of(image) for side in sides))
+        was, is_now = comparison.f1[:, image].tolist()
+        note = f'F1 {share(was)}, then {share(is_now)}'
+        yield Picture(
+            embed(pixels, longest=_LONGEST), names[image], note, left, right, captions=comparison.names
+        )
+
+
+def _add_trainings(page: Page, runs: Sequence[Run]) -> None:
+    """Adds what is known of each training, side by side."""
+    facts = dict.fromkeys(name for run in runs for name in (*run.facts, *run.environment))
+    rows = [[name, *((run.facts | run.environment).get(name, UNKNOWN) for run in runs)] for name in facts]
+    charts = compared_curve_charts({run.name: run.curves for run in runs if run.curves is not None})
+    table = Table(
+        'What is known of each', [Column(''), *(Column(run.name) for run in runs)], rows, is_sortable=False
+    )
+    page.section('The trainings', *([Grid(charts)] if charts else []), *([table] if rows else []))

@@ -1,0 +1,279 @@
+"""What `mmyolox report` is given, and what becomes of it: what a model detects, and what is known of it."""
+
+import os.path as osp
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import ConfigDict
+from mmengine.logging import MMLogger
+from mmengine.registry import init_default_scope
+
+from mmyolox.analysis import Analysis, Case, Detections, GroundTruth, analyse
+from mmyolox.apis import Detector, TorchDetector, open_detector
+from mmyolox.apis.evaluate import evaluate, image_dataset
+from mmyolox.config import load_config, require
+from mmyolox.config.data_layout import GIVEN
+from mmyolox.deploy.formats import format_of
+from mmyolox.errors import SHOWN, UserError, counted, first_few, one_line
+from mmyolox.registry import DATASETS, METRICS
+from mmyolox.report.build import image_groups, kept_case, training_run
+from mmyolox.report.run import Run
+from mmyolox.report.training_records import best_checkpoint_file, read_kept, read_runs
+
+BOXES, POSES = 'yolox_s_fast_1xb8-50e_custom', 'yolox-pose_s_1xb8-50e_custom'
+"""The configs of ours that recognise a data set, of which nothing but the data set is read."""
+_DATA = (*GIVEN, 'classes')
+"""The options that are of data; all others are of the model."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the command line says of all that is reported.
+
+    Attributes:
+        config: The config of the data, and of a checkpoint; None for the one that fits.
+        options: Values of the config to change.
+        split: ``val`` or ``test``.
+        group_by: What images are grouped by, see :func:`mmyolox.report.build.image_groups`.
+        device: Where checkpoints run; None for the accelerator, if there is one.
+        batch_size: Of models.
+        allow_unsafe: Whether checkpoints may hold more than weights.
+    """
+
+    config: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    split: str = 'val'
+    group_by: str = 'folder'
+    device: str | None = None
+    batch_size: int = 8
+    allow_unsafe: bool = False
+
+    @property
+    def names_data(self) -> bool:
+        """Whether an option says where data are."""
+        return not {*_DATA}.isdisjoint(self.options)
+
+    def of_model(self) -> dict[str, Any]:
+        """The options that are not of data."""
+        return {name: value for name, value in self.options.items() if name not in _DATA}
+
+    def analyse(self, case: Case) -> Analysis:
+        """Analyses a case, which may take a while."""
+        counts = counted(len(case.detections), 'detection'), counted(len(case.truth.image_ids), 'image')
+        say(f'{case.name}: analysing {counts[0]} in {counts[1]}')
+        return analyse(case, image_groups(case.truth, self.group_by))
+
+
+def say(text: str) -> None:
+    """Shows a line to whoever waits."""
+    MMLogger.get_current_instance().info(one_line(text), extra=SHOWN)
+
+
+def run_of(source: str, wanted: Wanted) -> Run:
+    """What is to be reported of something.
+
+    Args:
+        source: The work dir of a training; a checkpoint, its web address, or a name such as ``yolox_s``; an
+            exported file; or a JSON file in COCO's result format.
+        wanted: What the command line says.
+
+    Raises:
+        UserError: It cannot be used, or its data cannot.
+    """
+    if osp.isdir(source) and format_of(source) is None:
+        return run_of_training(source, wanted)
+    if source.lower().endswith('.json'):
+        return run_of_results(source, wanted)
+    return run_of_model(source, wanted)
+
+
+def run_of_training(work_dir: str, wanted: Wanted) -> Run:
+    """What is to be reported of a training: the detections that it kept, or what its best checkpoint detects.
+
+    Where nothing but the work dir is named, and the data are not at hand, it is a report without an analysis.
+
+    Args:
+        work_dir: Its work dir.
+        wanted: What the command line says.
+
+    Raises:
+        UserError: It is no work dir of a training, or data that are named cannot be used.
+    """
+    best, config = best_checkpoint_file(work_dir), saved_config(work_dir)
+    if best is None and not read_runs(work_dir) and not [*Path(work_dir).glob('*/vis_data/scalars.json')]:
+        raise UserError(
+            f'{work_dir}: neither checkpoints nor records of a training are in this folder; give a work dir, '
+            'a checkpoint, an exported file, or detections (.json)'
+        )
+    kept = read_kept(work_dir)
+    is_best = kept is not None and (
+        not best or not best.name.startswith('best_') or kept.checkpoint == best.name
+    )
+    is_plain = not (wanted.config or wanted.options) and wanted.split == 'val'
+    try:
+        if is_best and is_plain and config is not None:
+            case = kept_case(work_dir, open_truth(config, wanted, {}))
+            return training_run(work_dir, None if case is None else wanted.analyse(case))
+        if best is not None:
+            chosen = wanted if wanted.config or config is None else replace(wanted, config=str(config))
+            return run_of_model(str(best), chosen)
+        missing = 'There is no checkpoint, and no detections are kept'
+    except UserError as error:
+        if not is_plain:
+            raise
+        missing = f'Nothing is analysed: {error}'
+    say(f'{work_dir}: {missing}')
+    return training_run(work_dir, None, missing)
+
+
+def saved_config(work_dir: str | Path) -> Path | None:
+    """The config that a training saved in its work dir; of several, the newest. None where there is none."""
+    return max(Path(work_dir).glob('*.py'), key=lambda path: path.stat().st_mtime_ns, default=None)
+
+
+def run_of_results(path: str, wanted: Wanted) -> Run:
+    """What is to be reported of detections that any program wrote.
+
+    Args:
+        path: The JSON file, in COCO's result format; of boxes, beside which one of keypoints may lie.
+        wanted: What the command line says.
+
+    Raises:
+        UserError: It does not fit the data, or nothing says which these are.
+    """
+    if not wanted.names_data and not wanted.config:
+        raise UserError(
+            f'{path}: nothing says which data these detections are of; give --ann-file and --img-prefix, or '
+            '--cfg-options data_root=..., or the work dir of the training'
+        )
+    stem = path.removesuffix('.json').removesuffix('.bbox')
+    keypoints = f'{stem}.keypoints.json'
+    has_poses = osp.isfile(keypoints) or path.endswith('.keypoints.json')
+    truth = open_truth(wanted.config or (POSES if has_poses else BOXES), wanted, {})
+    beside = keypoints if has_poses and keypoints != path else None
+    case = Case.of_results(truth, path, osp.basename(stem), beside)
+    return Run(case.name, f'The detections are those of `{one_line(path)}`.', wanted.analyse(case))
+
+
+def run_of_model(source: str, wanted: Wanted) -> Run:
+    """What is to be reported of a model that is run on the data.
+
+    Args:
+        source: A checkpoint, its web address or name, or an exported file.
+        wanted: What the command line says.
+
+    Raises:
+        UserError: It cannot be used, or the data cannot.
+    """
+    folder, is_exported = Path(source).parent, format_of(source) is not None
+    beside = saved_config(folder) if Path(source).is_file() and not is_exported else None
+    config = wanted.config or (None if beside is None else str(beside))
+    detector = open_detector(
+        source,
+        None if is_exported else config,
+        wanted.device,
+        wanted.of_model(),
+        wanted.allow_unsafe,
+    )
+    data, metric = data_of_model(detector, config, wanted, source)
+    init_default_scope('mmyolox')
+    dataset = image_dataset(data, detector.channels)
+    built = METRICS.build(metric)
+    say(f'{source}: detecting in {counted(len(dataset), "image")}')
+    evaluate(detector, dataset, built, wanted.batch_size)
+    truth = GroundTruth.of_dataset(dataset)
+    case = Case(truth, Detections.of_images(built.last_results, truth), model_name(source))
+    origin = f'The detections are those of `{one_line(source)}` on {truth.path}.'
+    analysis = wanted.analyse(case)
+    if read_runs(folder):
+        return replace(training_run(folder, analysis, origin), name=case.name, weights=source)
+    return Run(case.name, origin, analysis, facts_of(detector, source), weights=source)
+
+
+def model_name(source: str) -> str:
+    """What a model is called: the name of its file; of a checkpoint in a work dir, that before it."""
+    path = Path(source)
+    return f'{path.resolve().parent.name}/{path.stem}' if read_runs(path.parent) else path.stem
+
+
+def data_of_model(
+    detector: Detector, config: str | None, wanted: Wanted, source: str
+) -> tuple[ConfigDict, ConfigDict]:
+    """The configs of the data set that a model is run on, and of its metric.
+
+    Args:
+        detector: The model.
+        config: The config that is named, or lies beside a checkpoint.
+        wanted: What the command line says.
+        source: The model, for messages.
+
+    Raises:
+        UserError: Nothing says which data.
+    """
+    recorded = dict(detector.dataset_meta)
+    if isinstance(detector, TorchDetector):
+        recorded |= {
+            name: value
+            for name, value in detector.model.input_record.config_values().items()
+            if name == 'trained_fold'
+        }
+        config = config or (None if wanted.names_data else detector.model.cfg.filename)
+    if wanted.names_data and not wanted.config:
+        config = POSES if recorded.get('skeleton') or recorded.get('keypoint_id2name') else BOXES
+    if config is None:
+        raise UserError(
+            f'{source}: nothing says which data to run it on; give --cfg-options data_root=..., --config, or '
+            '--ann-file and --img-prefix'
+        )
+    return data_of(config, wanted, recorded)
+
+
+def data_of(config: str | Path, wanted: Wanted, recorded: Mapping[str, Any]) -> tuple[ConfigDict, ConfigDict]:
+    """The configs of a config's data set, and of what evaluates it.
+
+    Args:
+        config: A config file, or the name of one of ours.
+        wanted: What the command line says.
+        recorded: What a model knows of its data.
+
+    Raises:
+        UserError: It has none, or the data cannot be read.
+    """
+    names = f'{wanted.split}_dataloader', f'{wanted.split}_evaluator'
+    cfg = load_config(config, dict(wanted.options), dict(recorded))
+    require(cfg, *names)
+    init_default_scope(cfg.get('default_scope') or 'mmyolox')
+    loader, evaluators = (cfg[name] for name in names)
+    listed: Sequence[ConfigDict] = evaluators if isinstance(evaluators, Sequence) else [evaluators]
+    return loader.dataset, listed[0]
+
+
+def open_truth(config: str | Path, wanted: Wanted, recorded: Mapping[str, Any]) -> GroundTruth:
+    """What is to be found in the data set of a config; the arguments are those of :func:`data_of`."""
+    return GroundTruth.of_dataset(DATASETS.build(data_of(config, wanted, recorded)[0]))
+
+
+def facts_of(detector: Detector, source: str) -> dict[str, str]:
+    """What is known of a model that no training of ours made in this place.
+
+    Args:
+        detector: The model.
+        source: Its file.
+    """
+    classes = detector.dataset_meta['classes']
+    facts = dict(weights=source, classes=f'{len(classes)}: {first_few(classes, 8)}')
+    if isinstance(detector, TorchDetector):
+        model = detector.model
+        size = sum(parameter.numel() for parameter in model.parameters())
+        facts |= dict(
+            model=f'{type(model).__name__}, {size / 1e6:.2f} M parameters',
+            recipe=model.input_record.recipe or 'not recorded',
+            config=str(model.cfg.filename),
+            input='{} x {}'.format(*model.cfg.test_dataloader.dataset.get('img_scale', ('?', '?'))),
+            device=str(next(model.parameters()).device),
+        )
+    else:
+        facts |= dict(format=format_of(source).title)
+    return facts
