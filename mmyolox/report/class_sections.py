@@ -6,7 +6,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from mmyolox.analysis import Analysis
-from mmyolox.errors import counted
 from mmyolox.pages import Block, Code, Column, Grid, Page, Part, Table, Text
 from mmyolox.pages.charts import Axis, Series, class_curves, confusion, lines
 
@@ -204,7 +203,7 @@ def add_confusion(page: Page, analysis: Analysis) -> None:
             'annotated.'
         ),
         confusion('Confusion matrix', description, matrix, names[:-1]),
-        Table(f'The {counted(len(rows), "largest confusion")}', columns, rows),
+        Table('The largest confusions', columns, rows),
     )
 
 

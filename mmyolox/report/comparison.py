@@ -249,7 +249,7 @@ def _add_images(page: Page, before: Analysis, after: Analysis, comparison: Compa
             'not find.'
         ),
         *parts,
-        Table(f'The {counted(len(rows), "image")} whose F1 changed most', columns, rows),
+        Table('The images whose F1 changed most', columns, rows),
     )
 
 

@@ -71,7 +71,7 @@ def add_worst_images(page: Page, analysis: Analysis) -> None:
             'wrong.'
         ),
         *gallery(pictures, 'No image can be shown: their files are not at hand.'),
-        Table(f'The {counted(len(rows), "worst image")}, errors by type', columns, rows),
+        Table('The worst images, with the types of their errors', columns, rows),
     )
 
 
@@ -137,7 +137,7 @@ def add_suspects(page: Page, analysis: Analysis) -> None:
             "model. `--export-labels DIR` writes all of them for CVAT, and in COCO's format."
         ),
         *gallery(pictures, 'No crop can be shown: the files of the images are not at hand.'),
-        Table(f'The first {counted(len(rows), "suspect")}', columns, rows),
+        Table('The most suspicious labels', columns, rows),
     )
 
 

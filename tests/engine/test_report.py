@@ -121,7 +121,7 @@ def test_a_resumed_training_keeps_the_detections_of_the_best_before(runner):
 
 @pytest.mark.parametrize('best', ['two.pth', None])
 def test_detections_that_are_not_of_the_best_checkpoint_give_way(runner, best):
-    """A training that was killed between its checkpoint and the detections, or goes on from an earlier one."""
+    """One that was killed between its checkpoint and the detections, or goes on from an earlier one."""
     validate(ReportHook(), runner, 1, 'one.pth')
     hook = resumed(runner, best)
     hook.before_train(runner)

@@ -60,7 +60,9 @@ def test_detections_count_while_there_are_both_note_and_file(tmp_path):
     assert kept_file(tmp_path).exists()
 
 
-@pytest.mark.parametrize(('unit', 'number', 'words'), [('epoch', 3, 'epoch 3'), ('iteration', 40, 'iteration 40')])
+@pytest.mark.parametrize(
+    ('unit', 'number', 'words'), [('epoch', 3, 'epoch 3'), ('iteration', 40, 'iteration 40')]
+)
 def test_a_validation_says_which_it_is(unit, number, words):
     assert str(KeptValidation(unit, number)) == f'the validation after {words}'
 
