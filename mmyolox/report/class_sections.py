@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mmyolox.analysis import Analysis
-from mmyolox.pages import Block, Code, Column, Grid, Page, Part, Table, Text
+from mmyolox.pages import Block, Chart, Code, Column, Grid, Page, Part, Table, Text
 from mmyolox.pages.charts import Axis, Series, class_curves, confusion, lines
 
 from .overview import share
@@ -83,41 +83,8 @@ def add_precision_and_recall(page: Page, analysis: Analysis, weights: str) -> No
         analysis: The analysis.
         weights: The file of the weights, for the commands; empty where nobody knows.
     """
-    curves, best = analysis.curves, analysis.curves.best_overall
-    classes, shown = analysis.case.truth.classes, drawn_classes(analysis)
-    if math.isnan(best.f1):
+    if math.isnan(analysis.curves.best_overall.f1):
         return
-    left_out = f' Drawn are {len(shown)} classes, those with the most objects.' * (len(shown) < len(classes))
-    over_recall = class_curves(
-        'Precision over recall',
-        f'Each curve is a class at an IoU of 0.50; the bold one is their mean, with an area of '
-        f'{share(analysis.figures.overall["AP50"])}.{left_out}',
-        Series('mean of all classes', curves.recalls, curves.mean_precisions[0]),
-        [Series(classes[label], curves.recalls, curves.precisions[label]) for label in shown],
-        Axis('recall', (0, 1)),
-        Axis('precision', (0, 1)),
-    )
-    over_score = class_curves(
-        'F1 over the score threshold',
-        'Each curve is a class; the bold one is of all objects together, and highest at '
-        f'{best.threshold:.2f} with {share(best.f1)}.{left_out}',
-        Series('all objects', curves.thresholds, curves.f1_at[-1]),
-        [Series(classes[label], curves.thresholds, curves.f1_at[label]) for label in shown],
-        Axis('score threshold', (0, 1)),
-        Axis('F1', (0, 1)),
-    )
-    overall = lines(
-        'Precision, recall and F1 of all objects',
-        'A higher threshold keeps fewer detections: precision rises and recall falls. At '
-        f'{best.threshold:.2f} they are {share(best.precision)} and {share(best.recall)}.',
-        [
-            Series('precision', curves.thresholds, curves.precision_at[-1]),
-            Series('recall', curves.thresholds, curves.recall_at[-1]),
-            Series('F1', curves.thresholds, curves.f1_at[-1]),
-        ],
-        Axis('score threshold', (0, 1)),
-        Axis('share', (0, 1)),
-    )
     page.section(
         'Precision and recall',
         Text(
@@ -125,9 +92,70 @@ def add_precision_and_recall(page: Page, analysis: Analysis, weights: str) -> No
             'found, F1 their harmonic mean. A good curve of precision over recall stays at the top up to the '
             'right.'
         ),
-        Grid([over_recall, over_score]),
-        Part('The threshold to set', [*_threshold(analysis, weights), overall]),
+        Grid([precision_chart(analysis), f1_chart(analysis)]),
+        Part('The threshold to set', [*_threshold(analysis, weights), threshold_chart(analysis)]),
     )
+
+
+def precision_chart(analysis: Analysis) -> Chart:
+    """Precision over recall of every class, at an IoU of 0.50.
+
+    Args:
+        analysis: The analysis.
+    """
+    curves, classes, shown = analysis.curves, analysis.case.truth.classes, drawn_classes(analysis)
+    return class_curves(
+        'Precision over recall',
+        f'Each curve is a class at an IoU of 0.50; the bold one is their mean, with an area of '
+        f'{share(analysis.figures.overall["AP50"])}.{_left_out(analysis)}',
+        Series('mean of all classes', curves.recalls, curves.mean_precisions[0]),
+        [Series(classes[label], curves.recalls, curves.precisions[label]) for label in shown],
+        Axis('recall', (0, 1)),
+        Axis('precision', (0, 1)),
+    )
+
+
+def f1_chart(analysis: Analysis) -> Chart:
+    """F1 over the score threshold of every class.
+
+    Args:
+        analysis: The analysis.
+    """
+    curves, classes, shown = analysis.curves, analysis.case.truth.classes, drawn_classes(analysis)
+    best = curves.best_overall
+    return class_curves(
+        'F1 over the score threshold',
+        f'Each curve is a class; the bold one is of all objects together, and highest at '
+        f'{best.threshold:.2f} with {share(best.f1)}.{_left_out(analysis)}',
+        Series('all objects', curves.thresholds, curves.f1_at[-1]),
+        [Series(classes[label], curves.thresholds, curves.f1_at[label]) for label in shown],
+        Axis('score threshold', (0, 1)),
+        Axis('F1', (0, 1)),
+    )
+
+
+def threshold_chart(analysis: Analysis) -> Chart:
+    """Precision, recall and F1 of all objects together over the score threshold.
+
+    Args:
+        analysis: The analysis.
+    """
+    curves, best = analysis.curves, analysis.curves.best_overall
+    named = {'precision': curves.precision_at, 'recall': curves.recall_at, 'F1': curves.f1_at}
+    return lines(
+        'Precision, recall and F1 of all objects',
+        f'A higher threshold keeps fewer detections: precision rises and recall falls. At '
+        f'{best.threshold:.2f} they are {share(best.precision)} and {share(best.recall)}.',
+        [Series(name, curves.thresholds, values[-1]) for name, values in named.items()],
+        Axis('score threshold', (0, 1)),
+        Axis('share', (0, 1)),
+    )
+
+
+def _left_out(analysis: Analysis) -> str:
+    """The end of a description of a chart that has not all classes."""
+    classes, shown = len(analysis.case.truth.classes), len(drawn_classes(analysis))
+    return f' Drawn are {shown} classes, those with the most objects.' * (shown < classes)
 
 
 def _threshold(analysis: Analysis, weights: str) -> list[Block]:
@@ -175,18 +203,9 @@ def add_confusion(page: Page, analysis: Analysis) -> None:
     if not matrix.any():
         return
     names = [*analysis.case.truth.classes, 'background']
-    pairs = largest_confusions(analysis)[:_CONFUSIONS]
-    totals = matrix.sum(1)
-    right = int(np.trace(matrix))
-    description = f'{right:,} of {int(totals[:-1].sum()):,} objects are found as what they are. '
-    if pairs:
-        row, column = pairs[0]
-        description += (
-            f'The largest number beside them, {int(matrix[row, column]):,}: {_described(names, row, column)}.'
-        )
     rows = [
         [names[row], names[column], int(matrix[row, column]), _of_row(matrix, row, column)]
-        for row, column in pairs
+        for row, column in largest_confusions(analysis)[:_CONFUSIONS]
     ]
     columns = [
         Column('Annotated'),
@@ -198,13 +217,29 @@ def add_confusion(page: Page, analysis: Analysis) -> None:
         'Confusion',
         Text(
             'A row is what was annotated, a column what was detected, at a score of '
-            f'{analysis.confusion.threshold:.2f} or more and an IoU of 0.50. The diagonal is right. The '
-            'column of background are objects that nothing found; its row are detections where nothing is '
-            'annotated.'
+            f'{analysis.confusion.threshold:.2f} or more and an IoU of 0.50. The diagonal is right. The column '
+            'of background are objects that nothing found; its row are detections where nothing is annotated.'
         ),
-        confusion('Confusion matrix', description, matrix, names[:-1]),
+        confusion_chart(analysis),
         Table('The largest confusions', columns, rows),
     )
+
+
+def confusion_chart(analysis: Analysis) -> Chart:
+    """The confusion matrix, with background.
+
+    Args:
+        analysis: The analysis.
+    """
+    matrix, classes = analysis.confusion.matrix, analysis.case.truth.classes
+    description = (
+        f'{int(np.trace(matrix)):,} of {int(matrix[:-1].sum()):,} objects are found as what they are.'
+    )
+    if pairs := largest_confusions(analysis):
+        row, column = pairs[0]
+        described = _described([*classes, 'background'], row, column)
+        description += f' The largest number beside them, {int(matrix[row, column]):,}: {described}.'
+    return confusion('Confusion matrix', description, matrix, classes)
 
 
 def largest_confusions(analysis: Analysis) -> list[tuple[int, int]]:
