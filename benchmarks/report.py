@@ -3,9 +3,9 @@
     python benchmarks/report.py                 # 5,000 images x 100 detections
     python benchmarks/report.py --images 500
 
-Ground truth and detections are those of ``coco_eval.py``. The images are links to one photo-like file, of which
-those that the page shows are read. The report is made in a process of its own, of which time and peak memory
-are printed, with the size of the page.
+Ground truth and detections are those of ``coco_eval.py``. The images are links to one photo-like file, of
+which those that the page shows are read. The report is made in a process of its own, of which time and peak
+memory are printed, with the size of the page.
 """
 
 import argparse
@@ -18,9 +18,9 @@ import tempfile
 import time
 from pathlib import Path
 
-import cv2
 import numpy as np
 from coco_eval import Results, make_set
+from PIL import Image
 
 TOOL = Path(__file__).parents[1] / 'tools/analysis_tools/report.py'
 
@@ -38,11 +38,11 @@ def parse_args() -> argparse.Namespace:
 def write_images(folder: Path, count: int) -> None:
     """Writes a picture that compresses like a photo, and links to it."""
     rng = np.random.default_rng(0)
-    coarse = rng.integers(0, 256, (30, 40, 3), dtype=np.uint8)
-    pixels = cv2.resize(coarse, (640, 480), interpolation=cv2.INTER_CUBIC)
-    pixels = np.clip(pixels + rng.normal(0, 8, pixels.shape), 0, 255).astype(np.uint8)
+    coarse = Image.fromarray(rng.integers(0, 256, (30, 40, 3), dtype=np.uint8))
+    smooth = np.asarray(coarse.resize((640, 480), Image.Resampling.BICUBIC), np.float64)
+    pixels = np.clip(smooth + rng.normal(0, 8, smooth.shape), 0, 255).astype(np.uint8)
     folder.mkdir()
-    cv2.imwrite(str(folder / 'photo.jpg'), pixels)
+    Image.fromarray(pixels).save(folder / 'photo.jpg')
     for number in range(count):
         (folder / f'{number}.jpg').symlink_to('photo.jpg')
 

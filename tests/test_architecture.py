@@ -22,6 +22,7 @@ ORDER = (
     ('models',),
     ('checkpoints',),
     ('analysis', 'doctor'),
+    ('report',),
     ('engine', 'evaluation'),
     ('apis',),
     ('export',),

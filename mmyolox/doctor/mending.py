@@ -131,19 +131,19 @@ def mend(diagnosis: Diagnosis) -> Mended:
     mended = Mended.of(diagnosis.data)
     found = {finding.check.name: finding.found for finding in diagnosis.findings}
     indices = {name: one.indices for name, one in found.items() if one.indices is not None}
-    _tell_rewritten(mended, diagnosis)
+    tell_rewritten(mended, diagnosis)
     with np.errstate(all='ignore'):
-        _leave_out_images(mended, indices)
-        _join_images(mended, 'image-repeated' in indices)
-        _mend_boxes(mended, indices)
-        _leave_out_copies(mended)
-        _mend_areas(mended, indices.get('area-unlike-box'))
-        _mend_keypoints(mended, indices)
-    _mend_classes(mended)
+        leave_out_images(mended, indices)
+        join_images(mended, 'image-repeated' in indices)
+        mend_boxes(mended, indices)
+        leave_out_copies(mended)
+        mend_areas(mended, indices.get('area-unlike-box'))
+        mend_keypoints(mended, indices)
+    mend_classes(mended)
     return mended
 
 
-def _tell_rewritten(mended: Mended, diagnosis: Diagnosis) -> None:
+def tell_rewritten(mended: Mended, diagnosis: Diagnosis) -> None:
     """Notes what is put right by writing all anew."""
     for finding in diagnosis.findings:
         if finding.check.name in _REWRITTEN:
@@ -153,7 +153,7 @@ def _tell_rewritten(mended: Mended, diagnosis: Diagnosis) -> None:
             mended.tell(kind, _FAULTS[kind], (Example(*fault) for fault in faults))
 
 
-def _leave_out_images(mended: Mended, indices: Mapping[str, NDArray[np.int64]]) -> None:
+def leave_out_images(mended: Mended, indices: Mapping[str, NDArray[np.int64]]) -> None:
     """Leaves out images that cannot be read, and copies, but not the last images of a split for these."""
     raw, splits = mended.data.raw, mended.data.raw.image_splits
     chosen = dict(indices)
@@ -179,7 +179,7 @@ def _leave_out_images(mended: Mended, indices: Mapping[str, NDArray[np.int64]]) 
     mended.is_box_kept &= mended.is_image_kept[mended.images]
 
 
-def _join_images(mended: Mended, is_found: bool) -> None:
+def join_images(mended: Mended, is_found: bool) -> None:
     """Moves the boxes of later entries of an image to its first entry in the split."""
     if not is_found:
         return
@@ -197,7 +197,7 @@ def _join_images(mended: Mended, is_found: bool) -> None:
     mended.images = targets[mended.images]
 
 
-def _mend_boxes(mended: Mended, indices: Mapping[str, NDArray[np.int64]]) -> None:
+def mend_boxes(mended: Mended, indices: Mapping[str, NDArray[np.int64]]) -> None:
     """Puts boxes right, cuts them to their image, and leaves out those of no use."""
     data = mended.data
     sizes = np.nan_to_num(data.sizes[mended.images], nan=np.inf)
@@ -226,7 +226,7 @@ def _mend_boxes(mended: Mended, indices: Mapping[str, NDArray[np.int64]]) -> Non
     mended.bboxes = np.where(is_finite[:, None], cut, mended.bboxes)
 
 
-def _leave_out_copies(mended: Mended) -> None:
+def leave_out_copies(mended: Mended) -> None:
     """Leaves out all but the first of equal objects of an image, also of entries that were joined."""
     boxes = mended.data.raw.boxes
     chosen = np.flatnonzero(mended.is_box_kept & ~boxes.is_crowd)
@@ -239,7 +239,7 @@ def _leave_out_copies(mended: Mended) -> None:
     mended.tell_boxes('box-repeated', 'left out', copies.tolist())
 
 
-def _mend_areas(mended: Mended, wrong: NDArray[np.int64] | None) -> None:
+def mend_areas(mended: Mended, wrong: NDArray[np.int64] | None) -> None:
     """Writes the area of the box where there is none, a wrong one, or one that is larger than what is cut."""
     own = (mended.bboxes[:, 2:] - mended.bboxes[:, :2]).prod(axis=1)
     if wrong is not None:
@@ -252,7 +252,7 @@ def _mend_areas(mended: Mended, wrong: NDArray[np.int64] | None) -> None:
     mended.areas = np.where((mended.areas > 0) & (mended.areas <= own), mended.areas, own)
 
 
-def _mend_keypoints(mended: Mended, indices: Mapping[str, NDArray[np.int64]]) -> None:
+def mend_keypoints(mended: Mended, indices: Mapping[str, NDArray[np.int64]]) -> None:
     """Takes the label from keypoints that cannot be where they are."""
     if mended.keypoints is None:
         return
@@ -279,7 +279,7 @@ def _keypoints_text(number: int, box: int) -> str:
     return counted(number, 'keypoint')
 
 
-def _mend_classes(mended: Mended) -> None:
+def mend_classes(mended: Mended) -> None:
     """Takes blanks from names, and takes out what only groups others, as Roboflow's name of the project."""
     raw = mended.data.raw
     used = set(raw.boxes.labels.tolist())

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from mmyolox.analysis import Analysis
-from mmyolox.pages import Block, Chart, Code, Column, Grid, Page, Part, Table, Text
+from mmyolox.pages import Block, Cell, Chart, Code, Column, Grid, Page, Part, Table, Text
 from mmyolox.pages.charts import Axis, Series, class_curves, confusion, lines
 
-from .overview import share
+from .run import share
 
 _CURVES = 100
 """Of how many classes curves are drawn, those with the most objects."""
@@ -28,7 +28,7 @@ def add_classes(page: Page, analysis: Analysis) -> None:
     matrix, ece = analysis.confusion.matrix, analysis.calibration.error_by_class
     counts = truth.object_counts
     last = len(truth.classes)
-    rows = []
+    rows: list[Sequence[str | float | Cell | None]] = []
     for label, name in enumerate(truth.classes):
         best = curves.best[label]
         rows.append(
@@ -217,8 +217,9 @@ def add_confusion(page: Page, analysis: Analysis) -> None:
         'Confusion',
         Text(
             'A row is what was annotated, a column what was detected, at a score of '
-            f'{analysis.confusion.threshold:.2f} or more and an IoU of 0.50. The diagonal is right. The column '
-            'of background are objects that nothing found; its row are detections where nothing is annotated.'
+            f'{analysis.confusion.threshold:.2f} or more and an IoU of 0.50. The diagonal is right. The '
+            'column of background are objects that nothing found; its row are detections where nothing is '
+            'annotated.'
         ),
         confusion_chart(analysis),
         Table('The largest confusions', columns, rows),

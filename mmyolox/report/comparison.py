@@ -28,9 +28,8 @@ from mmyolox.pages import (
 from mmyolox.pages.blocks import Tone
 from mmyolox.pages.charts import Axis, Series, bars, grouped_bars, lines
 
-from .overview import UNKNOWN, share
 from .photos import BoxesOfImages, gallery, pixels_of, shown_names, within
-from .run import Run, footer
+from .run import UNKNOWN, Run, footer, share
 from .training import compared_curve_charts
 
 _ROOM, _PICTURES, _TRIED, _LONGEST = 1_100_000, 16, 4, 480
@@ -63,15 +62,15 @@ def comparison_page(runs: Sequence[Run]) -> Page:
         f'{counted(len(truth.classes), "class")} of {truth.path}.',
         footer(),
     )
-    _add_summary(page, runs, comparisons)
-    _add_classes(page, analyses, comparisons)
-    _add_errors(page, comparisons)
-    _add_images(page, analyses[0], analyses[-1], comparisons[-1])
-    _add_trainings(page, runs)
+    add_changes(page, runs, comparisons)
+    add_class_changes(page, analyses, comparisons)
+    add_error_changes(page, comparisons)
+    add_image_changes(page, analyses[0], analyses[-1], comparisons[-1])
+    add_trainings(page, runs)
     return page
 
 
-def _add_summary(page: Page, runs: Sequence[Run], comparisons: Sequence[Comparison]) -> None:
+def add_changes(page: Page, runs: Sequence[Run], comparisons: Sequence[Comparison]) -> None:
     """Adds COCO's figures of all models, and how sure the differences are."""
     first, last = comparisons[0].names[0], comparisons[-1]
     key = [
@@ -129,7 +128,7 @@ def _order(value: float) -> float | None:
     return None if math.isnan(value) else value
 
 
-def _add_classes(page: Page, analyses: Sequence[Analysis], comparisons: Sequence[Comparison]) -> None:
+def add_class_changes(page: Page, analyses: Sequence[Analysis], comparisons: Sequence[Comparison]) -> None:
     """Adds the AP of each class by each model."""
     truth, last = analyses[0].case.truth, comparisons[-1]
     counts = truth.object_counts
@@ -183,7 +182,7 @@ def _mean_curves(analyses: Sequence[Analysis]) -> Block:
     )
 
 
-def _add_errors(page: Page, comparisons: Sequence[Comparison]) -> None:
+def add_error_changes(page: Page, comparisons: Sequence[Comparison]) -> None:
     """Adds the errors by type of each model."""
     first = comparisons[0]
     costs = {first.names[0]: first.costs[0]} | {one.names[1]: one.costs[1] for one in comparisons}
@@ -219,7 +218,7 @@ def _add_errors(page: Page, comparisons: Sequence[Comparison]) -> None:
     )
 
 
-def _add_images(page: Page, before: Analysis, after: Analysis, comparison: Comparison) -> None:
+def add_image_changes(page: Page, before: Analysis, after: Analysis, comparison: Comparison) -> None:
     """Adds the images that changed most, and a table of them."""
     truth = before.case.truth
     names = shown_names(truth.paths)
@@ -270,10 +269,11 @@ def _changed(
         )
 
 
-def _add_trainings(page: Page, runs: Sequence[Run]) -> None:
+def add_trainings(page: Page, runs: Sequence[Run]) -> None:
     """Adds what is known of each training, side by side."""
     facts = dict.fromkeys(name for run in runs for name in (*run.facts, *run.environment))
-    rows = [[name, *((run.facts | run.environment).get(name, UNKNOWN) for run in runs)] for name in facts]
+    known = [{**run.facts, **run.environment} for run in runs]
+    rows = [[name, *(one.get(name, UNKNOWN) for one in known)] for name in facts]
     charts = compared_curve_charts({run.name: run.curves for run in runs if run.curves is not None})
     table = Table(
         'What is known of each', [Column(''), *(Column(run.name) for run in runs)], rows, is_sortable=False

@@ -1,16 +1,17 @@
 """The sections of a report about errors: by type, by what objects and images are like, and of the scores."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
 from mmyolox.analysis import Analysis
 from mmyolox.analysis.error_types import TYPES
 from mmyolox.analysis.groups import Grouping
-from mmyolox.pages import Block, Chart, Column, Fold, Grid, Page, Table, Text
+from mmyolox.pages import Block, Cell, Chart, Column, Fold, Grid, Page, Table, Text
 from mmyolox.pages.charts import Axis, bars, grouped_bars, reliability, stacked_bars
 
-from .overview import share
+from .run import share
 
 MEANINGS = {
     'class': (
@@ -75,7 +76,7 @@ def add_error_types(page: Page, analysis: Analysis) -> None:
         errors.costs[order],
         Axis('rise of AP50 without these errors'),
     )
-    rows = [
+    rows: list[Sequence[str | float | Cell | None]] = [
         [TYPES[index], int(errors.counts[index]), float(errors.costs[index]), *MEANINGS[TYPES[index]]]
         for index in order
     ]
@@ -127,7 +128,7 @@ def add_groups(page: Page, analysis: Analysis) -> None:
     groupings = [one for one in analysis.groupings if sum(group.objects > 0 for group in one.groups) > 1]
     if not groupings:
         return
-    rows = [
+    rows: list[Sequence[str | float | Cell | None]] = [
         [
             group.name,
             _HEADINGS[grouping.name],

@@ -10,8 +10,8 @@ from mmyolox.analysis.keypoints import KEYPOINT_TYPES, KeypointErrors
 from mmyolox.pages import Block, Column, Figure, Figures, Grid, Page, Part, Picture, Table, Text, embed
 from mmyolox.pages.charts import Axis, bars, stacked_bars
 
-from .overview import share
 from .photos import BoxesOfImages, Crop, gallery, pixels_of, shown_names, within
+from .run import share
 
 _ROOM, _POSES, _LONGEST = 400_000, 12, 300
 """The bytes of the page for crops, how many there are at most, and their longest side in pixels."""
@@ -58,7 +58,7 @@ def add_keypoints(page: Page, analysis: Analysis) -> None:
     )
     blocks: list[Block] = [Text(_HOW_TO_READ), Figures(figures), Grid([costs, _by_joint(errors)])]
     blocks += [_joints(errors), _by_labelled(errors)]
-    poses = within(_pose_pictures(analysis, errors), _ROOM, _POSES)
+    poses = within(pose_pictures(analysis, errors), _ROOM, _POSES)
     said = Text('Annotated at the left, detected at the right; the least alike first.')
     missing = 'No pose can be shown: there is no error, or the files of the images are not at hand.'
     blocks.append(Part('The worst poses', [said, *gallery(poses, missing)]))
@@ -113,7 +113,7 @@ def _by_labelled(errors: KeypointErrors) -> Table:
     )
 
 
-def _pose_pictures(analysis: Analysis, errors: KeypointErrors) -> Iterator[Picture]:
+def pose_pictures(analysis: Analysis, errors: KeypointErrors) -> Iterator[Picture]:
     boxes, truth = BoxesOfImages(analysis), analysis.case.truth
     names = shown_names(truth.paths)
     links = () if truth.skeleton is None else truth.skeleton.links

@@ -47,7 +47,7 @@ def within(pictures: Iterable[Picture], room: int, most: int) -> list[Picture]:
         room: The bytes that they may take of the page.
         most: How many there are at most.
     """
-    taken = []
+    taken: list[Picture] = []
     for picture in islice(pictures, most):
         boxes = len(picture.truth) + len(picture.detections or ())
         room -= len(picture.photo.jpeg) + _BOX_BYTES * boxes

@@ -1,6 +1,6 @@
 """The sections of a report with pictures: the worst images, and labels that are likely wrong."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 
@@ -8,7 +8,7 @@ from mmyolox.analysis import Analysis
 from mmyolox.analysis.error_types import TYPES
 from mmyolox.analysis.suspects import Suspect
 from mmyolox.errors import counted, one_line
-from mmyolox.pages import Box, Column, Page, Picture, Table, Text, embed
+from mmyolox.pages import Box, Cell, Column, Page, Picture, Table, Text, embed
 
 from .photos import BoxesOfImages, Crop, gallery, pixels_of, shown_names, within
 
@@ -43,7 +43,7 @@ def add_worst_images(page: Page, analysis: Analysis) -> None:
     if not len(images.worst):
         return
     names = shown_names(truth.paths)
-    pictures = within(_worst_pictures(analysis, names), WORST_ROOM, _WORST)
+    pictures = within(worst_pictures(analysis, names), WORST_ROOM, _WORST)
     rows = [
         [
             names[image],
@@ -75,7 +75,7 @@ def add_worst_images(page: Page, analysis: Analysis) -> None:
     )
 
 
-def _worst_pictures(analysis: Analysis, names: list[str]) -> Iterator[Picture]:
+def worst_pictures(analysis: Analysis, names: list[str]) -> Iterator[Picture]:
     boxes, images = BoxesOfImages(analysis), analysis.images
     for image in islice(images.worst.tolist(), _TRIED * _WORST):
         pixels = pixels_of(analysis.case.truth, image)
@@ -109,8 +109,8 @@ def add_suspects(page: Page, analysis: Analysis) -> None:
         page.section('Likely label errors', Text('No label stands out as wrong.'))
         return
     names = shown_names(truth.paths)
-    pictures = within(_suspect_pictures(analysis, names), SUSPECTS_ROOM, _SUSPECTS)
-    rows = [
+    pictures = within(suspect_pictures(analysis, names), SUSPECTS_ROOM, _SUSPECTS)
+    rows: list[Sequence[str | float | Cell | None]] = [
         [
             names[suspect.image],
             KINDS[suspect.kind],
@@ -141,7 +141,7 @@ def add_suspects(page: Page, analysis: Analysis) -> None:
     )
 
 
-def _suspect_pictures(analysis: Analysis, names: list[str]) -> Iterator[Picture]:
+def suspect_pictures(analysis: Analysis, names: list[str]) -> Iterator[Picture]:
     boxes, truth = BoxesOfImages(analysis), analysis.case.truth
     for suspect in islice(analysis.suspects, _TRIED * _SUSPECTS):
         pixels = pixels_of(truth, suspect.image)

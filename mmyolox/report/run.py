@@ -1,5 +1,6 @@
 """What a report is about: a model, what it does wrong, and how it came to be."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -8,6 +9,9 @@ from mmyolox.analysis import Analysis
 from mmyolox.curves import Curves
 from mmyolox.errors import counted
 from mmyolox.version import __version__
+
+UNKNOWN = '-'
+"""In the place of a figure where there is nothing to measure."""
 
 
 @dataclass(frozen=True)
@@ -45,3 +49,8 @@ def described_data(analysis: Analysis) -> str:
 def footer() -> str:
     """What stands at the end of a page: what made it, and when."""
     return f'Made by mmyolox {__version__} on {datetime.now():%d %B %Y, %H:%M}.'
+
+
+def share(value: float, digits: int = 3) -> str:
+    """A figure from 0 to 1 as it is shown; a dash where there is nothing to measure."""
+    return UNKNOWN if math.isnan(value) else f'{value:.{digits}f}'

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+import numpy as np
+
 from mmyolox.curves import Curves
 from mmyolox.errors import one_line
 from mmyolox.pages import Block, Chart, Facts, Fold, Grid, Page, Text
@@ -83,8 +85,9 @@ def compared_curve_charts(recorded: Mapping[str, Curves]) -> list[Chart]:
 def _chart(title: str, series: list[Series], x: str, y: str, is_loss: bool) -> Chart:
     said = []
     for one in series:
-        first, last = float(one.y[0]), float(one.y[-1])
-        best = min(one.y) if is_loss else max(one.y)
+        values = np.asarray(one.y, np.float64)
+        first, last = values[[0, -1]].tolist()
+        best = values.min() if is_loss else values.max()
         said.append(f'{one.name} goes from {first:.3g} to {last:.3g}, at best {best:.3g}')
     description = f'By {x}: {"; ".join(said)}.'
     domain = None if is_loss else (0.0, 1.0)

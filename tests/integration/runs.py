@@ -32,6 +32,7 @@ model = dict(
 default_hooks = dict(
     checkpoint=dict(interval=1, save_best=None, max_keep_ckpts=9),
     curves=None,  # half a second each
+    report=None,
     recorder=dict(type='Recorder'),
 )
 """

@@ -11,10 +11,13 @@ from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 
 from mmyolox.analysis import Analysis, Case, Detections, GroundTruth, analyse
+from mmyolox.analysis.skeleton import Skeleton
 from mmyolox.apis import Detector, TorchDetector, open_detector
 from mmyolox.apis.evaluate import evaluate, image_dataset
 from mmyolox.config import load_config, require
 from mmyolox.config.data_layout import GIVEN
+from mmyolox.datasets import YOLOXCocoDataset
+from mmyolox.datasets.coco_file import read_coco
 from mmyolox.deploy.formats import format_of
 from mmyolox.errors import SHOWN, UserError, counted, first_few, one_line
 from mmyolox.registry import DATASETS, METRICS
@@ -251,8 +254,23 @@ def data_of(config: str | Path, wanted: Wanted, recorded: Mapping[str, Any]) -> 
 
 
 def open_truth(config: str | Path, wanted: Wanted, recorded: Mapping[str, Any]) -> GroundTruth:
-    """What is to be found in the data set of a config; the arguments are those of :func:`data_of`."""
-    return GroundTruth.of_dataset(DATASETS.build(data_of(config, wanted, recorded)[0]))
+    """What is to be found in the data set of a config, whose images need not be there if it is COCO's format.
+
+    The arguments, and what it raises, are those of :func:`data_of`.
+    """
+    data, _ = data_of(config, wanted, recorded)
+    try:
+        return GroundTruth.of_dataset(DATASETS.build(data))
+    except UserError as error:
+        dataset = DATASETS.build(dict(data, lazy_init=True))
+        if not isinstance(dataset, YOLOXCocoDataset) or dataset.fold is not None:
+            raise
+        skeleton = Skeleton.of_metainfo(dataset.metainfo)
+        file = read_coco(dataset.ann_file, fields=() if skeleton is None else ('keypoints',))
+        classes = dataset.metainfo.get('classes')
+        truth = GroundTruth.of_annotations(file, classes, dataset.data_prefix.get('img', ''), skeleton)
+        say(f'without their images, annotations are analysed all the same ({error})')
+        return truth
 
 
 def facts_of(detector: Detector, source: str) -> dict[str, str]:
