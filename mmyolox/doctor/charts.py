@@ -45,7 +45,7 @@ def _class_chart(data: Examined) -> Chart:
 
 def _size_chart(data: Examined) -> Chart:
     """How large objects are for the network: the square root of their area."""
-    sides = np.sqrt(data.input_sides[data.is_object].prod(axis=1)).clip(_SIDES[0], _SIDES[-1])
+    sides = np.sqrt(data.input_sides[data.is_object]).prod(axis=1).clip(_SIDES[0], _SIDES[-1])
     counts, edges = np.histogram(sides, _SIDES)
     used = np.flatnonzero(counts)
     part = slice(int(used[0]), int(used[-1]) + 1)

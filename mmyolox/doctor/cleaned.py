@@ -114,10 +114,10 @@ def _coco_text(mended: Mended, split: str, names: dict[int, str]) -> Iterator[st
     yield f'{{"info": {json.dumps(info, ensure_ascii=False)},\n"licenses": [],\n"categories": '
     yield from _json_list(_categories(mended))
     yield ',\n"images": '
-    sizes = data.sizes.astype(np.int64).tolist()
+    sizes = data.sizes[images].astype(np.int64).tolist()
     yield from _json_list(
-        dict(id=ids[image], file_name=names[image], width=sizes[image][0], height=sizes[image][1])
-        for image in images
+        dict(id=ids[image], file_name=names[image], width=width, height=height)
+        for image, (width, height) in zip(images, sizes, strict=True)
     )
     yield ',\n"annotations": '
     boxes = np.flatnonzero(mended.is_box_kept & np.isin(mended.images, images)).tolist()

@@ -6,6 +6,7 @@ from tests.fuzz.checks import Tally, fuzz
 from tests.fuzz.targets import TARGETS
 
 LENGTHS = dict(options=40, options_of_recipes=10, config_files=40, logs=60)
+LENGTHS |= dict.fromkeys(('doctor_coco', 'doctor_voc', 'doctor_yolo'), 40)
 NEVER_READ, NEVER_REFUSED = ('npz',), ('option_values',)
 
 

@@ -163,7 +163,8 @@ class _LabelReader:
         for row, item in enumerate(objects):
             if item.keypoints:
                 keypoints[row, :, 2] = 2
-                keypoints[row, :, :values] = np.array(item.keypoints).reshape(count, values)
+                with np.errstate(over='ignore'):
+                    keypoints[row, :, :values] = np.array(item.keypoints).reshape(count, values)
         return keypoints
 
 
@@ -196,10 +197,11 @@ def _note_label_files(labels: Mapping[Path, Path], faults: Faults) -> None:
 
 
 def _folder(sources: Sequence[Path], images: Sequence[Path], root: Path) -> str:
-    """The folder of a split's images; of a list the deepest that has them all."""
+    """The folder of a split's images; of a list the deepest that has them all, if it is within the data."""
     if len(sources) == 1 and sources[0].is_dir():
         return str(sources[0])
-    return os.path.commonpath([image.parent for image in images]) if images else str(root)
+    common = Path(os.path.commonpath([image.parent for image in images])) if images else root
+    return str(common if common.is_relative_to(root) else root)
 
 
 def _skeleton(count: int, data: Mapping[str, Any]) -> Skeleton | None:
