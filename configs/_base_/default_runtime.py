@@ -37,6 +37,7 @@ default_hooks = dict(
     validation_pictures=dict(type='ValidationPicturesHook'),
     curves=dict(type='CurvesHook'),
     report=dict(type='ReportHook'),
+    trackers=dict(type='TrackersHook'),
 )
 if val_loss:
     default_hooks['val_loss'] = dict(type='ValidationLossHook')

@@ -11,6 +11,7 @@ from .hooks.patience import PatienceHook
 from .hooks.pictures import CurvesHook, DetectionPicturesHook, ValidationPicturesHook
 from .hooks.report import ReportHook
 from .hooks.timing import DataTimeHook, StartUpTimeHook
+from .hooks.trackers import TrackersHook
 from .hooks.validation_loss import ValidationLossHook
 from .optimizer import AutocastOptimWrapper, YOLOXOptimWrapperConstructor
 from .schedules import YOLOXLR
@@ -32,6 +33,7 @@ __all__ = [
     'ResumableCheckpointHook',
     'SharedStatisticsHook',
     'StartUpTimeHook',
+    'TrackersHook',
     'UnfoldNormsHook',
     'UpdateEMAHook',
     'ValidationLossHook',

@@ -8,7 +8,7 @@ import pytest
 
 from tests.integration.runs import ONE_EPOCH, run_tool, succeed
 
-PICTURES = {'pictures'}
+PICTURES = {'pictures', 'precision_and_recall', 'confusion_matrix'}
 
 
 @pytest.fixture
