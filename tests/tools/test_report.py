@@ -161,3 +161,16 @@ def test_a_model_of_which_nothing_names_the_data_is_an_error():
     exported = SimpleNamespace(dataset_meta=dict(classes=('a',)))
     with pytest.raises(UserError, match=r'x.onnx: nothing says which data to run it on; give --cfg-options'):
         sources.data_of_model(exported, None, sources.Wanted(), 'x.onnx')
+
+
+@pytest.mark.parametrize(
+    ('source', 'message'),
+    [
+        ('nothing.bbox.json', 'result file nothing.bbox.json .* not found'),
+        ('yolox_nano_fast_8xb8-300e_coco.py', 'a config is given by --config'),
+    ],
+)
+def test_what_is_no_source_is_told(run, tmp_path, monkeypatch, source, message):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=message):
+        run(tool, source)

@@ -20,6 +20,7 @@ from mmyolox.datasets import YOLOXCocoDataset
 from mmyolox.datasets.coco_file import read_coco
 from mmyolox.deploy.formats import format_of
 from mmyolox.errors import SHOWN, UserError, counted, first_few, one_line
+from mmyolox.files import from_here
 from mmyolox.registry import DATASETS, METRICS
 from mmyolox.report.build import image_groups, kept_case, training_run
 from mmyolox.report.run import Run
@@ -88,7 +89,11 @@ def run_of(source: str, wanted: Wanted) -> Run:
     if osp.isdir(source) and format_of(source) is None:
         return run_of_training(source, wanted)
     if source.lower().endswith('.json'):
+        if not osp.exists(source):
+            raise UserError(f'result file {from_here(source)} not found')
         return run_of_results(source, wanted)
+    if source.lower().endswith('.py'):
+        raise UserError(f'{source}: a config is given by --config, beside the model or its detections')
     return run_of_model(source, wanted)
 
 
