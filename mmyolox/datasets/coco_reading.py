@@ -395,7 +395,7 @@ def parse(content: Content, backend_args: Mapping[str, Any] | None) -> Content:
     except JsonError as error:
         raise UserError(f'{path}, {error}') from None
     except UnicodeDecodeError:
-        raise UserError(f'{path}: not a text file, so not JSON') from None
+        raise UserError(f'{path}: not a text file in UTF-8, so not JSON') from None
     except ValueError as error:  # Python's limit, against numbers that take minutes
         if 'limit' not in str(error):
             raise

@@ -35,7 +35,7 @@ def check_new_folder(folder: Path, data: Path) -> None:
     check_folder(folder)
 
 
-def write_cleaned(mended: Mended, folder: Path, copies: bool, progress: Progress = silent) -> None:
+def write_cleaned(mended: Mended, folder: Path, copies: bool, progress: Progress = silent) -> dict[str, Path]:
     """Writes ``annotations/SPLIT.json``, ``images/SPLIT/`` and the list of changes.
 
     Args:
@@ -43,6 +43,9 @@ def write_cleaned(mended: Mended, folder: Path, copies: bool, progress: Progress
         folder: The folder to write to.
         copies: Whether images are copied; else they are linked, where the system can.
         progress: Shows how far it is.
+
+    Returns:
+        The annotation file of each split that has an image.
 
     Raises:
         UserError: The system does not take a file.
@@ -53,11 +56,12 @@ def write_cleaned(mended: Mended, folder: Path, copies: bool, progress: Progress
             _place(mended.data.raw.images.paths[image], folder / 'images' / names[image], copies)
     raw = mended.data.raw
     used = dict.fromkeys(raw.splits[int(raw.image_splits[image])].name for image in names)
-    for split in used:
-        path = folder / 'annotations' / f'{split}.json'
+    files = {split: folder / 'annotations' / f'{split}.json' for split in used}
+    for split, path in files.items():
         with atomic_write(path) as part, part.open('w', encoding='utf-8', errors='backslashreplace') as file:
             file.writelines(_coco_text(mended, split, names))
     write_changes(mended, folder)
+    return files
 
 
 def image_names(mended: Mended) -> dict[int, str]:

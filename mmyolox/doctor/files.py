@@ -145,6 +145,8 @@ def _read_opened(path: str, file: BinaryIO, num_bytes: int) -> FileFacts:
         is_bomb = isinstance(error.__cause__, PIL.Image.DecompressionBombError)
         state = FileState.TOO_LARGE if is_bomb else FileState.UNREADABLE
         return FileFacts(state, str(error), num_bytes, type_name)
+    if min(header.size) < 1:
+        return FileFacts(FileState.UNREADABLE, 'its header tells of no pixel', num_bytes, type_name)
     return FileFacts(
         FileState.READABLE,
         num_bytes=num_bytes,

@@ -202,9 +202,13 @@ def mend_boxes(mended: Mended, indices: Mapping[str, NDArray[np.int64]]) -> None
     data = mended.data
     sizes = np.nan_to_num(data.sizes[mended.images], nan=np.inf)
     none = np.empty(0, np.int64)
-    fractions = _kept(mended, indices.get('boxes-in-fractions', none))
-    mended.bboxes[fractions] *= np.tile(data.sizes[mended.images[fractions]], 2)
-    mended.tell_boxes('boxes-in-fractions', 'multiplied by the size of the image', fractions.tolist())
+    for name, action, power in (
+        ('boxes-in-fractions', 'multiplied by the size of the image', 1),
+        ('boxes-in-pixels', 'divided by the size of the image', -1),
+    ):
+        boxes = _kept(mended, indices.get(name, none))
+        mended.bboxes[boxes] *= np.tile(data.sizes[mended.images[boxes]], 2) ** power
+        mended.tell_boxes(name, action, boxes.tolist())
     swapped = _kept(mended, indices.get('box-inverted', none))
     corners = mended.bboxes[swapped].reshape(-1, 2, 2)
     mended.bboxes[swapped] = np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1)

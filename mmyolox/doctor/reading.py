@@ -73,10 +73,17 @@ def read_sources(
     """
     faults = Faults()
     whole: dict[str, Source] = {}
+    divided = set()
     for source in sources:
         args = {key: source.args[key] for key in _ARGS if source.args.get(key) is not None}
-        whole.setdefault(repr((source.format, source.root, args)), source._replace(args=args))
+        key = repr((source.format, source.root, args))
+        whole.setdefault(key, source._replace(args=args))
+        if source.args.get('fold'):
+            divided.add(key)
     splits = [_read(one, faults, progress) for one in whole.values()]
+    for key, split in zip(whole, splits, strict=True):
+        if key in divided and len(split.images) == 1:
+            faults.note('holdout-impossible', split.source, 'one image, and no validation split')
     folders = {one.root: one for one in whole.values() if one.format == 'yolo'}
     for root, one in folders.items():
         yolo.note_of_all(root, one.args, splits, faults)
@@ -134,6 +141,10 @@ def config_sources(cfg: Config) -> list[Source]:
                 f'config key {key}: the data are not files of this machine; name a folder of them'
             )
         sources.append(Source(key.partition('_')[0], format, Path(root), args))
+    if not sources and 'names' in cfg:
+        raise UserError(
+            f'{cfg.filename}: it describes a data set of YOLO; name its folder, {osp.dirname(cfg.filename)}'
+        )
     if not sources:
         raise UserError(
             f'{cfg.filename}: it has no data set that the doctor reads; name the folder of the data'

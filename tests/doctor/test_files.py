@@ -21,6 +21,7 @@ def folder(tmp_path):
     (tmp_path / 'empty.jpg').write_bytes(b'')
     (tmp_path / 'page.jpg').write_text('<html></html>')
     (tmp_path / 'bomb.png').write_bytes(BOMB)
+    (tmp_path / 'flat.png').write_bytes(png_of_size(0, 96))
     (tmp_path / 'folder.jpg').mkdir()
     (tmp_path / 'link.jpg').symlink_to(tmp_path / 'nowhere.jpg')
     os.mkfifo(tmp_path / 'pipe.jpg')
@@ -36,6 +37,7 @@ def folder(tmp_path):
         ('whole.jpg/inside.jpg', FileState.ABSENT, 'no such file'),
         ('empty.jpg', FileState.EMPTY, '0 bytes'),
         ('page.jpg', FileState.UNREADABLE, 'no size found'),
+        ('flat.png', FileState.UNREADABLE, 'its header tells of no pixel'),
         ('folder.jpg', FileState.UNREADABLE, 'not a regular file'),
         ('pipe.jpg', FileState.UNREADABLE, 'not a regular file'),
         ('null\0.jpg', FileState.UNREADABLE, 'null'),

@@ -79,6 +79,16 @@ def test_a_cleaned_copy_is_written(call, small, tmp_path, how):
         call(small.root, '--fix', tmp_path / 'clean')
 
 
+def test_a_cleaned_copy_that_is_no_data_set_is_told(call, small, tmp_path):
+    file = small.root / 'annotations/val.json'
+    printed = call(file, '--img-dir', small.root / 'images', '--fix', tmp_path / 'val')[1]
+    own = tmp_path / 'val/annotations/val.json'
+    assert printed.splitlines()[-1] == f'note      it has no split train; examine it by {own}'
+    assert call(own)[0] == 0
+    printed = call(file, '--img-dir', tmp_path / 'none', '--fix', tmp_path / 'lost')[1]
+    assert printed.splitlines()[-1] == 'note      no image is left, so that there are no data in it'
+
+
 def test_a_config_says_what_is_planned(call, small):
     options = [f'data_root={small.root}/', 'img_scale=(416,320)', 'max_epochs=1']
     status, printed = call('yolox_nano', '--cfg-options', *options)
@@ -114,9 +124,17 @@ def test_an_annotation_file_is_enough(call, small):
         (['SET/annotations/val.json', '--cfg-options', 'max_epochs=3'], '--cfg-options is for a config'),
         (['SET', '--fix', 'SET/clean'], 'in the data themselves'),
         (['SET', '--json', 'SET'], 'cannot be written'),
+        (['SET', '--shown', '-1'], '--shown -1: give the number of cases'),
+        (['SET/lost.json'], 'lost.json: there is no such annotation file'),
+        (['SET/lost'], 'there is no folder .*lost, and config .*lost does not exist'),
+        (['SET/data.zip'], 'data.zip is no config, nor an annotation file of COCO: unpack it'),
+        (['SET/images/train_01.jpg'], 'nor an annotation file of COCO: name its folder, .*images'),
+        (['SET/data.yaml'], 'describes a data set of YOLO; name its folder, .*set$'),
         (['no_such_config'], 'does not exist'),
     ],
 )
 def test_mistakes_are_one_line(call, small, args, message):
+    (small.root / 'data.zip').write_bytes(b'PK')
+    (small.root / 'data.yaml').write_text('train: images\nnames: [cat]\n')
     with pytest.raises(UserError, match=message.replace('?', '\\?')):
         call(*(arg.replace('SET', str(small.root)) for arg in args))

@@ -83,7 +83,6 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def read_data(args: argparse.Namespace) -> tuple[RawData, Plan]:
     """Reads what the command line names, and what is planned with it."""
     from mmyolox.config import load_config
-    from mmyolox.config.find import find_config
     from mmyolox.doctor.reading import config_sources, read_sources
     from mmyolox.engine.progress_line import with_progress
 
@@ -91,29 +90,44 @@ def read_data(args: argparse.Namespace) -> tuple[RawData, Plan]:
     is_file = path.suffix.lower() == '.json'
     if args.img_dir and not is_file:
         raise UserError(f'--img-dir {args.img_dir}: it is for an annotation file of COCO, and {path} is none')
+    if is_file and not path.is_file():
+        raise UserError(f'{path}: there is no such annotation file')
     if is_file and args.cfg_options:
         raise UserError(f'--cfg-options is for a config or a folder of data, and {path} is a file')
     if is_file or (path.is_dir() and not args.cfg_options):
         return read_alone(args, path, is_file)
     options = args.cfg_options or {}
     if path.is_dir():
-        config, options = find_config('yolox_s', 'custom'), dict(data_root=args.data) | options
-    else:
-        config = find_config(args.data, 'custom')
+        options = dict(data_root=args.data) | options
+    config = named_config('yolox_s' if path.is_dir() else args.data)
     cfg = load_config(config, options)
     notes = [cfg.data_layout] if cfg.get('data_layout') else []
     return read_sources(args.data, config_sources(cfg), notes, with_progress), plan_of(args, cfg)
+
+
+def named_config(name: str) -> Path:
+    """The config of a name; what is none may be meant for data."""
+    from mmyolox.config.find import find_config
+    from mmyolox.files import is_archive
+
+    path = Path(name)
+    try:
+        return find_config(name, 'custom')
+    except UserError as error:
+        if not path.is_file():
+            raise UserError(f'there is no folder {name}, and {error}') from None
+    advice = 'unpack it, and name the folder' if is_archive(path) else f'name its folder, {path.parent}'
+    raise UserError(f'{path} is no config, nor an annotation file of COCO: {advice}')
 
 
 def read_alone(args: argparse.Namespace, path: Path, is_file: bool) -> tuple[RawData, Plan]:
     """Reads data without a config; the usual fine-tuning is planned, what depends on the data left open."""
     from mmengine.config import Config
 
-    from mmyolox.config.find import find_config
     from mmyolox.doctor.reading import file_source, folder_sources, read_sources
     from mmyolox.engine.progress_line import with_progress
 
-    plan = plan_of(args, Config.fromfile(find_config('yolox_s', 'custom')))
+    plan = plan_of(args, Config.fromfile(named_config('yolox_s')))
     sources, notes = ([file_source(path, args.img_dir)], ()) if is_file else folder_sources(path)
     return read_sources(args.data, sources, notes, with_progress), plan
 
@@ -170,11 +184,20 @@ def fix(diagnosis: Diagnosis, folder: Path, copies: bool) -> str:
     for split in diagnosis.data.raw.splits:
         check_new_folder(folder, Path(split.folder))
     mended = mend(diagnosis)
-    write_cleaned(mended, folder, copies, with_progress)
+    written = write_cleaned(mended, folder, copies, with_progress)
     counts = Counter(change.check for change in mended.changes)
     done = ', '.join(f'{name} {count}' for name, count in counts.items()) or 'nothing to change'
     left = [finding.check.name for finding in diagnosis.findings if finding.check.name not in counts]
-    return f'fixed     {folder}: {done}; see changes.txt there\nleft      {", ".join(left) or "nothing"}'
+    lines = [
+        f'fixed     {folder}: {done}; see changes.txt there',
+        f'left      {", ".join(left) or "nothing"}',
+    ]
+    if not written:
+        lines.append('note      no image is left, so that there are no data in it')
+    elif 'train' not in written:
+        files = ', '.join(map(str, written.values()))
+        lines.append(f'note      it has no split train; examine it by {files}')
+    return '\n'.join(lines)
 
 
 def main() -> int:
@@ -188,6 +211,8 @@ def main() -> int:
     from mmyolox.files import check_target
 
     use_terminal()
+    if args.shown < 0:
+        raise UserError(f'--shown {args.shown}: give the number of cases, 0 or more')
     for target in filter(None, (args.json, args.html)):
         check_target(target)
     if args.html:

@@ -23,8 +23,8 @@ def _in_state(data: Examined, state: FileState) -> Found:
 
 @check(
     Severity.ERROR,
-    'Training stops at them. Copy the files there, correct the folder (data_prefix), or take the images out '
-    'of the annotations.',
+    'Training stops at them. Copy the files there, correct the folder (data_prefix) or the paths, which are '
+    'those below it, or take the images out of the annotations.',
 )
 def image_missing(data: Examined) -> Found:
     """Images without a file."""

@@ -84,8 +84,8 @@ _KINDS = (
         Severity.ERROR,
         'line',
         'Lines of YOLO labels that are no object',
-        'Correct them: `class cx cy w h` in fractions of the image. Training leaves them out, so that the '
-        'object is learned as background.',
+        'Correct them: `class cx cy w h` in fractions of the image, numbers alone, blanks between them, '
+        'and no score. Training leaves them out, so that the object is learned as background.',
     ),
     _Kind(
         'class-unknown',
@@ -132,6 +132,13 @@ _KINDS = (
         'Leave one line for each image; a training refuses the list.',
     ),
     _Kind(
+        'holdout-impossible',
+        Severity.ERROR,
+        'data set',
+        'Data sets of one image, of which no part can be held out to validate',
+        'Add images, or a validation split, which may have the same image; a training refuses a single one.',
+    ),
+    _Kind(
         'label-shared',
         Severity.WARNING,
         'label file',
@@ -164,7 +171,7 @@ _KINDS = (
         'path-guessed',
         Severity.NOTE,
         'path',
-        'Listed images that are not at the path of the list, but were found by the end of it',
+        'Listed images that were found under another path or name than that of the list',
         'Nothing need be done here; other programs may not find them.',
     ),
     _Kind(

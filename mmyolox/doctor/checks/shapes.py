@@ -9,6 +9,8 @@ from mmyolox.doctor.found import Found, nothing
 
 FEW = 20
 """Of fewer objects nothing can be said about all."""
+BEYOND = 1.5
+"""A fraction of the image that no slip explains; nearly every object in pixels ends farther out."""
 COPIES = 10
 """In how many images the same box is suspicious."""
 
@@ -24,6 +26,21 @@ def boxes_in_fractions(data: Examined) -> Found:
         own = split.boxes.bboxes[np.isfinite(split.boxes.bboxes).all(axis=1)]
         if split.format != 'yolo' and len(own) and own.max() <= 1 and own.min() >= -1:
             is_wrong |= data.box_splits == number
+    return data.found_boxes(is_wrong)
+
+
+@check(
+    Severity.ERROR,
+    'Divide x and width by the width of the image, y and height by its height; YOLO writes fractions.',
+)
+def boxes_in_pixels(data: Examined) -> Found:
+    """Boxes of YOLO in pixels where fractions are read, nine tenths of a split or more."""
+    is_beyond: NDArray[np.bool_] = data.raw.boxes.bboxes[:, 2:].max(axis=1) > BEYOND
+    is_wrong = np.zeros(len(data.raw.boxes), np.bool_)
+    for number, split in enumerate(data.raw.splits):
+        own = data.box_splits == number
+        if split.format == 'yolo' and own.any() and is_beyond[own].mean() >= 0.9:
+            is_wrong |= own & is_beyond
     return data.found_boxes(is_wrong)
 
 
@@ -100,13 +117,17 @@ def box_copied(data: Examined) -> Found:
 
 @check(
     Severity.ERROR,
-    'Set iscrowd, ignore or difficult to 0 for the objects to learn: a training has nothing to train on.',
+    'Set iscrowd, ignore or difficult to 0 for the objects that are meant: others are neither learned nor '
+    'counted when they are found, so that nothing is trained, or measured.',
 )
 def crowds_only(data: Examined) -> Found:
-    """Boxes of the training split that are crowds, ignored or difficult, all of them."""
-    own = np.isin(data.box_splits, data.split_indices('train'))
-    is_only = own.any() and not (own & data.is_object).any()
-    return data.found_boxes(own & data.raw.boxes.is_crowd & bool(is_only), among=own)
+    """Boxes of a split that are crowds, ignored or difficult, all of them."""
+    mask = np.zeros(len(data.raw.boxes), np.bool_)
+    for name in {split.name for split in data.raw.splits}:
+        own = np.isin(data.box_splits, data.split_indices(name))
+        if not (own & data.is_object).any():
+            mask |= own & data.raw.boxes.is_crowd
+    return data.found_boxes(mask)
 
 
 @check(

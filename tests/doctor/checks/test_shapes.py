@@ -71,6 +71,14 @@ def test_crowds_are_all_or_many(crowds, only, many):
     assert counts(own, shapes.crowds_many, crowds=range(crowds)) == many
 
 
+def test_a_split_of_crowds_alone_is_told_beside_others():
+    data = examined(
+        {'train': Made(NAMES, boxes(3)), 'val': Made(['b.jpg', 'c.jpg'], boxes(2), crowds=[0, 1])}
+    )
+    found = shapes.crowds_only.find(data)
+    assert (found.count, found.total, found.splits) == (2, 5, {'val': 2})
+
+
 @pytest.mark.parametrize('name', [one for one in vars(shapes) if one.startswith(('box', 'crowds'))])
 def test_without_boxes_nothing_is_found(name):
     assert counts([], getattr(shapes, name)) == 0

@@ -49,6 +49,14 @@ def forget_names(small: SmallSet) -> None:
     (small.root / 'data.yaml').unlink()
 
 
+def keep_one_image(small: SmallSet) -> None:
+    """Keeps the first image alone, and no validation split."""
+    (small.root / 'annotations' / 'val.json').unlink()
+    with small.annotations() as content:
+        content['images'] = content['images'][:1]
+        content['annotations'] = [one for one in content['annotations'] if one['image_id'] == 1]
+
+
 def share_label(small: SmallSet) -> None:
     """Puts an image beside the first one whose name differs in the suffix alone."""
     shutil.copy(small.image(number=2), small.image().with_suffix('.jpeg'))
@@ -99,6 +107,9 @@ PLANTS = {
     'annotation-missing': Plant(remove_label, format='voc', siblings={'image-without-box'}),
     'names-missing': Plant(forget_names, format='yolo'),
     'image-listed-twice': Plant(list_images(lambda lines: [*lines, lines[0]]), format='voc'),
+    'holdout-impossible': Plant(
+        keep_one_image, siblings={'validation-missing', 'class-with-few-boxes', 'image-unlisted'}
+    ),
     'label-shared': Plant(share_label, format='yolo', count=2),
     'label-lost': Plant(lose_label, format='yolo'),
     'label-missing': Plant(remove_label, format='yolo', siblings={'image-without-box'}),

@@ -40,6 +40,16 @@ def to_one_size(entry: dict) -> None:
     entry |= dict(bbox=[x + width / 2 - 15, y + height / 2 - 15, 30, 30], area=900)
 
 
+def labels_to_pixels(small: SmallSet) -> None:
+    """Writes the labels of the training split in pixels."""
+    for path in small.label().parent.glob('train_*.txt'):
+        lines = []
+        for label, *values in map(str.split, path.read_text().splitlines()):
+            pixels = (float(value) * side for value, side in zip(values, SIZE * 2, strict=True))
+            lines.append(' '.join([label, *map(str, pixels)]))
+        path.write_text('\n'.join(lines))
+
+
 def to_border(entry: dict) -> None:
     x, y, width, height = entry['bbox']
     entry['bbox'] = [0 if x < 160 else SIZE[0] - width, y, width, height]
@@ -71,12 +81,15 @@ PLANTS = {
         siblings={'box-tiny', 'cell-crowded', 'boxes-at-border', 'input-too-small'},
         count=ALL,
     ),
+    'boxes-in-pixels': Plant(
+        labels_to_pixels, format='yolo', siblings={'box-outside', 'split-empty'}, count=BOXES
+    ),
     'boxes-as-corners': Plant(
         every(to_corners, ('train',)), siblings={'box-over-border', 'object-sizes-differ'}, count=BOXES
     ),
     'boxes-of-one-size': Plant(every(to_one_size), count=ALL),
     'boxes-at-border': Plant(every(to_border), count=ALL),
     'box-copied': Plant(one_box_everywhere, count=COPIES),
-    'crowds-only': Plant(every(to_crowd, ('train',)), siblings={'crowds-many'}, count=BOXES),
+    'crowds-only': Plant(every(to_crowd, ('val',)), siblings={'crowds-many'}, count=ALL - BOXES),
     'crowds-many': Plant(quarter_to_crowds, count=30),
 }
