@@ -202,6 +202,9 @@ def mend_boxes(mended: Mended, indices: Mapping[str, NDArray[np.int64]]) -> None
     data = mended.data
     sizes = np.nan_to_num(data.sizes[mended.images], nan=np.inf)
     none = np.empty(0, np.int64)
+    misread = _kept(mended, indices.get('boxes-as-corners', none))
+    mended.bboxes[misread, 2:] -= mended.bboxes[misread, :2]
+    mended.tell_boxes('boxes-as-corners', 'width and height taken as the corner', misread.tolist())
     for name, action, power in (
         ('boxes-in-fractions', 'multiplied by the size of the image', 1),
         ('boxes-in-pixels', 'divided by the size of the image', -1),

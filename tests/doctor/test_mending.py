@@ -20,7 +20,7 @@ FIXED = (
     *('image-truncated', 'image-too-large', 'copy-in-split', 'leak-between-splits', 'image-repeated'),
     *('box-not-finite', 'box-inverted', 'box-without-area', 'box-outside', 'box-over-border'),
     *('box-repeated', 'boxes-in-fractions', 'area-unlike-box', 'class-repeated', 'class-name-padded'),
-    *('boxes-in-pixels',),
+    *('boxes-in-pixels', 'boxes-as-corners'),
     *('keypoint-at-origin', 'keypoint-outside-image', 'keypoint-count-differs', 'annotation-id-zero'),
     *('polygon', 'byte-order-mark', 'path-guessed'),
 )

@@ -12,6 +12,7 @@ from mmyolox.doctor.check import Severity, check, needed_pixels
 from mmyolox.doctor.examined import Examined
 from mmyolox.doctor.found import Found
 from mmyolox.doctor.near_copies import LIKENESS, nearest
+from mmyolox.errors import counted
 
 
 def _ranks(data: Examined) -> NDArray[np.int64]:
@@ -126,7 +127,7 @@ def copies_annotated_differently(data: Examined) -> Found:
     return data.found_images(
         mask,
         detail=lambda image: (
-            f'{len(annotated[image])} boxes; {data.image_name(int(firsts[image]))} has '
+            f'{counted(len(annotated[image]), "box")}; {data.image_name(int(firsts[image]))} has '
             f'{len(annotated[int(firsts[image])])}'
         ),
     )

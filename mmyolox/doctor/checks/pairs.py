@@ -22,54 +22,86 @@ without a prior, over a third of three, and over half of five; of those in neigh
 """
 
 
-class Pairs(NamedTuple):
-    """P pairs of objects of one image that nearly coincide.
+class Partners(NamedTuple):
+    """The earlier object of its image that each of T boxes nearly coincides with, that of the highest IoU.
 
     Attributes:
-        firsts: (P,) the index of one box.
-        seconds: (P,) the index of the other, which comes later.
-        ious: (P,) their IoU.
+        firsts: (T,) its index; -1 where there is none.
+        ious: (T,) their IoU; 0 where there is none.
     """
 
     firsts: NDArray[np.int64]
-    seconds: NDArray[np.int64]
     ious: NDArray[np.float64]
 
-    def among(self, chosen: NDArray[np.bool_] | NDArray[np.int64]) -> 'Pairs':
-        """Some of them, by a mask or by indices."""
-        return Pairs(self.firsts[chosen], self.seconds[chosen], self.ious[chosen])
+    @classmethod
+    def none(cls, count: int) -> 'Partners':
+        """Those of boxes that have none."""
+        return cls(np.full(count, -1), np.zeros(count))
+
+    def offer(self, firsts: NDArray[np.int64], seconds: NDArray[np.int64], ious: NDArray[np.float64]) -> None:
+        """Takes those of P pairs with a higher IoU than that of the partner so far."""
+        order = np.argsort(ious, kind='stable')  # of several the last one stays
+        order = order[ious[order] > self.ious[seconds[order]]]
+        self.firsts[seconds[order]], self.ious[seconds[order]] = firsts[order], ious[order]
 
 
-def near_pairs(data: Examined) -> Pairs:
-    """The pairs of objects of one image with an IoU of at least ``SAME``.
+class Near(NamedTuple):
+    """The partners of T boxes.
+
+    Attributes:
+        equal: Those with the same corners and class: the first one for all others.
+        same_class: Those of the same class and other corners.
+        other_class: Those of another class.
+    """
+
+    equal: Partners
+    same_class: Partners
+    other_class: Partners
+
+
+def near_partners(data: Examined) -> Near:
+    """Finds the objects of an image with an IoU of at least ``SAME``; the first of equal ones stands for all.
 
     Boxes are sorted by their left side, and each is compared with the next ones as long as these begin so
-    early that the IoU can be reached: the left sides differ by at most 1 / ``SAME`` - 1 of the width.
+    early that the IoU can be reached: the left sides differ by at most 1 / ``SAME`` - 1 of the width. Only
+    the best partner of each is kept, so that thousands of boxes at one place do not fill the memory.
     """
-    chosen = np.flatnonzero(data.is_object)
+    count, labels = len(data.raw.boxes), data.raw.boxes.labels
+    near = Near(_equal_partners(data), Partners.none(count), Partners.none(count))
+    chosen = np.flatnonzero(data.is_object & (near.equal.firsts < 0))
+    chosen = chosen[np.lexsort((data.bboxes[chosen, 0], data.raw.boxes.images[chosen]))]
     bboxes, images = data.bboxes[chosen], data.raw.boxes.images[chosen]
-    order = np.lexsort((bboxes[:, 0], images))
-    bboxes, images, chosen = bboxes[order], images[order], chosen[order]
     reach = bboxes[:, 0] + (1 / SAME - 1) * (bboxes[:, 2] - bboxes[:, 0])
-    found: list[Pairs] = []
-    current: NDArray[np.int64] = np.arange(len(order))
-    for step in range(1, len(order)):
-        current = current[current + step < len(order)]
+    current: NDArray[np.int64] = np.arange(len(chosen))
+    for step in range(1, len(chosen)):
+        current = current[current + step < len(chosen)]
         other = current + step
         is_near = (images[current] == images[other]) & (bboxes[other, 0] <= reach[current])
         current, other = current[is_near], other[is_near]
         if not len(current):
             break
         ious = pair_ious(bboxes[current], bboxes[other])
-        one, two = chosen[current], chosen[other]
-        near = Pairs(np.minimum(one, two), np.maximum(one, two), ious)
-        found.append(near.among(ious >= SAME))
-    none: NDArray[np.int64] = np.empty(0, np.int64)
-    firsts = np.concatenate([none, *(one.firsts for one in found)])
-    seconds = np.concatenate([none, *(one.seconds for one in found)])
-    ious = np.concatenate([np.empty(0), *(one.ious for one in found)])
-    order = np.lexsort((firsts, seconds))
-    return Pairs(firsts, seconds, ious).among(order)
+        is_same = ious >= SAME
+        one, two, ious = chosen[current[is_same]], chosen[other[is_same]], ious[is_same]
+        firsts, seconds, is_class = np.minimum(one, two), np.maximum(one, two), labels[one] == labels[two]
+        near.same_class.offer(firsts[is_class], seconds[is_class], ious[is_class])
+        near.other_class.offer(firsts[~is_class], seconds[~is_class], ious[~is_class])
+    return near
+
+
+def _equal_partners(data: Examined) -> Partners:
+    """The first one of the objects of an image with the same corners and class, for all others of them."""
+    chosen = np.flatnonzero(data.is_object)
+    boxes = data.raw.boxes
+    columns = np.column_stack([boxes.images[chosen], boxes.labels[chosen], data.bboxes[chosen]])
+    order = np.lexsort(columns.T)
+    is_first = np.ones(len(order), np.bool_)
+    is_first[1:] = (columns[order][1:] != columns[order][:-1]).any(axis=1)
+    firsts = chosen[order][np.maximum.accumulate(np.where(is_first, np.arange(len(order)), 0))]
+    equal = Partners.none(len(boxes))
+    copies = chosen[order][~is_first]
+    equal.firsts[copies], equal.ious[copies] = firsts[~is_first], 1
+    return equal
 
 
 def pair_ious(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -86,9 +118,7 @@ def pair_ious(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[n
 )
 def box_repeated(data: Examined) -> Found:
     """Objects that are annotated twice, with the same box and class."""
-    pairs, same_class = _split_by_class(data)
-    is_equal = (data.bboxes[pairs.firsts] == data.bboxes[pairs.seconds]).all(axis=1)
-    return _found_pairs(data, pairs.among(same_class & is_equal))
+    return _found(data, data.derived(near_partners).equal)
 
 
 @check(
@@ -97,9 +127,7 @@ def box_repeated(data: Examined) -> Found:
 )
 def box_nearly_repeated(data: Examined) -> Found:
     """Objects whose box nearly coincides with another of the same class (IoU of 0.9 or more)."""
-    pairs, same_class = _split_by_class(data)
-    is_equal = (data.bboxes[pairs.firsts] == data.bboxes[pairs.seconds]).all(axis=1)
-    return _found_pairs(data, pairs.among(same_class & ~is_equal))
+    return _found(data, data.derived(near_partners).same_class)
 
 
 @check(
@@ -108,8 +136,7 @@ def box_nearly_repeated(data: Examined) -> Found:
 )
 def box_of_two_classes(data: Examined) -> Found:
     """Objects whose box nearly coincides with one of another class (IoU of 0.9 or more)."""
-    pairs, same_class = _split_by_class(data)
-    return _found_pairs(data, pairs.among(~same_class))
+    return _found(data, data.derived(near_partners).other_class)
 
 
 @check(
@@ -137,22 +164,16 @@ def cell_crowded(data: Examined) -> Found:
     )
 
 
-def _split_by_class(data: Examined) -> tuple[Pairs, NDArray[np.bool_]]:
-    """The pairs that nearly coincide, and (P,) whether both are of one class."""
-    pairs, labels = data.derived(near_pairs), data.raw.boxes.labels
-    return pairs, labels[pairs.firsts] == labels[pairs.seconds]
-
-
-def _found_pairs(data: Examined, pairs: Pairs) -> Found:
-    """What is found of pairs: the later box of each, once."""
-    firsts, ious = np.full(len(data.raw.boxes), -1), np.zeros(len(data.raw.boxes))
-    firsts[pairs.seconds], ious[pairs.seconds] = pairs.firsts, pairs.ious
+def _found(data: Examined, partners: Partners) -> Found:
+    """What is found of boxes with partners: the later box of each two, once."""
 
     def detail(box: int) -> str:
-        first = int(firsts[box])
+        first = int(partners.firsts[box])
         names = (data.raw.classes[data.raw.boxes.labels[one]] for one in (first, box))
-        return f'{" and ".join(map(repr, names))}, IoU {ious[box]:.3f} with {data.raw.place(first)}'
+        return f'{" and ".join(map(repr, names))}, IoU {partners.ious[box]:.3f} with {data.raw.place(first)}'
 
-    found = data.found_boxes(firsts >= 0, ious, detail, among=data.is_object)
-    examples = (replace(one, boxes=(*one.boxes, int(firsts[one.boxes[0]]))) for one in found.examples)
+    found = data.found_boxes(partners.firsts >= 0, partners.ious, detail, among=data.is_object)
+    examples = (
+        replace(one, boxes=(*one.boxes, int(partners.firsts[one.boxes[0]]))) for one in found.examples
+    )
     return replace(found, examples=tuple(examples))

@@ -1,6 +1,8 @@
 """Boxes beside others: against loops over all pairs, and what SimOTA makes of a cell of the grid."""
 
+import tracemalloc
 from collections import Counter
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -34,22 +36,44 @@ def iou(one, other):
     return width * height / (sum(areas) - width * height)
 
 
+def best_partners(own, is_kind):
+    """By a loop: the IoU of each box with the earlier one of its image that it shares most with."""
+    best = [0.0] * len(own)
+    for first, second in combinations(range(len(own)), 2):
+        if own[first][0] == own[second][0] and is_kind(own[first], own[second]):
+            best[second] = max(best[second], iou(own[first][2:], own[second][2:]))
+    return [value if value >= pairs.SAME else 0.0 for value in best]
+
+
 @pytest.mark.parametrize('seed', range(5))
-def test_near_pairs_are_those_of_a_loop(seed):
-    own = crowded(seed)
+def test_near_partners_are_those_of_a_loop(seed):
+    own = crowded(seed, 800)
+    own += own[:20]
+    near = pairs.near_partners(examined({'train': Made(NAMES, own)}))
+    firsts = [own.index(one) for one in own]
+    copies = [first if first < index else -1 for index, first in enumerate(firsts)]
+    assert near.equal.firsts.tolist() == copies
+    distinct = [one if copy < 0 else (-1, *one[1:]) for one, copy in zip(own, copies, strict=True)]
+    for found, is_same in ((near.same_class, True), (near.other_class, False)):
+        expected = best_partners(
+            distinct, lambda one, two, same=is_same: one[0] >= 0 and (one[1] == two[1]) is same
+        )
+        np.testing.assert_allclose(found.ious, expected)
+        assert sum(value > 0 for value in expected) > 3
+        for second, first in enumerate(found.firsts.tolist()):
+            assert first < 0 or np.isclose(iou(own[first][2:], own[second][2:]), expected[second])
+
+
+@pytest.mark.parametrize('shift', [0, 1e-4])
+def test_thousands_of_boxes_at_one_place_take_little_memory(shift):
+    own = [(0, 0, 10, 10, 50 + shift * number, 50) for number in range(3000)]
     data = examined({'train': Made(NAMES, own)})
-    found = pairs.near_pairs(data)
-    expected = {
-        (first, second): iou(own[first][2:], own[second][2:])
-        for second in range(len(own))
-        for first in range(second)
-        if own[first][0] == own[second][0]
-    }
-    expected = {key: value for key, value in expected.items() if value >= pairs.SAME}
-    assert len(expected) > 3
-    keys = list(zip(found.firsts.tolist(), found.seconds.tolist(), strict=True))
-    assert sorted(keys) == sorted(expected)
-    np.testing.assert_allclose(found.ious, [expected[key] for key in keys])
+    tracemalloc.start()
+    near = pairs.near_partners(data)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert ((near.equal if shift == 0 else near.same_class).firsts >= 0).sum() == 2999
+    assert most < 4_000_000  # all 4.5 million pairs take 100
 
 
 def test_pairs_are_told_apart_by_class_and_by_equality():
@@ -58,14 +82,14 @@ def test_pairs_are_told_apart_by_class_and_by_equality():
     checks = (pairs.box_repeated, pairs.box_nearly_repeated, pairs.box_of_two_classes)
     assert [check.find(data).indices.tolist() for check in checks] == [[1], [3], [2, 3]]
     example = pairs.box_of_two_classes.find(data).examples[0]
-    assert example.detail == "'cat' and 'dog', IoU 1.000 with annotation 2"
-    assert example.boxes == (2, 1)
+    assert example.detail == "'cat' and 'dog', IoU 1.000 with annotation 1"
+    assert example.boxes == (2, 0)
 
 
 def test_crowds_and_boxes_of_no_use_are_no_pairs():
     own = [(0, 0, 10, 10, 50, 50)] * 3 + [(0, 0, float('nan'), 10, 50, 50)] * 2 + [(0, 0, 9, 9, 9, 9)] * 2
     data = examined({'train': Made(NAMES, own, crowds=[1, 2])})
-    assert not len(pairs.near_pairs(data).ious)
+    assert all(one.firsts.max() < 0 for one in pairs.near_partners(data))
 
 
 @pytest.mark.parametrize('seed', range(3))
