@@ -202,15 +202,16 @@ def more_negatives(case: Case, errors: ErrorTypes, confusion: Confusion) -> Iter
     label = int(background.argmax())
     of_background = errors.of_detections == BACKGROUND
     shown = int((of_background & (case.detections.scores >= confusion.threshold)).sum())
+    name, count = case.truth.classes[label], int(background[label])
+    most = f' Most of what is wrong and of no object is called {name} ({count}).' if count else ''
     yield Advice(
         'Add images without objects, of what is taken for some',
         f'From a score of {confusion.threshold:.2f} on, {counted(shown, "detection")} on background: without '
-        f'those of any score the AP50 would be {errors.costs[BACKGROUND]:.3f} higher. Most of what is wrong '
-        f'and of no object is called {case.truth.classes[label]} ({background[label]}).',
+        f'those of any score the AP50 would be {errors.costs[BACKGROUND]:.3f} higher.{most}',
         {
             'detections on background': shown,
             'cost in AP50': float(errors.costs[BACKGROUND]),
-            f'wrongly called {case.truth.classes[label]}': int(background[label]),
+            f'wrongly called {name}': count,
         },
         float(errors.costs[BACKGROUND]),
     )

@@ -115,12 +115,17 @@ class GroundTruth:
         rank = np.empty(len(ids), np.int64)
         rank[by_id] = np.arange(len(ids))
         labels = file.labels(category_ids)[file.category_indices]
-        bounded = is_bounded(file.bboxes)
-        notes = _left_out(file, labels < 0, (labels >= 0) & ~bounded)
-        own = np.flatnonzero(bounded & (labels >= 0))
+        areas = np.where(np.isnan(file.areas), file.bboxes[:, 2:].prod(1), file.areas)
+        is_own, bounded = labels >= 0, is_bounded(file.bboxes)
+        # COCO's evaluation passes over objects of a negative area.
+        own = np.flatnonzero(is_own & bounded & (areas >= 0))
+        notes = _left_out(
+            file,
+            (~is_own, 'of classes that the model does not have'),
+            (is_own & ~bounded, UNBOUNDED),
+            (is_own & bounded & (areas < 0), 'of a negative area'),
+        )
         order = own[np.argsort(rank[file.image_indices[own]], kind='stable')]
-        sides = file.bboxes[order, 2:]
-        areas = np.where(np.isnan(file.areas[order]), sides.prod(1), file.areas[order])
         return cls(
             file.path,
             classes,
@@ -131,9 +136,9 @@ class GroundTruth:
             [*file.ids.take(order)],
             rank[file.image_indices[order]],
             labels[order],
-            np.concatenate([file.bboxes[order, :2], file.bboxes[order, :2] + sides], 1),
+            np.concatenate([file.bboxes[order, :2], file.bboxes[order, :2] + file.bboxes[order, 2:]], 1),
             file.iscrowd[order],
-            areas,
+            areas[order],
             None if skeleton is None else skeleton.read_keypoints(file, order, labels[order]),
             skeleton,
             notes,
@@ -150,10 +155,10 @@ class GroundTruth:
         return np.bincount(self.labels[self.is_object], minlength=len(self.classes))
 
 
-def _left_out(file: CocoAnnotations, is_other: Array, is_unbounded: Array) -> tuple[str, ...]:
-    """The lines about annotations that are left out, of which (T,) bool each say where they are."""
+def _left_out(file: CocoAnnotations, *reasons: tuple[Array, str]) -> tuple[str, ...]:
+    """The lines about annotations that are left out: which, (T,) bool, and what they are."""
     notes = []
-    for mask, what in ((is_other, 'of classes that the model does not have'), (is_unbounded, UNBOUNDED)):
+    for mask, what in reasons:
         if mask.any():
             named = first_few(file.ids[index] for index in np.flatnonzero(mask)[:4].tolist())
             boxes = counted(int(mask.sum()), 'box')

@@ -101,6 +101,8 @@ def _check_same(one: GroundTruth, other: GroundTruth) -> None:
         ('images', ([*one.image_ids], [*other.image_ids])),
         ('boxes', (one.bboxes.tolist(), other.bboxes.tolist())),
         ('labels', (one.labels.tolist(), other.labels.tolist())),
+        ('crowds', (one.is_crowd.tolist(), other.is_crowd.tolist())),
+        ('areas', (one.areas.tolist(), other.areas.tolist())),
     ):
         if values[0] != values[1]:
             raise UserError(

@@ -6,6 +6,7 @@ why.
 
 import json
 import os.path as osp
+import re
 from collections import defaultdict
 from pathlib import Path
 from xml.etree import ElementTree
@@ -154,4 +155,7 @@ def _add(parent: ElementTree.Element, tag: str, text: str) -> ElementTree.Elemen
 
 def _text(text: str) -> str:
     """A text without the characters that XML cannot hold."""
-    return ''.join(c if c.isprintable() or c in '\n\t' else '?' for c in printable(text))
+    return _NO_XML.sub('?', printable(text))
+
+
+_NO_XML = re.compile('[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]')

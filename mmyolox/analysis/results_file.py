@@ -7,12 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from types import SimpleNamespace
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mmyolox.datasets.annotations import Finding
+from mmyolox.datasets.coco_fields import FIELDS
 from mmyolox.datasets.json_stream import JsonError, JsonStream
 from mmyolox.errors import UserError, first_few
 from mmyolox.files import from_here, is_special
@@ -46,10 +47,20 @@ class Results:
         Args:
             other: The content of a file of keypoints.
             category_ids: The categories that have keypoints.
+
+        Raises:
+            UserError: The file of keypoints has none, or has other categories.
         """
+        if len(other.scores) and other.keypoints is None:
+            raise UserError(f'{other.path}: no result has keypoints')
+        other.refuse(
+            ~np.isin(other.category_ids, category_ids),
+            other.category_ids.tolist(),
+            'with keypoints are of categories without any; category ids',
+        )
         kept = np.flatnonzero(~np.isin(self.category_ids, category_ids))
         return Results(
-            other.path,
+            f'{other.path} and {self.path}',
             [*other.image_ids, *(self.image_ids[index] for index in kept.tolist())],
             np.concatenate([other.category_ids, self.category_ids[kept]]),
             np.concatenate([other.bboxes, self.bboxes[kept]]),
@@ -70,7 +81,7 @@ class Results:
         """
         if is_wrong.any():
             wrong = np.flatnonzero(is_wrong)
-            shown = first_few(dict.fromkeys(repr(values[index]) for index in wrong.tolist()))
+            shown = first_few(dict.fromkeys(reprlib.repr(values[index]) for index in wrong.tolist()))
             raise UserError(f'{self.path}: {len(wrong)} of {len(is_wrong)} results {what}: {shown}')
 
 
@@ -182,10 +193,6 @@ def _is_numbers(value: object) -> bool:
     return isinstance(value, list) and len(value) % 3 == 0 and all(map(_is_number, value))
 
 
-def _is_whole(value: Any) -> bool:
-    return _is_number(value) and float(value).is_integer()
-
-
 def _whole(value: Any) -> int | str:
     return value if isinstance(value, str) else int(value)
 
@@ -196,17 +203,11 @@ def _around(keypoints: Sequence[float]) -> list[float]:
     return [min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys)]
 
 
-_FIELDS: dict[str, tuple[Callable[[Any], bool], str, Any]] = dict(
-    image_id=(lambda value: isinstance(value, str) or _is_whole(value), 'a whole number or a text', None),
-    category_id=(_is_whole, 'a whole number', None),
-    bbox=(
-        lambda value: isinstance(value, list) and len(value) == 4 and all(map(_is_number, value)),
-        '[x, y, width, height], numbers',
-        None,
-    ),
-    score=(_is_number, 'a number', None),
-    keypoints=(_is_numbers, 'x, y and score of each keypoint', []),
-)
+_FIELDS: dict[str, tuple[Callable[[Any], bool], str, Any]] = {
+    **{name: (*FIELDS['annotations'][name], None) for name in ('image_id', 'category_id', 'bbox')},
+    'score': (_is_number, 'a number', None),
+    'keypoints': (_is_numbers, 'x, y and score of each keypoint', []),
+}
 """What each entry must have: the check of a value, what is wanted, in words, and the value by default."""
 
 
@@ -218,9 +219,11 @@ def _decoder() -> Callable[[bytes], Sequence[Any] | None]:
     except ImportError:
         return lambda raw: None
 
+    whole = Annotated[int, msgspec.Meta(ge=1 - 2**63, le=2**63 - 1)]
+
     class Record(msgspec.Struct, gc=False):  # type: ignore[misc]
-        image_id: int | str
-        category_id: int
+        image_id: whole | str
+        category_id: whole
         bbox: tuple[float, float, float, float]
         score: float
         keypoints: list[float] = []
@@ -229,8 +232,9 @@ def _decoder() -> Callable[[bytes], Sequence[Any] | None]:
 
     def decode(raw: bytes) -> Sequence[Any] | None:
         try:
-            return decoder.decode(raw)  # type: ignore[no-any-return]
+            records: Sequence[Any] = decoder.decode(raw)
         except (msgspec.MsgspecError, UnicodeDecodeError):
             return None
+        return None if any(len(record.keypoints) % 3 for record in records) else records
 
     return decode

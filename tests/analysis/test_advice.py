@@ -121,6 +121,15 @@ def test_a_perfect_model_needs_nothing():
     assert advised(own, [found(one) for one in own]) == ()
 
 
+def test_detections_on_background_below_the_threshold_are_of_no_named_class():
+    sure, unsure = things(10), things(10, category=2, count=1)
+    wrong = [found(one, 0.2, bbox=[20 + 90 * n, 600, 80, 80]) for one in unsure for n in range(5)]
+    steps = advised([*sure, *unsure], [*map(found, sure), *wrong, *(found(one, 0.1) for one in unsure)])
+    (step,) = (one for one in steps if one.step.startswith('Add images without objects'))
+    assert '0 detections on background' in step.reason
+    assert 'called' not in step.reason
+
+
 @pytest.mark.parametrize(('annotations', 'results'), [([], [found(things(1)[0])]), (things(1), []), ([], [])])
 def test_without_objects_or_detections_nothing_is_advised(annotations, results):
     assert advised(annotations, results) == ()

@@ -72,6 +72,14 @@ def test_models_on_other_data_are_not_compared(other, what):
         compare(before, after)
 
 
+@pytest.mark.parametrize(('change', 'what'), [(dict(iscrowd=1), 'crowds'), (dict(area=300), 'areas')])
+def test_objects_that_count_otherwise_are_other_data(change, what):
+    thing = dict(id=1, image_id=1, category_id=1, bbox=[10, 10, 20, 20], area=400, iscrowd=0)
+    before, after = (analyse(made_case([one], [])) for one in (thing, thing | change))
+    with pytest.raises(UserError, match=f'differ in their {what}'):
+        compare(before, after)
+
+
 def test_without_objects_or_detections_there_is_nothing_to_compare():
     for case in (
         made_case([], []),

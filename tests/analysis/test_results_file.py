@@ -46,6 +46,54 @@ def test_every_entry_is_read_as_json_has_it(tmp_path, monkeypatch, has_msgspec):
     assert results.keypoints is None
 
 
+WITHOUT_BOX = {name: value for name, value in ENTRY.items() if name != 'bbox'}
+
+
+@pytest.mark.parametrize(
+    'entry',
+    [
+        ENTRY | dict(image_id='1', id=7, area=12.5, segmentation=dict(counts='ab')),
+        ENTRY | dict(image_id=1.0, category_id=2.0),
+        ENTRY | dict(score=1, bbox=[1, 2.5, 1e3, 4]),
+        ENTRY | dict(keypoints=[1, 2, 0.5]),
+        ENTRY | dict(keypoints=[]),
+        ENTRY | dict(keypoints=[1, 2, 3, 4]),
+        ENTRY | dict(keypoints='abc'),
+        ENTRY | dict(image_id=2**70),
+        ENTRY | dict(category_id=2**70),
+        ENTRY | dict(category_id=1e300),
+        ENTRY | dict(image_id=True),
+        ENTRY | dict(score=float('nan'), bbox=[0, 0, float('inf'), 1]),
+        WITHOUT_BOX | dict(keypoints=[1, 2, 0.5, 0, 7, 0.1]),
+        WITHOUT_BOX,
+        [ENTRY],
+    ],
+)
+@pytest.mark.parametrize('place', [0, 1, 2])
+def test_both_decoders_read_the_same(tmp_path, monkeypatch, entry, place):
+    entries = [ENTRY] * 3
+    entries[place] = entry
+    path = str(write(tmp_path / 'found.json', entries))
+
+    def read():
+        try:
+            return read_results(path)
+        except UserError as error:
+            return str(error)
+
+    fast = read()
+    monkeypatch.setattr(results_file, '_decoder', lambda: lambda raw: None)
+    slow = read()
+    if isinstance(slow, str):
+        assert fast == slow
+        assert '1 of 3 results have no valid' in slow
+        assert '\n' not in slow
+    else:
+        assert (fast.image_ids, fast.keypoints) == (slow.image_ids, slow.keypoints)
+        for name in ('category_ids', 'bboxes', 'scores'):
+            np.testing.assert_array_equal(getattr(fast, name), getattr(slow, name))
+
+
 @pytest.mark.parametrize(
     ('content', 'message'),
     [
@@ -56,7 +104,10 @@ def test_every_entry_is_read_as_json_has_it(tmp_path, monkeypatch, has_msgspec):
         ('[] 3', 'found.json'),
         ([dict(ENTRY), 3], "1 of 2 results have no valid 'image_id'"),
         ([{name: value for name, value in ENTRY.items() if name != 'bbox'}], "no valid 'bbox'"),
-        ([ENTRY | dict(bbox=[1, 2, 3])], r"no valid 'bbox' \(\[x, y, width, height\], numbers\): no. 0"),
+        (
+            [ENTRY | dict(bbox=[1, 2, 3])],
+            r"no valid 'bbox' \(\[x, y, width, height\], numbers below 2\*\*63\): no. 0",
+        ),
         ([ENTRY | dict(score='high')], "no valid 'score'"),
         ([ENTRY | dict(category_id=1.5)], "no valid 'category_id'"),
         (
@@ -64,6 +115,9 @@ def test_every_entry_is_read_as_json_has_it(tmp_path, monkeypatch, has_msgspec):
             r'1 of 2 results are of images that truth.json does not have.*77',
         ),
         ([ENTRY | dict(image_id='1')], "another data set; ids: '1'"),
+        ([ENTRY | dict(image_id='\n\x1b[31m')], r"another data set; ids: '\\n\\x1b\[31m'"),
+        ([ENTRY | dict(image_id='x' * 10**5)], r'ids: .x+\.\.\.x+.$'),
+        ('[' * 10**5, 'not valid JSON'),
         ([ENTRY | dict(category_id=9)], r'are of categories that are no class of truth.json \(a, b\).*9'),
         ([ENTRY | dict(score=float('nan'))], r'1 of 1 detections have a score that is no number from 0 to 1'),
         ([ENTRY | dict(score=float('inf'))], 'no number from 0 to 1'),

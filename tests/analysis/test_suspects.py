@@ -1,6 +1,7 @@
 """Labels that were made wrong on purpose are found, ranked and written for review."""
 
 import dataclasses
+import json
 import xml.etree.ElementTree as ElementTree
 
 import numpy as np
@@ -125,6 +126,34 @@ def test_the_coco_file_is_read_by_our_reader(tmp_path):
         assert entry['category_id'] == one.label + 1
         assert entry['attributes']['kind'] == one.kind
         assert entry['attributes']['reason'] == one.reason
+
+
+@pytest.mark.parametrize(
+    ('name', 'shown'),
+    [
+        ('3.04.05\u202fPM', '3.04.05\u202fPM'),
+        ('👩\u200d🚒\xa0ä', '👩\u200d🚒\xa0ä'),
+        ('a\x00b\x1b', 'a?b?'),
+        ('\udcff', '\\udcff'),
+        ('\ufffe', '?'),
+    ],
+)
+def test_the_cvat_file_has_every_character_that_xml_can_hold(tmp_path, name, shown):
+    found = planted(no_box)
+    truth = dataclasses.replace(found.case.truth, paths=[f'/photos/{name}.jpg'] * 5)
+    found = dataclasses.replace(found, case=dataclasses.replace(found.case, truth=truth))
+    write_cvat(tmp_path / 'suspects.xml', found)
+    (image,) = ElementTree.parse(tmp_path / 'suspects.xml').getroot().findall('image')
+    assert image.get('name') == f'{shown}.jpg'
+
+
+def test_without_suspects_the_files_have_none(tmp_path):
+    found = analyse(made_case([], []))
+    write_coco(tmp_path / 'suspects.json', found)
+    write_cvat(tmp_path / 'suspects.xml', found)
+    content = json.loads((tmp_path / 'suspects.json').read_text())
+    assert (content['images'], content['annotations'], len(content['categories'])) == ([], [], 2)
+    assert not ElementTree.parse(tmp_path / 'suspects.xml').getroot().findall('image')
 
 
 def test_the_cvat_file_is_converted_by_our_converter(tmp_path):
