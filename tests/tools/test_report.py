@@ -6,13 +6,17 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
+from mmengine.config import Config
 
+from mmyolox.checkpoints.record import InputRecord
 from mmyolox.errors import UserError
 from mmyolox.report.run import Run
 from tests.report.cases import content, results, write_data, write_training
 from tests.tools.tool_loading import load_tool
 
 tool = load_tool('analysis_tools/report.py')
+WHAT = ('ann_file', 'img_prefix')
 
 
 @pytest.fixture
@@ -137,9 +141,9 @@ def test_labels_of_a_training_without_an_analysis_cannot_be_exported(run, tmp_pa
 def test_annotation_files_are_options_of_the_config():
     args = tool.parse_args(['a', '--ann-file', 'x/y.json', '--img-prefix', 'z', '--split', 'test'])
     here = os.getcwd()
-    assert tool.options_of(args) == dict(
-        train_ann_file=f'{here}/x/y.json', test_ann_file=f'{here}/x/y.json', test_img_prefix=f'{here}/z/'
-    )
+    options = tool.options_of(args)
+    assert options.keys() == {f'{split}_{what}' for split in ('train', 'val', 'test') for what in WHAT}
+    assert {options[f'test_{what}'] for what in WHAT} == {f'{here}/x/y.json', f'{here}/z/'}
 
 
 def test_runs_of_one_name_are_called_by_what_was_given():
@@ -174,3 +178,49 @@ def test_what_is_no_source_is_told(run, tmp_path, monkeypatch, source, message):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match=message):
         run(tool, source)
+
+
+@pytest.fixture
+def saved_config(tmp_path):
+    """The config that is found beside a checkpoint, whose record names a recipe."""
+    sources = load_tool('analysis_tools/report_sources.py')
+
+    def find(recipe, has_checkpoint=True):
+        path = tmp_path / 'best.pth'
+        meta = dict(mmyolox=InputRecord(recipe).to_meta()) if recipe else {}
+        torch.save(dict(state_dict={'a': torch.zeros(1)}, meta=meta), path)
+        return sources.saved_config(tmp_path, path if has_checkpoint else None, sources.Wanted())
+
+    return find
+
+
+def test_the_config_beside_a_checkpoint_is_the_one_that_it_records(tmp_path, saved_config):
+    for name in ('mine.py', 'setup.py'):
+        (tmp_path / name).write_text('raise SystemExit("this is no config")')
+    assert saved_config('mine') == tmp_path / 'mine.py'
+    for recipe in ('other', ''):
+        assert saved_config(recipe) is None
+
+
+@pytest.mark.parametrize('has_checkpoint', [True, False])
+def test_without_a_record_the_config_is_that_of_the_latest_run(tmp_path, saved_config, has_checkpoint):
+    for stamp in ('20250101', '20250102'):
+        (tmp_path / stamp / 'vis_data').mkdir(parents=True)
+        (tmp_path / stamp / 'vis_data/config.py').touch()
+    assert saved_config('', has_checkpoint) == tmp_path / '20250102/vis_data/config.py'
+
+
+@pytest.mark.parametrize(
+    ('evaluators', 'expected'),
+    [
+        (dict(type='YOLOXCocoMetric', classwise=True), dict(type='YOLOXCocoMetric', classwise=True)),
+        ([dict(type='mmdet.VOCMetric'), dict(type='YOLOXCocoMetric')], dict(type='YOLOXCocoMetric')),
+        (dict(type='mmdet.CocoMetric', ann_file='a'), dict(type='YOLOXCocoMetric')),
+    ],
+)
+def test_the_metric_is_one_that_keeps_the_detections(monkeypatch, evaluators, expected):
+    sources = load_tool('analysis_tools/report_sources.py')
+    cfg = Config(dict(val_dataloader=dict(dataset=dict(type='x')), val_evaluator=evaluators))
+    monkeypatch.setattr(sources, 'load_config', lambda *_: cfg)
+    data, metric = sources.data_of('any', sources.Wanted(), {})
+    assert (data, metric) == (dict(type='x'), expected)

@@ -74,13 +74,15 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 def options_of(args: argparse.Namespace) -> dict[str, object]:
     """The options of the config, those of the annotation file among them."""
+    from mmyolox.datasets.splits import SPLITS
+
     options = dict(args.cfg_options or {})
     if args.ann_file:
         path = os.path.abspath(args.ann_file)
         # Where nothing names the folder of the images, their names begin at that of the annotations.
         images = os.path.abspath(args.img_prefix or os.path.dirname(args.ann_file))
-        options |= {f'{split}_ann_file': path for split in ('train', args.split)}
-        options[f'{args.split}_img_prefix'] = os.path.join(images, '')
+        for split in SPLITS:  # a config may ask for all of them
+            options |= {f'{split}_ann_file': path, f'{split}_img_prefix': os.path.join(images, '')}
     return options
 
 

@@ -14,8 +14,12 @@ from mmyolox.analysis import Analysis, Case, Detections, GroundTruth, analyse
 from mmyolox.analysis.skeleton import Skeleton
 from mmyolox.apis import Detector, TorchDetector, open_detector
 from mmyolox.apis.evaluate import evaluate, image_dataset
+from mmyolox.checkpoints.convert import state_dict_of
+from mmyolox.checkpoints.load import load_checkpoint
+from mmyolox.checkpoints.record import read_record
 from mmyolox.config import load_config, require
 from mmyolox.config.data_layout import GIVEN
+from mmyolox.config.find import find_saved_config
 from mmyolox.datasets import YOLOXCocoDataset
 from mmyolox.datasets.coco_file import read_coco
 from mmyolox.deploy.formats import format_of
@@ -109,7 +113,7 @@ def run_of_training(work_dir: str, wanted: Wanted) -> Run:
     Raises:
         UserError: It is no work dir of a training, or data that are named cannot be used.
     """
-    best, config = best_checkpoint_file(work_dir), saved_config(work_dir)
+    best = best_checkpoint_file(work_dir)
     if best is None and not read_runs(work_dir) and not [*Path(work_dir).glob('*/vis_data/scalars.json')]:
         raise UserError(
             f'{work_dir}: neither checkpoints nor records of a training are in this folder; give a work dir, '
@@ -121,12 +125,12 @@ def run_of_training(work_dir: str, wanted: Wanted) -> Run:
     )
     is_plain = not (wanted.config or wanted.options) and wanted.split == 'val'
     try:
-        if is_best and is_plain and config is not None:
+        config = saved_config(work_dir, best, wanted) if is_best and is_plain else None
+        if config is not None:
             case = kept_case(work_dir, open_truth(config, wanted, {}))
             return training_run(work_dir, None if case is None else wanted.analyse(case))
         if best is not None:
-            chosen = wanted if wanted.config or config is None else replace(wanted, config=str(config))
-            return run_of_model(str(best), chosen)
+            return run_of_model(str(best), wanted)
         missing = 'There is no checkpoint, and no detections are kept'
     except UserError as error:
         if not is_plain:
@@ -136,9 +140,25 @@ def run_of_training(work_dir: str, wanted: Wanted) -> Run:
     return training_run(work_dir, None, missing)
 
 
-def saved_config(work_dir: str | Path) -> Path | None:
-    """The config that a training saved in its work dir; of several, the newest. None where there is none."""
-    return max(Path(work_dir).glob('*.py'), key=lambda path: path.stat().st_mtime_ns, default=None)
+def saved_config(work_dir: str | Path, checkpoint: Path | None, wanted: Wanted) -> Path | None:
+    """The config that a training saved in its work dir, by the name that its checkpoint records.
+
+    Other Python files may lie there, which are not to be run.
+
+    Args:
+        work_dir: The folder.
+        checkpoint: A checkpoint in it, if there is one.
+        wanted: What the command line says.
+
+    Returns:
+        The file; where nothing is recorded, that of the latest run's logs. None where there is none.
+    """
+    if checkpoint is not None:
+        content = load_checkpoint(checkpoint, allow_unsafe=wanted.allow_unsafe)
+        recipe = read_record(content, state_dict_of(content, str(checkpoint)), str(checkpoint)).recipe
+        if found := find_saved_config(str(checkpoint), recipe):
+            return found
+    return max(Path(work_dir).glob('*/vis_data/config.py'), default=None)
 
 
 def run_of_results(path: str, wanted: Wanted) -> Run:
@@ -176,7 +196,9 @@ def run_of_model(source: str, wanted: Wanted) -> Run:
         UserError: It cannot be used, or the data cannot.
     """
     folder, is_exported = Path(source).parent, format_of(source) is not None
-    beside = saved_config(folder) if Path(source).is_file() and not is_exported else None
+    beside = None
+    if Path(source).is_file() and not is_exported and not wanted.config:
+        beside = saved_config(folder, Path(source), wanted)
     config = wanted.config or (None if beside is None else str(beside))
     detector = open_detector(
         source,
@@ -239,7 +261,7 @@ def data_of_model(
 
 
 def data_of(config: str | Path, wanted: Wanted, recorded: Mapping[str, Any]) -> tuple[ConfigDict, ConfigDict]:
-    """The configs of a config's data set, and of what evaluates it.
+    """The configs of a config's data set, and of a metric that keeps the detections.
 
     Args:
         config: A config file, or the name of one of ours.
@@ -255,7 +277,8 @@ def data_of(config: str | Path, wanted: Wanted, recorded: Mapping[str, Any]) -> 
     init_default_scope(cfg.get('default_scope') or 'mmyolox')
     loader, evaluators = (cfg[name] for name in names)
     listed: Sequence[ConfigDict] = evaluators if isinstance(evaluators, Sequence) else [evaluators]
-    return loader.dataset, listed[0]
+    ours = (one for one in listed if hasattr(METRICS.get(one.type), 'write_results'))
+    return loader.dataset, next(ours, ConfigDict(type='YOLOXCocoMetric'))
 
 
 def open_truth(config: str | Path, wanted: Wanted, recorded: Mapping[str, Any]) -> GroundTruth:
