@@ -180,6 +180,21 @@ def test_what_is_no_source_is_told(run, tmp_path, monkeypatch, source, message):
         run(tool, source)
 
 
+@pytest.mark.parametrize(
+    ('text', 'expected'),
+    [
+        ('[{"image_id": 1, "keypoints": [1, 2, 3]}]', True),
+        ('[{"image_id": 1}, {"keypoints": [1, 2, 3]}]', False),
+        ('[]', False),
+        ('', False),
+    ],
+)
+def test_poses_are_known_by_their_first_entry(tmp_path, text, expected):
+    sources = load_tool('analysis_tools/report_sources.py')
+    (tmp_path / 'found.json').write_text(text)
+    assert sources.has_keypoints(str(tmp_path / 'found.json')) == expected
+
+
 @pytest.fixture
 def saved_config(tmp_path):
     """The config that is found beside a checkpoint, whose record names a recipe."""

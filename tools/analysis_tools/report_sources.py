@@ -176,13 +176,20 @@ def run_of_results(path: str, wanted: Wanted) -> Run:
             f'{path}: nothing says which data these detections are of; give --ann-file and --img-prefix, or '
             '--cfg-options data_root=..., or the work dir of the training'
         )
-    stem = path.removesuffix('.json').removesuffix('.bbox')
+    stem = path.removesuffix('.json').removesuffix('.bbox').removesuffix('.keypoints')
     keypoints = f'{stem}.keypoints.json'
-    has_poses = osp.isfile(keypoints) or path.endswith('.keypoints.json')
-    truth = open_truth(wanted.config or (POSES if has_poses else BOXES), wanted, {})
-    beside = keypoints if has_poses and keypoints != path else None
+    beside = keypoints if osp.isfile(keypoints) and keypoints != path else None
+    truth = open_truth(wanted.config or (POSES if beside or has_keypoints(path) else BOXES), wanted, {})
     case = Case.of_results(truth, path, osp.basename(stem), beside)
     return Run(case.name, f'The detections are those of `{one_line(path)}`.', wanted.analyse(case))
+
+
+def has_keypoints(path: str) -> bool:
+    """Whether the first of the detections in a file has keypoints."""
+    if not osp.isfile(path):
+        return False  # reading it tells
+    with open(path, 'rb') as file:
+        return b'"keypoints"' in file.read(2**14).partition(b'}')[0]
 
 
 def run_of_model(source: str, wanted: Wanted) -> Run:
