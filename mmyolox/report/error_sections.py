@@ -157,11 +157,13 @@ def add_groups(page: Page, analysis: Analysis) -> None:
         Text(
             'Objects, or images, are divided by what they are like. A group with a low recall is what the '
             'model does not see: more images of that kind are the cure, and for small objects a larger input '
-            f'(`img_scale`). Precision and recall are those at a score of {analysis.threshold:.2f}; behind a '
-            'name is the number of objects: with few of them a figure says little.'
+            f'(`img_scale`). Precision and recall are those at a score of {analysis.threshold:.2f}. With few '
+            'objects a figure says little; the table has their numbers.'
         ),
         Grid([_grouping(grouping) for grouping in groupings if grouping.name != _COCO]),
-        Fold('All groups in a table', [Table('Figures by group', columns, rows)]),
+        Fold(
+            'All groups in a table, with the numbers of objects', [Table('Figures by group', columns, rows)]
+        ),
     )
 
 
@@ -170,9 +172,9 @@ def _grouping(grouping: Grouping) -> Chart:
     worst, best = min(groups, key=lambda one: one.recall), max(groups, key=lambda one: one.recall)
     return grouped_bars(
         _HEADINGS[grouping.name],
-        f'{grouping.description} Recall is lowest for {worst.name} ({share(worst.recall, 2)}) and highest '
-        f'for {best.name} ({share(best.recall, 2)}).',
-        [f'{group.name} ({group.objects:,})' for group in groups],
+        f'{grouping.description} Recall is lowest for {worst.name} ({share(worst.recall, 2)} of '
+        f'{worst.objects:,}) and highest for {best.name} ({share(best.recall, 2)} of {best.objects:,}).',
+        [group.name for group in groups],
         {
             'AP50': [group.ap50 for group in groups],
             'recall': [group.recall for group in groups],

@@ -116,7 +116,6 @@ def add_suspects(page: Page, analysis: Analysis) -> None:
             KINDS[suspect.kind],
             truth.classes[suspect.label],
             suspect.score,
-            ', '.join(f'{value:.0f}' for value in suspect.bbox),
             one_line(suspect.reason),
         ]
         for suspect in suspects[:_ROWS]
@@ -126,7 +125,6 @@ def add_suspects(page: Page, analysis: Analysis) -> None:
         Column('Question'),
         Column('Class'),
         Column('Suspicion', 3, is_barred=True),
-        Column('Box', note='x1, y1, x2, y2'),
         Column('Why'),
     ]
     page.section(
@@ -153,6 +151,7 @@ def suspect_pictures(analysis: Analysis, names: list[str]) -> Iterator[Picture]:
             f'{truth.classes[suspect.label]}: {KINDS[suspect.kind]}',
             f'{names[suspect.image]}: {one_line(suspect.reason)}',
             [*crop.moved(_boxes_of(suspect, boxes))],
+            captions=('Boxes', ''),
         )
 
 
