@@ -8,6 +8,7 @@ import pytest
 from mmyolox.analysis.groups import MOST_IMAGE_GROUPS, groupings
 from mmyolox.analysis.overlaps import Overlaps
 from tests.analysis.coco_loops import evaluated
+from tests.analysis.group_loops import RULES, figures_by_loop
 from tests.analysis.random_cases import made_case, random_case
 
 THRESHOLD = 0.4
@@ -26,6 +27,21 @@ def test_areas_are_those_of_pycocotools(options):
         precisions = theirs.eval['precision'][0, :, :, number, -1]
         known = precisions[precisions > -1]
         np.testing.assert_allclose(group.ap50, known.mean() if known.size else np.nan, atol=1e-12)
+
+
+@pytest.mark.parametrize('name', RULES)
+@pytest.mark.parametrize(
+    'options', [dict(), dict(crowds=0.25), dict(step=0.2, classes=1), dict(size=(330, 90), objects=9)]
+)
+def test_figures_are_those_of_a_plain_loop(name, options):
+    case, _, _ = random_case(15, images=12, **options)
+    expected = figures_by_loop(case, name, THRESHOLD)
+    groups = groups_of(case)[name]
+    assert {one.name for one in groups} >= {*expected}
+    for one in groups:
+        found = (one.images, one.objects, one.detections, one.ap50, one.recall, one.precision)
+        none = (0, 0, 0, np.nan, np.nan, np.nan)
+        np.testing.assert_allclose(found, expected.get(one.name, none), atol=1e-12, err_msg=one.name)
 
 
 @pytest.mark.parametrize('name', ['area', 'size', 'aspect', 'crowding', 'position', 'border'])
