@@ -71,17 +71,18 @@ _SHORTAGES = {
 """What the libraries say of a shortage, or a process that is gone, and what to do; the first one counts."""
 
 
-def run_tool(main: Callable[[], int | None]) -> None:
+def run_tool(main: Callable[[], int | None], failed: int = 1) -> None:
     """Runs a tool's ``main`` and exits with its status; never returns.
 
     A :class:`UserError`, a shortage of memory, or a package that mmyolox needs and is absent, is printed as
-    one line ``error: ...`` on stderr and gives status 1; so is that another process of a training is gone, or
-    that the output takes no more. Ctrl-C gives status 130 and what it says, an output that is closed, as by
-    ``| head``, 141 and nothing. Other exceptions, our own faults, keep their traceback. SIGTERM ends the
-    process at once, by Python's default: a handler would wait for a call to another process.
+    one line ``error: ...`` on stderr and gives the status ``failed``; so is that another process of a
+    training is gone, or that the output takes no more. Ctrl-C gives status 130 and what it says, an output
+    that is closed, as by ``| head``, 141 and nothing. Other exceptions, our own faults, keep their traceback.
+    SIGTERM ends the process at once, by Python's default: a handler would wait for a call to another process.
 
     Args:
         main: What parses the arguments and does the work; returns an exit status, or None for success.
+        failed: The status of ``error: ...``; another one than 1 for a tool that says something else by 1.
     """
     # Set before torch is imported: its idle threads sleep. (Spinning made a training step five times slower.)
     os.environ.setdefault('OMP_WAIT_POLICY', 'passive')
@@ -89,7 +90,7 @@ def run_tool(main: Callable[[], int | None]) -> None:
     take_any_text(sys.stdout)
     try:
         try:
-            sys.exit(_status_of(main))
+            sys.exit(_status_of(main, failed))
         finally:
             if sys.stdout is not None:  # Python would write what is left when it ends, and tell of it badly
                 sys.stdout.flush()
@@ -99,7 +100,8 @@ def run_tool(main: Callable[[], int | None]) -> None:
         drop_output(sys.stdout)
         if isinstance(error, BrokenPipeError):
             sys.exit(CLOSED)
-        sys.exit(f'error: the output cannot be written: {error.strerror}')
+        print(f'error: the output cannot be written: {error.strerror}', file=sys.stderr)
+        sys.exit(failed)
 
 
 def takes_no_more(stream: IO[str]) -> bool:
@@ -127,25 +129,25 @@ def drop_output(stream: IO[str]) -> None:
         os.dup2(nowhere.fileno(), stream.fileno())
 
 
-def _status_of(main: Callable[[], int | None]) -> int | str | None:
-    """The exit status of a tool, or the line that it ends with; other errors pass."""
+def _status_of(main: Callable[[], int | None], failed: int) -> int | None:
+    """The exit status of a tool, after the line that tells why it failed; other errors pass."""
     try:
         return call_until_interrupted(main)
-    except UserError as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 1
-    except ModuleNotFoundError as error:
-        if error.name not in PACKAGES:
-            raise
-        return f'error: {describe_missing()}'
     except KeyboardInterrupt as interrupt:
         print(str(interrupt) or 'error: interrupted', file=sys.stderr)
         return INTERRUPTED
-    except Exception as error:  # OpenCV's is no RuntimeError
-        advice = advice_on(error)
-        if not advice:
+    except UserError as error:
+        reason = str(error)
+    except ModuleNotFoundError as error:
+        if error.name not in PACKAGES:
             raise
-        return f'error: {advice}'
+        reason = describe_missing()
+    except Exception as error:  # OpenCV's is no RuntimeError
+        reason = advice_on(error)
+        if not reason:
+            raise
+    print(f'error: {reason}', file=sys.stderr)
+    return failed
 
 
 def call_until_interrupted(main: Callable[[], int | None]) -> int | None:

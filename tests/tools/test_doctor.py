@@ -1,6 +1,7 @@
 """tools/analysis_tools/doctor.py: what it reads, writes and answers."""
 
 import json
+import subprocess
 import sys
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from mmyolox.errors import UserError
 from tests.doctor.plants import PLANTS
 from tests.doctor.small_set import write_set
-from tests.tools.tool_loading import load_tool
+from tests.tools.tool_loading import TOOLS, load_tool
 
 tool = load_tool('analysis_tools/doctor.py')
 
@@ -138,3 +139,25 @@ def test_mistakes_are_one_line(call, small, args, message):
     (small.root / 'data.yaml').write_text('train: images\nnames: [cat]\n')
     with pytest.raises(UserError, match=message.replace('?', '\\?')):
         call(*(arg.replace('SET', str(small.root)) for arg in args))
+
+
+@pytest.mark.parametrize(
+    ('args', 'status', 'told'),
+    [
+        (['SET', '--headers'], 1, 'error box-outside'),
+        (['SET', '--headers', '--ignore', 'box-outside'], 0, 'note'),
+        (['SET/lost'], 2, 'error: there is no folder'),
+        (['SET', '--headers', '--json', 'SET'], 2, 'cannot be written'),
+        (['SET/images'], 2, 'error: data_root='),
+        (['SET', '--epochs', '3'], 2, 'error:'),
+        (['SET', '--no-such-option'], 2, 'error:'),
+        (['--help'], 0, 'exit status: 0 if no error is found in the data, 1 if there is one, 2 if'),
+    ],
+)
+def test_a_wrong_call_has_another_status_than_errors_in_the_data(small, args, status, told):
+    PLANTS['box-outside'].plant(small)
+    words = [arg.replace('SET', str(small.root)) for arg in args]
+    command = [sys.executable, TOOLS / 'analysis_tools/doctor.py', *words]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == status, ended.stderr
+    assert told in ' '.join((ended.stdout + ended.stderr).split())

@@ -27,6 +27,20 @@ def _interrupted_while_formatting() -> None:
         raise SyntaxError('Failed to format the config file')  # noqa: B904
 
 
+@pytest.fixture
+def line_of(capsys):
+    """The line that a tool ends with, of the error that stops it."""
+
+    def told(error, *args):
+        with pytest.raises(SystemExit) as caught:
+            run_tool(lambda: _raise(error), *args)
+        assert caught.value.code == (args[0] if args else 1)
+        (line,) = capsys.readouterr().err.splitlines()
+        return line
+
+    return told
+
+
 @pytest.mark.parametrize(
     ('main', 'status', 'message'),
     [
@@ -43,6 +57,14 @@ def test_run_tool_exits_with_status_and_one_line(main, status, message, capsys):
         run_tool(main)
     assert exit_info.value.code == status
     assert capsys.readouterr().err == message
+
+
+@pytest.mark.parametrize(
+    'error',
+    [UserError('mend it'), MemoryError(), ModuleNotFoundError('mend it', name='mmengine')],
+)
+def test_a_tool_may_have_a_status_of_its_own_for_what_stops_it(error, line_of):
+    assert line_of(error, 2).startswith('error: ')
 
 
 @pytest.mark.parametrize(
@@ -65,16 +87,11 @@ def test_run_tool_exits_with_status_and_one_line(main, status, message, capsys):
         (RuntimeError(WORKER.format('OSError: [Errno 12] Cannot allocate memory')), 'num_workers'),
     ],
 )
-def test_a_shortage_is_one_line_with_advice(error, advice):
-    def main():
-        raise error
-
-    with pytest.raises(SystemExit) as caught:
-        run_tool(main)
-    assert caught.value.code.startswith('error: ')
-    assert advice in caught.value.code
-    assert 'batch size' in caught.value.code
-    assert '\n' not in caught.value.code
+def test_a_shortage_is_one_line_with_advice(error, advice, line_of):
+    line = line_of(error)
+    assert line.startswith('error: ')
+    assert advice in line
+    assert 'batch size' in line
 
 
 @pytest.mark.parametrize(
@@ -87,16 +104,13 @@ def test_a_shortage_is_one_line_with_advice(error, advice):
         (None, 'num_workers=0'),
     ],
 )
-def test_how_a_data_worker_ended(cause, advice):
-    def main():
-        told = cause and RuntimeError(f'DataLoader worker (pid 7) is {cause}')
-        raise RuntimeError('DataLoader worker (pid(s) 7) exited unexpectedly') from told
-
-    with pytest.raises(SystemExit) as caught:
-        run_tool(main)
-    assert caught.value.code.startswith('error: a data worker')
-    assert advice in caught.value.code
-    assert caught.value.code.endswith(f'{cause.strip() if cause else "exited unexpectedly"})')
+def test_how_a_data_worker_ended(cause, advice, line_of):
+    error = RuntimeError('DataLoader worker (pid(s) 7) exited unexpectedly')
+    error.__cause__ = cause and RuntimeError(f'DataLoader worker (pid 7) is {cause}')
+    line = line_of(error)
+    assert line.startswith('error: a data worker')
+    assert advice in line
+    assert line.endswith(f'{cause.strip() if cause else "exited unexpectedly"})')
 
 
 @pytest.mark.parametrize(
@@ -110,12 +124,11 @@ def test_how_a_data_worker_ended(cause, advice):
         ('CUDA error: invalid device ordinal', 'GPUs'),
     ],
 )
-def test_processes_that_do_not_meet_are_one_line_with_advice(reason, advice):
-    with pytest.raises(SystemExit) as caught:
-        run_tool(lambda: _raise(RuntimeError(f'{reason}\nmore lines')))
-    assert caught.value.code.startswith('error: ')
-    assert advice in caught.value.code
-    assert caught.value.code.endswith(f'({reason})')
+def test_processes_that_do_not_meet_are_one_line_with_advice(reason, advice, line_of):
+    line = line_of(RuntimeError(f'{reason}\nmore lines'))
+    assert line.startswith('error: ')
+    assert advice in line
+    assert line.endswith(f'({reason})')
 
 
 @pytest.mark.parametrize(
@@ -130,11 +143,10 @@ def test_processes_that_do_not_meet_are_one_line_with_advice(reason, advice):
         'wait timeout after 600000ms, keys: /start 0/0//cpu//0/0',
     ],
 )
-def test_another_process_that_is_gone_is_one_line(reason):
-    with pytest.raises(SystemExit) as caught:
-        run_tool(lambda: _raise(RuntimeError(f'{reason}\nmore lines')))
-    assert caught.value.code.startswith('error: another process of this training has ended')
-    assert caught.value.code.endswith(f'({reason})')
+def test_another_process_that_is_gone_is_one_line(reason, line_of):
+    line = line_of(RuntimeError(f'{reason}\nmore lines'))
+    assert line.startswith('error: another process of this training has ended')
+    assert line.endswith(f'({reason})')
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,7 @@
     mmyolox doctor annotations.json --img-dir photos/
     mmyolox doctor my_data/ --fix cleaned/
 
-Reads COCO's format, YOLO's and Pascal VOC's, as they are written. The exit status is 1 if an error is found,
-else 0.
+Reads COCO's format, YOLO's and Pascal VOC's, as they are written.
 """
 
 from __future__ import annotations
@@ -32,11 +31,17 @@ if TYPE_CHECKING:
     from mmyolox.doctor.raw import RawData
 
 _SIZE = (640, 640)
+_FAILED = 2
+"""The exit status of a wrong call, that of argparse."""
+_STATUSES = (
+    'exit status: 0 if no error is found in the data, 1 if there is one, 2 if they could not be examined: '
+    'a path is wrong, a file cannot be read or written, an option is not known'
+)
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Reads the command line."""
-    parser = ToolParser(description=(__doc__ or '').partition('\n')[0])
+    parser = ToolParser(description=(__doc__ or '').partition('\n')[0], epilog=_STATUSES)
     parser.add_argument(
         'data',
         metavar='DATA_OR_CONFIG',
@@ -231,4 +236,4 @@ def main() -> int:
 
 
 if __name__ == '__main__':
-    run_tool(main)
+    run_tool(main, _FAILED)
