@@ -218,8 +218,9 @@ class Detections:
             f'are of categories that are no class of {truth.path} ({first_few(truth.classes)}); category ids',
         )
         keypoints = None
-        if truth.skeleton is not None and results.keypoints is not None:
-            keypoints = truth.skeleton.spread(results.keypoints, labels, results.path)
+        listed = results.keypoints if len(labels) else []  # a model of poses may detect nothing
+        if truth.skeleton is not None and listed is not None:
+            keypoints = truth.skeleton.spread(listed, labels, results.path)
         bboxes = np.concatenate([results.bboxes[:, :2], results.bboxes[:, :2] + results.bboxes[:, 2:]], 1)
         return cls._checked(images, labels, bboxes, results.scores, keypoints, results.path)
 

@@ -65,7 +65,7 @@ class Results:
             np.concatenate([other.category_ids, self.category_ids[kept]]),
             np.concatenate([other.bboxes, self.bboxes[kept]]),
             np.concatenate([other.scores, self.scores[kept]]),
-            None if other.keypoints is None else [*other.keypoints, *([] for _ in kept)],
+            [*(other.keypoints or ()), *([] for _ in kept)],
         )
 
     def refuse(self, is_wrong: NDArray[np.bool_], values: Sequence[object], what: str) -> None:
@@ -97,6 +97,10 @@ def read_results(path: str) -> Results:
     try:
         with open(path, 'rb') as file:
             stream = JsonStream(file, json.JSONDecoder())
+            if not stream.peek():
+                raise UserError(
+                    f'{path}: the file is empty; results without a detection are an empty list, []'
+                )
             if stream.peek() != '[':
                 keys = [*stream.value()] if stream.peek() == '{' else []
                 own = f'an object (its keys: {first_few(keys)})' if keys else 'no list'
@@ -143,7 +147,10 @@ class _Entries:
             keypoints = given.get('keypoints') or []
             if not given.get('bbox') and _is_numbers(keypoints) and len(keypoints) > 2:
                 given = dict(given, bbox=_around(keypoints))
-            record = {name: given.get(name, default) for name, (_, _, default) in _FIELDS.items()}
+            record = {
+                name: default if given.get(name) is None else given[name]
+                for name, (_, _, default) in _FIELDS.items()
+            }
             wrong = [name for name, (is_valid, _, _) in _FIELDS.items() if not is_valid(record[name])]
             for name in wrong:
                 self._faults[name].note([f'no. {place}: {reprlib.repr(record[name])}'])
@@ -155,7 +162,7 @@ class _Entries:
 
     def _gather(self, records: Sequence[Any]) -> None:
         self._records['image_id'] += [record.image_id for record in records]
-        self._records['keypoints'] += [record.keypoints for record in records]
+        self._records['keypoints'] += [record.keypoints or [] for record in records]
         columns = self._records
         columns['category_id'].append(np.fromiter((r.category_id for r in records), np.int64, len(records)))
         columns['score'].append(np.fromiter((r.score for r in records), np.float64, len(records)))
@@ -208,7 +215,8 @@ _FIELDS: dict[str, tuple[Callable[[Any], bool], str, Any]] = {
     'score': (_is_number, 'a number', None),
     'keypoints': (_is_numbers, 'x, y and score of each keypoint', []),
 }
-"""What each entry must have: the check of a value, what is wanted, in words, and the value by default."""
+"""What each entry must have: the check of a value, what is wanted, in words, and the value by default, which
+stands for null as well."""
 
 
 @functools.cache
@@ -226,7 +234,7 @@ def _decoder() -> Callable[[bytes], Sequence[Any] | None]:
         category_id: whole
         bbox: tuple[float, float, float, float]
         score: float
-        keypoints: list[float] = []
+        keypoints: list[float] | None = None
 
     decoder = msgspec.json.Decoder(list[Record])
 
@@ -235,6 +243,6 @@ def _decoder() -> Callable[[bytes], Sequence[Any] | None]:
             records: Sequence[Any] = decoder.decode(raw)
         except (msgspec.MsgspecError, UnicodeDecodeError):
             return None
-        return None if any(len(record.keypoints) % 3 for record in records) else records
+        return None if any(len(record.keypoints or ()) % 3 for record in records) else records
 
     return decode

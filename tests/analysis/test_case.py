@@ -145,3 +145,10 @@ def test_no_detection_with_keypoints_is_a_case(tmp_path):
     files = pose_files(tmp_path, [], [])
     case = Case.of_results(truth_of([BOX], skeleton=TWO_CLASSES), files[0], 'pose', files[1])
     assert (len(case.detections), case.name) == (0, 'pose')
+    assert case.detections.keypoints.shape == (0, 2, 3)
+
+
+def test_boxes_of_other_classes_have_no_keypoints_where_no_pose_is_detected(tmp_path):
+    boxes, keypoints = pose_files(tmp_path, [FOUND | dict(category_id=2)], [])
+    found = Case.of_results(truth_of([BOX], skeleton=TWO_CLASSES), boxes, keypoints=keypoints).detections
+    np.testing.assert_array_equal(found.keypoints, np.zeros((1, 2, 3)))

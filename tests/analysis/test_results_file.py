@@ -59,6 +59,9 @@ WITHOUT_BOX = {name: value for name, value in ENTRY.items() if name != 'bbox'}
         ENTRY | dict(keypoints=[]),
         ENTRY | dict(keypoints=[1, 2, 3, 4]),
         ENTRY | dict(keypoints='abc'),
+        ENTRY | dict(keypoints=None),
+        ENTRY | dict(keypoints=0),
+        ENTRY | dict(score=None),
         ENTRY | dict(image_id=2**70),
         ENTRY | dict(category_id=2**70),
         ENTRY | dict(category_id=1e300),
@@ -99,7 +102,8 @@ def test_both_decoders_read_the_same(tmp_path, monkeypatch, entry, place):
     [
         ('{"images": [], "annotations": []}', r'an object \(its keys: images, annotations\)'),
         ('3', 'it holds no list'),
-        ('', 'found.json'),
+        ('', r'found\.json: the file is empty'),
+        (' \n', r'found\.json: the file is empty'),
         ('[{]', 'found.json'),
         ('[] 3', 'found.json'),
         ([dict(ENTRY), 3], "1 of 2 results have no valid 'image_id'"),
@@ -131,6 +135,15 @@ def test_what_is_no_result_of_the_data_set_is_refused_in_one_line(tmp_path, cont
     with pytest.raises(UserError, match=message) as caught:
         Case.of_results(truth(), path)
     assert '\n' not in str(caught.value)
+
+
+@pytest.mark.parametrize('has_msgspec', [True, False])
+def test_keypoints_that_are_null_are_absent(tmp_path, monkeypatch, has_msgspec):
+    if not has_msgspec:
+        monkeypatch.setattr(results_file, '_decoder', lambda: lambda raw: None)
+    null, posed = ENTRY | dict(keypoints=None), ENTRY | dict(keypoints=[1, 2, 0.5])
+    assert read_results(str(write(tmp_path / 'found.json', [null, ENTRY]))).keypoints is None
+    assert read_results(str(write(tmp_path / 'found.json', [null, posed]))).keypoints == [[], [1, 2, 0.5]]
 
 
 def test_a_missing_file_is_told(tmp_path):

@@ -80,3 +80,15 @@ def test_without_the_images_poses_are_counted_all_the_same(tmp_path):
 def test_a_detector_has_no_such_section(tmp_path):
     page = report_page(Run('boxes', '', analyse(make_case(tmp_path, content()))))
     assert 'Keypoints' not in headings(page)
+
+
+def test_a_model_that_detects_nothing_has_the_section_with_a_line(tmp_path):
+    case = pose_case(tmp_path)
+    (tmp_path / 'none.bbox.json').write_text('[]')
+    (tmp_path / 'none.keypoints.json').write_text('[]')
+    files = tmp_path / 'none.bbox.json', 'none', tmp_path / 'none.keypoints.json'
+    page = report_page(Run('none', '', analyse(Case.of_results(case.truth, *files))))
+    (section,) = (one for one in page.sections if one.heading == 'Keypoints')
+    assert [block.text for block in section.blocks] == [
+        'No object with labelled keypoints was found, so that there are none to compare.'
+    ]

@@ -184,12 +184,16 @@ def test_what_is_no_source_is_told(run, tmp_path, monkeypatch, source, message):
     ('text', 'expected'),
     [
         ('[{"image_id": 1, "keypoints": [1, 2, 3]}]', True),
-        ('[{"image_id": 1}, {"keypoints": [1, 2, 3]}]', False),
+        ('[{"segmentation": {"counts": "a"}, "keypoints" : [ 1, 2, 3]}]', True),
+        ('[{"image_id": 1, "keypoints": null}, {"keypoints": [1, 2, 3]}]', True),
+        ('[{"image_id": 1, "keypoints": null}]', False),
+        ('[{"image_id": 1, "keypoints": [ ]}]', False),
+        ('[{"image_id": 1}]', False),
         ('[]', False),
         ('', False),
     ],
 )
-def test_poses_are_known_by_their_first_entry(tmp_path, text, expected):
+def test_poses_are_known_by_keypoints_in_the_first_entries(tmp_path, text, expected):
     sources = load_tool('analysis_tools/report_sources.py')
     (tmp_path / 'found.json').write_text(text)
     assert sources.has_keypoints(str(tmp_path / 'found.json')) == expected

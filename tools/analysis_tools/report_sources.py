@@ -1,6 +1,7 @@
 """What `mmyolox report` is given, and what becomes of it: what a model detects, and what is known of it."""
 
 import os.path as osp
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -185,11 +186,11 @@ def run_of_results(path: str, wanted: Wanted) -> Run:
 
 
 def has_keypoints(path: str) -> bool:
-    """Whether the first of the detections in a file has keypoints."""
+    """Whether one of the first detections in a file has keypoints, and not an empty list or null."""
     if not osp.isfile(path):
         return False  # reading it tells
     with open(path, 'rb') as file:
-        return b'"keypoints"' in file.read(2**14).partition(b'}')[0]
+        return re.search(rb'"keypoints"\s*:\s*\[\s*[^\s\]]', file.read(2**14)) is not None
 
 
 def run_of_model(source: str, wanted: Wanted) -> Run:
