@@ -25,7 +25,7 @@ def write_coco(path: str | Path, analysis: Analysis) -> None:
 
     Args:
         path: The JSON file. Its file names are relative to :func:`image_folder`.
-        analysis: The analysis.
+        analysis: The analysis, with a suspect at least: a file without images is none of COCO's.
 
     Raises:
         UserError: The file cannot be written.
@@ -69,7 +69,7 @@ def write_cvat(path: str | Path, analysis: Analysis) -> None:
 
     Args:
         path: The XML file. Its image names are relative to :func:`image_folder`.
-        analysis: The analysis.
+        analysis: As for :func:`write_coco`.
 
     Raises:
         UserError: The file cannot be written.

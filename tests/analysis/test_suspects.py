@@ -1,7 +1,6 @@
 """Labels that were made wrong on purpose are found, ranked and written for review."""
 
 import dataclasses
-import json
 import xml.etree.ElementTree as ElementTree
 
 import numpy as np
@@ -145,15 +144,6 @@ def test_the_cvat_file_has_every_character_that_xml_can_hold(tmp_path, name, sho
     write_cvat(tmp_path / 'suspects.xml', found)
     (image,) = ElementTree.parse(tmp_path / 'suspects.xml').getroot().findall('image')
     assert image.get('name') == f'{shown}.jpg'
-
-
-def test_without_suspects_the_files_have_none(tmp_path):
-    found = analyse(made_case([], []))
-    write_coco(tmp_path / 'suspects.json', found)
-    write_cvat(tmp_path / 'suspects.xml', found)
-    content = json.loads((tmp_path / 'suspects.json').read_text())
-    assert (content['images'], content['annotations'], len(content['categories'])) == ([], [], 2)
-    assert not ElementTree.parse(tmp_path / 'suspects.xml').getroot().findall('image')
 
 
 def test_the_cvat_file_is_converted_by_our_converter(tmp_path):

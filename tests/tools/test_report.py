@@ -4,12 +4,14 @@ import json
 import os
 from pathlib import Path
 from types import SimpleNamespace
+from xml.etree import ElementTree
 
 import pytest
 import torch
 from mmengine.config import Config
 
 from mmyolox.checkpoints.record import InputRecord
+from mmyolox.datasets.coco_file import read_coco
 from mmyolox.errors import UserError
 from mmyolox.report.run import Run
 from tests.report.cases import content, results, write_data, write_training
@@ -60,6 +62,27 @@ def test_detections_of_any_program_are_reported(run, data):
     assert 'Report of found' in text
     assert 'data:image/jpeg' in text
     assert {path.name for path in (data / 'labels').iterdir()} == {'suspects.json', 'suspects.xml'}
+
+
+def test_exported_labels_are_files_of_coco_and_of_cvat(run, data):
+    printed = run(tool, data / 'found.bbox.json', *truth_options(data), '--export-labels', data / 'labels')
+    file = read_coco(str(data / 'labels/suspects.json'))
+    root = ElementTree.parse(data / 'labels/suspects.xml').getroot()
+    assert len(file.ids) == len(root.findall('image/box')) > 0
+    assert [image.get('name') for image in root.findall('image')] == [*file.file_names]
+    assert all((data / 'images' / name).is_file() for name in file.file_names)
+    line = f'labels: {len(file.ids)} suspects: {data / "labels"}, of images in {data / "images"}'
+    assert line in printed.splitlines()
+
+
+def test_without_suspects_no_label_file_is_written(run, data):
+    (data / 'found.bbox.json').write_text('[]')
+    words = data / 'found.bbox.json', *truth_options(data), '--export-labels', data / 'labels'
+    assert 'labels: none is suspicious, so that no file is written\n' in run(tool, *words)
+    assert not (data / 'labels').exists()
+    (data / 'labels').mkdir()
+    (data / 'labels/suspects.xml').touch()
+    assert f'no file is written ({data / "labels/suspects.xml"}: of an earlier report)' in run(tool, *words)
 
 
 def test_images_beside_their_annotations_need_no_prefix(run, data):

@@ -116,12 +116,19 @@ def distinct_names(runs: 'Sequence[Run]', sources: Sequence[str]) -> 'list[Run]'
 
 
 def export_labels(analysis: 'Analysis', folder: Path) -> None:
-    """Writes the labels that are likely wrong."""
-    from mmyolox.analysis.export_suspects import write_coco, write_cvat
+    """Writes the labels that are likely wrong; no files where there are none."""
+    from mmyolox.analysis.export_suspects import image_folder, write_coco, write_cvat
 
-    write_coco(folder / 'suspects.json', analysis)
-    write_cvat(folder / 'suspects.xml', analysis)
-    print(f'labels: {counted(len(analysis.suspects), "suspect")}: {one_line(str(folder))}')
+    files = folder / 'suspects.json', folder / 'suspects.xml'
+    if not analysis.suspects:
+        earlier = [str(path) for path in files if path.exists()]
+        told = f' ({" and ".join(earlier)}: of an earlier report)' if earlier else ''
+        print(one_line(f'labels: none is suspicious, so that no file is written{told}'))
+        return
+    write_coco(files[0], analysis)
+    write_cvat(files[1], analysis)
+    images = image_folder(analysis) or os.curdir
+    print(one_line(f'labels: {counted(len(analysis.suspects), "suspect")}: {folder}, of images in {images}'))
 
 
 def main() -> None:
