@@ -10,6 +10,7 @@ from mmyolox.doctor.examined import Examined
 from mmyolox.doctor.file_types import has_usual_suffix
 from mmyolox.doctor.files import FileState
 from mmyolox.doctor.found import Found
+from mmyolox.doctor.lost_images import guess_files, hints
 from mmyolox.errors import one_line
 
 _USUAL_BITS = 8
@@ -21,14 +22,18 @@ def _in_state(data: Examined, state: FileState) -> Found:
     return data.found_images(data.files.states == state, detail=lambda image: data.files.faults[image])
 
 
-@check(
-    Severity.ERROR,
+_WHEN_MISSING = (
     'Training stops at them. Copy the files there, correct the folder (data_prefix) or the paths, which are '
-    'those below it, or take the images out of the annotations.',
+    'those below it, or take the images out of the annotations.'
 )
+
+
+@check(Severity.ERROR, _WHEN_MISSING)
 def image_missing(data: Examined) -> Found:
     """Images without a file."""
-    return _in_state(data, FileState.ABSENT)
+    found = _in_state(data, FileState.ABSENT)
+    hint = hints(guess_files(data, np.flatnonzero(data.files.states == FileState.ABSENT).tolist()))
+    return found.with_advice(f'{hint} {_WHEN_MISSING}') if hint else found
 
 
 @check(Severity.ERROR, 'Copy the files anew, or take the images out of the annotations.')
