@@ -3,23 +3,25 @@
     python benchmarks/report.py                 # 5,000 images x 100 detections
     python benchmarks/report.py --images 500
 
-Ground truth and detections are those of ``coco_eval.py``. The images are links to one photo-like file, of
-which those that the page shows are read. The report is made in a process of its own, of which time and peak
-memory are printed, with the size of the page.
+Ground truth and detections are those of ``coco_eval.py``; a second source has the same detections with boxes
+and scores shaken. The images are links to one photo-like file, of which those that the page shows are read.
+The report of one source and the comparison of both are made in a process each, of which time, processor time
+and peak memory are printed, with the size of the page.
 """
 
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 from coco_eval import Results, make_set
+from numpy.typing import NDArray
 from PIL import Image
 
 TOOL = Path(__file__).parents[1] / 'tools/analysis_tools/report.py'
@@ -31,7 +33,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--images', type=int, default=5000, help='(default: %(default)s)')
     parser.add_argument('--detections', type=int, default=100, help='in each; (default: %(default)s)')
     parser.add_argument('--cores', type=int, default=2, help='that it may use; (default: %(default)s)')
-    parser.add_argument('--keep', type=Path, help='where to keep the page')
+    parser.add_argument('--keep', type=Path, help='a new folder in which to keep data and pages')
     return parser.parse_args()
 
 
@@ -47,7 +49,7 @@ def write_images(folder: Path, count: int) -> None:
         (folder / f'{number}.jpg').symlink_to('photo.jpg')
 
 
-def write_results(path: Path, results: Results) -> int:
+def write_results(path: Path, results: Iterable[tuple[int, NDArray]]) -> int:
     """Writes detections in COCO's result format; how many they are."""
     entries = [
         dict(image_id=image_id, bbox=[x1, y1, x2 - x1, y2 - y1], score=score, category_id=int(label) + 1)
@@ -58,27 +60,54 @@ def write_results(path: Path, results: Results) -> int:
     return len(entries)
 
 
+def shaken(results: Results) -> Iterator[tuple[int, NDArray[np.float64]]]:
+    """The detections of a second model: other places by some pixels, and other scores."""
+    rng = np.random.default_rng(1)
+    for image_id, rows in results:
+        other = rows.astype(np.float64)
+        other[:, :4] += rng.normal(0, 3, (len(rows), 1, 2)).repeat(2, 1).reshape(-1, 4)
+        other[:, 4] = (other[:, 4] + rng.normal(0, 0.05, len(rows))).clip(0, 1)
+        yield image_id, other
+
+
+def measure(sources: Sequence[Path], folder: Path, page: Path, cores: int) -> None:
+    """Makes a page in a process of its own, and prints what it took."""
+    data = ['--ann-file', folder / 'truth.json', '--img-prefix', folder / 'images']
+    chosen = sorted(os.sched_getaffinity(0))[:cores]
+    env = dict(os.environ, MMYOLOX_ANNOTATION_CACHE='0')
+    began = time.perf_counter()
+    process = subprocess.Popen(
+        [sys.executable, TOOL, *sources, *data, '--out', page],
+        stdout=subprocess.DEVNULL,
+        preexec_fn=lambda: os.sched_setaffinity(0, chosen),
+        env=env,
+    )
+    _, status, used = os.wait4(process.pid, 0)
+    taken = time.perf_counter() - began
+    if status:
+        sys.exit(f'the report of {len(sources)} failed')
+    count = 'one source' if len(sources) == 1 else f'{len(sources)} sources'
+    print(
+        f'{count}: {taken:.1f} s on {len(chosen)} cores ({used.ru_utime + used.ru_stime:.1f} s of processor '
+        f'time), {used.ru_maxrss / 2**20:.2f} GiB at the peak, a page of {page.stat().st_size / 1e6:.2f} MB'
+    )
+
+
 def main() -> None:
-    """Makes the data, reports, and prints what it took."""
+    """Makes the data, reports one source and two, and prints what each took."""
     args = parse_args()
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+        folder = args.keep or Path(name)
+        folder.mkdir(parents=True, exist_ok=True)
         content, results = make_set(args.images, args.detections)
         write_images(folder / 'images', args.images)
         (folder / 'truth.json').write_text(json.dumps(content))
-        count = write_results(folder / 'found.bbox.json', results)
-        page = args.keep or folder / 'report.html'
-        data = ['--ann-file', folder / 'truth.json', '--img-prefix', folder / 'images']
-        command = [sys.executable, TOOL, folder / 'found.bbox.json', *data, '--out', page]
-        chosen = sorted(os.sched_getaffinity(0))[: args.cores]
-        began = time.perf_counter()
-        env = dict(os.environ, MMYOLOX_ANNOTATION_CACHE='0')
-        subprocess.run(command, check=True, preexec_fn=lambda: os.sched_setaffinity(0, chosen), env=env)
-        taken = time.perf_counter() - began
-        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
+        sources = [folder / 'first.bbox.json', folder / 'second.bbox.json']
+        count = write_results(sources[0], results)
+        write_results(sources[1], shaken(results))
         print(f'{args.images} images, {count} detections, {len(content["annotations"])} objects')
-        print(f'{taken:.1f} s on {len(chosen)} cores, {peak:.2f} GiB at the peak, ', end='')
-        print(f'the page has {page.stat().st_size / 1e6:.2f} MB')
+        measure(sources[:1], folder, folder / 'report.html', args.cores)
+        measure(sources, folder, folder / 'comparison.html', args.cores)
 
 
 if __name__ == '__main__':

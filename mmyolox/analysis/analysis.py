@@ -17,7 +17,7 @@ from .error_types import ErrorTypes, error_types
 from .groups import Grouping, groupings
 from .images import ImageErrors, image_errors
 from .keypoints import KeypointErrors, keypoint_errors
-from .matching import Matching, match
+from .matching import Matcher, Matching
 from .overlaps import Overlaps
 from .suspects import Suspect, suspects
 
@@ -84,14 +84,15 @@ def analyse(case: Case, image_groups: Sequence[str] | None = None) -> Analysis:
     if image_groups is not None and len(image_groups) != len(case.truth.image_ids):
         raise UserError(f'{len(image_groups)} groups are given for {len(case.truth.image_ids)} images')
     overlaps = Overlaps.of(case.detections.images, case.detections.bboxes, case.truth)
-    matching = match(case, overlaps)
+    matcher = Matcher(case, overlaps)
+    matching = matcher.match()
     figures = coco_figures(case)
     errors = error_types(case, overlaps, matching)
     all_curves = curves(case, matching, figures)
     best = all_curves.best_overall.threshold
     threshold = FALLBACK_THRESHOLD if np.isnan(best) else best
     confused = confusion(case, overlaps, matching, threshold)
-    groups = groupings(case, overlaps, threshold, image_groups)
+    groups = groupings(matcher, overlaps, threshold, image_groups)
     labels = suspects(case, overlaps, matching, errors, threshold)
     return Analysis(
         case,

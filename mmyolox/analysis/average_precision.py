@@ -24,27 +24,36 @@ def precision_curve(is_correct: NDArray[np.bool_], objects: int) -> NDArray[np.f
     return np.append(best, 0.0)[np.minimum(reached, len(best))]
 
 
-def average_precisions(
-    labels: NDArray[np.int64],
-    scores: NDArray[np.float64],
-    is_correct: NDArray[np.bool_],
-    objects: NDArray[np.int64],
-) -> NDArray[np.float64]:
-    """(C,) The average precision of each class; NaN for a class without objects.
+class Ranking:
+    """Detections class by class and by falling score; of the same score, the first counts first.
 
     Args:
-        labels: (n,) the classes of the detections that count.
-        scores: (n,) their scores; of the same score, the first counts first.
-        is_correct: (n,) bool.
-        objects: (C,) how many objects of each class there are.
+        labels: (N,) int64, their classes.
+        scores: (N,) float64.
     """
-    order = np.lexsort((-scores, labels))
-    ends = np.searchsorted(labels, np.arange(len(objects) + 1), sorter=order).tolist()
-    values = np.full(len(objects), np.nan)
-    for label in np.flatnonzero(objects > 0).tolist():
-        own = is_correct[order[ends[label] : ends[label + 1]]]
-        values[label] = precision_curve(own, int(objects[label])).mean()
-    return values
+
+    def __init__(self, labels: NDArray[np.int64], scores: NDArray[np.float64]) -> None:
+        self._order = np.lexsort((-scores, labels))
+        self._labels = labels[self._order]
+
+    def average_precisions(
+        self, is_counted: NDArray[np.bool_], is_correct: NDArray[np.bool_], objects: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
+        """(C,) The average precision of each class; NaN for a class without objects.
+
+        Args:
+            is_counted: (N,) bool, the detections that count.
+            is_correct: (N,) bool.
+            objects: (C,) how many objects of each class there are.
+        """
+        is_kept = is_counted[self._order]
+        correct = is_correct[self._order[is_kept]]
+        ends = np.searchsorted(self._labels[is_kept], np.arange(len(objects) + 1)).tolist()
+        values = np.full(len(objects), np.nan)
+        for label in np.flatnonzero(objects > 0).tolist():
+            own = correct[ends[label] : ends[label + 1]]
+            values[label] = precision_curve(own, int(objects[label])).mean()
+        return values
 
 
 def mean_of_known(values: NDArray[np.float64]) -> float:
@@ -59,6 +68,7 @@ class WhatIf:
     def __init__(self, case: Case, matching: Matching) -> None:
         self._case = case
         self._matching = matching
+        self._ranking = Ranking(case.detections.labels, case.detections.scores)
 
     def precisions(
         self,
@@ -73,17 +83,17 @@ class WhatIf:
             moved: (N,) int64, the object that some of them are of instead; -1 for none.
             objects: (C,) the objects of each class.
         """
-        case, keep = self._case, self._matching.is_counted
-        labels, is_correct = case.detections.labels, self._matching.is_correct
+        case, keep, ranking = self._case, self._matching.is_counted, self._ranking
+        is_correct = self._matching.is_correct
         if is_gone is not None:
             keep = keep & ~is_gone
-        if moved is not None:
-            is_moved = moved >= 0
+        if moved is not None and (is_moved := moved >= 0).any():
             keep, is_correct = keep | is_moved, is_correct | is_moved
-            labels = labels.copy()
+            labels = case.detections.labels.copy()
             labels[is_moved] = case.truth.labels[moved[is_moved]]
+            ranking = Ranking(labels, case.detections.scores)
         counts = case.truth.object_counts if objects is None else objects
-        return average_precisions(labels[keep], case.detections.scores[keep], is_correct[keep], counts)
+        return ranking.average_precisions(keep, is_correct, counts)
 
 
 def rise(before: NDArray[np.float64], after: NDArray[np.float64]) -> float:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .average_precision import average_precisions, mean_of_known
+from .average_precision import Ranking, mean_of_known
 from .case import Case
-from .matching import Matching, match
+from .matching import Matcher, Matching
 from .overlaps import Overlaps
 
 MOST_IMAGE_GROUPS = 20
@@ -74,7 +74,7 @@ class _Division:
 
 
 def groupings(
-    case: Case, overlaps: Overlaps, threshold: float, image_groups: Sequence[str] | None = None
+    matcher: Matcher, overlaps: Overlaps, threshold: float, image_groups: Sequence[str] | None = None
 ) -> tuple[Grouping, ...]:
     """Divides objects and images, and measures each group.
 
@@ -83,56 +83,70 @@ def groupings(
     in another group.
 
     Args:
-        case: The case.
-        overlaps: Its pairs.
+        matcher: What matches the detections of the case.
+        overlaps: The pairs of the case.
         threshold: The least score of the detections that count for recall and precision.
         image_groups: The group of each of the I images; by default its folder.
     """
-    divisions = [*by_shape(case), by_crowding(case, overlaps), *by_place(case)]
-    found = [
-        Grouping(
-            one.name,
-            one.description,
-            tuple(_measured(case, overlaps, threshold, one, index) for index in range(len(one.names))),
+    case = matcher.case
+    measure = Measure(case, threshold)
+    found = []
+    for one in (*by_shape(case), by_crowding(case, overlaps), *by_place(case)):
+        groups = []
+        for index, name in enumerate(one.names):
+            is_own = one.objects == index
+            matching = matcher.match(~is_own)
+            is_counted = matching.is_counted & (matching.is_correct | (one.detections == index))
+            images = len(np.unique(case.truth.images[is_own & case.truth.is_object]))
+            groups.append(measure.group(name, images, matching, is_counted, is_own))
+        found.append(Grouping(one.name, one.description, tuple(groups)))
+    return (*found, image_grouping(measure, matcher, image_groups))
+
+
+class Measure:
+    """Measures groups.
+
+    Args:
+        case: The case.
+        threshold: The least score of the detections that count for recall and precision.
+    """
+
+    def __init__(self, case: Case, threshold: float) -> None:
+        self._truth = case.truth
+        self._ranking = Ranking(case.detections.labels, case.detections.scores)
+        self._is_kept = case.detections.scores >= threshold
+
+    def group(
+        self,
+        name: str,
+        images: int,
+        matching: Matching,
+        is_counted: NDArray[np.bool_],
+        is_own: NDArray[np.bool_],
+    ) -> Group:
+        """The figures of a group.
+
+        Args:
+            name: What is in it.
+            images: How many images it has.
+            matching: Which detection is of which object.
+            is_counted: (N,) bool, the detections that count.
+            is_own: (T,) bool, the objects of the group.
+        """
+        own = self._truth.labels[is_own & self._truth.is_object]
+        counts = np.bincount(own, minlength=len(self._truth.classes))
+        is_kept = is_counted & self._is_kept
+        kept, correct = int(is_kept.sum()), int((is_kept & matching.is_correct).sum())
+        precisions = self._ranking.average_precisions(is_counted, matching.is_correct, counts)
+        return Group(
+            name,
+            images,
+            len(own),
+            kept,
+            mean_of_known(precisions),
+            correct / len(own) if len(own) else math.nan,
+            correct / kept if kept else math.nan,
         )
-        for one in divisions
-    ]
-    return (*found, image_grouping(case, overlaps, threshold, image_groups))
-
-
-def _measured(case: Case, overlaps: Overlaps, threshold: float, division: _Division, index: int) -> Group:
-    is_own = division.objects == index
-    matching = match(case, overlaps, ~is_own)
-    is_counted = matching.is_counted & (matching.is_correct | (division.detections == index))
-    images = len(np.unique(case.truth.images[is_own & case.truth.is_object]))
-    return _group(division.names[index], images, case, matching, is_counted, is_own, threshold)
-
-
-def _group(
-    name: str,
-    images: int,
-    case: Case,
-    matching: Matching,
-    is_counted: NDArray[np.bool_],
-    is_own: NDArray[np.bool_],
-    threshold: float,
-) -> Group:
-    """The figures of the detections that count (N,) and the objects of a group (T,)."""
-    own = case.truth.labels[is_own & case.truth.is_object]
-    labels, scores = case.detections.labels[is_counted], case.detections.scores[is_counted]
-    is_correct = matching.is_correct[is_counted]
-    counts = np.bincount(own, minlength=len(case.truth.classes))
-    is_kept = scores >= threshold
-    kept, correct = int(is_kept.sum()), int((is_kept & is_correct).sum())
-    return Group(
-        name,
-        images,
-        len(own),
-        kept,
-        mean_of_known(average_precisions(labels, scores, is_correct, counts)),
-        correct / len(own) if len(own) else math.nan,
-        correct / kept if kept else math.nan,
-    )
 
 
 def by_shape(case: Case) -> Iterator[_Division]:
@@ -218,10 +232,9 @@ def by_place(case: Case) -> Iterator[_Division]:
     )
 
 
-def image_grouping(
-    case: Case, overlaps: Overlaps, threshold: float, image_groups: Sequence[str] | None
-) -> Grouping:
+def image_grouping(measure: Measure, matcher: Matcher, image_groups: Sequence[str] | None) -> Grouping:
     """By the given group of the image, or by its folder."""
+    case = matcher.case
     names = [osp.dirname(path) for path in case.truth.paths] if image_groups is None else [*image_groups]
     description = 'By the folder of the image.' if image_groups is None else 'By the group of the image.'
     counts = Counter(names)
@@ -231,11 +244,11 @@ def image_grouping(
     shown = {name: index for index, name in enumerate(sorted(largest))}
     others = [] if len(counts) == len(shown) else [f'{len(counts) - len(shown)} others']
     places = np.array([shown.get(name, len(shown)) for name in names])
-    matching = match(case, overlaps)
+    matching = matcher.match()
     groups = []
     for index, name in enumerate([*shown, *others]):
         is_image = places == index
         is_counted = matching.is_counted & is_image[case.detections.images]
         own = is_image[case.truth.images]
-        groups.append(_group(name, int(is_image.sum()), case, matching, is_counted, own, threshold))
+        groups.append(measure.group(name, int(is_image.sum()), matching, is_counted, own))
     return Grouping('image', description, tuple(groups))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from mmyolox.analysis.groups import MOST_IMAGE_GROUPS, groupings
+from mmyolox.analysis.matching import Matcher
 from mmyolox.analysis.overlaps import Overlaps
 from tests.analysis.coco_loops import evaluated
 from tests.analysis.group_loops import RULES, figures_by_loop
@@ -16,7 +17,9 @@ THRESHOLD = 0.4
 
 def groups_of(case, image_groups=None):
     overlaps = Overlaps.of(case.detections.images, case.detections.bboxes, case.truth)
-    return {one.name: one.groups for one in groupings(case, overlaps, THRESHOLD, image_groups)}
+    return {
+        one.name: one.groups for one in groupings(Matcher(case, overlaps), overlaps, THRESHOLD, image_groups)
+    }
 
 
 @pytest.mark.parametrize('options', [dict(), dict(crowds=0.2), dict(classes=1, step=0.1)])

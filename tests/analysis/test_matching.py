@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mmyolox.analysis.matching import MOST, match
+from mmyolox.analysis.matching import MOST, Matcher, match
 from mmyolox.analysis.overlaps import Overlaps
 from tests.analysis.coco_loops import matched_by_pycocotools
 from tests.analysis.random_cases import made_case, random_case
@@ -72,3 +72,55 @@ def test_a_box_of_one_pixel_is_found():
     annotations = [dict(id=1, image_id=1, category_id=1, bbox=box, area=1, iscrowd=0)]
     matching = matching_of(made_case(annotations, [dict(image_id=1, category_id=1, bbox=box, score=1.0)]))
     assert (matching.detections.tolist(), matching.ious.tolist()) == ([0], [1.0])
+
+
+def greedy(case, overlaps, is_left_out, least_iou):
+    """The object of each detection by a plain loop: one detection after the other takes its best one."""
+    truth, found = case.truth, case.detections
+    objects, taken, seen = [], set(), {}
+    for index in range(len(found)):
+        key = found.images[index], found.labels[index]
+        seen[key] = seen.get(key, 0) + 1
+        own = [
+            (truth.is_crowd[other] or is_left_out[other], -iou, -other)
+            for other, iou in zip(
+                overlaps.objects[overlaps.detections == index],
+                overlaps.ious[overlaps.detections == index],
+                strict=True,
+            )
+            if iou >= least_iou and truth.labels[other] == found.labels[index] and other not in taken
+        ]
+        best = -min(own)[2] if own and seen[key] <= MOST else -1
+        objects.append(best)
+        if best >= 0 and not truth.is_crowd[best]:
+            taken.add(best)
+    return objects
+
+
+@pytest.mark.parametrize('least_iou', [0.5, 0.6, 0.8])
+@pytest.mark.parametrize('seed', range(4))
+def test_all_at_once_is_one_detection_after_the_other(seed, least_iou):
+    case, _, _ = random_case(seed, objects=12, crowds=0.2, size=(90, 80), step=0.1 * (seed % 2))
+    overlaps = Overlaps.of(case.detections.images, case.detections.bboxes, case.truth)
+    is_left_out = np.random.default_rng(seed).random(len(case.truth.labels)) < 0.4
+    matching = Matcher(case, overlaps).match(is_left_out, least_iou)
+    expected = np.array(greedy(case, overlaps, is_left_out, least_iou))
+    assert (expected >= 0).sum() > 10
+    np.testing.assert_array_equal(matching.objects, expected)
+    np.testing.assert_array_equal(
+        matching.is_correct, (expected >= 0) & ~(is_left_out | case.truth.is_crowd)[expected]
+    )
+
+
+def test_a_detection_that_loses_its_object_to_a_better_one_asks_the_next():
+    """Five in a row, each pushed on by the one before it."""
+    places = range(0, 25, 5)
+    annotations = [
+        dict(id=number, image_id=1, category_id=1, bbox=[x, 0, 40, 10], area=400, iscrowd=0)
+        for number, x in enumerate(places, start=1)
+    ]
+    results = [
+        dict(image_id=1, category_id=1, bbox=[0, 0, 40, 10], score=0.9 - number / 10) for number in range(5)
+    ]
+    case = made_case(annotations, results)
+    assert matching_of(case).objects.tolist() == [0, 1, 2, -1, -1]
