@@ -8,6 +8,7 @@ detections of a class in an image count (tidecv: of all classes), and a detectio
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,6 +70,18 @@ class ErrorTypes:
         return dict(zip(TYPES, self.costs.tolist(), strict=True))
 
 
+class ShownErrors(NamedTuple):
+    """The errors of the detections from a score on, which a user of the model sees.
+
+    Attributes:
+        counts: (5,) int64, how many there are of each type but ``missed``.
+        costs: (5,) float64, what :attr:`ErrorTypes.costs` has, if these alone were mended.
+    """
+
+    counts: NDArray[np.int64]
+    costs: NDArray[np.float64]
+
+
 def error_types(case: Case, overlaps: Overlaps, matching: Matching) -> ErrorTypes:
     """Finds the type of each error of a case, and what each type costs.
 
@@ -111,6 +124,29 @@ def error_types(case: Case, overlaps: Overlaps, matching: Matching) -> ErrorType
     )
 
 
+def shown_errors(case: Case, matching: Matching, errors: ErrorTypes, threshold: float) -> ShownErrors:
+    """Counts the errors of the detections from a score on, and finds what they cost.
+
+    Args:
+        case: The case.
+        matching: Which detection is of which object.
+        errors: The errors of all detections.
+        threshold: The least score.
+    """
+    types = np.where(case.detections.scores >= threshold, errors.of_detections, -1)
+    is_open = case.truth.is_object & (matching.detections < 0)
+    mends = _mends(case, types, errors.related, is_open)
+    what_if = WhatIf(case, matching)
+    before = what_if.precisions()
+    counts, costs = [], []
+    for number in range(MISSED):
+        is_type = types == number
+        moved = np.where(mends & is_type, errors.related, -1)
+        counts.append(int(is_type.sum()))
+        costs.append(rise(before, what_if.precisions(is_type, moved)))
+    return ShownErrors(np.array(counts, np.int64), np.maximum(costs, 0))
+
+
 def _types_of(
     case: Case, overlaps: Overlaps, matching: Matching
 ) -> tuple[NDArray[np.int8], NDArray[np.int64]]:
@@ -138,7 +174,7 @@ def _types_of(
 
 
 def _mends(
-    case: Case, types: NDArray[np.int8], related: NDArray[np.int64], is_open: NDArray[np.bool_]
+    case: Case, types: NDArray[np.signedinteger], related: NDArray[np.int64], is_open: NDArray[np.bool_]
 ) -> NDArray[np.bool_]:
     """(N,) Which errors of class or place would be right if mended: the best of each object not found."""
     candidates = np.flatnonzero(np.isin(types, (CLASS, PLACE)))

@@ -83,7 +83,12 @@ def add_precision_and_recall(page: Page, analysis: Analysis, weights: str) -> No
         analysis: The analysis.
         weights: The file of the weights, for the commands; empty where nobody knows.
     """
-    if math.isnan(analysis.curves.best_overall.f1):
+    best = analysis.curves.best_overall
+    if math.isnan(best.f1):
+        return
+    if math.isnan(best.threshold):
+        line = 'No detection is right, so that there is neither a curve nor a threshold to set.'
+        page.section('Precision and recall', Text(line))
         return
     page.section(
         'Precision and recall',
@@ -161,7 +166,8 @@ def _left_out(analysis: Analysis) -> str:
 def _threshold(analysis: Analysis, weights: str) -> list[Block]:
     """What the best threshold is, and by which options it is set."""
     best = analysis.curves.best_overall
-    value = f'{best.threshold:.2f}'
+    # Rounded down: rounded up, it would cut off what the best threshold still keeps.
+    value = f'{math.floor(1000 * best.threshold) / 1000:.3f}'
     blocks: list[Block] = [
         Text(
             f'F1 is the best for a score of {best.threshold:.3f} on: {share(best.precision)} of what is kept '

@@ -76,13 +76,21 @@ def add_error_types(page: Page, analysis: Analysis) -> None:
         errors.costs[order],
         Axis('rise of AP50 without these errors'),
     )
+    shown = analysis.images.type_counts.sum(0)
     rows: list[Sequence[str | float | Cell | None]] = [
-        [TYPES[index], int(errors.counts[index]), float(errors.costs[index]), *MEANINGS[TYPES[index]]]
+        [
+            TYPES[index],
+            int(errors.counts[index]),
+            int(shown[index]),
+            float(errors.costs[index]),
+            *MEANINGS[TYPES[index]],
+        ]
         for index in order
     ]
     columns = [
         Column('Type'),
-        Column('Errors', 0),
+        Column('Errors', 0, note='of any score'),
+        Column('Shown', 0, note=f'from {analysis.threshold:.2f} on'),
         Column('Cost', 3, is_barred=True, note='in AP50'),
         Column('What it is'),
         Column('What may help'),

@@ -121,13 +121,32 @@ def test_a_perfect_model_needs_nothing():
     assert advised(own, [found(one) for one in own]) == ()
 
 
-def test_detections_on_background_below_the_threshold_are_of_no_named_class():
-    sure, unsure = things(10), things(10, category=2, count=1)
-    wrong = [found(one, 0.2, bbox=[20 + 90 * n, 600, 80, 80]) for one in unsure for n in range(5)]
-    steps = advised([*sure, *unsure], [*map(found, sure), *wrong, *(found(one, 0.1) for one in unsure)])
-    (step,) = (one for one in steps if one.step.startswith('Add images without objects'))
-    assert '0 detections on background' in step.reason
-    assert 'called' not in step.reason
+@pytest.mark.parametrize(
+    ('wrong', 'step'),
+    [
+        (lambda one: dict(bbox=[one['bbox'][0], 700, 80, 80]), 'Add images without objects'),
+        (lambda one: dict(bbox=beside(one, 0.45)), 'Place boxes better'),
+        (lambda one: dict(category_id=3 - one['category_id']), 'Teach a and b apart'),
+        (lambda one: dict(bbox=beside(one, 0.1)), 'Lower the IoU threshold'),
+    ],
+)
+def test_what_is_wrong_below_the_threshold_is_no_reason_for_a_step(wrong, step):
+    sure = [*things(10, count=1), *things(10, category=2, count=1)]
+    own = [*things(10, count=2), *things(10, category=2, count=2)]
+    unsure = [found(one, 0.1) for one in own if one not in sure]
+    noise = [found(one, 0.2, **wrong(one)) for one in sure for _ in range(3)]
+    assert not any(one.step.startswith(step) for one in advised(own, [*map(found, sure), *noise, *unsure]))
+
+
+def test_a_step_counts_the_detections_from_the_threshold_on():
+    annotations, results = doubled()
+    noise = [found(one, 0.01, bbox=beside(one, 0.2)) for one in annotations]
+    (step,) = (
+        one for one in advised(annotations, [*results, *noise]) if one.step.startswith('Lower the IoU')
+    )
+    threshold = 0.9 - (len(annotations) - 1) / 1000
+    assert step.reason.startswith(f'From a score of {threshold:.2f} on, 39 detections are of an object')
+    assert step.figures['duplicates'] == 39
 
 
 @pytest.mark.parametrize(('annotations', 'results'), [([], [found(things(1)[0])]), (things(1), []), ([], [])])

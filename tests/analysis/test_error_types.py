@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mmyolox.analysis.coco_figures import evaluated
-from mmyolox.analysis.error_types import TYPES, error_types
+from mmyolox.analysis.error_types import MISSED, TYPES, error_types, shown_errors
 from mmyolox.analysis.matching import match
 from mmyolox.analysis.overlaps import Overlaps
 from tests.analysis.random_cases import made_case, random_case
@@ -78,3 +78,20 @@ def test_costs_are_those_of_hotcoco(seed):
     special = [errors.false_positives, errors.false_negatives]
     np.testing.assert_allclose(special, [theirs['delta_ap'][name] for name in ('FP', 'FN')], atol=1e-9)
     assert errors.counts.tolist() == [theirs['counts'][name] for name in names]
+
+
+def test_the_errors_from_a_score_on_are_those_of_the_detections_that_have_it():
+    case, _, _ = random_case(5)
+    overlaps = Overlaps.of(case.detections.images, case.detections.bboxes, case.truth)
+    matching = match(case, overlaps)
+    errors = error_types(case, overlaps, matching)
+    every = shown_errors(case, matching, errors, 0)
+    assert every.counts.tolist() == errors.counts[:MISSED].tolist()
+    np.testing.assert_allclose(every.costs, errors.costs[:MISSED])
+    some = shown_errors(case, matching, errors, 0.5)
+    is_some = case.detections.scores >= 0.5
+    assert some.counts.tolist() == [
+        int((errors.of_detections[is_some] == number).sum()) for number in range(MISSED)
+    ]
+    assert (some.costs <= every.costs + 1e-12).all()
+    assert shown_errors(case, matching, errors, 1.1).costs.tolist() == [0] * MISSED

@@ -2,11 +2,13 @@
 
 import dataclasses
 import json
+import re
 
 import numpy as np
 import pytest
 
 from mmyolox.analysis import analyse
+from mmyolox.analysis.error_types import TYPES
 from mmyolox.pages import Callout, Chart, Code, Figures, Fold, Gallery, Grid, Part, Table
 from mmyolox.report.page import report_page
 from mmyolox.report.run import Run
@@ -89,6 +91,27 @@ def test_the_threshold_is_given_with_the_commands_that_take_it(page):
     assert 0 < float(threshold) < 1
 
 
+def test_the_threshold_of_the_commands_keeps_what_the_best_one_keeps(tmp_path):
+    analysis = analyse(make_case(tmp_path))
+    best = analysis.curves.best_overall._replace(threshold=0.3478)
+    curves = dataclasses.replace(analysis.curves, best_overall=best)
+    analysis = dataclasses.replace(analysis, curves=curves)
+    [code] = all_of(report_page(Run('a', '', analysis)), Code)
+    assert {line.rpartition(' ')[2] for line in code.text.splitlines()} == {'0.347'}
+
+
+def test_errors_are_counted_at_any_score_and_from_the_threshold_on(tmp_path):
+    analysis = analyse(make_case(tmp_path))
+    shown = table(report_page(Run('a', '', analysis)), 'Errors by type')
+    is_shown = analysis.case.detections.scores >= analysis.threshold
+    types = analysis.errors.of_detections
+    for name, every, counted, *_ in shown.rows:
+        if name != 'missed':
+            assert every == (types == TYPES.index(name)).sum()
+            assert counted == (types[is_shown] == TYPES.index(name)).sum()
+    assert sum(row[1] for row in shown.rows) > sum(row[2] for row in shown.rows)
+
+
 def test_the_table_of_classes_has_the_figures_of_each(tmp_path):
     case = make_case(tmp_path)
     analysis = analyse(case)
@@ -141,7 +164,14 @@ def test_without_detections_the_page_says_so(tmp_path):
     assert [row[8] for row in table(page, 'Figures of each class').rows] == [
         row[1] for row in table(page, 'Figures of each class').rows
     ]
-    page.html()
+    assert 'nan' not in re.sub('<script.*?</script>', '', page.html(), flags=re.DOTALL).lower()
+
+
+def test_where_no_detection_is_right_there_is_no_threshold_to_set(tmp_path):
+    page = page_of(tmp_path, found=[result(1, 1, [0, 0, 2, 2], 0.9)])
+    assert not all_of(page, Code)
+    (section,) = (one for one in page.sections if one.heading == 'Precision and recall')
+    assert section.blocks[0].text.startswith('No detection is right')
 
 
 @pytest.mark.parametrize('found', [0, 6])
