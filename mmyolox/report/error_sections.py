@@ -76,7 +76,45 @@ def add_error_types(page: Page, analysis: Analysis) -> None:
         errors.costs[order],
         Axis('rise of AP50 without these errors'),
     )
-    shown = analysis.images.type_counts.sum(0)
+    by_class = errors.counts_by_class
+    labels = np.argsort(-by_class.sum(1), kind='stable')
+    labels = labels[by_class[labels].sum(1) > 0]
+    names = [analysis.case.truth.classes[label] for label in labels]
+    blocks: list[Block] = [
+        Text(
+            'Every detection that is wrong, at any score, and every object that is missed is of one type. '
+            'The cost is by how much AP50 would rise if all errors of this type were mended and no other: '
+            'mend the dearest one first. Costs do not add up.'
+        ),
+        chart,
+        type_table(analysis, order.tolist()),
+        Text(
+            f'Without all wrong detections AP50 would rise by {share(errors.false_positives)}, with all '
+            f'objects found by {share(errors.false_negatives)}.'
+        ),
+    ]
+    if names:
+        blocks.append(
+            stacked_bars(
+                'Errors of each class',
+                f'{names[0]} has the most errors, {int(by_class[labels[0]].sum()):,}.',
+                names,
+                {name: by_class[labels, index] for index, name in enumerate(TYPES)},
+                Axis('errors'),
+                shown=_CLASSES,
+            )
+        )
+    page.section('Errors by type', *blocks)
+
+
+def type_table(analysis: Analysis, order: Sequence[int]) -> Table:
+    """How many errors there are of each type, what they cost and what may help.
+
+    Args:
+        analysis: The analysis.
+        order: The types in the order of the rows, as indices.
+    """
+    errors, shown = analysis.errors, analysis.images.type_counts.sum(0)
     rows: list[Sequence[str | float | Cell | None]] = [
         [
             TYPES[index],
@@ -95,35 +133,7 @@ def add_error_types(page: Page, analysis: Analysis) -> None:
         Column('What it is'),
         Column('What may help'),
     ]
-    by_class = errors.counts_by_class
-    labels = np.argsort(-by_class.sum(1), kind='stable')
-    labels = labels[by_class[labels].sum(1) > 0]
-    names = [analysis.case.truth.classes[label] for label in labels]
-    blocks: list[Block] = [
-        Text(
-            'Every detection that is wrong, at any score, and every object that is missed is of one type. '
-            'The cost is by how much AP50 would rise if all errors of this type were mended and no other: '
-            'mend the dearest one first. Costs do not add up.'
-        ),
-        chart,
-        Table('Errors by type', columns, rows),
-        Text(
-            f'Without all wrong detections AP50 would rise by {share(errors.false_positives)}, with all '
-            f'objects found by {share(errors.false_negatives)}.'
-        ),
-    ]
-    if names:
-        blocks.append(
-            stacked_bars(
-                'Errors of each class',
-                f'{names[0]} has the most errors, {int(by_class[labels[0]].sum()):,}.',
-                names,
-                {name: by_class[labels, index] for index, name in enumerate(TYPES)},
-                Axis('errors'),
-                shown=_CLASSES,
-            )
-        )
-    page.section('Errors by type', *blocks)
+    return Table('Errors by type', columns, rows)
 
 
 def add_groups(page: Page, analysis: Analysis) -> None:
