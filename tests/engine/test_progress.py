@@ -1,8 +1,10 @@
 """Header, living line, validations and summary of a training of no network, on terminals of all kinds."""
 
 import io
+import os
 import re
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -240,6 +242,35 @@ def test_a_validation_that_was_missed_does_not_lend_its_figures_to_the_best(tmp_
     lines = run(tmp_path, plain(), load_from='epoch_3.pth', resume=True).splitlines()
     assert any(line.startswith('epoch 3/3  AP 0.300  AP50 0.600  best 0.400 (epoch 2)') for line in lines)
     assert '  best      0.400 (epoch 2)  best_coco_bbox_mAP_epoch_2.pth' in lines
+
+
+class Reported(Hook):
+    """Writes a page at the end."""
+
+    def after_train(self, runner):
+        (Path(runner.work_dir) / 'report.html').write_text('new')
+
+
+@pytest.mark.parametrize(
+    ('hooks', 'options', 'named'),
+    [
+        ([], {}, set()),
+        ([Reported()], {}, {'report'}),
+        ([], dict(load_from='epoch_2.pth', resume=True), {'pictures', 'curves'}),
+        ([Reported()], dict(load_from='epoch_2.pth', resume=True), {'pictures', 'curves', 'report'}),
+    ],
+)
+def test_what_an_earlier_training_left_is_not_named(tmp_path, monkeypatch, hooks, options, named):
+    monkeypatch.chdir(tmp_path)
+    run(tmp_path, plain())
+    for name in ('curves.png', 'report.html'):
+        (tmp_path / name).write_text('old')
+        os.utime(tmp_path / name, (1, 1))
+    (tmp_path / 'validation').mkdir()
+    lines = run(tmp_path, plain(), custom_hooks=hooks, **options).splitlines()
+    made = {'pictures': 'validation', 'curves': 'curves.png', 'report': 'report.html'}
+    shown = dict(line.split(maxsplit=1) for line in lines if line.startswith('  '))
+    assert {name: shown[name] for name in made if name in shown} == {name: made[name] for name in named}
 
 
 def test_a_training_of_iterations(tmp_path):

@@ -20,6 +20,8 @@ from .progress import best_score
 
 _CLASSES = 15
 """How many classes the summary of a training shows."""
+_MADE = dict(pictures='validation', curves='curves.png', report='report.html')
+"""What a training makes in its work dir; what an earlier one left there under these names is not named."""
 
 
 class SummaryHook(Hook):
@@ -39,11 +41,16 @@ class SummaryHook(Hook):
         self._figures: dict[str, float] = {}
         self._by_class: Sequence[Any] = []
         self._first_epoch = self._first_iter = 0
+        self._earlier: dict[Path, int] = {}
 
     def before_train(self, runner: Runner) -> None:
-        """Notes when the training begins, and with which epoch and iteration."""
+        """Notes when the training begins, with which epoch and iteration, and what lies in its work dir."""
         self._began = time.monotonic()
         self._first_epoch, self._first_iter = runner.epoch, runner.iter
+        # A training that goes on has its curves and pictures already; a report is of where it ended.
+        files = [_MADE['report']] if runner._resume else _MADE.values()
+        paths = (Path(runner.work_dir, file) for file in files)
+        self._earlier = {path: path.stat().st_mtime_ns for path in paths if path.exists()}
 
     def before_val_epoch(self, runner: Runner) -> None:
         """Notes the best checkpoint; a resumed training may validate before it begins."""
@@ -95,9 +102,8 @@ class SummaryHook(Hook):
         if last:
             yield 'last', shown_path(last)
         folder = Path(runner.work_dir)
-        made = dict(pictures='validation', curves='curves.png', report='report.html')
-        for name, path in ((name, folder / file) for name, file in made.items()):
-            if path.exists():
+        for name, path in ((name, folder / file) for name, file in _MADE.items()):
+            if path.exists() and path.stat().st_mtime_ns != self._earlier.get(path):
                 yield name, shown_path(path)
         yield 'log', shown_path(folder / log_file(runner))
         if best or last:
