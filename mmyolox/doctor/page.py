@@ -1,7 +1,5 @@
 """A diagnosis as a page: what was found, with the pictures of the worst cases, and what the data are like."""
 
-from importlib.util import find_spec
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -45,17 +43,6 @@ _BOXES = 60
 _ROOM, _ZOOM = 4.0, 4.0
 """A picture is as wide as 4 times the boxes that are meant, and a quarter of its image at least."""
 _HEADINGS = {Severity.ERROR: 'Errors', Severity.WARNING: 'Warnings', Severity.NOTE: 'Notes'}
-
-
-def require_packages() -> None:
-    """Checks that what a page needs is installed.
-
-    Raises:
-        UserError: It is not.
-    """
-    missing = [name for name in ('altair', 'jinja2', 'vl_convert') if find_spec(name) is None]
-    if missing:
-        raise UserError(f'pages need {", ".join(missing)}, not installed: pip install "mmyolox[report]"')
 
 
 def page_of(diagnosis: Diagnosis, footer: str = '') -> Page:

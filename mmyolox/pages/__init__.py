@@ -21,7 +21,7 @@ from .blocks import (
     Text,
 )
 from .images import Photo, embed
-from .page import Page
+from .page import Page, require_packages
 
 __all__ = [
     'Block',
@@ -45,4 +45,5 @@ __all__ = [
     'Table',
     'Text',
     'embed',
+    'require_packages',
 ]

@@ -5,14 +5,36 @@ from __future__ import annotations
 from base64 import b64encode
 from dataclasses import dataclass, field
 from hashlib import sha256
+from importlib.util import find_spec
 from pathlib import Path
 
+from mmyolox.errors import UserError
 from mmyolox.files import atomic_write
 
 from . import vega
 from .blocks import Block
 from .rendering import FOLDER, Rendering
 from .theme import DARK, LIGHT, theme_css
+
+_PACKAGES = dict(altair='altair', jinja2='jinja2', vl_convert='vl-convert-python')
+"""The modules that make pages, and what they are installed by."""
+
+
+def require_packages(*others: str) -> None:
+    """Checks that what a page needs is installed, before the work that it is to show.
+
+    Args:
+        *others: What that work needs besides: modules that are called as their packages.
+
+    Raises:
+        UserError: It is not.
+    """
+    needed = dict.fromkeys(others) | _PACKAGES
+    missing = [package or module for module, package in needed.items() if find_spec(module) is None]
+    if missing:
+        raise UserError(
+            f'a page needs {", ".join(missing)}, not installed here: pip install "mmyolox[report]"'
+        )
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 import json
 import os.path as osp
 from datetime import timedelta
-from importlib.util import find_spec
 from pathlib import Path
 
 from mmyolox.analysis import Analysis, Case, GroundTruth
@@ -13,22 +12,6 @@ from mmyolox.files import read_text
 
 from .run import Run
 from .training_records import RunRecord, best_checkpoint_file, kept_file, kept_prefix, read_kept, read_runs
-
-_PACKAGES = dict(hotcoco='hotcoco', altair='altair', vl_convert='vl-convert-python', jinja2='jinja2')
-"""What a report needs beside what a training does: the modules, and what they are installed by."""
-
-
-def require_packages() -> None:
-    """Checks that what a report needs is installed.
-
-    Raises:
-        UserError: It is not.
-    """
-    missing = [name for module, name in _PACKAGES.items() if find_spec(module) is None]
-    if missing:
-        raise UserError(
-            f'a report needs {", ".join(missing)}, not installed here: pip install "mmyolox[report]"'
-        )
 
 
 def kept_case(work_dir: str | Path, truth: GroundTruth) -> Case | None:

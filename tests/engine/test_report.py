@@ -176,7 +176,7 @@ def test_the_record_of_a_run_says_what_and_how_far(runner):
 
 
 def test_what_is_not_installed_is_told_in_a_line_and_nothing_is_written(runner, monkeypatch):
-    def refuse():
+    def refuse(*others):
         raise UserError('a report needs altair: pip install it')
 
     monkeypatch.setattr(report, 'require_packages', refuse)

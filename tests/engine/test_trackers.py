@@ -136,7 +136,7 @@ def test_nothing_is_analysed_for_nobody(runner, monkeypatch, change):
 
 
 def test_without_the_packages_of_the_report_a_line_says_so_once(runner, monkeypatch):
-    def lack():
+    def lack(*others):
         raise UserError('a report needs altair, not installed here')
 
     monkeypatch.setattr(trackers, 'require_packages', lack)

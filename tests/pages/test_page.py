@@ -6,7 +6,18 @@ import sys
 import pytest
 
 from mmyolox.errors import UserError
-from mmyolox.pages import Block, Bullets, Cell, Column, Page, Table, Text, charts
+from mmyolox.pages import (
+    Block,
+    Bullets,
+    Cell,
+    Column,
+    Page,
+    Table,
+    Text,
+    charts,
+    page as page_module,
+    require_packages,
+)
 from mmyolox.pages.rendering import Rendering, json_text, prose
 from mmyolox.pages.tables import largest_of, letters_of, shown
 from tests.pages.sample import ODD, all_charts, sample
@@ -145,3 +156,16 @@ def test_lists_and_texts_in_order():
 def test_rendering_gives_each_number_once():
     rendering = Rendering()
     assert [rendering.number(), rendering.number()] == [1, 2]
+
+
+def test_what_is_missing_is_named(monkeypatch):
+    require_packages('hotcoco')
+    absent = ('hotcoco', 'vl_convert')
+    monkeypatch.setattr(page_module, 'find_spec', lambda name: None if name in absent else 1)
+    with pytest.raises(UserError) as caught:
+        require_packages('hotcoco')
+    assert str(caught.value) == (
+        'a page needs hotcoco, vl-convert-python, not installed here: pip install "mmyolox[report]"'
+    )
+    with pytest.raises(UserError, match=r'^a page needs vl-convert-python, '):
+        require_packages()

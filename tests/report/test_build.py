@@ -110,10 +110,3 @@ def test_data_of_other_formats_have_no_fields(data):
     (data / 'truth.json').unlink()
     with pytest.raises(UserError, match='group-by weather: only a file in COCO'):
         build.image_groups(truth, 'weather')
-
-
-def test_what_is_missing_is_named(monkeypatch):
-    build.require_packages()
-    monkeypatch.setattr(build, 'find_spec', lambda name: None if name in ('altair', 'vl_convert') else 1)
-    with pytest.raises(UserError, match=r'needs altair, vl-convert-python, .* install "mmyolox\[report\]"'):
-        build.require_packages()

@@ -210,10 +210,11 @@ def main() -> int:
     args = parse_args()
     from mmyolox.doctor.as_json import as_json
     from mmyolox.doctor.cleaned import check_new_folder
-    from mmyolox.doctor.page import page_of, require_packages
+    from mmyolox.doctor.page import page_of
     from mmyolox.doctor.text import describe
     from mmyolox.engine.terminal import use_terminal
     from mmyolox.files import check_target
+    from mmyolox.pages import require_packages
 
     use_terminal()
     if args.shown < 0:

@@ -143,12 +143,12 @@ def main() -> None:
     from report_sources import Wanted, run_of
 
     from mmyolox.engine.terminal import use_terminal
-    from mmyolox.report.build import require_packages
+    from mmyolox.pages import require_packages
     from mmyolox.report.comparison import comparison_page
     from mmyolox.report.page import report_page
 
     use_terminal(args.verbose)
-    require_packages()
+    require_packages('hotcoco')
     wanted = Wanted(
         args.config,
         options_of(args),

@@ -15,8 +15,9 @@ from mmengine.runner import BaseLoop, EpochBasedTrainLoop, Runner
 
 from mmyolox.analysis import GroundTruth, analyse
 from mmyolox.compat import installed_packages
+from mmyolox.pages import require_packages
 from mmyolox.registry import HOOKS
-from mmyolox.report.build import kept_case, require_packages, training_run
+from mmyolox.report.build import kept_case, training_run
 from mmyolox.report.page import report_page
 from mmyolox.report.training_records import (
     KeptValidation,
@@ -112,7 +113,7 @@ class ReportHook(Hook):
             return
         with going_on(runner.logger, f'no {REPORT}'):
             self._write_record(runner)
-            require_packages()
+            require_packages('hotcoco')
             case = None
             if runner.val_loop is not None:
                 case = kept_case(runner.work_dir, GroundTruth.of_dataset(runner.val_dataloader.dataset))

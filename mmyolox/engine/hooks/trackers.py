@@ -9,10 +9,9 @@ from mmengine.runner import Runner
 from mmyolox.analysis import Analysis, Case, Detections, GroundTruth, analyse
 from mmyolox.deploy.letterbox import Image
 from mmyolox.errors import UserError
-from mmyolox.pages import Chart
+from mmyolox.pages import Chart, require_packages
 from mmyolox.pages.charts import chart_png
 from mmyolox.registry import HOOKS
-from mmyolox.report.build import require_packages
 from mmyolox.report.class_sections import confusion_chart, precision_chart
 
 from .pictures import going_on, validated_at
@@ -44,7 +43,7 @@ class TrackersHook(Hook):
         self._is_off = not (is_main_process() and trackers)
         if not self._is_off:
             try:
-                require_packages()
+                require_packages('hotcoco')
             except UserError as error:
                 self._is_off = True
                 runner.logger.warning(f'no charts for {", ".join(trackers)}: {error}')
