@@ -84,9 +84,10 @@ def read_sources(
     for key, split in zip(whole, splits, strict=True):
         if key in divided and len(split.images) == 1:
             faults.note('holdout-impossible', split.source, 'one image, and no validation split')
-    folders = {one.root: one for one in whole.values() if one.format == 'yolo'}
-    for root, one in folders.items():
-        yolo.note_of_all(root, one.args, splits, faults)
+    described = {(one.root, one.args.get('ann_file')): one for one in whole.values() if one.format == 'yolo'}
+    for one in described.values():
+        yolo.note_description(one.root, one.args, faults)
+    yolo.note_lost_labels((split for split in splits if split.format == 'yolo'), faults)
     return RawData.of(name, splits, faults, notes)
 
 

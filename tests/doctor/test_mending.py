@@ -23,6 +23,7 @@ FIXED = (
     *('boxes-in-pixels', 'boxes-as-corners'),
     *('keypoint-at-origin', 'keypoint-outside-image', 'keypoint-count-differs', 'annotation-id-zero'),
     *('polygon', 'byte-order-mark', 'path-guessed'),
+    *('names-unreadable', 'name-index-missing', 'nc-differs', 'keypoint-shape-unreadable'),
 )
 """The checks whose findings are mended."""
 

@@ -10,6 +10,7 @@ import pytest
 from mmyolox.config import load_config
 from mmyolox.config.find import find_config
 from mmyolox.datasets import YOLOXCocoDataset, YOLOXVOCDataset, YOLOXYoloDataset
+from mmyolox.datasets.yolo_files import class_names, read_description
 from mmyolox.doctor.reading import config_sources, file_source, folder_sources, read_sources
 from mmyolox.errors import UserError
 from tests.doctor.small_set import CLASSES, examine, write_set
@@ -167,6 +168,82 @@ def test_a_data_set_of_yolo_without_names_has_those_of_its_indices(tmp_path):
     (tmp_path / 'data.yaml').unlink()
     small.edit(lambda text: f'{text}5 0.5 0.5 0.1 0.1\n')
     assert read(tmp_path).classes == tuple(f'class {index}' for index in range(6))
+
+
+@pytest.mark.parametrize(
+    ('names', 'classes', 'wrong'),
+    [
+        ('names: {0: cat, 2: bird}', 'cat,class 1,bird', [('name-index-missing', '1, of 3')]),
+        (
+            'names: {1: cat, 2: dog, 3: bird, 5: cow}\nnc: 4',
+            'class 0,cat,dog,bird,cow',
+            [('name-index-missing', '0, of 6'), ('name-index-missing', '4, of 6')],
+        ),
+        (
+            'names: {a: cat, 0: dog, -1: bird, 01: cow}',
+            'dog',
+            [('names-unreadable', "names of no index: 'a', '-1', '01'")],
+        ),
+        ('nc: 5\nnames: [cat, dog, bird]', 'cat,dog,bird', [('nc-differs', "nc: '5', and 3 names")]),
+        ('nc: [3]\nnames: [cat, dog, bird]', 'cat,dog,bird', [('nc-differs', "nc: ['3'], and 3 names")]),
+        ('names: [cat, [dog], bird]', 'cat,class 1,bird', [('names-unreadable', "index 1: ['dog']")]),
+        ('names: classes.txt', 'class 0,class 1,class 2', [('names-unreadable', "names: 'classes.txt'")]),
+        ('names: []', 'class 0,class 1,class 2', [('names-unreadable', 'names: []')]),
+        ('names: {a: cat}', 'class 0,class 1,class 2', None),
+        ('names: {2000: cat}', 'class 0,class 1,class 2', None),
+        ('nc: 3\nnames: {0: cat, 1: dog, 2: bird}', 'cat,dog,bird', []),
+    ],
+)
+def test_names_at_fault_are_told_once_and_the_boxes_read(tmp_path, names, classes, wrong):
+    write_set(tmp_path, 'yolo')
+    path = tmp_path / 'data.yaml'
+    path.write_text(f'train: images/train\nval: images/val\n{names}\n')
+    raw = read(tmp_path)
+    told = [(kind, fault.reason) for kind, kept in raw.faults.kept.items() for fault in kept]
+    if wrong is None:
+        assert {kind for kind, _ in told} == {'names-unreadable'}
+    else:
+        assert [one for one in told if one[0] not in ('class-unknown', 'label-missing')] == wrong
+    assert ','.join(raw.classes) == classes
+    data = read_description(path)
+    if told:
+        with pytest.raises(UserError):
+            class_names(tmp_path, path, data)
+    else:
+        assert class_names(tmp_path, path, data) == classes.split(',')
+    assert len(raw.boxes) + raw.faults.counts['class-unknown'] == 128
+
+
+def test_files_of_names_that_contradict_each_other_are_a_fault(tmp_path):
+    write_set(tmp_path, 'yolo')
+    (tmp_path / 'data.yaml').unlink()
+    (tmp_path / 'classes.txt').write_text('cat\ndog\nbird\n')
+    (tmp_path / 'obj.names').write_text('cat\nbird\ndog\n')
+    raw = read(tmp_path)
+    (fault,) = raw.faults.kept['names-unreadable']
+    assert "calls class 1 'bird'" in fault.reason
+    assert raw.classes == ('class 0', 'class 1', 'class 2')
+    assert raw.faults.counts['names-missing'] == 0
+
+
+@pytest.mark.parametrize('shape', ['17', '[5]', '[0, 3]', '[5, 4]', '[5, 3, 1]', '{a: 1}', '[100000, 3]'])
+def test_without_the_shape_of_keypoints_the_boxes_are_read(tmp_path, shape):
+    write_set(tmp_path, 'yolo', keypoints=True)
+    whole = read(tmp_path)
+    path = tmp_path / 'data.yaml'
+    path.write_text(path.read_text().replace('kpt_shape: [5, 3]', f'kpt_shape: {shape}'))
+    raw = read(tmp_path)
+    assert raw.faults.counts == {'keypoint-shape-unreadable': 1}
+    assert raw.skeleton is raw.boxes.keypoints is None
+    np.testing.assert_array_equal(raw.boxes.bboxes, whole.boxes.bboxes)
+
+
+def test_lost_labels_of_two_data_sets_are_told_once(tmp_path):
+    for name in 'ab':
+        small = write_set(tmp_path / name, 'yolo')
+        small.label().with_stem('lost').write_text('')
+    sources = [source for name in 'ab' for source in folder_sources(tmp_path / name)[0]]
+    assert read_sources('any', sources).faults.counts == {'label-lost': 2}
 
 
 def test_pascal_voc_is_read_as_the_data_set_is_told(tmp_path):

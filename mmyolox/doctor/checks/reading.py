@@ -125,6 +125,37 @@ _KINDS = (
         'Write `names` to data.yaml, or a name a line to classes.txt, in the order of the indices.',
     ),
     _Kind(
+        'names-unreadable',
+        Severity.ERROR,
+        'name',
+        'Class names of YOLO that are empty, no texts, of no index, or others than in another file',
+        'Write `names` to data.yaml as a list of texts, or by their indices from 0; a training refuses the '
+        'data set. Here such classes are called by their indices.',
+    ),
+    _Kind(
+        'name-index-missing',
+        Severity.ERROR,
+        'index',
+        'Indices of YOLO without a class name between or before those that have one',
+        'Count the indices from 0 without gaps, or name what is between them; a training refuses the data '
+        'set.',
+    ),
+    _Kind(
+        'nc-differs',
+        Severity.ERROR,
+        'data set',
+        'Data sets of YOLO whose `nc` is not the number of the names',
+        'Correct one of them in the YAML file; a training refuses it. Here the names count.',
+    ),
+    _Kind(
+        'keypoint-shape-unreadable',
+        Severity.ERROR,
+        'data set',
+        'Data sets of YOLO whose `kpt_shape` is not [K, 2] or [K, 3]',
+        'Write the number of keypoints, and 3 if each has a visibility, else 2; a training refuses the data '
+        'set. Here the boxes alone were examined.',
+    ),
+    _Kind(
         'image-listed-twice',
         Severity.ERROR,
         'image',

@@ -3,6 +3,7 @@
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,10 @@ from mmyolox.datasets.table import IdColumn
 from mmyolox.datasets.yolo import UnknownClassError, YoloObject, parse_line
 from mmyolox.datasets.yolo_files import (
     ABSENT_SOURCES,
-    class_names,
-    find_description,
     find_splits,
     images_of,
-    keypoint_shape,
     label_path,
     lost_labels,
-    read_description,
     split_sources,
     unsplit_images,
 )
@@ -31,9 +28,10 @@ from mmyolox.errors import ReadingReport, UserError
 from mmyolox.files import read_lines, read_text
 
 from .gathering import Gathered
+from .yolo_description import MOST_NAMELESS, Description
 
-_MOST_NAMELESS = 1000
-"""How many classes there can be at most where nobody names them."""
+_BOX_VALUES = 5
+"""How many values the line of a box has: the class index, and the box."""
 
 
 def read_split(
@@ -49,10 +47,10 @@ def read_split(
         progress: Shows how far it is.
 
     Raises:
-        UserError: The YAML file cannot be read or contradicts itself.
+        UserError: The YAML file, or a list of images, cannot be read at all.
     """
-    path = _description(root, args)
-    data = read_description(path) if path else {}
+    description = Description.of(root, args)
+    data = description.data
     split = args.get('split', 'train')
     sources = split_sources(root, data, split, ReadingReport())
     images = [*dict.fromkeys(image for source in sources for image in _images(source, root, faults))]
@@ -60,21 +58,20 @@ def read_split(
         images = unsplit_images(root, ReadingReport())
     labels = {image: label_path(image) for image in images}
     _note_label_files(labels, faults)
-    names = class_names(root, path, data)
-    shape = keypoint_shape(path, data)
-    reader = _LabelReader(len(names or range(_MOST_NAMELESS)), shape, faults)
+    shape = description.keypoint_shape
+    reader = _LabelReader(len(description.names or range(MOST_NAMELESS)), shape, faults)
     for label in progress(labels.values(), len(labels), 'label files'):
         reader.read(label)
     boxes = reader.gathered.boxes()
-    count = int(boxes.labels.max(initial=-1)) + 1
+    names = description.names or [f'class {index}' for index in range(boxes.labels.max(initial=-1) + 1)]
+    used = {*boxes.labels.tolist()}
+    indices = [index for index, name in enumerate(names) if name is not None or index in used]
     return RawSplit(
         name=name,
         format='yolo',
-        source=str(path or root),
+        source=str(description.path or root),
         folder=_folder(sources, images, root),
-        categories=tuple(
-            Category(*one) for one in enumerate(names or [f'class {index}' for index in range(count)])
-        ),
+        categories=tuple(Category(index, names[index] or f'class {index}') for index in indices),
         images=RawImages(
             paths=[*map(str, images)],
             names=[str(image).removeprefix(f'{root}{os.sep}') for image in images],
@@ -82,29 +79,34 @@ def read_split(
             label_files=[str(label) for label in labels.values()],
             ids=IdColumn(np.arange(len(images))),
         ),
-        boxes=boxes,
-        skeleton=_skeleton(shape[0], data),
+        boxes=replace(boxes, labels=np.searchsorted(indices, boxes.labels)),
+        skeleton=_skeleton(shape[0], data) if shape else None,
     )
 
 
-def note_of_all(root: Path, args: Mapping[str, Any], splits: Iterable[RawSplit], faults: Faults) -> None:
-    """Notes what can only be said when all splits of a folder are read.
+def note_description(root: Path, args: Mapping[str, Any], faults: Faults) -> None:
+    """Notes what is wrong with the description of a data set, once for all of its splits.
 
     Args:
         root: The folder of the data set.
         args: The arguments of one of the splits.
-        splits: All splits that were read.
         faults: What gets the faults.
     """
-    path = _description(root, args)
+    description = Description.of(root, args)
+    place = str(description.path or root)
     report = ReadingReport()
-    data = read_description(path) if path else {}
     for split in SPLITS:
-        split_sources(root, data, split, report)
+        split_sources(root, description.data, split, report)
     for source in report.notes.get(ABSENT_SOURCES, ()):
-        faults.note('split-missing', str(path), f'{source} is not there')
-    if class_names(root, path, data) is None:
-        faults.note('names-missing', str(path or root), 'no data.yaml, classes.txt or obj.names names them')
+        faults.note('split-missing', place, f'{source} is not there')
+    for kind, reason in description.faults:
+        faults.note(kind, place, reason)
+    if description.names is None and not any(kind == 'names-unreadable' for kind, _ in description.faults):
+        faults.note('names-missing', place, 'no data.yaml, classes.txt or obj.names names them')
+
+
+def note_lost_labels(splits: Iterable[RawSplit], faults: Faults) -> None:
+    """Notes label files that belong to no image of any split."""
     labels = (Path(label) for split in splits for label in split.images.label_files)
     for label in lost_labels(labels):
         faults.note('label-lost', str(label), 'no image of a split has it')
@@ -115,14 +117,16 @@ class _LabelReader:
 
     Args:
         num_classes: The number of classes.
-        shape: How many keypoints each label has, and of how many numbers.
+        shape: How many keypoints each label has, and of how many numbers; None where that is not known, so
+            that of each line the box alone is read.
         faults: What gets the faults.
     """
 
-    def __init__(self, num_classes: int, shape: tuple[int, int], faults: Faults) -> None:
+    def __init__(self, num_classes: int, shape: tuple[int, int] | None, faults: Faults) -> None:
         self.gathered = Gathered()
         self._num_classes = num_classes
-        self._shape = shape
+        self._shape = shape or (0, 0)
+        self._read_values = None if shape else _BOX_VALUES
         self._faults = faults
 
     def read(self, path: Path) -> None:
@@ -147,7 +151,8 @@ class _LabelReader:
             if not line.strip():
                 continue
             try:
-                item = parse_line(line, number, self._num_classes, num_values)
+                read = ' '.join(line.split()[: self._read_values])
+                item = parse_line(read, number, self._num_classes, num_values)
             except ValueError as error:
                 kind = 'class-unknown' if isinstance(error, UnknownClassError) else 'line-unreadable'
                 self._faults.note(kind, f'{path}:{number}', str(error))
@@ -179,11 +184,6 @@ def _images(source: Path, root: Path, faults: Faults) -> list[Path]:
         ):
             faults.note('path-guessed', f'{source}: {name}', f'taken for {image}')
     return images
-
-
-def _description(root: Path, args: Mapping[str, Any]) -> Path | None:
-    file = args.get('ann_file')
-    return root / file if file else find_description(root, ReadingReport())
 
 
 def _note_label_files(labels: Mapping[Path, Path], faults: Faults) -> None:

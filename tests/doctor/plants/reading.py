@@ -106,6 +106,14 @@ PLANTS = {
     'file-unreadable': Plant(break_label, format='voc', siblings={'image-without-box'}),
     'annotation-missing': Plant(remove_label, format='voc', siblings={'image-without-box'}),
     'names-missing': Plant(forget_names, format='yolo'),
+    'names-unreadable': Plant(edit_yaml('dog', '""'), format='yolo'),
+    'name-index-missing': Plant(
+        edit_yaml('[cat, dog, bird]', '{0: cat, 1: dog, 3: bird}'),
+        format='yolo',
+        siblings={'class-without-box'},
+    ),
+    'nc-differs': Plant(edit_yaml('nc: 3', 'nc: 4'), format='yolo'),
+    'keypoint-shape-unreadable': Plant(edit_yaml('[5, 3]', '[15]'), format='yolo', keypoints=True),
     'image-listed-twice': Plant(list_images(lambda lines: [*lines, lines[0]]), format='voc'),
     'holdout-impossible': Plant(
         keep_one_image, siblings={'validation-missing', 'class-with-few-boxes', 'image-unlisted'}
