@@ -39,7 +39,8 @@ class Analysis:
         threshold: The score from which on detections are shown and counted where a threshold is needed: that
             of the best F1 of all classes.
         figures: COCO's figures.
-        matching: Which detection is of which object.
+        matcher: What matches detections with objects, at any IoU.
+        matching: Which detection is of which object at an IoU of 0.5.
         errors: The errors by type and what each type costs.
         curves: Precision, recall and F1.
         confusion: The confusion matrix at ``threshold``.
@@ -55,6 +56,7 @@ class Analysis:
     case: Case
     threshold: float
     figures: CocoFigures
+    matcher: Matcher
     matching: Matching
     errors: ErrorTypes
     curves: Curves
@@ -98,6 +100,7 @@ def analyse(case: Case, image_groups: Sequence[str] | None = None) -> Analysis:
         case,
         threshold,
         figures,
+        matcher,
         matching,
         errors,
         all_curves,

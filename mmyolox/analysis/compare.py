@@ -1,6 +1,6 @@
 """What got better and worse from one model to another, over the same images."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -11,10 +11,12 @@ from mmyolox.errors import UserError
 
 from .analysis import Analysis
 from .case import GroundTruth
-from .coco_figures import evaluated
+from .resampling import draw_images, resampled_figures
 
 SAMPLES = 200
 """How many bootstrap samples the intervals are of."""
+ENDS = 0.025, 0.975
+"""The quantiles of the samples at which an interval of 95% ends."""
 
 
 class Change(NamedTuple):
@@ -64,35 +66,51 @@ class Comparison:
     lost: NDArray[np.bool_]
 
 
-def compare(before: Analysis, after: Analysis, samples: int = SAMPLES) -> Comparison:
-    """Compares two models.
+def compare(analyses: Sequence[Analysis], samples: int = SAMPLES) -> list[Comparison]:
+    """Compares models: each with the first one.
 
     Args:
-        before: The analysis of the first.
-        after: That of the second.
-        samples: How many bootstrap samples of the images the intervals are of.
+        analyses: The analyses of two or more.
+        samples: How many bootstrap samples of the images the intervals are of, the same for all models.
+
+    Returns:
+        The comparison of each but the first.
 
     Raises:
         UserError: They are not of the same images, objects and classes.
     """
-    _check_same(before.case.truth, after.case.truth)
-    both = before, after
-    f1 = np.stack([one.images.f1 for one in both])
-    change = np.nan_to_num(f1[1] - f1[0])
-    found = [_found(one) for one in both]
-    return Comparison(
-        (before.case.name, after.case.name),
-        _figures(before, after, samples),
-        np.stack([one.figures.ap for one in both]),
-        np.stack([one.figures.ap50 for one in both]),
-        np.stack([one.errors.counts for one in both]),
-        np.stack([one.errors.costs for one in both]),
-        f1,
-        _largest(change),
-        _largest(-change),
-        found[1] & ~found[0],
-        found[0] & ~found[1],
-    )
+    first = analyses[0]
+    for other in analyses[1:]:
+        _check_same(first.case.truth, other.case.truth)
+    draws = draw_images(len(first.case.truth.image_ids), samples)
+    resampled = [resampled_figures(one.matcher, draws) for one in analyses]
+    found = [_found(one) for one in analyses]
+    comparisons = []
+    for place, other in enumerate(analyses[1:], start=1):
+        both = first, other
+        f1 = np.stack([one.images.f1 for one in both])
+        change = np.nan_to_num(f1[1] - f1[0])
+        figures = {}
+        for name, before in first.figures.overall.items():
+            differences = resampled[place][name] - resampled[0][name]
+            known = differences[~np.isnan(differences)]
+            ends = np.quantile(known, ENDS).tolist() if len(known) else [np.nan, np.nan]
+            figures[name] = Change(before, other.figures.overall[name], *ends)
+        comparison = Comparison(
+            (first.case.name, other.case.name),
+            figures,
+            np.stack([one.figures.ap for one in both]),
+            np.stack([one.figures.ap50 for one in both]),
+            np.stack([one.errors.counts for one in both]),
+            np.stack([one.errors.costs for one in both]),
+            f1,
+            _largest(change),
+            _largest(-change),
+            found[place] & ~found[0],
+            found[0] & ~found[place],
+        )
+        comparisons.append(comparison)
+    return comparisons
 
 
 def _check_same(one: GroundTruth, other: GroundTruth) -> None:
@@ -109,23 +127,6 @@ def _check_same(one: GroundTruth, other: GroundTruth) -> None:
                 f'{one.path} and {other.path} differ in their {what} ({len(values[0])} and {len(values[1])}'
                 '): two models are compared over the same data'
             )
-
-
-def _figures(before: Analysis, after: Analysis, samples: int) -> dict[str, Change]:
-    import hotcoco
-
-    overall = before.figures.overall, after.figures.overall
-    intervals: Mapping[str, Mapping[str, float]] = {}
-    if samples and before.case.truth.is_object.any():
-        evaluations = [evaluated(one.case) for one in (before, after)]
-        intervals = hotcoco.compare(evaluations[0], evaluations[1], n_bootstrap=samples)['ci']
-    changes = {}
-    for name in overall[0]:
-        values = [one[name] for one in overall]
-        interval = {} if np.isnan(values).any() else intervals.get(name, {})
-        ends = (float(interval.get(end, np.nan)) for end in ('lower', 'upper'))
-        changes[name] = Change(*values, *ends)
-    return changes
 
 
 def _largest(change: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -52,7 +52,7 @@ def comparison_page(runs: Sequence[Run]) -> Page:
     if without:
         raise UserError(f'{first_few(without)}: there are no detections to compare')
     analyses = [run.analysis for run in runs if run.analysis is not None]
-    comparisons = [compare(analyses[0], later) for later in analyses[1:]]
+    comparisons = compare(analyses)
     truth = analyses[0].case.truth
     page = Page(
         f'{" and ".join(run.name for run in runs[:2])} compared'
