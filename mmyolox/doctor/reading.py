@@ -69,7 +69,7 @@ def read_sources(
         progress: Shows how far it is, of formats with a label file an image.
 
     Raises:
-        UserError: A split cannot be read at all.
+        UserError: No split can be read at all; where others can, it is a fault.
     """
     faults = Faults()
     whole: dict[str, Source] = {}
@@ -80,15 +80,27 @@ def read_sources(
         whole.setdefault(key, source._replace(args=args))
         if source.args.get('fold'):
             divided.add(key)
-    splits = [_read(one, faults, progress) for one in whole.values()]
-    for key, split in zip(whole, splits, strict=True):
-        if key in divided and len(split.images) == 1:
-            faults.note('holdout-impossible', split.source, 'one image, and no validation split')
-    described = {(one.root, one.args.get('ann_file')): one for one in whole.values() if one.format == 'yolo'}
+    splits, refused = {}, []
+    for key, source in whole.items():
+        own = Faults()
+        try:
+            splits[key] = _read(source, own, progress)
+        except UserError as error:
+            refused.append(error)
+            faults.note('split-unreadable', source.split, str(error))
+        else:
+            faults.update(own)
+    if refused and not splits:
+        raise refused[0]
+    for key in divided & splits.keys():
+        if len(splits[key].images) == 1:
+            faults.note('holdout-impossible', splits[key].source, 'one image, and no validation split')
+    of_yolo = [whole[key] for key, split in splits.items() if split.format == 'yolo']
+    described = {(one.root, one.args.get('ann_file')): one for one in of_yolo}
     for one in described.values():
         yolo.note_description(one.root, one.args, faults)
-    yolo.note_lost_labels((split for split in splits if split.format == 'yolo'), faults)
-    return RawData.of(name, splits, faults, notes)
+    yolo.note_lost_labels((split for split in splits.values() if split.format == 'yolo'), faults)
+    return RawData.of(name, [*splits.values()], faults, notes)
 
 
 def folder_sources(folder: Path) -> tuple[list[Source], tuple[str, ...]]:

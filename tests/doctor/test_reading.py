@@ -1,7 +1,6 @@
 """What is read is what is written, whatever the format, and what cannot be read is told with its place."""
 
 import codecs
-import json
 from pathlib import Path
 
 import numpy as np
@@ -326,9 +325,35 @@ def test_what_is_no_data_is_refused(tmp_path, name, reason):
         read_sources('any', [file_source(tmp_path / name, tmp_path)])
 
 
-def test_a_file_that_is_no_json_is_refused_in_one_line(tmp_path):
-    write_set(tmp_path)
+def test_a_split_that_cannot_be_read_leaves_the_others(tmp_path):
+    small = write_set(tmp_path)
     path = tmp_path / 'annotations' / 'train.json'
-    path.write_text(json.dumps(json.loads(path.read_text()))[:-5])
-    with pytest.raises(UserError, match='not valid JSON'):
+    with small.annotations() as content:
+        content['annotations'][0]['bbox'] = 'lost'
+    path.write_text(path.read_text()[:-5])
+    raw = read(tmp_path)
+    ((split, reason),) = faults(raw)['split-unreadable']
+    assert split == 'train'
+    assert reason.startswith(f'{path}, line 1, column')
+    assert [one.name for one in raw.splits] == ['val']
+    assert len(raw.boxes) == 32
+    # What was read of the broken file is none of the data.
+    assert raw.faults.counts == {'split-unreadable': 1}
+
+
+@pytest.mark.parametrize(('format', 'gone'), [('voc', 'gone.txt'), ('yolo', 'gone.yaml')])
+def test_a_list_or_description_that_is_not_there_leaves_the_other_splits(tmp_path, format, gone):
+    write_set(tmp_path, format)
+    (train, val), _ = folder_sources(tmp_path)
+    raw = read_sources('any', [train, val._replace(args=dict(val.args, ann_file=gone))])
+    assert [one.name for one in raw.splits] == ['train']
+    assert gone in faults(raw)['split-unreadable'][0][1]
+
+
+def test_data_without_a_split_that_can_be_read_are_refused_in_one_line(tmp_path):
+    write_set(tmp_path)
+    for split in ('train', 'val'):
+        path = tmp_path / 'annotations' / f'{split}.json'
+        path.write_text(path.read_text()[:-5])
+    with pytest.raises(UserError, match=r'train\.json, line 1, .* not valid JSON'):
         read(tmp_path)

@@ -6,7 +6,7 @@ from collections import Counter
 import numpy as np
 from numpy.typing import NDArray
 
-from mmyolox.doctor.check import Severity, check
+from mmyolox.doctor.check import NotExaminedError, Severity, check
 from mmyolox.doctor.examined import Examined
 from mmyolox.doctor.found import SHOWN, Example, Found, found_things
 from mmyolox.errors import counted, one_line
@@ -86,6 +86,7 @@ def image_repeated(data: Examined) -> Found:
 )
 def image_unlisted(data: Examined) -> Found:
     """Images in the folders of the splits that are in no split."""
+    _need_all_splits(data)
     folders = {osp.abspath(split.folder) for split in data.raw.splits}
     outer = {one for one in folders if not any(one != other and _is_in(one, other) for other in folders)}
     named = {osp.abspath(path) for path in data.raw.images.paths}
@@ -102,6 +103,7 @@ def image_unlisted(data: Examined) -> Found:
 )
 def validation_missing(data: Examined) -> Found:
     """Data sets without a validation split."""
+    _need_all_splits(data)
     lacks = not data.split_indices('val')
     return found_things('data set', 1, {one_line(data.raw.source): 'it has no split val'} if lacks else {})
 
@@ -122,6 +124,12 @@ def annotation_id_zero(data: Examined) -> Found:
 def counts_of_boxes(data: Examined) -> NDArray[np.int64]:
     """(I,) how many boxes each image has, of any use."""
     return np.bincount(data.raw.boxes.images, minlength=len(data.raw.images))
+
+
+def _need_all_splits(data: Examined) -> None:
+    """Raises NotExaminedError where a split could not be read."""
+    if data.raw.faults.counts['split-unreadable']:
+        raise NotExaminedError('a split that could not be read')
 
 
 def _is_in(path: str, folder: str) -> bool:

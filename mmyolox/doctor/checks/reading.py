@@ -29,6 +29,13 @@ class _Kind(NamedTuple):
 
 _KINDS = (
     _Kind(
+        'split-unreadable',
+        Severity.ERROR,
+        'split',
+        'Splits whose annotation file or list cannot be read at all',
+        'Write the file again, or copy it anew; the other splits were examined.',
+    ),
+    _Kind(
         'list-missing',
         Severity.ERROR,
         'list',

@@ -57,6 +57,12 @@ def keep_one_image(small: SmallSet) -> None:
         content['annotations'] = [one for one in content['annotations'] if one['image_id'] == 1]
 
 
+def break_off_json(small: SmallSet) -> None:
+    """Breaks off the validation's annotation file."""
+    path = small.root / 'annotations' / 'val.json'
+    path.write_text(path.read_text()[:-100])
+
+
 def share_label(small: SmallSet) -> None:
     """Puts an image beside the first one whose name differs in the suffix alone."""
     shutil.copy(small.image(number=2), small.image().with_suffix('.jpeg'))
@@ -86,6 +92,7 @@ def begin_with_mark(small: SmallSet) -> None:
 
 
 PLANTS = {
+    'split-unreadable': Plant(break_off_json),
     'list-missing': Plant(
         edit(lambda content: content.pop('annotations')),
         siblings={'split-empty', 'image-without-box', 'images-mostly-without-box'},
