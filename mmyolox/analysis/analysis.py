@@ -1,11 +1,11 @@
 """All that is analysed of a case, together."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from mmyolox.errors import UserError, counted, first_few
+from mmyolox.errors import UserError
 
 from .advice import Advice, advice
 from .calibration import Calibration, calibration
@@ -18,13 +18,12 @@ from .groups import Grouping, groupings
 from .images import ImageErrors, image_errors
 from .keypoints import KeypointErrors, keypoint_errors
 from .matching import Matcher, Matching
+from .notes import notes
 from .overlaps import Overlaps
 from .suspects import Suspect, suspects
 
 FALLBACK_THRESHOLD = 0.5
 """The threshold where no detection is right, so that none is the best."""
-LOW_SCORE = 0.05
-"""Detections that begin above it were cut off, which lowers the AP."""
 
 
 @dataclass(frozen=True)
@@ -111,24 +110,5 @@ def analyse(case: Case, image_groups: Sequence[str] | None = None) -> Analysis:
         labels,
         advice(case, matching, figures, errors, all_curves, confused, groups, labels),
         keypoint_errors(case.truth, case.detections),
-        notes=(*case.truth.notes, *_notes(case)),
+        notes=(*case.truth.notes, *notes(case, overlaps, matching)),
     )
-
-
-def _notes(case: Case) -> Iterator[str]:
-    """What the reader has to know of the case."""
-    truth, found = case.truth, case.detections
-    if not truth.is_object.any():
-        yield f'{truth.path} has no object to find, so that there is no AP and no recall'
-    elif absent := [
-        name for name, count in zip(truth.classes, truth.object_counts, strict=True) if not count
-    ]:
-        of_all = f'{len(absent)} of {counted(len(truth.classes), "class")}'
-        yield f'{of_all} without an object to find: {first_few(absent)}'
-    if not len(found):
-        yield f'{case.name} has no detection at all'
-    elif found.scores.min() > LOW_SCORE:
-        yield (
-            f'the detections begin at a score of {found.scores.min():.2f}: what was cut off below lowers AP '
-            'and recall, and makes objects look as if nothing had found them'
-        )

@@ -96,7 +96,8 @@ def test_images_that_are_not_at_hand_are_told(run, data):
     text = (data / 'found.report.html').read_text(encoding='utf-8')
     assert 'No image can be shown: their files are not at hand.' in text
     assert 'data:image/jpeg' not in text
-    assert 'without their images, annotations are analysed all the same' in printed
+    assert 'annotations are analysed all the same, but ' in printed
+    assert 'the images are not as they should be: ' in text
 
 
 def test_images_are_grouped_by_a_field(run, data):

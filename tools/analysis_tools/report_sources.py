@@ -305,8 +305,8 @@ def open_truth(config: str | Path, wanted: Wanted, recorded: Mapping[str, Any]) 
         file = read_coco(dataset.ann_file, fields=() if skeleton is None else ('keypoints',))
         classes = dataset.metainfo.get('classes')
         truth = GroundTruth.of_annotations(file, classes, dataset.data_prefix.get('img', ''), skeleton)
-        say(f'without their images, annotations are analysed all the same ({error})')
-        return truth
+        say(f'annotations are analysed all the same, but {error}')
+        return replace(truth, notes=(*truth.notes, f'the images are not as they should be: {error}'))
 
 
 def facts_of(detector: Detector, source: str) -> dict[str, str]:
