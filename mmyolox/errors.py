@@ -13,7 +13,9 @@ SHOWN = {'is_shown': True}
 """The ``extra`` of what is logged as information and is for a person's eyes: the terminal shows it, too."""
 
 _LONGEST = 2000
-_LINE_BREAKS = re.compile('[\x00-\x1f\x7f-\x9f\u2028\u2029]')
+TURNS = ''.join(map(chr, (*range(0x202A, 0x202F), *range(0x2066, 0x206A))))
+"""The characters that turn the direction of the text behind them, as ``gnp.exe`` into ``exe.png``."""
+_CONTROLS = re.compile(f'[\x00-\x1f\x7f-\x9f\u2028\u2029{TURNS}]')
 
 
 class UserError(Exception):
@@ -28,8 +30,8 @@ class UserError(Exception):
 
 
 def one_line(text: str) -> str:
-    """A text as one line: what breaks lines or controls a terminal is escaped, a long middle left out."""
-    line = _LINE_BREAKS.sub(lambda found: repr(found[0])[1:-1], printable(text))
+    """A text as one line: what breaks, turns or controls it is escaped, a long middle left out."""
+    line = _CONTROLS.sub(lambda found: repr(found[0])[1:-1], printable(text))
     half = _LONGEST // 2
     return line if len(line) <= _LONGEST else f'{line[:half]} ... {line[-half:]}'
 

@@ -3,7 +3,7 @@
 import pytest
 from torch._utils import ExceptionWrapper
 
-from mmyolox.errors import ReadingReport, UserError, alike, did_you_mean, first_few
+from mmyolox.errors import ReadingReport, UserError, alike, did_you_mean, first_few, one_line
 
 
 @pytest.mark.parametrize(
@@ -49,6 +49,11 @@ def test_a_message_is_one_line_whatever_it_repeats():
     assert str(UserError("no class 'a\nb\x1b[1m\u2028\x85' in \u732b \udcff")) == (
         "no class 'a\\nb\\x1b[1m\\u2028\\x85' in \u732b \\udcff"
     )
+
+
+def test_what_turns_a_text_is_escaped_and_what_marks_its_direction_stays():
+    assert one_line('a\u202egnp.exe\u2066b') == r'a\u202egnp.exe\u2066b'
+    assert one_line('\u05d0\u200f 1') == '\u05d0\u200f 1'
 
 
 def test_a_long_message_loses_its_middle():

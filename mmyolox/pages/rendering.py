@@ -9,7 +9,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mmyolox.errors import UserError, printable
+from mmyolox.errors import TURNS, UserError, printable
 
 from . import images, tables
 from .blocks import Block, Tone
@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).parent / 'templates'
 
 _CODE = re.compile(r'`([^`]+)`')
-_CONTROLS = {code: 0x2400 + code for code in range(32) if code not in (9, 10, 13)} | {127: 0x2421}
-"""Characters that HTML does not have, and the pictures of them."""
+_CONTROLS: dict[int, int | str] = {code: 0x2400 + code for code in range(32) if code not in (9, 10, 13)}
+_CONTROLS |= {127: 0x2421} | {ord(one): f'\\u{ord(one):04x}' for one in TURNS}
+"""What no HTML has, and what turns the text behind it, and what is shown instead."""
 SIGNS: dict[Tone, str] = {'error': '✕', 'warning': '!', 'note': 'i', 'good': '✓'}
 """The sign of each tone."""
 TONES: dict[Tone, str] = {'error': 'Error', 'warning': 'Warning', 'note': 'Note', 'good': 'Good'}

@@ -29,7 +29,7 @@ from mmyolox.pages import (
 )
 from mmyolox.pages.charts import Axis, Mark, Series
 
-ODD = '<script>alert("x")</script> & \'q\', \udcff \x07 日本 `'
+ODD = '<script>alert("x")</script> & \'q\', \udcff \x07 日本 `\u202e'
 SHARE = Axis('Recall', (0, 1))
 
 

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from mmyolox.errors import UserError
+from mmyolox.errors import TURNS, UserError
 from mmyolox.pages import (
     Block,
     Bullets,
@@ -144,6 +144,11 @@ def test_what_is_not_installed_is_named(module, use, word, monkeypatch):
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(UserError, match=rf'{word}: pip install "mmyolox\[report\]"'):
         use()
+
+
+def test_nothing_turns_the_text_behind_it(html):
+    assert not set(TURNS) & set(html)
+    assert html.count(r'\u202e') > 50
 
 
 def test_lists_and_texts_in_order():
