@@ -163,7 +163,7 @@ def _picture(data: Examined, example: Example) -> Picture:
     truth = [_box(data, box, window[:2]) for box in boxes.tolist()]
     limbs = data.raw.skeleton.edges if data.raw.skeleton is not None else ()
     photo = _photo(data.raw.images.paths[example.image], window, size)
-    return Picture(photo, example.place, example.detail, truth, limbs=limbs)
+    return Picture(photo, example.place, example.detail, [('Annotations', truth)], limbs)
 
 
 def _window(bboxes: NDArray[np.float64], size: NDArray[np.float64]) -> NDArray[np.float64]:

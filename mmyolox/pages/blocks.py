@@ -258,26 +258,22 @@ class Box:
 
 @dataclass(frozen=True)
 class Picture(Block):
-    """A photo with boxes: once, or twice side by side.
+    """A photo with boxes: once, or several times side by side, each with boxes of its own.
 
     Attributes:
         photo: The photo, which the page holds once.
         title: What it is called, such as the path of its file.
         note: What is to be seen on it, in a sentence.
-        truth: The annotations.
-        detections: The detections; ``None`` if there is no second picture.
+        panels: What each panel shows, such as ``Annotations``, and its boxes.
         limbs: Pairs of keypoints that lines join.
-        captions: What the two pictures show.
     """
 
     template = 'picture.html'
     photo: Photo
     title: str
     note: str = ''
-    truth: Sequence[Box] = ()
-    detections: Sequence[Box] | None = None
+    panels: Sequence[tuple[str, Sequence[Box]]] = ()
     limbs: Sequence[tuple[int, int]] = ()
-    captions: tuple[str, str] = ('Annotations', 'Detections')
 
 
 @dataclass(frozen=True)

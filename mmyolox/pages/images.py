@@ -81,7 +81,7 @@ class Shape:
 
 @dataclass(frozen=True)
 class Panel:
-    """A photo with the annotations, or with the detections.
+    """A photo with boxes, such as the annotations, or the detections.
 
     Attributes:
         name: What the boxes are.
@@ -145,17 +145,15 @@ class Panel:
 
 
 def panels_of(picture: Picture) -> list[Panel]:
-    """The one or two panels of a picture, which show the same part of the photo."""
-    groups = [picture.truth, *([] if picture.detections is None else [picture.detections])]
-    view = _view([box for boxes in groups for box in boxes], picture.photo)
+    """The panels of a picture, which show the same part of the photo."""
+    view = _view([box for _, boxes in picture.panels for box in boxes], picture.photo)
     size = max(picture.photo.size_wh) / 30
-    named = zip(picture.captions, groups, strict=False)
-    return [Panel(name, boxes, view, size, picture.limbs) for name, boxes in named]
+    return [Panel(name, boxes, view, size, picture.limbs) for name, boxes in picture.panels]
 
 
 def kinds_on(pictures: Sequence[Picture]) -> list[BoxKind]:
     """The kinds of boxes on pictures."""
-    found = {box.kind for picture in pictures for box in (*picture.truth, *(picture.detections or ()))}
+    found = {box.kind for picture in pictures for _, boxes in picture.panels for box in boxes}
     return [kind for kind in KINDS if kind in found]
 
 

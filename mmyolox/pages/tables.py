@@ -66,10 +66,9 @@ def largest_of(table: Table) -> list[float]:
 
 def box_table(picture: Picture) -> Table:
     """All boxes of a picture, those that are not drawn too."""
-    groups = zip(picture.captions, (picture.truth, picture.detections or ()), strict=True)
     rows = [
         (box.label, what, box.kind, ', '.join(f'{value:.1f}' for value in box.xyxy))
-        for what, boxes in groups
+        for what, boxes in picture.panels
         for box in boxes
     ]
     heads = [Column('Box'), Column('Of'), Column('Kind'), Column('x1, y1, x2, y2')]

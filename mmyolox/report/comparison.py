@@ -34,6 +34,8 @@ from .training import compared_curve_charts
 
 _ROOM, _PICTURES, _TRIED, _LONGEST = 1_100_000, 16, 4, 480
 """Of the images that got better, and of those that got worse: see :mod:`.picture_sections`."""
+_MODELS = 4
+"""How many models have a panel in a picture: the first, and the last ones."""
 _CLASSES = 30
 """How many classes a chart has, those whose AP changed most."""
 _ROWS = 200
@@ -65,7 +67,7 @@ def comparison_page(runs: Sequence[Run]) -> Page:
     add_changes(page, runs, comparisons)
     add_class_changes(page, analyses, comparisons)
     add_error_changes(page, comparisons)
-    add_image_changes(page, analyses[0], analyses[-1], comparisons[-1])
+    add_image_changes(page, analyses, comparisons[-1])
     add_trainings(page, runs)
     return page
 
@@ -218,55 +220,72 @@ def add_error_changes(page: Page, comparisons: Sequence[Comparison]) -> None:
     )
 
 
-def add_image_changes(page: Page, before: Analysis, after: Analysis, comparison: Comparison) -> None:
-    """Adds the images that changed most, and a table of them."""
-    truth = before.case.truth
+def add_image_changes(page: Page, analyses: Sequence[Analysis], comparison: Comparison) -> None:
+    """Adds the images that changed most from the first model to the last, and a table of them.
+
+    Args:
+        page: The page.
+        analyses: Those of all models.
+        comparison: That of the first and the last.
+    """
+    truth = analyses[0].case.truth
     names = shown_names(truth.paths)
-    first, second = comparison.names
+    shown = [analyses[0], *analyses[1:][-(_MODELS - 1) :]]
     parts: list[Block] = []
     for heading, images in (('Better', comparison.better), ('Worse', comparison.worse)):
         if len(images):
-            pictures = within(_changed(before, after, comparison, images.tolist(), names), _ROOM, _PICTURES)
+            pictures = within(_changed(shown, images.tolist(), names), _ROOM, _PICTURES)
             blocks = gallery(pictures, 'The files of the images are not at hand.')
             parts.append(Part(f'{heading}: {counted(len(images), "image")}', blocks))
     change = comparison.f1[1] - comparison.f1[0]
     order = np.argsort(-np.abs(np.nan_to_num(change)), kind='stable')[:_ROWS]
     rows = [
-        [names[image], *comparison.f1[:, image].tolist(), float(change[image])] for image in order.tolist()
+        [names[image], *(float(one.images.f1[image]) for one in analyses), float(change[image])]
+        for image in order.tolist()
     ]
+    first, last = comparison.names
     columns = [
         Column('Image'),
-        Column(first, 3, note='F1'),
-        Column(second, 3, note='F1'),
-        Column('Difference', 3),
+        *(Column(one.case.name, 3, note='F1') for one in analyses),
+        Column('Difference', 3, note='' if len(analyses) == 2 else f'{last} less {first}'),
     ]
     page.section(
         'Images that changed',
-        Text(
-            f'{first} is at the left, {second} at the right, each with the detections from its own best '
-            f'threshold on ({before.threshold:.2f} and {after.threshold:.2f}) and the objects that it does '
-            'not find.'
-        ),
+        Text(_pictures_explained(analyses, shown)),
         *parts,
         Table('The images whose F1 changed most', columns, rows),
     )
 
 
-def _changed(
-    before: Analysis, after: Analysis, comparison: Comparison, images: Sequence[int], names: Sequence[str]
-) -> Iterator[Picture]:
-    """Pictures of images with what both models detected, and did not find."""
-    sides = [BoxesOfImages(one) for one in (before, after)]
+def _pictures_explained(analyses: Sequence[Analysis], shown: Sequence[Analysis]) -> str:
+    """What the pictures are of."""
+    thresholds = ', '.join(f'{one.case.name} ({one.threshold:.2f})' for one in shown)
+    text = (
+        'Each panel has the detections of a model from its own best threshold on, and the objects that it '
+        f'does not find: {thresholds}.'
+    )
+    if len(analyses) > 2:
+        first, last = analyses[0].case.name, analyses[-1].case.name
+        text += f' Better and worse are the images by the F1 of {last} less that of {first}, in this order.'
+    if len(shown) < len(analyses):
+        hidden = ', '.join(one.case.name for one in analyses[1 : 1 - _MODELS])
+        text += f' There is no room for {hidden}.'
+    return text
+
+
+def _changed(shown: Sequence[Analysis], images: Sequence[int], names: Sequence[str]) -> Iterator[Picture]:
+    """Pictures of images with what each model detected, and did not find."""
+    boxes = [BoxesOfImages(one) for one in shown]
     for image in islice(images, _TRIED * _PICTURES):
-        pixels = pixels_of(before.case.truth, image)
+        pixels = pixels_of(shown[0].case.truth, image)
         if pixels is None:
             continue
-        left, right = ([*drawn.not_found, *drawn.detections] for drawn in (side.of(image) for side in sides))
-        was, is_now = comparison.f1[:, image].tolist()
-        note = f'F1 {share(was)}, then {share(is_now)}'
-        yield Picture(
-            embed(pixels, longest=_LONGEST), names[image], note, left, right, captions=comparison.names
-        )
+        panels = []
+        for one, own in zip(shown, boxes, strict=True):
+            drawn = own.of(image)
+            panels.append((one.case.name, [*drawn.not_found, *drawn.detections]))
+        scores = ', then '.join(share(float(one.images.f1[image])) for one in shown)
+        yield Picture(embed(pixels, longest=_LONGEST), names[image], f'F1 {scores}', panels)
 
 
 def add_trainings(page: Page, runs: Sequence[Run]) -> None:

@@ -128,7 +128,6 @@ def pose_pictures(analysis: Analysis, errors: KeypointErrors) -> Iterator[Pictur
                 embed(crop.pixels, longest=_LONGEST),
                 names[image],
                 f'OKS {share(float(errors.oks[index]), 2)}',
-                [*crop.moved([box])],
-                [*crop.moved([found])],
+                [('Annotations', [*crop.moved([box])]), ('Detections', [*crop.moved([found])])],
                 links,
             )

@@ -49,7 +49,7 @@ def within(pictures: Iterable[Picture], room: int, most: int) -> list[Picture]:
     """
     taken: list[Picture] = []
     for picture in islice(pictures, most):
-        boxes = len(picture.truth) + len(picture.detections or ())
+        boxes = sum(len(boxes) for _, boxes in picture.panels)
         room -= len(picture.photo.jpeg) + _BOX_BYTES * boxes
         if room < 0 and taken:
             break

@@ -91,8 +91,7 @@ def worst_pictures(analysis: Analysis, names: list[str]) -> Iterator[Picture]:
             embed(pixels, longest=_LONGEST),
             names[image],
             note,
-            drawn.truth,
-            drawn.detections,
+            [('Annotations', drawn.truth), ('Detections', drawn.detections)],
             () if skeleton is None else skeleton.links,
         )
 
@@ -150,8 +149,7 @@ def suspect_pictures(analysis: Analysis, names: list[str]) -> Iterator[Picture]:
             embed(crop.pixels, longest=_CROP),
             f'{truth.classes[suspect.label]}: {KINDS[suspect.kind]}',
             f'{names[suspect.image]}: {one_line(suspect.reason)}',
-            [*crop.moved(_boxes_of(suspect, boxes))],
-            captions=('Boxes', ''),
+            [('Boxes', [*crop.moved(_boxes_of(suspect, boxes))])],
         )
 
 

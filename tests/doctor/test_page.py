@@ -50,7 +50,7 @@ def test_of_a_small_box_the_part_around_it_is_shown():
     # A quarter of 640 pixels, at the border of the image.
     assert pictures[0].photo.size_wh == (160, 160)
     assert pictures[0].photo.jpeg == ''
-    assert pictures[0].truth[0].xyxy == (120, 80, 123, 120)
+    assert pictures[0].panels[0][1][0].xyxy == (120, 80, 123, 120)
 
 
 def of(split: Made, **options) -> Diagnosis:

@@ -84,7 +84,8 @@ def picture(title: str = 'a.jpg', detections: bool = True) -> Picture:
         Box((10, 10, 90, 20), 'outside', 'truth'),
     ]
     found = [Box((5, 6, 31, 40), 'dog 0.87', 'hit'), Box((float('nan'), 0, 9, 9), 'nan 0.10', 'false')]
-    return Picture(photo, title, ODD, truth, found if detections else None, [(0, 2), (0, 1), (1, 9)])
+    panels = [('Annotations', truth), ('Detections', found)][: 1 + detections]
+    return Picture(photo, title, ODD, panels, [(0, 2), (0, 1), (1, 9)])
 
 
 def sample(drawn: Sequence[Chart] = ()) -> Page:
@@ -123,5 +124,5 @@ def sample(drawn: Sequence[Chart] = ()) -> Page:
     if drawn:
         page.section('Charts', Grid(drawn[:4]), *drawn[4:], Fold('A folded chart', drawn[:1]))
     page.section('Pictures', Gallery([picture(), picture(ODD), picture('one', detections=False)]))
-    page.section('Lost', Gallery([Picture(Photo('', (80, 60)), 'lost.jpg', truth=picture().truth)]))
+    page.section('Lost', Gallery([Picture(Photo('', (80, 60)), 'lost.jpg', panels=picture().panels[:1])]))
     return page

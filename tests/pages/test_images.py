@@ -14,7 +14,7 @@ PHOTO = Photo('', (100, 50))
 
 
 def panel(*boxes, photo=PHOTO):
-    return panels_of(Picture(photo, 't', truth=boxes))[0]
+    return panels_of(Picture(photo, 't', panels=[('Boxes', boxes)]))[0]
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_what_is_outside_of_a_photo_is_shown_up_to_a_quarter(box, view):
 
 def test_both_panels_show_the_same_part():
     boxes = [Box((-10, 0, 5, 5), 'a', 'hit')]
-    first, second = panels_of(Picture(PHOTO, 't', truth=[], detections=boxes, captions=('a', 'b')))
+    first, second = panels_of(Picture(PHOTO, 't', panels=[('a', []), ('b', boxes)]))
     assert first.view == second.view == (-10, 0, 110, 50)
     assert (first.name, first.summary, second.name, second.summary) == ('a', 'none', 'b', '1 hit')
 
@@ -87,8 +87,8 @@ def test_texts_stay_in_view():
 def test_limbs_join_keypoints_that_are_there():
     one = picture()
     first = panels_of(one)[0]
-    assert first.limbs_of(one.truth[0]) == 'M10 10L20 20'
-    assert first.points_of(one.truth[0]) == 'M10 10h0M20 20h0'
+    assert first.limbs_of(one.panels[0][1][0]) == 'M10 10L20 20'
+    assert first.points_of(one.panels[0][1][0]) == 'M10 10h0M20 20h0'
 
 
 def test_the_legend_has_the_kinds_that_occur():

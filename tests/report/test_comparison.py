@@ -2,12 +2,13 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from mmyolox.analysis import Case, analyse
 from mmyolox.curves import Curves
 from mmyolox.errors import UserError
-from mmyolox.pages import Chart, Gallery, Part, Table
+from mmyolox.pages import Chart, Gallery, Part, Table, Text
 from mmyolox.report.comparison import comparison_page
 from mmyolox.report.run import Run
 from tests.report.cases import NAMES, content, make_case, read_truth, results, write_data
@@ -62,18 +63,25 @@ def test_images_are_shown_as_both_models_see_them(page):
     [part] = parts
     pictures = [one for block in part.blocks if isinstance(block, Gallery) for one in block.pictures]
     assert pictures
-    for picture in pictures:
-        assert tuple(picture.captions) == ('model 0', 'model 1')
-    found = [sum(box.kind == 'hit' for one in pictures for box in side(one)) for side in (left, right)]
-    assert found[1] > found[0]
+    hits = [sum(box.kind == 'hit' for one in pictures for box in one.panels[side][1]) for side in (0, 1)]
+    assert hits[1] > hits[0]
+    assert {tuple(name for name, _ in one.panels) for one in pictures} == {('model 0', 'model 1')}
 
 
-def left(picture):
-    return picture.truth
-
-
-def right(picture):
-    return picture.detections
+@pytest.mark.parametrize(
+    ('count', 'shown', 'hidden'), [(2, (0, 1), ''), (3, (0, 1, 2), ''), (6, (0, 3, 4, 5), 'model 1, model 2')]
+)
+def test_each_model_has_a_panel_where_there_is_room_for_it(tmp_path, count, shown, hidden):
+    page = comparison_page(runs_of(tmp_path, *np.linspace(0.2, 0.9, count)))
+    pictures = [one for block in all_of(page, Gallery) for one in block.pictures]
+    names = {tuple(name for name, _ in one.panels) for one in pictures}
+    assert names == {tuple(f'model {number}' for number in shown)}
+    assert all(one.note.count('then') == len(shown) - 1 for one in pictures)
+    [text] = [one.text for one in all_of(page, Text) if one.text.startswith('Each panel')]
+    assert text.endswith(f'There is no room for {hidden}.') == bool(hidden)
+    assert (f'the F1 of model {count - 1} less that of model 0' in text) == (count > 2)
+    columns = table(page, 'The images whose F1 changed most').columns
+    assert [column.name for column in columns[1:-1]] == [f'model {number}' for number in range(count)]
 
 
 def test_three_models_are_each_compared_with_the_first(tmp_path):

@@ -145,8 +145,15 @@ def test_images_are_shown_with_annotations_and_detections(page):
     assert pictures
     worst = pictures[0]
     assert worst.photo.size_wh == (120, 90)
-    assert {box.kind for picture in pictures for box in picture.truth} >= {'truth', 'missed', 'ignored'}
-    assert {box.kind for picture in pictures for box in picture.detections or ()} >= {'hit', 'false'}
+    assert {box.kind for picture in pictures for box in picture.panels[0][1]} >= {
+        'truth',
+        'missed',
+        'ignored',
+    }
+    assert {box.kind for picture in pictures for _, boxes in picture.panels[1:] for box in boxes} >= {
+        'hit',
+        'false',
+    }
 
 
 def test_without_the_images_the_page_says_so(tmp_path):

@@ -11,7 +11,10 @@ from tests.report.cases import content, make_case, result
 
 def pictures(count, size=100, boxes=0):
     box = Box((0, 0, 1, 1), 'a', 'hit')
-    return [Picture(Photo('x' * size, (1, 1)), str(number), truth=[box] * boxes) for number in range(count)]
+    return [
+        Picture(Photo('x' * size, (1, 1)), str(number), panels=[('Boxes', [box] * boxes)])
+        for number in range(count)
+    ]
 
 
 @pytest.mark.parametrize(
