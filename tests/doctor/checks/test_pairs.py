@@ -1,5 +1,6 @@
 """Boxes beside others: against loops over all pairs, and what SimOTA makes of a cell of the grid."""
 
+import time
 import tracemalloc
 from collections import Counter
 from itertools import combinations
@@ -76,6 +77,19 @@ def test_thousands_of_boxes_at_one_place_take_little_memory(shift):
     assert most < 4_000_000  # all 4.5 million pairs take 100
 
 
+@pytest.mark.parametrize(('count', 'is_cut'), [(501, False), (502, True), (20_000, True)])
+def test_of_a_pile_not_all_pairs_are_compared_and_that_is_told(count, is_cut):
+    rng = np.random.default_rng(0)
+    corners = [100, 100, 300, 250] + rng.uniform(-2, 2, (count, 4))
+    own = [(1, 0, *corner) for corner in corners.tolist()]
+    data = examined({'train': Made(NAMES, own)})
+    start = time.process_time()
+    near = data.derived(pairs.near_partners)
+    assert time.process_time() - start < 30  # all 200 million pairs take minutes
+    assert (near.same_class.firsts >= 0).sum() > 0.99 * count
+    assert pairs.boxes_not_compared.find(data).indices.tolist() == [1] * is_cut
+
+
 def test_pairs_are_told_apart_by_class_and_by_equality():
     own = [(0, 0, 10, 10, 50, 50), (0, 0, 10, 10, 50, 50), (0, 1, 10, 10, 50, 50), (0, 0, 10, 10, 50, 51)]
     data = examined({'train': Made(NAMES, [*own, (1, 0, 10, 10, 50, 50)])})
@@ -89,7 +103,7 @@ def test_pairs_are_told_apart_by_class_and_by_equality():
 def test_crowds_and_boxes_of_no_use_are_no_pairs():
     own = [(0, 0, 10, 10, 50, 50)] * 3 + [(0, 0, float('nan'), 10, 50, 50)] * 2 + [(0, 0, 9, 9, 9, 9)] * 2
     data = examined({'train': Made(NAMES, own, crowds=[1, 2])})
-    assert all(one.firsts.max() < 0 for one in pairs.near_partners(data))
+    assert all(one.firsts.max() < 0 for one in pairs.near_partners(data)[:3])
 
 
 @pytest.mark.parametrize('seed', range(3))
