@@ -31,10 +31,13 @@ from mmyolox.tool_parser import ToolParser, add_cfg_options, add_unsafe_option, 
 from mmyolox.utils.cli import run_tool
 
 if TYPE_CHECKING:
+    import numpy as np
     from mmdet.structures import DetDataSample
     from mmengine.structures import InstanceData
+    from numpy.typing import NDArray
 
     from mmyolox.apis import Detector
+    from mmyolox.apis.thresholds import Thresholds
     from mmyolox.deploy.letterbox import Image
 
 Entry = dict[str, Any]
@@ -60,7 +63,10 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('--out-dir', type=Path, default=Path('outputs'), help='(default: %(default)s)')
     parser.add_argument(
-        '--score-thr', type=float, default=0.3, help='keep what is at least so certain (default: %(default)s)'
+        '--score-thr',
+        default='0.3',
+        help='keep what is at least so certain: a number for all classes, or for some, such as '
+        'person=0.4,car=0.25; the others have the default (default: %(default)s)',
     )
     parser.add_argument('--device', help='such as cpu or cuda:1; default: the accelerator, if there is one')
     parser.add_argument('--batch-size', type=int, default=8, help='(default: %(default)s)')
@@ -147,6 +153,7 @@ class ImageFiles:
 
     Args:
         args: The command line.
+        thresholds: The least scores of what is kept.
 
     Attributes:
         expected: The number of pictures that there should be.
@@ -155,8 +162,9 @@ class ImageFiles:
 
     noun = 'image'
 
-    def __init__(self, args: argparse.Namespace) -> None:
+    def __init__(self, args: argparse.Namespace, thresholds: 'Thresholds') -> None:
         self.args = args
+        self.thresholds = thresholds
         self.targets = find_images(args.input, args.out_dir)
         self.expected = len(self.targets)
 
@@ -168,7 +176,7 @@ class ImageFiles:
         from mmyolox.deploy.draw import picture_path
 
         def report(sample: 'DetDataSample') -> list[Entry]:
-            instances, target = above(sample, args.score_thr), self.targets[Path(sample.img_path)]
+            instances, target = above(sample, thresholds), self.targets[Path(sample.img_path)]
             # What is grey for the network is drawn upon in colour.
             pixels = detector.read(sample.img_path) if detector.channels > 3 else read_image(sample.img_path)
             write_image(picture_path(target), visualizer.draw(pixels, instances))
@@ -179,6 +187,7 @@ class ImageFiles:
             ]
 
         args, visualizer = self.args, detector.visualizer
+        thresholds = self.thresholds.of(detector.dataset_meta['classes'])
         samples = detect(detector, list(self.targets), args.batch_size, args.workers)
         return map_ahead(report, samples, args.workers, 2 * args.batch_size)
 
@@ -195,8 +204,9 @@ class VideoFile:
 
     noun = 'frame'
 
-    def __init__(self, args: argparse.Namespace) -> None:
+    def __init__(self, args: argparse.Namespace, thresholds: 'Thresholds') -> None:
         self.args = args
+        self.thresholds = thresholds
         self.target = find_video(args.input, args.out_dir)
         from mmyolox.apis.video import VideoReader
 
@@ -210,7 +220,7 @@ class VideoFile:
 
         def report(pair: 'tuple[DetDataSample, Image]') -> tuple['Image', list[Entry]]:
             sample, frame = pair
-            instances, number = above(sample, args.score_thr), sample.img_id
+            instances, number = above(sample, thresholds), sample.img_id
             where = dict(image_id=number, file_name=self.target.name, frame=number)
             return visualizer.draw(frame, instances), [
                 where | entry for entry in visualizer.entries(instances)
@@ -222,6 +232,7 @@ class VideoFile:
                 yield frame
 
         args, visualizer, under_way = self.args, detector.visualizer, deque()
+        thresholds = self.thresholds.of(detector.dataset_meta['classes'])
         frames = as_grey(remembered()) if detector.channels == 1 else remembered()
         samples = detect(detector, frames, args.batch_size, args.workers)
         pairs = ((sample, under_way.popleft()) for sample in samples)
@@ -236,10 +247,11 @@ class VideoFile:
         return f', then the video breaks off ({self.expected} announced)' if count + 1 < self.expected else ''
 
 
-def above(sample: 'DetDataSample', score_thr: float) -> 'InstanceData':
-    """The objects of a prediction that are certain enough."""
+def above(sample: 'DetDataSample', thresholds: 'NDArray[np.float64]') -> 'InstanceData':
+    """The objects of a prediction that are certain enough for their class, by (C,) thresholds."""
     instances = sample.pred_instances
-    return instances[instances.scores >= score_thr]
+    of_classes = instances.scores.new_tensor(thresholds)
+    return instances[instances.scores >= of_classes[instances.labels]]
 
 
 def as_grey(frames: 'Iterable[Image]') -> 'Iterable[Image]':
@@ -274,13 +286,14 @@ def main() -> None:
     args = parse_args()
     if args.batch_size < 1:
         raise UserError(f'--batch-size {args.batch_size}: at least 1 is needed')
-    if not 0 <= args.score_thr <= 1:
-        raise UserError(f'--score-thr {args.score_thr}: a number from 0 to 1 is needed')
     if args.workers < 0:
         raise UserError(f'--workers {args.workers}: 0 or more are needed')
+    from mmyolox.apis.thresholds import Thresholds
+
+    thresholds = Thresholds.parse(args.score_thr)
     check_folder(args.out_dir)
     is_video = args.input.suffix.lower() in VIDEO_SUFFIXES and not args.input.is_dir()
-    source = VideoFile(args) if is_video else ImageFiles(args)
+    source = VideoFile(args, thresholds) if is_video else ImageFiles(args, thresholds)
     from mmyolox.apis import open_detector
     from mmyolox.engine.progress_line import with_progress
     from mmyolox.engine.terminal import use_terminal
@@ -301,7 +314,7 @@ def main() -> None:
     if not counts:
         raise UserError(f'{args.input}: no {source.noun} of {source.expected} can be decoded')
     done = f'{counted(sum(counts), "object")} in {counted(len(counts), source.noun)}'
-    print(f'{done}{source.missing(len(counts))}, scores from {args.score_thr}: {args.out_dir}')
+    print(f'{done}{source.missing(len(counts))}, scores from {thresholds}: {args.out_dir}')
 
 
 if __name__ == '__main__':

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from shlex import quote
 
 import numpy as np
 
@@ -13,6 +14,8 @@ from .run import share
 
 _CURVES = 100
 """Of how many classes curves are drawn, those with the most objects."""
+_NAMED = 20
+"""How many classes a command gives thresholds of their own."""
 _CONFUSIONS = 20
 """How many confusions are listed."""
 
@@ -166,8 +169,10 @@ def _left_out(analysis: Analysis) -> str:
 def _threshold(analysis: Analysis, weights: str) -> list[Block]:
     """What the best threshold is, and by which options it is set."""
     best = analysis.curves.best_overall
-    # Rounded down: rounded up, it would cut off what the best threshold still keeps.
-    value = f'{math.floor(1000 * best.threshold) / 1000:.3f}'
+    value = floored(best.threshold)
+    named = zip(analysis.case.truth.classes, analysis.curves.best, strict=True)
+    known = [(name, one.threshold) for name, one in named if not math.isnan(one.threshold)]
+    of_classes = ','.join([value, *(f'{name}={floored(each)}' for name, each in known[:_NAMED])])
     blocks: list[Block] = [
         Text(
             f'F1 is the best for a score of {best.threshold:.3f} on: {share(best.precision)} of what is kept '
@@ -177,14 +182,20 @@ def _threshold(analysis: Analysis, weights: str) -> list[Block]:
         ),
         Code(
             f'mmyolox predict photos/ {weights or "CHECKPOINT"} --score-thr {value}\n'
+            f'mmyolox predict photos/ {weights or "CHECKPOINT"} --score-thr {quote(of_classes)}\n'
             f'mmyolox export {weights or "CHECKPOINT"} --score-thr {value}',
-            'The commands that take the threshold',
+            'The commands that take the threshold, and the best of each class',
         ),
         Text(
             f'In a config the key is `model.test_cfg.score_thr={value}`; leave that low where AP is measured.'
         ),
     ]
     return blocks
+
+
+def floored(threshold: float) -> str:
+    """A threshold in three digits, rounded down: rounded up, it would cut off what it still keeps."""
+    return f'{math.floor(1000 * threshold) / 1000:.3f}'
 
 
 def drawn_classes(analysis: Analysis) -> list[int]:

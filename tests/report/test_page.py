@@ -3,12 +3,14 @@
 import dataclasses
 import json
 import re
+import shlex
 
 import numpy as np
 import pytest
 
 from mmyolox.analysis import analyse
 from mmyolox.analysis.error_types import TYPES
+from mmyolox.apis.thresholds import Thresholds
 from mmyolox.pages import Callout, Chart, Code, Figures, Fold, Gallery, Grid, Part, Table
 from mmyolox.report.page import report_page
 from mmyolox.report.run import Run
@@ -85,10 +87,20 @@ def test_the_key_figures_are_those_of_the_analysis(tmp_path):
 
 def test_the_threshold_is_given_with_the_commands_that_take_it(page):
     [code] = all_of(page, Code)
-    [line, _] = code.text.splitlines()
+    line, _, _ = code.text.splitlines()
     threshold = line.rpartition(' ')[2]
     assert line == f'mmyolox predict photos/ best.pth --score-thr {threshold}'
     assert 0 < float(threshold) < 1
+
+
+def test_a_command_gives_each_class_its_own_threshold(tmp_path):
+    analysis = analyse(make_case(tmp_path))
+    [code] = all_of(report_page(Run('a', '', analysis)), Code)
+    words = shlex.split(code.text.splitlines()[1])
+    thresholds = Thresholds.parse(words[words.index('--score-thr') + 1]).of(analysis.case.truth.classes)
+    best = np.array([one.threshold for one in analysis.curves.best])
+    assert len({*best.tolist()}) == len(best)
+    assert ((best - 0.001 < thresholds) & (thresholds <= best)).all()
 
 
 def test_the_threshold_of_the_commands_keeps_what_the_best_one_keeps(tmp_path):
@@ -97,7 +109,10 @@ def test_the_threshold_of_the_commands_keeps_what_the_best_one_keeps(tmp_path):
     curves = dataclasses.replace(analysis.curves, best_overall=best)
     analysis = dataclasses.replace(analysis, curves=curves)
     [code] = all_of(report_page(Run('a', '', analysis)), Code)
-    assert {line.rpartition(' ')[2] for line in code.text.splitlines()} == {'0.347'}
+    for_all, of_classes, export = code.text.splitlines()
+    assert for_all.endswith('--score-thr 0.347')
+    assert "--score-thr '0.347,dog=" in of_classes
+    assert export.endswith('--score-thr 0.347')
 
 
 def test_errors_are_counted_at_any_score_and_from_the_threshold_on(tmp_path):

@@ -216,6 +216,21 @@ def test_a_higher_threshold_and_no_file(run, checkpoint, photos, tmp_path):
     np.testing.assert_array_equal(cv2.imread(str(tmp_path / 'out/wide.png')), cv2.imread(str(image)))
 
 
+def test_a_class_may_have_a_threshold_of_its_own(run, checkpoint, photos, tmp_path):
+    image, out = photos / 'wide.png', tmp_path / 'out'
+    options = (*OPTIONS[:2], '--score-thr', '0.2,cat=1', *OPTIONS[4:])
+    run(image_demo, image, CONFIG, checkpoint, '--out-dir', tmp_path / 'all', *OPTIONS)
+    printed = run(image_demo, image, CONFIG, checkpoint, '--out-dir', out, *options)
+    everything, found = (
+        json.loads((folder / 'predictions.json').read_text()) for folder in (tmp_path / 'all', out)
+    )
+    assert found == [entry for entry in everything if entry['class_name'] == 'dog'] != everything
+    assert 'scores from 0.2, cat 1.0' in printed
+    options = (*OPTIONS[:2], '--score-thr', 'bird=0.5', *OPTIONS[4:])
+    with pytest.raises(UserError, match='--score-thr: no class is called bird; there are cat, dog'):
+        run(image_demo, image, CONFIG, checkpoint, '--out-dir', out, *options)
+
+
 def test_arrays_of_any_number_of_channels_are_drawn_on(run, tmp_path):
     (tmp_path / 'arrays').mkdir()
     np.save(tmp_path / 'arrays/a.npy', np.random.default_rng(0).integers(0, 256, (40, 60, 5), np.uint8))
@@ -246,6 +261,7 @@ def test_a_checkpoint_that_is_none(run, photos, tmp_path):
         ('--batch-size', 0, '--batch-size 0: at least 1'),
         ('--workers', -1, '--workers -1: 0 or more'),
         ('--score-thr', 1.5, '--score-thr 1.5: a number from 0 to 1'),
+        ('--score-thr', 'cat', '--score-thr cat: a number from 0 to 1'),
     ],
 )
 def test_impossible_numbers(run, photos, tmp_path, option, value, message):
