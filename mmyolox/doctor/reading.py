@@ -10,13 +10,13 @@ from mmengine.config import Config
 from mmyolox.config.check import component_at
 from mmyolox.config.components import names_of_bases
 from mmyolox.config.loaders import own_datasets
-from mmyolox.datasets.layouts import recognise
+from mmyolox.datasets.layouts import passed_over, recognise
 from mmyolox.datasets.layouts.coco import image_folder
 from mmyolox.datasets.layouts.layout import Contents
 from mmyolox.datasets.splits import split_named
 from mmyolox.errors import UserError
 
-from .raw import Faults, RawData, RawSplit
+from .raw import Fault, Faults, RawData, RawSplit
 from .readers import coco, voc, yolo
 from .workers import Progress, silent
 
@@ -58,7 +58,11 @@ _ARGS = ('ann_file', 'data_prefix', 'split', 'img_subdir', 'ann_subdir', 'one_ba
 
 
 def read_sources(
-    name: str, sources: Iterable[Source], notes: Iterable[str] = (), progress: Progress = silent
+    name: str,
+    sources: Iterable[Source],
+    notes: Iterable[str] = (),
+    others: Iterable[Fault] = (),
+    progress: Progress = silent,
 ) -> RawData:
     """Reads splits; parts of a fold are cut from the same files, which are read once.
 
@@ -66,12 +70,15 @@ def read_sources(
         name: What the user named.
         sources: The splits.
         notes: What was decided, see :class:`.RawData`.
+        others: What else lies there, see :func:`other_layouts`.
         progress: Shows how far it is, of formats with a label file an image.
 
     Raises:
         UserError: No split can be read at all; where others can, it is a fault.
     """
     faults = Faults()
+    for other in others:
+        faults.note('layout-passed-over', *other)
     whole: dict[str, Source] = {}
     divided = set()
     for source in sources:
@@ -103,15 +110,31 @@ def read_sources(
     return RawData.of(name, [*splits.values()], faults, notes)
 
 
-def folder_sources(folder: Path) -> tuple[list[Source], tuple[str, ...]]:
-    """The splits in a folder, and what was decided when they were recognised.
+def other_layouts(root: Path, format: str) -> list[Fault]:
+    """The data sets of other formats in a folder, and how they are examined.
+
+    Args:
+        root: The folder.
+        format: The format of the data set that is examined.
+    """
+    return [
+        Fault(
+            f'{layout.name} in {root}',
+            f'{format} was examined; this one is by --cfg-options data_format={layout.format}',
+        )
+        for layout in passed_over(root, format)
+    ]
+
+
+def folder_sources(folder: Path) -> tuple[list[Source], tuple[str, ...], list[Fault]]:
+    """The splits in a folder, what was decided when they were recognised, and what else lies there.
 
     Raises:
         UserError: No data set is recognised there.
     """
     layout = recognise(folder)
     sources = [Source(split, layout.format, layout.root, args) for split, args in layout.splits.items()]
-    return sources, layout.notes
+    return sources, layout.notes, other_layouts(layout.root, layout.format)
 
 
 def file_source(path: Path, images: Path | None) -> Source:

@@ -29,7 +29,7 @@ def faults(raw):
 def test_boxes_are_those_that_are_trained_on(tmp_path, format):
     write_set(tmp_path, format)
     data = examine(tmp_path)
-    sources, _ = folder_sources(tmp_path)
+    sources, *_ = folder_sources(tmp_path)
     for number, (split, _, _, args) in enumerate(sources):
         meta = dict(classes=CLASSES)
         dataset = DATASETS[format](
@@ -247,7 +247,7 @@ def test_lost_labels_of_two_data_sets_are_told_once(tmp_path):
 
 def test_pascal_voc_is_read_as_the_data_set_is_told(tmp_path):
     small = write_set(tmp_path, 'voc')
-    sources, notes = folder_sources(tmp_path)
+    sources, notes, _ = folder_sources(tmp_path)
     from_zero = [one._replace(args=dict(one.args, one_based=False)) for one in sources]
     boxes = [read_sources('any', own, notes).boxes.bboxes for own in (sources, from_zero)]
     assert (boxes[1] - boxes[0] == 1).all()
@@ -344,7 +344,7 @@ def test_a_split_that_cannot_be_read_leaves_the_others(tmp_path):
 @pytest.mark.parametrize(('format', 'gone'), [('voc', 'gone.txt'), ('yolo', 'gone.yaml')])
 def test_a_list_or_description_that_is_not_there_leaves_the_other_splits(tmp_path, format, gone):
     write_set(tmp_path, format)
-    (train, val), _ = folder_sources(tmp_path)
+    (train, val), *_ = folder_sources(tmp_path)
     raw = read_sources('any', [train, val._replace(args=dict(val.args, ann_file=gone))])
     assert [one.name for one in raw.splits] == ['train']
     assert gone in faults(raw)['split-unreadable'][0][1]

@@ -1,6 +1,7 @@
 """tools/analysis_tools/doctor.py: what it reads, writes and answers."""
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -113,6 +114,25 @@ def test_a_folder_takes_options_of_the_usual_config(call, small):
 def test_an_annotation_file_is_enough(call, small):
     printed = call(small.root / 'annotations/val.json', '--img-dir', small.root / 'images')[1]
     assert 'val       8 images, 32 boxes' in printed
+
+
+def test_what_else_lies_in_the_folder_is_told_with_how_to_examine_it(call, small):
+    for split in ('train', 'val'):
+        shutil.copytree(small.root / 'images', small.root / 'images' / split)
+        (small.root / 'labels' / split).mkdir(parents=True)
+        for number in range(1, 9):
+            path = small.root / 'labels' / split / f'{split}_{number:02}.txt'
+            path.write_text('0 0.5 0.5 0.2 0.2\n1 0.2 0.2 0.1 0.1\n')
+    (small.root / 'data.yaml').write_text('train: images/train\nval: images/val\nnames: [cat, dog, bird]\n')
+    for args in ([small.root], ['yolox_s', '--cfg-options', f'data_root={small.root}/']):
+        printed = call(*args, '--headers')[1]
+        assert '(coco: ' in printed
+        assert 'note layout-passed-over: Data sets of other formats' in printed
+        told = f'YOLO in {small.root}: coco was examined; this one is by --cfg-options data_format=yolo'
+        assert told in printed
+    printed = call(small.root, '--headers', '--cfg-options', 'data_format=yolo')[1]
+    assert '(yolo: ' in printed
+    assert 'layout-passed-over' not in printed
 
 
 @pytest.mark.parametrize(

@@ -88,7 +88,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def read_data(args: argparse.Namespace) -> tuple[RawData, Plan]:
     """Reads what the command line names, and what is planned with it."""
     from mmyolox.config import load_config
-    from mmyolox.doctor.reading import config_sources, read_sources
+    from mmyolox.doctor.reading import config_sources, other_layouts, read_sources
     from mmyolox.engine.progress_line import with_progress
 
     path = Path(args.data)
@@ -107,7 +107,10 @@ def read_data(args: argparse.Namespace) -> tuple[RawData, Plan]:
     config = named_config('yolox_s' if path.is_dir() else args.data)
     cfg = load_config(config, options)
     notes = [cfg.data_layout] if cfg.get('data_layout') else []
-    return read_sources(args.data, config_sources(cfg), notes, with_progress), plan_of(args, cfg)
+    sources = config_sources(cfg)
+    is_recognised = bool(notes) and cfg.get('data_format') is None and cfg.get('train_ann_file') is None
+    others = other_layouts(sources[0].root, sources[0].format) if is_recognised else []
+    return read_sources(args.data, sources, notes, others, with_progress), plan_of(args, cfg)
 
 
 def named_config(name: str) -> Path:
@@ -133,8 +136,8 @@ def read_alone(args: argparse.Namespace, path: Path, is_file: bool) -> tuple[Raw
     from mmyolox.engine.progress_line import with_progress
 
     plan = plan_of(args, Config.fromfile(named_config('yolox_s')))
-    sources, notes = ([file_source(path, args.img_dir)], ()) if is_file else folder_sources(path)
-    return read_sources(args.data, sources, notes, with_progress), plan
+    named = ([file_source(path, args.img_dir)], (), []) if is_file else folder_sources(path)
+    return read_sources(args.data, *named, with_progress), plan
 
 
 def plan_of(args: argparse.Namespace, cfg: Config) -> Plan:

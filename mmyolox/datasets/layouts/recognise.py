@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,21 @@ def recognise(
         ways = '; '.join(f'{layout.name} by {layout.choice}' for layout in layouts)
         raise UserError(f'data_root={root} could be read in several ways; choose one: {ways}')
     return layouts[0] if 'val' in layouts[0].splits else _with_validation(layouts[0], fold or {})
+
+
+def passed_over(root: Path, format: str) -> list[Layout]:
+    """The data sets of other formats in a folder, beside the one that is read.
+
+    Args:
+        root: The folder.
+        format: The format of the one that is read.
+    """
+    contents = Contents.of(root)
+    layouts: list[Layout] = []
+    for name in FORMATS.keys() - {format}:
+        with suppress(UserError):  # what is at fault in it is no matter of the one that is read
+            layouts += FORMATS[name].find(contents, {})
+    return sorted(layouts, key=lambda layout: layout.name)
 
 
 def _layouts(root: Path, formats: Collection[str], ann_files: Mapping[str, str]) -> list[Layout]:

@@ -206,6 +206,14 @@ _KINDS = (
         'that are to be background, so that a lost file can be told from one.',
     ),
     _Kind(
+        'layout-passed-over',
+        Severity.NOTE,
+        'data set',
+        'Data sets of other formats in the folder, which were not examined',
+        'A training takes annotations/train.json where it is there, and so does the doctor. Where it was '
+        'converted from the other one, and that was corrected since, convert it again.',
+    ),
+    _Kind(
         'path-guessed',
         Severity.NOTE,
         'path',

@@ -91,6 +91,12 @@ def begin_with_mark(small: SmallSet) -> None:
     path.write_bytes(codecs.BOM_UTF8 + path.read_bytes())
 
 
+def add_label_of_yolo(small: SmallSet) -> None:
+    """Puts a label of YOLO beside the annotations of COCO."""
+    (small.root / 'labels').mkdir()
+    (small.root / 'labels' / small.image().with_suffix('.txt').name).write_text('0 0.5 0.5 0.1 0.1')
+
+
 PLANTS = {
     'split-unreadable': Plant(break_off_json),
     'list-missing': Plant(
@@ -129,6 +135,7 @@ PLANTS = {
     'label-lost': Plant(lose_label, format='yolo'),
     'label-missing': Plant(remove_label, format='yolo', siblings={'image-without-box'}),
     'split-missing': Plant(edit_yaml('val:', 'test: images/gone\nval:'), format='yolo'),
+    'layout-passed-over': Plant(add_label_of_yolo),
     'path-guessed': Plant(list_images(lambda lines: [f'data/{lines[0]}.jpg', *lines[1:]]), format='voc'),
     'polygon': Plant(edit_label(lambda text: text + '0 0.45 0.45 0.55 0.45 0.5 0.6\n'), format='yolo'),
     'byte-order-mark': Plant(begin_with_mark),
