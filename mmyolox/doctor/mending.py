@@ -158,7 +158,10 @@ def tell_rewritten(mended: Mended, diagnosis: Diagnosis) -> None:
 
 
 def leave_out_images(mended: Mended, indices: Mapping[str, NDArray[np.int64]]) -> None:
-    """Leaves out images that cannot be read, and copies, but not the last images of a split for these."""
+    """Leaves out images that cannot be read, and copies, but not the last images of a split for these.
+
+    Without a validation split one is held out, for which two images are needed.
+    """
     raw, splits = mended.data.raw, mended.data.raw.image_splits
     chosen = dict(indices)
     for kind, files in (
@@ -168,6 +171,7 @@ def leave_out_images(mended: Mended, indices: Mapping[str, NDArray[np.int64]]) -
         places = {fault.place for fault in raw.faults.kept[kind]}
         chosen[kind] = np.flatnonzero(np.fromiter((file in places for file in files), np.bool_, len(files)))
     chosen['size-unknown'] = np.flatnonzero(~np.isfinite(mended.data.sizes[:, 0]))
+    least = 1 if mended.data.split_indices('val') else 2
     differing = indices.get('copies-annotated-differently', np.empty(0, np.int64))
     for name in (*_UNREAD_IMAGES, *_COPIES):
         images = chosen.get(name, np.empty(0, np.int64))
@@ -177,7 +181,7 @@ def leave_out_images(mended: Mended, indices: Mapping[str, NDArray[np.int64]]) -
         if name in _COPIES:
             counts = np.bincount(splits[mended.is_image_kept], minlength=len(raw.splits))
             lost = np.bincount(splits[images], minlength=len(raw.splits))
-            images = images[(lost < counts)[splits[images]]]
+            images = images[(counts - lost >= least)[splits[images]]]
         mended.is_image_kept[images] = False
         mended.tell(name, 'left out', (Example(mended.data.image_name(image)) for image in images.tolist()))
     mended.is_box_kept &= mended.is_image_kept[mended.images]

@@ -54,6 +54,26 @@ def test_what_is_mended_is_not_found_again(tmp_path, name):
     assert files(small.root) == before
 
 
+@pytest.mark.parametrize(('copies', 'kept'), [([2], 2), ([2, 3], 3)])
+def test_copies_stay_where_else_no_image_could_be_held_out(tmp_path, copies, kept):
+    small = write_set(tmp_path / 'set')
+    (small.root / 'annotations/val.json').unlink()
+    with small.annotations() as content:
+        content['images'] = content['images'][:3]
+        own = content['annotations'][:4]
+        content['annotations'] = [
+            dict(one, id=4 * image + place, image_id=image)
+            for image in (1, 2, 3)
+            for place, one in enumerate(own)
+        ]
+    for number in copies:
+        small.image(number=number).write_bytes(small.image().read_bytes())
+    write_cleaned(mend(diagnosed(small.root)), tmp_path / 'clean', copies=False)
+    again = diagnosed(tmp_path / 'clean')
+    assert len(again.data.raw.images) == kept
+    assert 'holdout-impossible' not in names_found(again)
+
+
 @pytest.mark.parametrize('kind', [('coco', False), ('coco', True), ('yolo', True), ('voc', False)])
 def test_a_clean_data_set_stays_what_it_is(tmp_path, kind):
     small = write_set(tmp_path / 'set', *kind)
