@@ -117,8 +117,13 @@ def _difference(change: Change) -> str:
     difference = change.after - change.before
     if math.isnan(difference):
         return UNKNOWN
-    interval = '' if math.isnan(change.lower) else f' ({change.lower:+.3f} to {change.upper:+.3f})'
-    return f'{difference:+.3f}{interval}'
+    ends = [signed(value) for value in (change.lower, change.upper)]
+    return signed(difference) + ('' if math.isnan(change.lower) else f' ({ends[0]} to {ends[1]})')
+
+
+def signed(value: float) -> str:
+    """A difference with its sign, such as ``+0.031``; what rounds to 0 has none."""
+    return f'{value:+.3f}' if round(value, 3) else '0.000'
 
 
 def _tone(change: Change) -> Tone:
@@ -157,8 +162,8 @@ def add_class_changes(page: Page, analyses: Sequence[Analysis], comparisons: Seq
     if len(shown):
         best, worst = truth.classes[shown[0]], truth.classes[shown[-1]]
         description = (
-            f'The most for {best} ({change[shown[0]]:+.3f}), '
-            f'the least for {worst} ({change[shown[-1]]:+.3f}).'
+            f'The most for {best} ({signed(float(change[shown[0]]))}), '
+            f'the least for {worst} ({signed(float(change[shown[-1]]))}).'
         )
         names = [truth.classes[label] for label in shown]
         title = f'AP of {last.names[1]} less that of {last.names[0]}'
@@ -238,7 +243,8 @@ def add_image_changes(page: Page, analyses: Sequence[Analysis], comparison: Comp
             blocks = gallery(pictures, 'The files of the images are not at hand.')
             parts.append(Part(f'{heading}: {counted(len(images), "image")}', blocks))
     change = comparison.f1[1] - comparison.f1[0]
-    order = np.argsort(-np.abs(np.nan_to_num(change)), kind='stable')[:_ROWS]
+    size = np.abs(np.nan_to_num(change))
+    order = np.argsort(-size, kind='stable')[: min(_ROWS, int((size > 0).sum()))]
     rows = [
         [names[image], *(float(one.images.f1[image]) for one in analyses), float(change[image])]
         for image in order.tolist()

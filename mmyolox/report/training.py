@@ -88,7 +88,8 @@ def _chart(title: str, series: list[Series], x: str, y: str, is_loss: bool) -> C
         values = np.asarray(one.y, np.float64)
         first, last = values[[0, -1]].tolist()
         best = values.min() if is_loss else values.max()
-        said.append(f'{one.name} goes from {first:.3g} to {last:.3g}, at best {best:.3g}')
+        several = f'goes from {first:.3g} to {last:.3g}, at best {best:.3g}'
+        said.append(f'{one.name} {several if len(values) > 1 else f"is {last:.3g}"}')
     description = f'By {x}: {"; ".join(said)}.'
     domain = None if is_loss else (0.0, 1.0)
     return lines(title, description, series, Axis(x), Axis(y, domain, is_logarithmic=is_loss))

@@ -9,7 +9,7 @@ from mmyolox.analysis import Case, analyse
 from mmyolox.curves import Curves
 from mmyolox.errors import UserError
 from mmyolox.pages import Chart, Gallery, Part, Table, Text
-from mmyolox.report.comparison import comparison_page
+from mmyolox.report.comparison import comparison_page, signed
 from mmyolox.report.run import Run
 from tests.report.cases import NAMES, content, make_case, read_truth, results, write_data
 from tests.report.test_page import all_of, headings, table
@@ -112,7 +112,15 @@ def test_what_is_known_of_each_stands_side_by_side(tmp_path):
 def test_equal_models_have_no_images_that_changed(tmp_path):
     page = comparison_page(runs_of(tmp_path, 0.5, 0.5))
     assert not all_of(page, Part)
+    assert table(page, 'The images whose F1 changed most').rows == []
     page.html()
+
+
+@pytest.mark.parametrize(
+    ('value', 'shown'), [(-4e-9, '0.000'), (0.0, '0.000'), (0.0006, '+0.001'), (-0.0006, '-0.001')]
+)
+def test_a_difference_that_rounds_to_0_has_no_sign(value, shown):
+    assert signed(value) == shown
 
 
 @pytest.mark.parametrize('change', ['classes', 'images'])

@@ -30,6 +30,11 @@ def test_each_kind_of_curve_has_a_chart():
     assert charts[1].description == 'By epoch: mAP goes from 0.1 to 0.2, at best 0.2.'
 
 
+def test_a_curve_of_one_value_goes_nowhere():
+    [chart] = curve_charts(Curves({}, dict(mAP={4: 0.25})))
+    assert chart.description == 'By epoch: mAP is 0.25.'
+
+
 @pytest.mark.parametrize('count', [1, 299, 300, 301, 12345])
 def test_long_curves_are_thinned_and_keep_their_last_value(count):
     [chart] = curve_charts(Curves(dict(loss=straight(count))))
