@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from base64 import b64encode
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -71,12 +71,14 @@ class Shape:
         path: Its outline in pixels of the original image, as SVG's paths have it.
         text: Its sign and label.
         text_xy: Where the text begins; ``None`` for one that is shown when it is pointed at.
+        anchor: ``end`` where it ends there, at the right border; its width is the browser's to know.
     """
 
     box: Box
     path: str
     text: str
     text_xy: tuple[float, float] | None
+    anchor: Literal['start', 'end'] = 'start'
 
 
 @dataclass(frozen=True)
@@ -114,10 +116,16 @@ class Panel:
         for box in by_rank[:_MOST_TEXTS]:
             if place := self._place(box, places.values()):
                 places[id(box)] = place
-        return [
-            Shape(box, _outline(box), _text(box), places.get(id(box)))
-            for box in sorted(drawn, key=_area, reverse=True)
-        ]
+        left, right = self.view[0], self.view[0] + self.view[2]
+        shapes = []
+        for box in sorted(drawn, key=_area, reverse=True):
+            place, text = places.get(id(box)), _text(box)
+            shape = Shape(box, _outline(box), text, place)
+            # Wide letters take 0.8 of the size: such a text could pass the border, so that it ends there.
+            if place and left < place[0] and place[0] + 0.8 * self.text_size * len(text) > right:
+                shape = replace(shape, text_xy=(right - 0.2 * self.text_size, place[1]), anchor='end')
+            shapes.append(shape)
+        return shapes
 
     def limbs_of(self, box: Box) -> str:
         """The lines between the keypoints of a box, as SVG's paths have them."""

@@ -188,3 +188,11 @@ def test_data_of_eighty_classes_are_small():
     series = [Series(f'class {index}', x, np.sqrt(x) / (index + 1)) for index in range(80)]
     chart = charts.class_curves('t', 'd', None, series, X, Y)
     assert len(json.dumps(chart.spec)) < 150_000
+
+
+def test_lines_of_one_point_have_lines_as_their_signs():
+    chart = charts.lines('Lines', '', [Series('a', [4], [0.2]), Series('b', [4], [0.4])], X, Y)
+    svg = vl_convert.vegalite_to_svg({**chart.spec, 'width': 400, 'config': CHART_CONFIG})
+    signs = re.findall(r'role-legend-symbol.*?<path[^>]* d="([^"]*)"', svg, re.DOTALL)
+    assert len(signs) == 2
+    assert not any('A' in sign for sign in signs)  # an arc of a circle

@@ -80,7 +80,8 @@ def test_texts_stay_in_view():
         one = panel(Box(xyxy, 'label', 'truth'))
         [shape] = one.shapes()
         x, y = shape.text_xy
-        assert 0 <= x <= 100 - 0.5 * one.text_size * 5
+        ends = [x - one.text_size * 5, x] if shape.anchor == 'end' else [x, x + 0.8 * one.text_size * 5]
+        assert 0 <= ends[0] < ends[1] <= 100
         assert one.text_size <= y <= 50
 
 

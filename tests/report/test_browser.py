@@ -66,3 +66,29 @@ def test_classes_are_sorted_by_a_click(browser, tmp_path):
         counts = [int(row.locator('th, td').nth(1).inner_text()) for row in table.locator('tbody tr').all()]
     assert counts == sorted(counts, reverse=True)
     assert len(counts) == 3
+
+
+def test_tables_that_are_not_folded_away_need_no_scrolling_at_1280_pixels(browser, tmp_path):
+    data = content(classes=('dog', 'cat', 'elephant'))
+    path = tmp_path / 'report.html'
+    report_page(training_run(tmp_path, analyse(make_case(tmp_path, data, results(data))))).write(path)
+    with opened(browser, path) as found:
+        wide = found.page.evaluate(
+            '[...document.querySelectorAll(".scroll")].filter((one) => one.clientWidth'
+            ' && !one.closest("details:not([open])") && one.scrollWidth > one.clientWidth)'
+            '.map((one) => one.querySelector("caption").textContent)'
+        )
+    assert wide == []
+
+
+def test_texts_on_pictures_stay_on_them(browser, tmp_path):
+    path = tmp_path / 'report.html'
+    report_page(training_run(tmp_path, analyse(make_case(tmp_path)))).write(path)
+    with opened(browser, path) as found:
+        beyond = found.page.evaluate(
+            '[...document.querySelectorAll("svg text")].filter((one) => one.closest(".panel")).map((one) =>'
+            ' one.getBBox().x + one.getBBox().width - one.ownerSVGElement.viewBox.baseVal.x'
+            ' - one.ownerSVGElement.viewBox.baseVal.width)'
+        )
+    assert len(beyond) > 20
+    assert max(beyond) <= 0.5

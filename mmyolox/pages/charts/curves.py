@@ -73,7 +73,9 @@ def lines(
     alt = altair()
     series = _with_texts(series)
     names = [one.name for one in series]
-    looks: Any = {'sort': None, 'legend': alt.Legend(title=None, symbolSize=400) if len(series) > 1 else None}
+    # Without a type the signs of lines with points are circles of that size.
+    legend = alt.Legend(title=None, symbolSize=400, symbolType='stroke') if len(series) > 1 else None
+    looks: Any = {'sort': None, 'legend': legend}
     colours = alt.Scale(domain=names, range=list(SERIES))
     dashes = alt.Scale(domain=names, range=[list(dash) for dash in DASHES])
     chart = (
