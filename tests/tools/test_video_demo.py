@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import cv2
 import numpy as np
 import pytest
+import torch
 from mmengine.structures import InstanceData
 
 from mmyolox.apis import detect, init_detector
@@ -173,13 +174,15 @@ def test_grey_frames_for_a_network_that_takes_them(run, tmp_path, video, monkeyp
     def nothing_found(detector, inputs, *_):
         for number, frame in enumerate(inputs):
             shapes.append(frame.shape)
-            found = InstanceData(bboxes=np.zeros((0, 4)), scores=np.zeros(0), labels=np.zeros(0, int))
+            found = InstanceData(
+                bboxes=torch.zeros(0, 4), scores=torch.zeros(0), labels=torch.zeros(0, dtype=torch.long)
+            )
             yield SimpleNamespace(img_id=number, pred_instances=found)
 
     monkeypatch.setattr('mmyolox.apis.detectors.detect', nothing_found)
     visualizer = YOLOXVisualizer()
-    visualizer.dataset_meta = dict(classes=('cat', 'dog'))
-    detector = SimpleNamespace(channels=1, visualizer=visualizer)
+    visualizer.dataset_meta = meta = dict(classes=('cat', 'dog'))
+    detector = SimpleNamespace(channels=1, visualizer=visualizer, dataset_meta=meta)
     monkeypatch.setattr('mmyolox.apis.open_detector', lambda *_: detector)
     video(2)
     run(image_demo, tmp_path / 'clip.mkv', CONFIG, 'w.pth', '--out-dir', tmp_path / 'out')
