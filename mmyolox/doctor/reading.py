@@ -12,8 +12,8 @@ from mmyolox.config.components import names_of_bases
 from mmyolox.config.loaders import own_datasets
 from mmyolox.datasets.layouts import passed_over, recognise
 from mmyolox.datasets.layouts.coco import image_folder
-from mmyolox.datasets.layouts.layout import Contents
-from mmyolox.datasets.splits import split_named
+from mmyolox.datasets.layouts.layout import Contents, Layout
+from mmyolox.datasets.splits import SPLITS, split_named, without_split
 from mmyolox.errors import UserError
 
 from .raw import Fault, Faults, RawData, RawSplit
@@ -126,6 +126,32 @@ def other_layouts(root: Path, format: str) -> list[Fault]:
     ]
 
 
+def unrecognised_twins(layout: Layout) -> list[Source]:
+    """The JSON files that are called like the training annotations, of a split that was not recognised.
+
+    One that is broken off lacks the lists by which it is recognised, so that it seems not to be there.
+
+    Args:
+        layout: The data set that was recognised.
+    """
+    contents = Contents.of(layout.root)
+    file = layout.splits['train'].get('ann_file', '')
+    known = {split for split, args in layout.splits.items() if 'fold' not in args}
+    return [
+        Source(
+            str(split_named(other)),
+            layout.format,
+            layout.root,
+            dict(ann_file=other, data_prefix=dict(img=image_folder(contents, other))),
+        )
+        for other in contents.with_suffix('.json')
+        if layout.format == 'coco'
+        and other != file
+        and split_named(other) in SPLITS.keys() - {'train', *known}
+        and without_split(other) == without_split(file)
+    ]
+
+
 def folder_sources(folder: Path) -> tuple[list[Source], tuple[str, ...], list[Fault]]:
     """The splits in a folder, what was decided when they were recognised, and what else lies there.
 
@@ -134,6 +160,7 @@ def folder_sources(folder: Path) -> tuple[list[Source], tuple[str, ...], list[Fa
     """
     layout = recognise(folder)
     sources = [Source(split, layout.format, layout.root, args) for split, args in layout.splits.items()]
+    sources += unrecognised_twins(layout)
     return sources, layout.notes, other_layouts(layout.root, layout.format)
 
 

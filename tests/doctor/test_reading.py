@@ -350,6 +350,21 @@ def test_a_list_or_description_that_is_not_there_leaves_the_other_splits(tmp_pat
     assert gone in faults(raw)['split-unreadable'][0][1]
 
 
+@pytest.mark.parametrize('end', [3000, None])
+def test_an_annotation_file_that_is_broken_off_is_no_split_less(tmp_path, end):
+    write_set(tmp_path)
+    folder = tmp_path / 'annotations'
+    for split in ('train', 'val'):
+        (folder / f'{split}.json').rename(folder / f'instances_{split}2017.json')
+    path = folder / 'instances_val2017.json'
+    path.write_text(path.read_text()[:end])
+    (folder / 'captions_val2017.json').write_text('{"images": [], "annotations": []}')
+    raw = read(tmp_path)
+    assert [one.name for one in raw.splits] == ['train', 'val'][: 1 if end else 2]
+    told = [fault.reason.partition(', line 1, ')[0] for fault in raw.faults.kept['split-unreadable']]
+    assert told == ([str(path)] if end else [])
+
+
 def test_data_without_a_split_that_can_be_read_are_refused_in_one_line(tmp_path):
     write_set(tmp_path)
     for split in ('train', 'val'):
