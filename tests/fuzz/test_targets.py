@@ -7,7 +7,9 @@ from tests.fuzz.targets import TARGETS
 
 LENGTHS = dict(options=40, options_of_recipes=10, config_files=40, logs=60)
 LENGTHS |= dict.fromkeys(('doctor_coco', 'doctor_voc', 'doctor_yolo'), 40)
-NEVER_READ, NEVER_REFUSED = ('npz',), ('option_values',)
+NEVER_READ = ('npz',)
+# Of COCO's splits that cannot be read the doctor makes a finding; only a longer run breaks all of a set.
+NEVER_REFUSED = ('option_values', 'doctor_coco')
 
 
 @pytest.mark.parametrize('name', TARGETS)
