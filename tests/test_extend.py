@@ -235,20 +235,22 @@ def test_a_loss_has_the_value_that_a_hand_computes(folder):
     head = MODELS.build(load_config('iou_aware_s.py', TINY).model).bbox_head
     # One image of 2 x 2 cells: the second learns an object by 0.75, the last lies in an ignored region.
     logits = torch.tensor([[[[0.0, 1.0], [-2.0, 3.0]]]], requires_grad=True)
-    outputs = HeadOutputs([torch.zeros(1, 2, 2, 2)], [torch.zeros(1, 4, 2, 2)], [logits])
+    # The regression is for the box of the object, but for its height: three quarters of it.
+    regression = torch.zeros(1, 4, 2, 2)
+    regression[0, :, 0, 1] = torch.tensor([0.5, 0.5, 0, math.log(0.75)])
+    outputs = HeadOutputs([torch.zeros(1, 2, 2, 2)], [regression], [logits])
     priors = torch.tensor([[0.0, 0, 8], [8, 0, 8], [0, 8, 8], [8, 8, 8]])
     assignment = Assignment(
         gt_index=torch.tensor([[-1, 0, -1, -1]]),
         slot_priors=torch.tensor([[-1, 1]]),
         slot_gts=torch.tensor([[0, 0]]),
-        slot_ious=torch.tensor([[0.0, 0.75]]),
     )
     samples = dict(
         bboxes=torch.tensor([[[8.0, 0, 16, 8]]]),
         labels=torch.tensor([[0]]),
         ignored_bboxes=torch.tensor([[[9.0, 9, 16, 16]]]),
     )
-    matched = MatchedBatch.of(assignment, priors, samples)
+    matched = MatchedBatch.of(outputs, assignment, priors, samples)
     loss = head.objectness_loss(outputs, matched)
 
     def sigmoid(x):

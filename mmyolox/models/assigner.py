@@ -2,14 +2,15 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 import torch
 from torch import Tensor
 
 from mmyolox.registry import TASK_UTILS
 
-from .boxes import bbox_ious, pairwise_ious
-from .levels import batched_gather
+from .boxes import pairwise_ious
+from .levels import level_columns
 
 
 @dataclass(frozen=True)
@@ -23,19 +24,27 @@ class Assignment:
         gt_index: (B, N) int64, the ground truth that a prior learns, -1 for background.
         slot_priors: (B, P) int64, the prior of each slot, -1 if the slot is empty.
         slot_gts: (B, P) int64, the ground truth that it learns, 0 if the slot is empty.
-        slot_ious: (B, P) float32, the overlap of its current prediction with that ground truth; 0 if the slot
-            is empty.
     """
 
     gt_index: Tensor
     slot_priors: Tensor
     slot_gts: Tensor
-    slot_ious: Tensor
+
+    @classmethod
+    def background(cls, obj_logits: Tensor) -> 'Assignment':
+        """The outcome for images without ground truths, with priors as those of logits (B, N)."""
+        gt_index = torch.full_like(obj_logits, -1, dtype=torch.int64)
+        return cls(gt_index, gt_index[:, :0], gt_index[:, :0])
 
     @property
     def is_positive(self) -> Tensor:
         """(B, N) bool, whether a prior has a ground truth."""
         return self.gt_index >= 0
+
+    @property
+    def is_empty(self) -> Tensor:
+        """(B, P) bool, whether a slot holds no prior."""
+        return self.slot_priors < 0
 
     @property
     def is_filled(self) -> Tensor:
@@ -47,17 +56,17 @@ class Assignment:
         # One more column, where the empty slots go.
         count = self.gt_index.shape[1]
         padded = values.new_zeros(len(values), count + 1)
-        return padded.scatter(1, self.slot_priors.where(self.is_filled, count), values)[:, :count]
+        return padded.scatter(1, self.slot_priors.masked_fill(self.is_empty, count), values)[:, :count]
 
 
-@dataclass
+@dataclass(frozen=True)
 class Matches:
-    """Which ground truths took which priors, gathered slice by slice.
+    """Which of some ground truths took which priors.
 
     Attributes:
-        taken: (B, M, topk) int64, the priors that each ground truth takes, -1 where it takes fewer.
-        best_cost: (B, N) float32, the lowest cost of a prior over all ground truths so far.
-        best_gt: (B, N) int64, the ground truth of that cost.
+        taken: (b, m, topk) int64, the priors that each ground truth takes, -1 where it takes fewer.
+        best_cost: (b, N) float32, the lowest cost of a prior over these ground truths.
+        best_gt: (b, N) int64, the ground truth of that cost.
     """
 
     taken: Tensor
@@ -65,27 +74,43 @@ class Matches:
     best_gt: Tensor
 
     @classmethod
-    def empty(cls, obj_scores: Tensor, count: int, topk: int) -> 'Matches':
-        """The state before any of ``count`` ground truths an image, for priors of ``obj_scores`` (B, N)."""
-        gts = torch.zeros_like(obj_scores, dtype=torch.int64)
-        taken = gts.new_empty(len(gts), count, topk)
-        return cls(taken, torch.full_like(obj_scores, float('inf')), gts)
+    def of(cls, cost: Tensor, wanted: Tensor, topk: int, first_gt: int) -> 'Matches':
+        """What ground truths take, the first of which has the number ``first_gt``.
+
+        Args:
+            cost: (b, m, N), what pairs cost; it is used up.
+            wanted: (b, m) float32, how many priors each ground truth wants; a fraction counts for nothing.
+            topk: How many it can take.
+            first_gt: The number of the first.
+        """
+        lowest = cost.min(dim=1)
+        index = _cheapest(cost, topk)
+        is_left = torch.arange(1, topk + 1, device=cost.device) > wanted[..., None]
+        is_left |= cost.gather(2, index) == float('inf')
+        return cls(index.masked_fill_(is_left, -1), lowest.values, lowest.indices + first_gt)
+
+    def followed_by(self, later: 'Matches') -> 'Matches':
+        """These and later ground truths of the same images."""
+        is_cheaper = later.best_cost < self.best_cost
+        return Matches(
+            torch.cat([self.taken, later.taken], dim=1),
+            torch.where(is_cheaper, later.best_cost, self.best_cost),
+            torch.where(is_cheaper, later.best_gt, self.best_gt),
+        )
+
+    @classmethod
+    def of_images(cls, parts: 'Sequence[Matches]') -> 'Matches':
+        """Those of all images, from those of a few each."""
+        return cls(
+            torch.cat([part.taken for part in parts]),
+            torch.cat([part.best_cost for part in parts]),
+            torch.cat([part.best_gt for part in parts]),
+        )
 
     @property
     def topk(self) -> int:
         """How many priors a ground truth can take."""
         return self.taken.shape[2]
-
-    def add(self, images: slice, gts: slice, cost: Tensor, dynamic_k: Tensor) -> None:
-        """Adds what some ground truths take, from all costs (b, m, N) and how many each wants (b, m)."""
-        lowest = cost.min(dim=1)
-        is_cheaper = lowest.values < self.best_cost[images]
-        self.best_cost[images] = torch.where(is_cheaper, lowest.values, self.best_cost[images])
-        self.best_gt[images] = torch.where(is_cheaper, lowest.indices + gts.start, self.best_gt[images])
-        index = _cheapest(cost, self.topk)
-        is_taken = torch.arange(self.topk, device=cost.device) < dynamic_k[..., None]
-        is_taken &= cost.gather(2, index).isfinite()
-        self.taken[images, gts] = index.masked_fill_(~is_taken, -1)
 
     def resolve(self) -> tuple[Tensor, Tensor]:
         """Gives contested priors to their cheapest ground truth, which may be one that did not take them.
@@ -95,12 +120,13 @@ class Matches:
             -1 in slots of no prior and of one that an earlier slot has.
         """
         slot_priors = self.taken.flatten(1)
-        is_taken, priors = slot_priors >= 0, slot_priors.clamp(min=0)
-        none = slot_priors.shape[1]
-        slots = torch.arange(none, device=priors.device)
-        first = torch.full_like(self.best_gt, none)
-        first.scatter_reduce_(1, priors, slots.where(is_taken, none), 'amin')
-        last = torch.full_like(self.best_gt, -1).scatter_reduce_(1, priors, slots.where(is_taken, -1), 'amax')
+        is_left, priors = slot_priors < 0, slot_priors.clamp(min=0)
+        count = slot_priors.shape[1]
+        slots = torch.arange(count, device=priors.device).expand_as(priors)
+        first = torch.full_like(self.best_gt, count)
+        first.scatter_reduce_(1, priors, slots.masked_fill(is_left, count), 'amin')
+        last = torch.full_like(self.best_gt, -1)
+        last.scatter_reduce_(1, priors, slots.masked_fill(is_left, -1), 'amax')
         owner = torch.where(first == last, first // self.topk, self.best_gt).masked_fill_(last < 0, -1)
         return owner, slot_priors.masked_fill(first.gather(1, priors) != slots, -1)
 
@@ -126,30 +152,10 @@ class PairCosts:
         plane.add_(self.elsewhere).scatter_(2, priors, listed)
 
 
+CPU_PAIRS, DEVICE_PAIRS = 4_000_000, 64_000_000
+"""How many pairs a slice has by default: of 16 MB on a CPU, and of 256 MB on an accelerator."""
+
 _NOWHERE = -1e6  # pixels; a box of this corner twice has no area and overlaps nothing
-
-
-@dataclass(frozen=True)
-class _Grid:
-    """The cells of a level: their centres in x (W,) and y (H,), the stride (), and which priors."""
-
-    x: Tensor
-    y: Tensor
-    stride: Tensor
-    cells: slice
-
-
-def _grids(priors: Tensor, levels: Sequence[Tensor]) -> list[_Grid]:
-    """The cells of each level (..., H, W), from the priors (N, 3) of all."""
-    grids, start = [], 0
-    for level in levels:
-        height, width = level.shape[-2:]
-        cells = slice(start, start + height * width)
-        grid = priors[cells].view(height, width, 3)
-        x, y, stride = grid[0, :, 0], grid[:, 0, 1], grid[0, 0, 2]
-        grids.append(_Grid(x + stride / 2, y + stride / 2, stride, cells))
-        start = cells.stop
-    return grids
 
 
 @TASK_UTILS.register_module()
@@ -178,7 +184,8 @@ class SimOTAAssigner:
         candidate_topk: How many IoUs count towards the dynamic number.
         iou_weight: The weight of the IoU cost.
         cls_weight: The weight of the classification cost.
-        max_pairs: How many pairs of a prior and a class or a ground truth are worked on at a time.
+        max_pairs: How many pairs of a prior and a class or a ground truth are worked on at a time. None is
+            for 4 million on a CPU, and 64 million on an accelerator, where each slice costs launches.
     """
 
     OUTSIDE_COST = 100_000.0
@@ -191,7 +198,7 @@ class SimOTAAssigner:
         candidate_topk: int = 10,
         iou_weight: float = 3.0,
         cls_weight: float = 1.0,
-        max_pairs: int = 4_000_000,
+        max_pairs: int | None = None,
     ) -> None:
         self.center_radius = center_radius
         self.candidate_topk = candidate_topk
@@ -223,35 +230,41 @@ class SimOTAAssigner:
         """
         batch, num_priors = obj_logits.shape
         count = gt_labels.shape[1]
-        is_candidate, outside_costs = self._locate(_grids(priors, cls_logits), gt_bboxes, gt_labels >= 0)
-        # A box that overlaps none: its overlaps need no mask.
-        bboxes = torch.where(is_candidate[..., None], pred_bboxes, _NOWHERE)
-        obj_scores = obj_logits.float().sigmoid()
-        matches = Matches.empty(obj_scores, count, min(self.candidate_topk, num_priors))
-        step = self.slice_length(num_priors * cls_logits[0].shape[1])
-        for images in slices(batch, step):
-            scores, costs = self._class_costs([level[images] for level in cls_logits], obj_scores[images])
-            costs.masked_fill_(~is_candidate[images], float('inf'))
-            for gts in slices(count, self.slice_length(min(step, batch) * num_priors)):
-                ious = pairwise_ious(gt_bboxes[images, gts], bboxes[images])
-                dynamic_k = ious.topk(matches.topk, dim=2).values.sum(dim=2).int().clamp_(min=1)
-                cost = self.class_and_iou_costs(scores, gt_labels[images, gts], ious)
-                cost += costs[:, None]
-                for cells, x_costs, y_costs in outside_costs:
-                    plane = torch.maximum(x_costs[images, gts, None], y_costs[images, gts, :, None])
-                    cost[..., cells] += plane.flatten(2)
-                if pair_costs is not None:
-                    pair_costs.add_to(cost, images, gts)
-                matches.add(images, gts, cost, dynamic_k)
-        gt_index, slot_priors = matches.resolve()
-        is_empty, filled = slot_priors < 0, slot_priors.clamp(min=0)
-        slot_gts = gt_index.gather(1, filled).masked_fill_(is_empty, 0)
-        ious = bbox_ious(batched_gather(pred_bboxes, filled), batched_gather(gt_bboxes, slot_gts))
-        return Assignment(gt_index, slot_priors, slot_gts, ious.masked_fill_(is_empty, 0))
+        if not count:
+            return Assignment.background(obj_logits)
+        with torch.autocast(priors.device.type, enabled=False):
+            is_no_candidate, outside_costs = self._locate(priors, cls_logits, gt_bboxes, gt_labels < 0)
+            # A box that overlaps none: its overlaps need no mask.
+            bboxes = pred_bboxes.masked_fill(is_no_candidate[..., None], _NOWHERE)
+            obj_scores = obj_logits.float().sigmoid()
+            topk = min(self.candidate_topk, num_priors)
+            step = self.slice_length(num_priors * cls_logits[0].shape[1], priors.device)
+            gts_step = self.slice_length(min(step, batch) * num_priors, priors.device)
 
-    def slice_length(self, size: int) -> int:
-        """How many items of this many elements are worked on at a time."""
-        return max(1, self.max_pairs // max(1, size))
+            def matches(images: slice) -> Iterator[Matches]:
+                scores, costs = self._class_costs([level[images] for level in cls_logits], obj_scores[images])
+                costs = costs.masked_fill_(is_no_candidate[images], float('inf'))[:, None]
+                for gts in slices(count, gts_step):
+                    ious = pairwise_ious(gt_bboxes[images, gts], bboxes[images])
+                    wanted = ious.topk(topk, dim=2).values.sum(dim=2).clamp_(min=1)
+                    cost = self.class_and_iou_costs(scores, gt_labels[images, gts], ious).add_(costs)
+                    levels = torch.split(cost, [y.shape[2] * x.shape[2] for y, x in outside_costs], dim=2)
+                    for level, (y_costs, x_costs) in zip(levels, outside_costs, strict=True):
+                        plane = torch.maximum(x_costs[images, gts, None], y_costs[images, gts, :, None])
+                        level.add_(plane.flatten(2))
+                    if pair_costs is not None:
+                        pair_costs.add_to(cost, images, gts)
+                    yield Matches.of(cost, wanted, topk, gts.start)
+
+            parts = [reduce(Matches.followed_by, matches(images)) for images in slices(batch, step)]
+            gt_index, slot_priors = Matches.of_images(parts).resolve()
+        slot_gts = gt_index.gather(1, slot_priors.clamp(min=0)).masked_fill_(slot_priors < 0, 0)
+        return Assignment(gt_index, slot_priors, slot_gts)
+
+    def slice_length(self, size: int, device: torch.device) -> int:
+        """How many items of this many elements are worked on at a time on a device."""
+        most = self.max_pairs or (CPU_PAIRS if device.type == 'cpu' else DEVICE_PAIRS)
+        return max(1, most // max(1, size))
 
     def _class_costs(self, cls_logits: Sequence[Tensor], obj_scores: Tensor) -> tuple[Tensor, Tensor]:
         """The joint scores p = sqrt(class score x objectness) and the cost if a prior had no class at all.
@@ -259,7 +272,7 @@ class SimOTAAssigner:
         Returns:
             (b, C, N) scores, and (b, N), the sum over classes of -log(1 - p), weighted.
         """
-        scores = torch.cat([level.flatten(2).float() for level in cls_logits], dim=2).sigmoid_()
+        scores = level_columns(cls_logits).float().sigmoid_()
         scores.mul_(obj_scores[:, None]).sqrt_()
         return scores, -self.cls_weight * torch.neg(scores).log1p_().clamp_(self.LOG_FLOOR).sum(dim=1)
 
@@ -280,35 +293,56 @@ class SimOTAAssigner:
         return cost.add_(label_cost, alpha=self.cls_weight)
 
     def _locate(
-        self, grids: Sequence[_Grid], gt_bboxes: Tensor, is_object: Tensor
-    ) -> tuple[Tensor, list[tuple[slice, Tensor, Tensor]]]:
+        self, priors: Tensor, levels: Sequence[Tensor], gt_bboxes: Tensor, is_padding: Tensor
+    ) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
         """Where cells are inside, and near the centres of, ground truths.
 
-        A cell is between two corners when its column and its row are: H + W comparisons, not H x W.
+        A cell is between two corners when its row and its column are: H + W comparisons, not H x W.
 
         Returns:
-            (B, N) bool, whether a prior is a candidate, and for each level, its priors and for columns
-            (B, M, W) and rows (B, M, H), the cost of not being inside and near: infinite for what is no
-            object. The larger of the two is a cell's.
+            (B, N) bool, whether a prior is no candidate, and for the rows (B, M, H) and the columns (B, M, W)
+            of each level, the cost of not being inside and near: infinite for what is no object. The larger
+            of the two is a cell's.
         """
-        corners = gt_bboxes.masked_fill(~is_object[..., None], float('nan'))  # is not between, nor near
-        low, high = corners[..., :2], corners[..., 2:]
-        center = (low + high) / 2
-        candidates, costs = [], []
-        for grid in grids:
-            radius = self.center_radius * grid.stride
-            inside, near = _between(grid, low, high), _between(grid, center - radius, center + radius)
-            counts = [torch.bmm(y.float().transpose(1, 2), x.float()) for x, y in (inside, near)]
-            candidates.append((counts[0] + counts[1]).flatten(1) > 0)
-            x_costs, y_costs = (~(a & b) * self.OUTSIDE_COST for a, b in zip(inside, near, strict=True))
-            costs.append((grid.cells, x_costs.masked_fill_(~is_object[..., None], float('inf')), y_costs))
-        return torch.cat(candidates, dim=1), costs
+        shapes_hw = [(level.shape[2], level.shape[3]) for level in levels]
+        centers, radii = self._lines(priors, shapes_hw)
+        heights, widths = zip(*shapes_hw, strict=True)
+        is_padding = is_padding[..., None]
+        corners = gt_bboxes.masked_fill(is_padding, float('nan'))  # is not between, nor near
+        x1, y1, x2, y2 = torch.split(corners, 1, dim=2)
+        low, high = (
+            torch.cat([y.expand(-1, -1, sum(heights)), x.expand(-1, -1, sum(widths))], dim=2)
+            for y, x in ((y1, x1), (y2, x2))
+        )
+        middle = (low + high) / 2
+        is_inside = (centers > low) & (centers < high)
+        is_near = (centers > middle - radii) & (centers < middle + radii)
+        outside = (is_inside & is_near).logical_not_() * self.OUTSIDE_COST
+        lengths = [*heights, *widths]
+        costs = torch.split(outside.masked_fill_(is_padding, float('inf')), lengths, dim=2)
+        masks = torch.split(torch.cat([is_inside, is_near], dim=1).float(), lengths, dim=2)
+        count = len(levels)
+        # Boxes in which a cell is, and centres that it is near: of both together, how many.
+        sums = [
+            torch.bmm(y.transpose(1, 2), x).flatten(1)
+            for y, x in zip(masks[:count], masks[count:], strict=True)
+        ]
+        return torch.cat(sums, dim=1) == 0, list(zip(costs[:count], costs[count:], strict=True))
 
+    def _lines(self, priors: Tensor, shapes_hw: Sequence[tuple[int, int]]) -> tuple[Tensor, Tensor]:
+        """The rows of cells of all levels, then their columns, of priors (N, 3): S of them.
 
-def _between(grid: _Grid, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
-    """Whether columns (b, M, W) and rows (b, M, H) of cells lie between two corners (b, M, 2)."""
-    (x1, y1), (x2, y2) = low[..., None].unbind(2), high[..., None].unbind(2)
-    return (grid.x > x1) & (grid.x < x2), (grid.y > y1) & (grid.y < y2)
+        Returns:
+            (S,) where their middle is, and (S,) how far from the centre of a ground truth they are near it,
+            both in pixels.
+        """
+        strides = priors[:, 2:]
+        cells = torch.cat([priors[:, :2] + strides / 2, self.center_radius * strides], dim=1)
+        parts = torch.split(cells, [height * width for height, width in shapes_hw])
+        grids = [torch.unflatten(part, 0, shape) for part, shape in zip(parts, shapes_hw, strict=True)]
+        rows, columns = [grid[:, 0] for grid in grids], [grid[0] for grid in grids]
+        centers = torch.cat([row[:, 1] for row in rows] + [column[:, 0] for column in columns])
+        return centers, torch.cat([line[:, 2] for line in rows + columns])
 
 
 def slices(count: int, step: int) -> Iterator[slice]:

@@ -19,12 +19,13 @@ def grid_priors(shapes_hw: Sequence[tuple[int, int]], strides: Sequence[int], de
     """
     levels = []
     for (height, width), stride in zip(shapes_hw, strides, strict=True):
-        y, x = torch.meshgrid(
-            torch.arange(height, device=device), torch.arange(width, device=device), indexing='ij'
+        x, y = (
+            torch.arange(0, count * stride, stride, device=device, dtype=torch.float32)
+            for count in (width, height)
         )
-        cells = torch.stack([x, y, torch.ones_like(x)], dim=-1)
-        levels.append(cells.reshape(-1, 3) * stride)
-    return torch.cat(levels).float()
+        grid = x.expand(height, width), y[:, None].expand(height, width), x.new_full((height, width), stride)
+        levels.append(torch.stack(grid, dim=2).flatten(0, 1))
+    return torch.cat(levels)
 
 
 def decode_bboxes(bbox_preds: Tensor, priors: Tensor) -> Tensor:
@@ -39,9 +40,9 @@ def decode_bboxes(bbox_preds: Tensor, priors: Tensor) -> Tensor:
     Returns:
         (..., N, 4) float32 xyxy in input pixels.
     """
-    bbox_preds = bbox_preds.float()
-    centers = bbox_preds[..., :2] * priors[..., 2:] + priors[..., :2]
-    halves = bbox_preds[..., 2:].exp() * priors[..., 2:] / 2
+    offsets, log_sides = bbox_preds.float().chunk(2, dim=-1)
+    centers = offsets * priors[..., 2:] + priors[..., :2]
+    halves = log_sides.exp() * priors[..., 2:] / 2
     return torch.cat([centers - halves, centers + halves], dim=-1)
 
 
@@ -80,9 +81,9 @@ def bbox_ious(a: Tensor, b: Tensor) -> Tensor:
     Returns:
         (...) in [0, 1]; the union is at least 1e-6, as in MMDetection's ``bbox_overlaps``.
     """
-    sides = (torch.min(a[..., 2:], b[..., 2:]) - torch.max(a[..., :2], b[..., :2])).clamp(min=0)
-    intersection = sides[..., 0] * sides[..., 1]
-    union = bbox_areas(a) + bbox_areas(b) - intersection
+    (a_low, a_high), (b_low, b_high) = a.chunk(2, dim=-1), b.chunk(2, dim=-1)
+    intersection = _products((torch.min(a_high, b_high) - torch.max(a_low, b_low)).clamp(min=0))
+    union = _products(a_high - a_low) + _products(b_high - b_low) - intersection
     return intersection / union.clamp(min=1e-6)
 
 
@@ -109,7 +110,14 @@ def pairwise_ious(a: Tensor, b: Tensor) -> Tensor:
 
 def bbox_areas(bboxes: Tensor) -> Tensor:
     """Areas (...) of xyxy boxes (..., 4)."""
-    return (bboxes[..., 2] - bboxes[..., 0]) * (bboxes[..., 3] - bboxes[..., 1])
+    low, high = bboxes.chunk(2, dim=-1)
+    return _products(high - low)
+
+
+def _products(sides: Tensor) -> Tensor:
+    """Widths times heights (...) of sides (..., 2)."""
+    width, height = sides.unbind(-1)
+    return width * height
 
 
 def points_inside(points: Tensor, bboxes: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from mmyolox.nms import images_nms
 from mmyolox.registry import MODELS, TASK_UTILS
 
 from .assigner import Assignment, PairCosts
-from .boxes import bbox_ious, decode_bboxes, decode_centers, encode_bboxes, grid_priors
+from .boxes import decode_bboxes, decode_centers, encode_bboxes, grid_priors
 from .levels import flatten_levels, level_columns, take_slots
 from .losses import MatchedBatch, all_reduce_mean
 from .networks.head_module import HeadOutputs
@@ -100,7 +100,7 @@ class YOLOXHead(BaseModule):
         outputs = self(feats)
         priors = self.priors(outputs)
         assignment = self.assign(outputs, priors, data_samples)
-        return self.losses(outputs, MatchedBatch.of(assignment, priors, data_samples))
+        return self.losses(outputs, MatchedBatch.of(outputs, assignment, priors, data_samples))
 
     def priors(self, outputs: HeadOutputs) -> Tensor:
         """The priors (N, 3) of raw outputs, see :func:`~mmyolox.models.boxes.grid_priors`."""
@@ -139,11 +139,12 @@ class YOLOXHead(BaseModule):
         if self.use_l1:
             losses['loss_l1'] = self.l1_loss(outputs, matched)
         normaliser = all_reduce_mean(matched.assignment.is_positive.sum().float()).clamp(min=1)
-        return {name: loss / normaliser for name, loss in losses.items()}
+        means = torch.stack(list(losses.values())) / normaliser
+        return dict(zip(losses, means.unbind(), strict=True))
 
     def class_loss(self, outputs: HeadOutputs, matched: MatchedBatch) -> Tensor:
         """The summed cross-entropy of positive priors, where their class has a score to reach."""
-        logits = take_slots(outputs.cls_logits, matched.assignment.slot_priors).float()
+        logits = take_slots(outputs.cls_logits, matched.slots).float()
         labels, scores = matched.labels[..., None], matched.class_scores[..., None]
         targets = torch.zeros_like(logits).scatter_(2, labels, scores)
         weight = matched.assignment.is_filled[..., None].float()
@@ -159,21 +160,14 @@ class YOLOXHead(BaseModule):
         return losses.masked_fill(matched.is_ignored, 0).sum()
 
     def bbox_loss(self, outputs: HeadOutputs, matched: MatchedBatch) -> Tensor:
-        """The summed and weighted squared IoU loss of positive priors.
-
-        Only positives are decoded with gradients: an exponential that overflows elsewhere would turn its
-        zero gradient into NaN.
-        """
-        preds = take_slots(outputs.bbox_preds, matched.assignment.slot_priors).float()
-        ious = bbox_ious(decode_bboxes(preds, matched.cells), matched.bboxes).clamp(min=1e-16)
-        squared = (1 - ious**2).where(matched.assignment.is_filled, 0)  # Megvii's IOUloss
-        return self.loss_bbox_weight * squared.sum()
+        """The summed and weighted squared IoU loss of positive priors."""
+        squared = 1 - matched.ious.clamp(min=1e-16) ** 2  # Megvii's IOUloss
+        return self.loss_bbox_weight * squared.masked_fill(matched.assignment.is_empty, 0).sum()
 
     def l1_loss(self, outputs: HeadOutputs, matched: MatchedBatch) -> Tensor:
         """The summed and weighted distance of positive priors' regressions from what they should be."""
-        preds = take_slots(outputs.bbox_preds, matched.assignment.slot_priors).float()
-        distances = (preds - encode_bboxes(matched.bboxes, matched.cells)).abs()
-        return self.loss_l1_weight * distances.where(matched.assignment.is_filled[..., None], 0).sum()
+        distances = (matched.bbox_preds - encode_bboxes(matched.bboxes, matched.cells)).abs()
+        return self.loss_l1_weight * distances.masked_fill(matched.assignment.is_empty[..., None], 0).sum()
 
     def random_samples(self, count: int, objects: int, size: Size, device: torch.device) -> dict[str, Any]:
         """Ground truths of random images, to try a training step with.
@@ -190,7 +184,7 @@ class YOLOXHead(BaseModule):
             ``data_samples`` as :meth:`loss` takes them.
         """
         corners = torch.rand(count, objects, 2, 2, device=device).sort(dim=2).values
-        bboxes = (corners * corners.new_tensor(size)).flatten(2)
+        bboxes = torch.stack([corners[..., 0] * size.width, corners[..., 1] * size.height], dim=3).flatten(2)
         labels = torch.randint(self.num_classes, (count, objects), device=device)
         return dict(bboxes=bboxes, labels=labels, ignored_bboxes=bboxes[:, :0])
 

@@ -1,6 +1,8 @@
 """Feature maps, a list of levels: joined, or read at some priors without a flattened copy of all levels."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 import torch
@@ -22,7 +24,40 @@ def flatten_levels(levels: Sequence[Tensor]) -> Tensor:
     return level_columns(levels).transpose(1, 2)
 
 
-def take_slots(levels: Sequence[Tensor], slot_priors: Tensor) -> Tensor:
+@dataclass(frozen=True)
+class LevelCells:
+    """On which level, and in which of its cells, priors are.
+
+    Attributes:
+        cells: For each level, (...) int64, the cell of a prior, row by row; any if it is of another level.
+        is_elsewhere: For each level, (..., 1) bool, whether a prior is not of this one.
+    """
+
+    cells: list[Tensor]
+    is_elsewhere: list[Tensor]
+
+    @classmethod
+    def of(cls, priors: Tensor, levels: Sequence[Tensor]) -> 'LevelCells':
+        """Looks up priors (...), counted row by row, level by level; -1 is of no level.
+
+        Args:
+            priors: The priors, int64.
+            levels: Feature maps (B, C, H, W), of which only the sizes count.
+        """
+        sizes = [level.shape[2] * level.shape[3] for level in levels]
+        starts = list(accumulate(sizes, initial=0))
+        is_before = [priors < start for start in starts[:-1]]
+        is_elsewhere = [
+            before | (priors >= end) for before, end in zip(is_before[:-1], starts[1:], strict=False)
+        ]
+        cells = [
+            (priors - start if start else priors).clamp(0, size - 1)
+            for start, size in zip(starts, sizes, strict=False)
+        ]
+        return cls(cells, [mask[..., None] for mask in [*is_elsewhere, is_before[-1]]])
+
+
+def take_slots(levels: Sequence[Tensor], slots: LevelCells) -> Tensor:
     """The outputs of all levels at the priors of slots, see :class:`~mmyolox.models.Assignment`.
 
     Equals concatenating the flattened levels and gathering, but nothing of their size is copied, and the
@@ -30,13 +65,13 @@ def take_slots(levels: Sequence[Tensor], slot_priors: Tensor) -> Tensor:
 
     Args:
         levels: The feature maps, (B, C, H, W) each.
-        slot_priors: (B, P) int64, priors counted row by row, level by level. Those of an image are distinct,
-            but for -1: the output of such a slot is zero and has no gradient.
+        slots: Those of P slots an image. The priors of an image are distinct, but for -1: the output of such
+            a slot is zero and has no gradient.
 
     Returns:
         (B, P, C).
     """
-    outputs: Tensor = _TakeSlots.apply(slot_priors, *levels)  # type: ignore[no-untyped-call]
+    outputs: Tensor = _TakeSlots.apply(slots, *levels)  # type: ignore[no-untyped-call]
     return outputs
 
 
@@ -51,10 +86,9 @@ def take_priors(levels: Sequence[Tensor], images: Tensor, priors: Tensor) -> Ten
     Returns:
         (R, C).
     """
-    outputs = levels[0].new_zeros(len(priors), levels[0].shape[1])
-    for level, (cells, is_here) in zip(levels, _cells_by_level(priors, levels), strict=True):
-        outputs = torch.where(is_here, flat_cells(level)[images, cells], outputs)
-    return outputs
+    places = LevelCells.of(priors, levels)
+    taken = [flat_cells(level)[images, cells] for level, cells in zip(levels, places.cells, strict=True)]
+    return _merged(taken, places)
 
 
 def batched_gather(table: Tensor, index: Tensor) -> Tensor:
@@ -62,44 +96,36 @@ def batched_gather(table: Tensor, index: Tensor) -> Tensor:
     return table.gather(1, index[..., None].expand(-1, -1, table.shape[2]))
 
 
+def _merged(taken: Sequence[Tensor], places: LevelCells) -> Tensor:
+    """Of what was taken from each level (..., C), that of the level where a prior is; 0 if it is nowhere."""
+    merged = taken[0].masked_fill(places.is_elsewhere[0], 0)
+    for values, is_elsewhere in zip(taken[1:], places.is_elsewhere[1:], strict=True):
+        merged = torch.where(is_elsewhere, merged, values)
+    return merged
+
+
 class _TakeSlots(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, slot_priors: Tensor, *levels: Tensor) -> Tensor:
-        ctx.save_for_backward(slot_priors)
+    def forward(ctx: Any, slots: LevelCells, *levels: Tensor) -> Tensor:
+        ctx.save_for_backward(*slots.cells, *slots.is_elsewhere)
         # Not the levels themselves: they may be freed before the gradients are allocated.
         ctx.layouts = [
             (level.shape, level.dtype, level.is_contiguous(memory_format=torch.channels_last))
             for level in levels
         ]
-        outputs = levels[0].new_zeros(*slot_priors.shape, levels[0].shape[1])
-        for level, (cells, is_here) in zip(levels, _cells_by_level(slot_priors, levels), strict=True):
-            outputs = torch.where(is_here, batched_gather(flat_cells(level), cells), outputs)
-        return outputs
+        taken = [batched_gather(flat_cells(x), cells) for x, cells in zip(levels, slots.cells, strict=True)]
+        return _merged(taken, slots)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        (slot_priors,) = ctx.saved_tensors
+        count = len(ctx.layouts)
+        cells, is_elsewhere = ctx.saved_tensors[:count], ctx.saved_tensors[count:]
         formats = {True: torch.channels_last, False: torch.contiguous_format}
         grads = [
             torch.empty(shape, dtype=dtype, device=grad.device, memory_format=formats[is_last]).zero_()
             for shape, dtype, is_last in ctx.layouts
         ]
-        for level, (cells, is_here) in zip(grads, _cells_by_level(slot_priors, grads), strict=True):
-            here = torch.where(is_here, grad, 0)  # slots of other levels add nothing to some cell
-            flat_cells(level).scatter_add_(1, cells[..., None].expand_as(here), here)
+        for level, index, mask in zip(grads, cells, is_elsewhere, strict=True):
+            own = grad.masked_fill(mask, 0)  # slots of other levels add nothing to some cell
+            flat_cells(level).scatter_add_(1, index[..., None].expand_as(own), own)
         return None, *grads
-
-
-def _cells_by_level(priors: Tensor, levels: Sequence[Tensor]) -> list[tuple[Tensor, Tensor]]:
-    """The cells (...) of priors (...) on each level, and (..., 1) bool, whether a prior is of this level.
-
-    A prior of another level has any cell.
-    """
-    cells_by_level, start = [], 0
-    for level in levels:
-        size = level.shape[2] * level.shape[3]
-        cells = priors - start
-        is_here = (cells >= 0) & (cells < size)
-        cells_by_level.append((cells.clamp_(0, size - 1), is_here[..., None]))
-        start += size
-    return cells_by_level

@@ -107,9 +107,8 @@ class PoseSimOTAAssigner(SimOTAAssigner):
             targets: The keypoints of the ground truths.
         """
         costs = torch.empty_like(window, dtype=torch.float32)
-        for gts in slices(
-            window.shape[1], self.slice_length(len(window) * window.shape[2] * offsets.shape[2])
-        ):
+        size = len(window) * window.shape[2] * offsets.shape[2]
+        for gts in slices(window.shape[1], self.slice_length(size, window.device)):
             index = window[:, gts]
             costs[:, gts] = self.keypoint_costs(
                 decode_keypoints(_take(offsets, index), priors[index]),

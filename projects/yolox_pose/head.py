@@ -82,11 +82,11 @@ class YOLOXPoseHead(YOLOXHead):
         """The detector's losses, where the class learns the root of the OKS, and those of keypoints."""
         assignment = matched.assignment
         targets = self.loss_pose.targets(matched.data_samples).at_slots(assignment.slot_gts)
-        offsets = take_slots(outputs.offsets, assignment.slot_priors)
-        vis_logits = take_slots(outputs.vis_logits, assignment.slot_priors)
+        offsets = take_slots(outputs.offsets, matched.slots)
+        vis_logits = take_slots(outputs.vis_logits, matched.slots)
         oks = targets.oks(decode_keypoints(offsets, matched.cells))
         is_counted = assignment.is_filled & targets.has_labels
-        scores = oks.detach().sqrt().where(is_counted, assignment.slot_ious)
+        scores = oks.detach().sqrt().where(is_counted, matched.class_scores)
         losses = super().losses(outputs, replace(matched, class_scores=scores))
         is_labelled = (targets.is_labelled & is_counted[..., None]).float()
         loss_vis = F.binary_cross_entropy_with_logits(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 
 from mmyolox.models.assigner import SimOTAAssigner
-from mmyolox.models.boxes import decode_bboxes, grid_priors
+from mmyolox.models.boxes import bbox_ious, decode_bboxes, grid_priors
 
 KINDS = (
     'scattered',
@@ -62,11 +62,10 @@ class Problem:
         return [part.transpose(1, 2).unflatten(2, grid) for part, grid in zip(parts, grids, strict=True)]
 
 
-def dense_ious(assignment):
+def dense_ious(problem, assignment):
     """The overlaps (B, N) of priors with their ground truths, 0 for background."""
-    # One more column, where the empty slots go.
-    dense = torch.zeros(len(assignment.gt_index), assignment.gt_index.shape[1] + 1)
-    return dense.scatter_(1, assignment.slot_priors % dense.shape[1], assignment.slot_ious)[:, :-1]
+    gts = assignment.gt_index.clamp(min=0)[..., None].expand(-1, -1, 4)
+    return bbox_ious(problem.pred_bboxes, problem.gt_bboxes.gather(1, gts)) * assignment.is_positive
 
 
 def random_problem(kind, seed, batch=4):

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch._dynamo.testing import CompileCounter
 
 from mmyolox.errors import UserError
-from mmyolox.models import HeadOutputs, PairCosts, YOLOXHead
+from mmyolox.models import HeadOutputs, MatchedBatch, PairCosts, YOLOXHead
 from mmyolox.models.boxes import bbox_ious, decode_bboxes, encode_bboxes
 from mmyolox.models.levels import flatten_levels
 from mmyolox.models.losses import all_reduce_mean
@@ -37,6 +37,13 @@ def matches(head, outputs, data_samples):
     return head.assigner.assign(
         decode_bboxes(raw_boxes, priors), outputs.cls_logits, obj_logits, priors, bboxes, labels
     )
+
+
+def dense_overlaps(outputs, assignment, data_samples):
+    """The overlaps (B, N) of predictions with their ground truths; of background with any."""
+    _, raw_boxes, _, priors = flatten(outputs)
+    gts = assignment.gt_index.clamp(min=0)[..., None].expand(-1, -1, 4)
+    return bbox_ious(decode_bboxes(raw_boxes, priors), data_samples['bboxes'].gather(1, gts))
 
 
 def trainable(outputs):
@@ -192,6 +199,21 @@ def test_compiles_into_one_graph_for_any_number_of_boxes():
     assert graphs == [1, 1, 2]  # one for each size of the input
 
 
+def test_overlaps_of_slots_have_gradients_where_they_are_filled():
+    head, outputs = given_head(), trainable(random_outputs())
+    assignment = matches(head, outputs, TWO_IMAGES)
+    matched = MatchedBatch.of(outputs, assignment, head.priors(outputs), TWO_IMAGES)
+    assert matched.ious.dtype == torch.float32
+    overlaps = dense_overlaps(outputs, assignment, TWO_IMAGES) * assignment.is_positive
+    assert torch.equal(assignment.per_prior(matched.ious), overlaps)
+    assert torch.count_nonzero(matched.ious[assignment.is_empty]) == 0
+    assert torch.equal(matched.class_scores, matched.ious)
+    assert not matched.class_scores.requires_grad
+    matched.ious.sum().backward()
+    has_gradient = torch.cat([x.grad.abs().sum(1).flatten(1) for x in outputs.bbox_preds], dim=1) > 0
+    assert torch.equal(has_gradient, overlaps > 0)
+
+
 def test_an_image_without_boxes_beside_one_with():
     head, outputs = given_head(), random_outputs()
     data_samples = samples([], [(8, 8, 50, 50, 1)])
@@ -299,7 +321,7 @@ class IoUAwareHead(YOLOXHead):
 
     def objectness_loss(self, outputs, matched):
         logits = flatten_levels(outputs.obj_logits)[..., 0].float()
-        ious = matched.assignment.per_prior(matched.assignment.slot_ious)
+        ious = matched.assignment.per_prior(matched.class_scores)
         losses = F.binary_cross_entropy_with_logits(logits, ious, reduction='none')
         return losses.masked_fill(matched.is_ignored, 0).sum()
 
@@ -371,7 +393,7 @@ def test_class_weights_multiply_the_class_loss_of_their_objects():
     for name in ('loss_bbox', 'loss_obj'):
         assert torch.equal(losses[name], unweighted[name])
     cls_logits = flatten(outputs)[0]
-    by_hand, overlaps = 0.0, assignment.per_prior(assignment.slot_ious)
+    by_hand, overlaps = 0.0, dense_overlaps(outputs, assignment, TWO_IMAGES)
     for image, prior in assignment.is_positive.nonzero().tolist():
         label = int(TWO_IMAGES['labels'][image, assignment.gt_index[image, prior]])
         target = F.one_hot(torch.tensor(label), 3) * overlaps[image, prior]

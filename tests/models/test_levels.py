@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from mmyolox.models.levels import (
+    LevelCells,
     batched_gather,
     flat_cells,
     flatten_levels,
@@ -43,7 +44,7 @@ def plain_slots(levels, index):
 )
 def test_slots_and_gradients_equal_flat_indexing(index, memory_format, dtype):
     levels, plain = random_levels(dtype, memory_format), random_levels(dtype, memory_format)
-    taken, expected = take_slots(levels, index), plain_slots(plain, index)
+    taken, expected = take_slots(levels, LevelCells.of(index, levels)), plain_slots(plain, index)
     assert taken.dtype == dtype
     assert torch.equal(taken, expected)
     weight = torch.randn(taken.shape).to(dtype)
@@ -59,7 +60,7 @@ def test_a_broken_prior_does_not_reach_empty_slots():
     with torch.no_grad():
         levels[0][0, :, 0, 0] = float('nan')
         levels[2][0, :, 0, 1] = float('inf')
-    taken = take_slots(levels, torch.tensor([[-1, 3], [0, -1]]))
+    taken = take_slots(levels, LevelCells.of(torch.tensor([[-1, 3], [0, -1]]), levels))
     taken.sum().backward()
     assert taken.isfinite().all()
     assert all(level.grad.isfinite().all() for level in levels)
@@ -68,9 +69,10 @@ def test_a_broken_prior_does_not_reach_empty_slots():
 def test_levels_are_not_kept_for_the_backward_pass():
     level = random_levels()[0]
     saved = []
+    slots = LevelCells.of(torch.zeros(2, 3, dtype=torch.int64), [level])
     with torch.autograd.graph.saved_tensors_hooks(lambda x: saved.append(x) or x, lambda x: x):
-        take_slots([level], torch.zeros(2, 3, dtype=torch.int64))
-    assert [x.dtype for x in saved] == [torch.int64]
+        take_slots([level], slots)
+    assert [x.dtype for x in saved] == [torch.int64, torch.bool]
 
 
 def test_gathered_entries():

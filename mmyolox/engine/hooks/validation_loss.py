@@ -100,7 +100,7 @@ def image_losses(
     own = type(outputs)(*([level[index : index + 1] for level in levels] for levels in outputs))
     sample = {key: value[index : index + 1] for key, value in data_samples.items()}
     priors = head.priors(own)
-    matched = MatchedBatch.of(head.assign(own, priors, sample), priors, sample)
+    matched = MatchedBatch.of(own, head.assign(own, priors, sample), priors, sample)
     positives: Tensor = matched.assignment.is_positive.sum().float()
     divisor = all_reduce_mean(positives).clamp(min=1)  # as in YOLOXHead.losses, also of several processes
     losses = {name: loss * divisor for name, loss in head.losses(own, matched).items()}

@@ -1,0 +1,183 @@
+"""What a model costs on an accelerator, counted without one: kernel launches.
+
+PyTorch lets Python register a device, and makes "fake" tensors of it, which have a shape, a type and a
+device, but no contents. A training step on them takes seconds on any computer. An operation on tensors of two
+devices raises an error there, and so does one that would wait for a value.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves, tree_map
+
+from mmyolox.errors import UserError
+
+NAME = 'fake'
+"""What the device is called. It takes the one place that PyTorch keeps for devices from outside."""
+
+_ANSWERS = dict(
+    is_available=True,
+    is_initialized=True,
+    device_count=1,
+    current_device=0,
+    set_device=None,
+    manual_seed_all=None,
+    _is_in_bad_fork=False,
+    get_amp_supported_dtype=[torch.float16, torch.bfloat16],
+)
+"""What the module of the device says of itself."""
+
+_LOWER = ('addmm', 'bmm', 'conv2d', 'linear', 'matmul', 'mm')
+_FLOAT32 = (
+    'binary_cross_entropy_with_logits',
+    'exp',
+    'log',
+    'log1p',
+    'pow.Tensor_Scalar',
+    'sum',
+    'sum.dim_IntList',
+)
+"""What autocast computes in half precision and in float32 on CUDA and Ascend (PyTorch 2.13), of the
+operations that detectors use."""
+
+_NO_KERNEL = {
+    'alias',
+    'as_strided',
+    'chunk',
+    'detach',
+    'diagonal',
+    'empty',
+    'empty_like',
+    'empty_strided',
+    'expand',
+    'lift_fresh',
+    'narrow',
+    'new_empty',
+    'new_empty_strided',
+    'permute',
+    'reshape',
+    '_reshape_alias',
+    'select',
+    'slice',
+    'split',
+    'split_with_sizes',
+    'squeeze',
+    't',
+    'transpose',
+    'unbind',
+    'unfold',
+    '_unsafe_view',
+    'unsqueeze',
+    'view',
+    'view_as',
+}
+"""Operations that only look at memory, or reserve it."""
+
+
+@contextmanager
+def fake_device() -> Iterator[torch.device]:
+    """Makes all new tensors fake ones.
+
+    Yields:
+        The device, on which they are made that are to count.
+
+    Raises:
+        UserError: This version of PyTorch cannot simulate a device.
+    """
+    _register()
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    with FakeTensorMode(allow_non_fake_inputs=False):
+        yield torch.device(NAME, 0)
+
+
+def move_to_fake(model: nn.Module, device: torch.device) -> None:
+    """Puts fake tensors in the place of a model's parameters and buffers, as ``model.to(device)`` would."""
+    for module in model.modules():
+        for name, buffer in module.named_buffers(recurse=False):
+            setattr(module, name, _like(buffer, device))
+        for name, parameter in module.named_parameters(recurse=False):
+            setattr(module, name, nn.Parameter(_like(parameter, device), parameter.requires_grad))
+
+
+def _like(tensor: Tensor, device: torch.device) -> Tensor:
+    return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device=device)
+
+
+@cache
+def _register() -> list[torch.library.Library]:
+    """Registers the device and how autocast casts on it, while the process lives."""
+    try:
+        from torch.utils.backend_registration import _setup_privateuseone_for_python_backend as register
+    except ImportError as error:
+        raise UserError(
+            f'PyTorch {torch.__version__} cannot simulate a device: install 2.10 or later'
+        ) from error
+
+    def answer(value: Any) -> Callable[..., Any]:
+        return lambda *args: value
+
+    register(NAME, SimpleNamespace(**{name: answer(value) for name, value in _ANSWERS.items()}))
+    library: Any = torch.library.Library
+    others = library('_', 'IMPL', 'AutocastPrivateUse1')
+    others.fallback(torch.library.fallthrough_kernel)
+    casts = library('aten', 'IMPL', 'AutocastPrivateUse1')
+    for names, dtype in ((_LOWER, None), (_FLOAT32, torch.float32)):
+        for name in names:
+            casts.impl(name, _casting(name, dtype))
+    return [others, casts]
+
+
+def _casting(name: str, dtype: torch.dtype | None) -> Callable[..., Any]:
+    """An operation after its tensors of floats were cast; None is for the type of autocast."""
+    packet, _, overload = name.partition('.')
+    operation = getattr(getattr(torch.ops.aten, packet), overload or 'default')
+    keys: Any = torch._C.DispatchKey
+    key = torch._C.DispatchKeySet(keys.AutocastPrivateUse1)
+
+    def run(*args: Any, **kwargs: Any) -> Any:
+        to = dtype or torch.get_autocast_dtype(NAME)
+
+        def cast(value: Any) -> Any:
+            is_cast = isinstance(value, Tensor) and value.is_floating_point() and value.device.type == NAME
+            return value.to(to) if is_cast else value
+
+        with torch._C._ExcludeDispatchKeyGuard(key):
+            return operation(*tree_map(cast, args), **tree_map(cast, kwargs))
+
+    return run
+
+
+class Launches(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Counts the kernels that a device is sent inside the context.
+
+    Attributes:
+        by_name: How often each operation was called that needs a kernel.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.by_name: Counter[str] = Counter()
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.by_name.total()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+        """Runs an operation and counts it."""
+        outputs = func(*args, **(kwargs or {}))
+        name = func.overloadpacket.__name__
+        is_on_device = any(
+            isinstance(leaf, Tensor) and leaf.device.type != 'cpu' for leaf in tree_leaves(outputs)
+        )
+        if is_on_device and name not in _NO_KERNEL:
+            self.by_name[name] += 1
+        return outputs

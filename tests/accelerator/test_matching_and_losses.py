@@ -1,0 +1,43 @@
+"""Matching and losses on a fake accelerator: nothing waits for a value or leaves the device, few kernels."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+BUDGET = 350
+"""Kernels of matching and losses, forward and backward: launching so many takes some 2 ms."""
+CASES = {
+    'one': ('yolox_nano', 1, 1, 0, None),
+    'small': ('yolox_nano', 8, 20, 0, None),
+    'crowded': ('yolox_nano', 32, 100, 0, None),
+    'ignored': ('yolox_nano', 32, 100, 2, None),
+    'bfloat16': ('yolox_nano', 32, 100, 2, 'bfloat16'),
+    'float16': ('yolox_s', 32, 100, 2, 'float16'),
+}
+
+
+@pytest.fixture(scope='module')
+def steps():
+    """The steps of all cases, by name."""
+    command = [sys.executable, '-m', 'tests.accelerator.fake_steps', *map(json.dumps, CASES.values())]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert not done.returncode, done.stderr
+    return dict(zip(CASES, map(json.loads, done.stdout.splitlines()[-len(CASES) :]), strict=True))
+
+
+@pytest.mark.parametrize('case', CASES)
+def test_few_kernels_are_sent(steps, case):
+    assert 0 < sum(steps[case]['kernels'].values()) <= BUDGET, steps[case]['kernels']
+
+
+@pytest.mark.parametrize('case', CASES)
+def test_nothing_leaves_the_device(steps, case):
+    assert steps[case]['devices'] == ['fake']
+
+
+def test_kernels_do_not_grow_with_the_batch_and_its_boxes(steps):
+    assert steps['small']['kernels'] == steps['crowded']['kernels']
