@@ -98,36 +98,30 @@ class Matches:
             torch.where(is_cheaper, later.best_gt, self.best_gt),
         )
 
-    @classmethod
-    def of_images(cls, parts: 'Sequence[Matches]') -> 'Matches':
-        """Those of all images, from those of a few each."""
-        return cls(
-            torch.cat([part.taken for part in parts]),
-            torch.cat([part.best_cost for part in parts]),
-            torch.cat([part.best_gt for part in parts]),
-        )
-
-    @property
-    def topk(self) -> int:
-        """How many priors a ground truth can take."""
-        return self.taken.shape[2]
-
-    def resolve(self) -> tuple[Tensor, Tensor]:
+    @staticmethod
+    def resolve(parts: 'Sequence[Matches]') -> tuple[Tensor, Tensor]:
         """Gives contested priors to their cheapest ground truth, which may be one that did not take them.
+
+        Args:
+            parts: The matches of a few images each, B in all, with the same ground truths.
 
         Returns:
             (B, N) the ground truth of every prior, -1 without one, and (B, M x topk) the priors, each once:
             -1 in slots of no prior and of one that an earlier slot has.
         """
-        slot_priors = self.taken.flatten(1)
+        taken, best_gt = (
+            torch.cat([part.taken for part in parts]),
+            torch.cat([part.best_gt for part in parts]),
+        )
+        slot_priors = taken.flatten(1)
         is_left, priors = slot_priors < 0, slot_priors.clamp(min=0)
         count = slot_priors.shape[1]
         slots = torch.arange(count, device=priors.device).expand_as(priors)
-        first = torch.full_like(self.best_gt, count)
+        first = torch.full_like(best_gt, count)
         first.scatter_reduce_(1, priors, slots.masked_fill(is_left, count), 'amin')
-        last = torch.full_like(self.best_gt, -1)
+        last = torch.full_like(best_gt, -1)
         last.scatter_reduce_(1, priors, slots.masked_fill(is_left, -1), 'amax')
-        owner = torch.where(first == last, first // self.topk, self.best_gt).masked_fill_(last < 0, -1)
+        owner = torch.where(first == last, first // taken.shape[2], best_gt).masked_fill_(last < 0, -1)
         return owner, slot_priors.masked_fill(first.gather(1, priors) != slots, -1)
 
 
@@ -257,7 +251,7 @@ class SimOTAAssigner:
                     yield Matches.of(cost, wanted, topk, gts.start)
 
             parts = [reduce(Matches.followed_by, matches(images)) for images in slices(batch, step)]
-            gt_index, slot_priors = Matches.of_images(parts).resolve()
+            gt_index, slot_priors = Matches.resolve(parts)
         slot_gts = gt_index.gather(1, slot_priors.clamp(min=0)).masked_fill_(slot_priors < 0, 0)
         return Assignment(gt_index, slot_priors, slot_gts)
 
