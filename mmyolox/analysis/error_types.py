@@ -105,9 +105,8 @@ def error_types(case: Case, overlaps: Overlaps, matching: Matching) -> ErrorType
     after = []
     for number in range(len(TYPES)):
         is_type = of_detections == number
-        moved = np.where(mends & is_type, related, -1)
         missed = counts_by_class[:, MISSED] if number == MISSED else 0
-        after.append(what_if.precisions(is_type, moved, objects - missed))
+        after.append(_mended(what_if, is_type, mends, related, objects - missed))
     open_counts = np.bincount(case.truth.labels[is_open], minlength=len(objects))
     ap50, costs = mean_of_known(before), [rise(before, one) for one in after]
     return ErrorTypes(
@@ -138,13 +137,22 @@ def shown_errors(case: Case, matching: Matching, errors: ErrorTypes, threshold: 
     mends = _mends(case, types, errors.related, is_open)
     what_if = WhatIf(case, matching)
     before = what_if.precisions()
-    counts, costs = [], []
-    for number in range(MISSED):
-        is_type = types == number
-        moved = np.where(mends & is_type, errors.related, -1)
-        counts.append(int(is_type.sum()))
-        costs.append(rise(before, what_if.precisions(is_type, moved)))
-    return ShownErrors(np.array(counts, np.int64), np.maximum(costs, 0))
+    of_types = [types == number for number in range(MISSED)]
+    objects = case.truth.object_counts
+    after = [_mended(what_if, is_type, mends, errors.related, objects) for is_type in of_types]
+    counts, costs = np.sum(of_types, axis=1), [rise(before, one) for one in after]
+    return ShownErrors(counts, np.maximum(costs, 0))
+
+
+def _mended(
+    what_if: WhatIf,
+    is_type: NDArray[np.bool_],
+    mends: NDArray[np.bool_],
+    related: NDArray[np.int64],
+    objects: NDArray[np.int64],
+) -> NDArray[np.float64]:
+    """(C,) The average precisions without the errors of a type: right where they can be mended, else gone."""
+    return what_if.precisions(is_type, np.where(mends & is_type, related, -1), objects)
 
 
 def _types_of(
