@@ -110,31 +110,33 @@ def read_sources(
     return RawData.of(name, [*splits.values()], faults, notes)
 
 
-def other_layouts(root: Path, format: str) -> list[Fault]:
+def other_layouts(contents: Contents, format: str) -> list[Fault]:
     """The data sets of other formats in a folder, and how they are examined.
 
     Args:
-        root: The folder.
+        contents: What the folder holds.
         format: The format of the data set that is examined.
     """
     return [
         Fault(
-            f'{layout.name} in {root}',
+            f'{layout.name} in {contents.root}',
             f'{format} was examined; this one is by --cfg-options data_format={layout.format}',
         )
-        for layout in passed_over(root, format)
+        for layout in passed_over(contents, format)
     ]
 
 
-def unrecognised_twins(layout: Layout) -> list[Source]:
-    """The JSON files that are called like the training annotations, of a split that was not recognised.
+def unrecognised_twins(layout: Layout, contents: Contents) -> list[Source]:
+    """The JSON files that are called like COCO's training annotations, of a split that was not recognised.
 
     One that is broken off lacks the lists by which it is recognised, so that it seems not to be there.
 
     Args:
         layout: The data set that was recognised.
+        contents: What its folder holds.
     """
-    contents = Contents.of(layout.root)
+    if layout.format != 'coco':
+        return []
     file = layout.splits['train'].get('ann_file', '')
     known = {split for split, args in layout.splits.items() if 'fold' not in args}
     return [
@@ -145,8 +147,7 @@ def unrecognised_twins(layout: Layout) -> list[Source]:
             dict(ann_file=other, data_prefix=dict(img=image_folder(contents, other))),
         )
         for other in contents.with_suffix('.json')
-        if layout.format == 'coco'
-        and other != file
+        if other != file
         and split_named(other) in SPLITS.keys() - {'train', *known}
         and without_split(other) == without_split(file)
     ]
@@ -160,8 +161,9 @@ def folder_sources(folder: Path) -> tuple[list[Source], tuple[str, ...], list[Fa
     """
     layout = recognise(folder)
     sources = [Source(split, layout.format, layout.root, args) for split, args in layout.splits.items()]
-    sources += unrecognised_twins(layout)
-    return sources, layout.notes, other_layouts(layout.root, layout.format)
+    contents = Contents.of(layout.root)
+    sources += unrecognised_twins(layout, contents)
+    return sources, layout.notes, other_layouts(contents, layout.format)
 
 
 def file_source(path: Path, images: Path | None) -> Source:

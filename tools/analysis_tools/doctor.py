@@ -88,6 +88,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def read_data(args: argparse.Namespace) -> tuple[RawData, Plan]:
     """Reads what the command line names, and what is planned with it."""
     from mmyolox.config import load_config
+    from mmyolox.datasets.layouts.layout import Contents
     from mmyolox.doctor.reading import config_sources, other_layouts, read_sources
     from mmyolox.engine.progress_line import with_progress
 
@@ -109,7 +110,7 @@ def read_data(args: argparse.Namespace) -> tuple[RawData, Plan]:
     notes = [cfg.data_layout] if cfg.get('data_layout') else []
     sources = config_sources(cfg)
     is_recognised = bool(notes) and cfg.get('data_format') is None and cfg.get('train_ann_file') is None
-    others = other_layouts(sources[0].root, sources[0].format) if is_recognised else []
+    others = other_layouts(Contents.of(sources[0].root), sources[0].format) if is_recognised else []
     return read_sources(args.data, sources, notes, others, with_progress), plan_of(args, cfg)
 
 

@@ -58,14 +58,13 @@ def recognise(
     return layouts[0] if 'val' in layouts[0].splits else _with_validation(layouts[0], fold or {})
 
 
-def passed_over(root: Path, format: str) -> list[Layout]:
+def passed_over(contents: Contents, format: str) -> list[Layout]:
     """The data sets of other formats in a folder, beside the one that is read.
 
     Args:
-        root: The folder.
+        contents: What the folder holds.
         format: The format of the one that is read.
     """
-    contents = Contents.of(root)
     layouts: list[Layout] = []
     for name in FORMATS.keys() - {format}:
         with suppress(UserError):  # what is at fault in it is no matter of the one that is read

@@ -151,7 +151,7 @@ class _LabelReader:
             if not line.strip():
                 continue
             try:
-                read = ' '.join(line.split()[: self._read_values])
+                read = line if self._read_values is None else ' '.join(line.split()[: self._read_values])
                 item = parse_line(read, number, self._num_classes, num_values)
             except ValueError as error:
                 kind = 'class-unknown' if isinstance(error, UnknownClassError) else 'line-unreadable'
