@@ -21,16 +21,7 @@ def random_case(seed=0, images=20, classes=3, objects=6, wrong=8, crowds=0.0, st
     for image in range(1, images + 1):
         for bbox in boxes(int(rng.integers(0, objects + 1))):
             label = int(rng.integers(classes))
-            annotations.append(
-                dict(
-                    id=len(annotations) + 1,
-                    image_id=image,
-                    category_id=label + 1,
-                    bbox=bbox.tolist(),
-                    area=float(bbox[2] * bbox[3]),
-                    iscrowd=int(rng.random() < crowds),
-                )
-            )
+            add_object(annotations, image, label + 1, bbox.tolist(), int(rng.random() < crowds))
             for _ in range(int(rng.integers(0, 4))):
                 moved = bbox + rng.normal(0, rng.choice([0.5, 4, 12]), 4)
                 other = int(rng.integers(classes)) if rng.random() < 0.2 else label
@@ -46,6 +37,13 @@ def random_case(seed=0, images=20, classes=3, objects=6, wrong=8, crowds=0.0, st
         for (image, bbox, label), score in zip(detections, scores, strict=True)
     ]
     return made_case(annotations, results, images, classes, size), annotations, results
+
+
+def add_object(annotations, image, category, bbox, iscrowd=0):
+    """Adds an object to COCO's annotations, which are numbered 1, 2, ..."""
+    number, area = len(annotations) + 1, float(bbox[2] * bbox[3])
+    box = dict(bbox=bbox, area=area, iscrowd=iscrowd)
+    annotations.append(dict(id=number, image_id=image, category_id=category, **box))
 
 
 def made_case(annotations, results, images=1, classes=2, size=(200, 120)):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mmyolox.analysis import analyse
-from tests.analysis.random_cases import made_case
+from tests.analysis.random_cases import add_object, made_case
 
 SIZE = (200, 120)
 
@@ -18,16 +18,7 @@ def scene(classes=3, images=6, shift=0):
             category = 1 + (place + image) % classes
             x, y = 65 * (place % 3) + rng.uniform(0, 10), 60 * (place // 3) + rng.uniform(0, 5)
             bbox = [x, y, 50.0, 45.0]
-            annotations.append(
-                dict(
-                    id=len(annotations) + 1,
-                    image_id=image,
-                    category_id=category,
-                    bbox=bbox,
-                    area=2250,
-                    iscrowd=0,
-                )
-            )
+            add_object(annotations, image, category, bbox)
             shifted = 1 + (category - 1 + shift) % classes
             results.append(
                 dict(image_id=image, category_id=shifted, bbox=bbox, score=0.01 + 0.9 * rng.random())

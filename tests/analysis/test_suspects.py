@@ -11,7 +11,7 @@ from mmyolox.analysis.export_suspects import write_coco, write_cvat
 from mmyolox.analysis.suspects import KINDS
 from mmyolox.datasets.coco_file import read_coco
 from mmyolox.errors import ReadingReport
-from tests.analysis.random_cases import made_case
+from tests.analysis.random_cases import add_object, made_case
 from tests.tools.tool_loading import load_tool
 
 PLACES = [[10 + 40 * column, 10 + 40 * row, 20, 20] for row in range(2) for column in range(4)]
@@ -23,16 +23,7 @@ def perfect(images=5):
     for image in range(1, images + 1):
         for number, bbox in enumerate(PLACES):
             category = 1 + number % 2
-            annotations.append(
-                dict(
-                    id=len(annotations) + 1,
-                    image_id=image,
-                    category_id=category,
-                    bbox=bbox,
-                    area=400,
-                    iscrowd=0,
-                )
-            )
+            add_object(annotations, image, category, bbox)
             results.append(dict(image_id=image, category_id=category, bbox=bbox, score=0.9 + image / 100))
     return annotations, results
 
