@@ -36,6 +36,7 @@ COMMANDS = {
     'voc2coco': 'dataset_converters/voc2coco.py',
     'yolo2coco': 'dataset_converters/yolo2coco.py',
     'import': 'dataset_converters/import_dataset.py',
+    'shards': 'dataset_converters/make_shards.py',
     'shapes': 'dataset_converters/make_shapes.py',
     'demo': 'demo.py',
 }

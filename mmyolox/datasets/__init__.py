@@ -3,13 +3,14 @@
 from . import transforms
 from .base import DetectionDataset, SeededSampler, detection_datasets
 from .coco import YOLOXCocoDataset
-from .samplers import BalancedSampler, MixedDataset
+from .samplers import BalancedSampler, ChunkedSampler, MixedDataset
 from .transforms.packing import tta_collate, yolox_collate
 from .voc import YOLOXVOCDataset
 from .yolo import YOLOXYoloDataset
 
 __all__ = [
     'BalancedSampler',
+    'ChunkedSampler',
     'DetectionDataset',
     'MixedDataset',
     'SeededSampler',

@@ -14,6 +14,7 @@ from mmyolox.errors import UserError, first_few
 from mmyolox.files import from_here
 
 from . import annotation_cache
+from .shards import member_names, split_shard
 
 _OPTIONS = 'img_prefix (of a data set, data_prefix)'
 _BLOCK = 2**14
@@ -107,7 +108,7 @@ def _are_listed(numbers: NDArray[np.int64], folders: Iterable[str]) -> NDArray[n
     """
     is_listed = np.zeros(len(numbers), np.bool_)
     for folder in folders:
-        names = (entry.name for entry in _entries(folder) if entry.is_file(follow_symlinks=False))
+        names = _files_in(folder)
         while len(listed := _hashes([folder + name for name in islice(names, _BLOCK)])):
             listed.sort()  # the search is several times as fast
             positions = np.minimum(np.searchsorted(numbers, listed), len(numbers) - 1)
@@ -115,6 +116,16 @@ def _are_listed(numbers: NDArray[np.int64], folders: Iterable[str]) -> NDArray[n
     # Of a path that comes twice the first is found.
     is_listed[1:] |= numbers[1:] == numbers[:-1]
     return is_listed
+
+
+def _files_in(folder: str) -> Iterator[str]:
+    """The names of the files in a folder, and no links; of those of a shard, where it is one or is in one."""
+    if place := split_shard(f'{folder}*'):
+        shard, anything = place
+        inner = anything[:-1]
+        yield from (name[len(inner) :] for name in member_names(shard) if name.startswith(inner))
+    else:
+        yield from (entry.name for entry in _entries(folder) if entry.is_file(follow_symlinks=False))
 
 
 def _blocks(paths: Iterable[str]) -> Iterator[list[str]]:
@@ -132,8 +143,9 @@ def _stamp(folder: str, before: float = math.inf) -> list[int] | None:
 
     What was changed within the same tick as it was listed may have changed since.
     """
+    place = split_shard(f'{folder}*')
     try:
-        status = os.stat(folder or '.')
+        status = os.stat(place[0] if place else folder or '.')
     except (OSError, ValueError):  # the latter: a null byte in the name
         return None
     is_settled = annotation_cache.latest_date(status) < before

@@ -117,6 +117,90 @@ class BalancedSampler(SeededSampler):
             yield Draw(order[places[number]], int(repeats[number]))
 
 
+@DATA_SAMPLERS.register_module()
+class ChunkedSampler(SeededSampler):
+    """Draws every sample once, in an order in which neighbours are read together.
+
+    The data set is cut into chunks of neighbours, of shards those that one read gives. Chunks are shuffled
+    over the whole data set, and dealt in a row to the ranks and their workers; each worker draws from as many
+    chunks at a time as its window has, in a random order. Nothing is as long as the data set but the list of
+    its chunks.
+
+    Of the data workers each has its own batches: the loader has to be asked for their size and number, see
+    :meth:`share_among`; :class:`~mmyolox.engine.runner.YOLOXRunner` does it. The order is a function of
+    (seed, epoch) and of the numbers of ranks and workers.
+
+    A pass through the data may take several epochs. With ``pass_epochs=100`` an epoch sees every hundredth
+    chunk, and what counts in epochs (the schedule, validations, checkpoints, resuming) does so within a pass.
+
+    Args:
+        dataset: The data set.
+        chunk_size: How many neighbours a chunk has: that of :data:`.shards.UNIT`, or a multiple.
+        window: From how many chunks a worker draws at a time.
+        pass_epochs: How many epochs a pass through the data takes.
+        seed: As for MMEngine's ``DefaultSampler``.
+
+    Raises:
+        UserError: A number is below 1.
+    """
+
+    def __init__(
+        self,
+        dataset: Any,
+        chunk_size: int = 64,
+        window: int = 16,
+        pass_epochs: int = 1,
+        seed: int | None = None,
+    ) -> None:
+        super().__init__(dataset, seed=seed)
+        for name, value in dict(chunk_size=chunk_size, window=window, pass_epochs=pass_epochs).items():
+            if type(value) is not int or value < 1:
+                raise UserError(f'ChunkedSampler: {name}={value!r} must be a whole number above 0')
+        self.chunk_size = chunk_size
+        self.window = window
+        self.pass_epochs = pass_epochs
+        self.num_samples = -(-len(dataset) // (self.world_size * pass_epochs))
+        self.total_size = self.num_samples * self.world_size
+        self.share_among(1, 0)
+
+    def share_among(self, batch_size: int, num_workers: int) -> None:
+        """Says how the loader shares the samples of this rank among its workers, a batch in turn.
+
+        Args:
+            batch_size: The size of a batch.
+            num_workers: The number of the workers; 0 for none beside the process itself.
+        """
+        self._batch_size = batch_size
+        self._num_workers = max(num_workers, 1)
+
+    def __iter__(self) -> Iterator[int]:
+        number, part = divmod(self.epoch, self.pass_epochs)
+        start = (part * self.world_size + self.rank) * self.num_samples
+        # What is missing in the last part is taken from the first one, so that all ranks are as long.
+        samples = self._chunked(number, np.arange(start, start + self.num_samples) % len(self.dataset))
+        batches = np.arange(self.num_samples) // self._batch_size
+        # To each worker a stretch of neighbours; which places are its own in the order of the rank:
+        places = np.argsort(batches % self._num_workers, kind='stable')
+        stretches = (batches % self._num_workers)[places]
+        within = np.arange(self.num_samples) - np.searchsorted(stretches, stretches)
+        windows = within // (self.window * self.chunk_size)
+        draws = np.random.default_rng((self.seed, self.epoch, self.rank)).random(self.num_samples)
+        order = np.empty_like(samples)
+        order[places] = samples[np.lexsort((draws, windows, stretches))]
+        for first in range(0, len(order), 2**16):
+            yield from order[first : first + 2**16].tolist()
+
+    def _chunked(self, number: int, positions: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The samples at some positions of a pass, in whose order the chunks are shuffled."""
+        total, size = len(self.dataset), self.chunk_size
+        chunks = np.random.default_rng((self.seed, number)).permutation(-(-total // size))
+        starts = np.cumsum(np.minimum(size, total - chunks * size))
+        places = np.searchsorted(starts, positions, side='right')
+        before = np.where(places > 0, starts[places - 1], 0)
+        samples: NDArray[np.int64] = chunks[places] * size + positions - before
+        return samples
+
+
 def repeat_factors(datasets: Sequence[DetectionDataset], threshold: float) -> list[NDArray[np.float64]]:
     """The factors of images by their rarest class, see :class:`BalancedSampler`; logs those of classes.
 

@@ -10,7 +10,7 @@ import numpy as np
 import PIL.Image
 from numpy.typing import NDArray
 
-from mmyolox.datasets.canvas.images import UndecodableImageError, check_file, check_pixels, read_header
+from mmyolox.datasets.canvas.images import UndecodableImageError, check_pixels, open_image, read_header
 from mmyolox.deploy.letterbox import Size
 
 from .copies import first_of_content
@@ -119,9 +119,9 @@ def read_headers(paths: Sequence[str], progress: Progress = silent) -> ImageFile
 def read_facts(path: str) -> FileFacts:
     """Reads the header of one file."""
     try:
-        check_file(path)
-        with open(path, 'rb', buffering=0) as file:
-            num_bytes = os.fstat(file.fileno()).st_size
+        with open_image(path) as file:
+            num_bytes = file.seek(0, os.SEEK_END)
+            file.seek(0)
             if num_bytes == 0:
                 return FileFacts(FileState.EMPTY, '0 bytes')
             return _read_opened(path, file, num_bytes)

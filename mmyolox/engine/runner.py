@@ -23,6 +23,7 @@ from torch.utils.data import DataLoader, IterableDataset
 from mmyolox.checkpoints.match import bare_model
 from mmyolox.compat import without_printed_noise
 from mmyolox.datasets.ground_truth import hand_over
+from mmyolox.datasets.samplers import ChunkedSampler
 from mmyolox.errors import UserError, did_you_mean
 from mmyolox.files import atomic_write
 
@@ -147,6 +148,8 @@ class YOLOXRunner(Runner):
     def build_dataloader(dataloader: DataLoader | dict, *args: Any, **kwargs: Any) -> DataLoader:
         """Builds a loader; without an accelerator, whose memory it is for, none is pinned.
 
+        A :class:`~mmyolox.datasets.samplers.ChunkedSampler` is told the workers.
+
         Args:
             dataloader: As for MMEngine's Runner.
             *args: As for MMEngine's Runner.
@@ -154,7 +157,10 @@ class YOLOXRunner(Runner):
         """
         if isinstance(dataloader, dict) and dataloader.get('pin_memory') and get_device() == 'cpu':
             dataloader = {**dataloader, 'pin_memory': False}
-        return Runner.build_dataloader(dataloader, *args, **kwargs)
+        built = Runner.build_dataloader(dataloader, *args, **kwargs)
+        if isinstance(built.sampler, ChunkedSampler):
+            built.sampler.share_among(built.batch_size, built.num_workers)
+        return built
 
     @property
     def saved_config(self) -> Path:

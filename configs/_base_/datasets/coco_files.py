@@ -12,8 +12,11 @@ train_num_workers = 8
 val_batch_size_per_gpu = 8
 val_num_workers = 4
 oversample_thr = 0  # images with a class that is in a smaller share of all images are drawn more often
+chunk_size = 0  # images in a row that are drawn together, to be read together: 64 for shards
+pass_epochs = 1  # with chunk_size: epochs in which every image comes once
 seeded = dict(type='SeededSampler', shuffle=True)
 balanced = dict(type='BalancedSampler', oversample_thr=oversample_thr)
+chunked = dict(type='ChunkedSampler', chunk_size=chunk_size, pass_epochs=pass_epochs)
 
 train_dataloader = dict(
     batch_size=train_batch_size_per_gpu,
@@ -21,7 +24,7 @@ train_dataloader = dict(
     persistent_workers=train_num_workers > 0,
     pin_memory=True,
     collate_fn=dict(type='yolox_collate'),
-    sampler=balanced if oversample_thr else seeded,
+    sampler=balanced if oversample_thr else chunked if chunk_size else seeded,
     dataset=dict(
         type='YOLOXCocoDataset',
         data_root=data_root,

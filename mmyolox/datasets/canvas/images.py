@@ -14,6 +14,7 @@ import numpy as np
 import PIL.Image
 from mmengine.fileio import LocalBackend, get_file_backend
 
+from mmyolox.datasets.shards import INSIDE, open_shard, split_shard
 from mmyolox.deploy.letterbox import Size
 from mmyolox.errors import UserError, one_line
 
@@ -249,13 +250,16 @@ def read_image(
 
 
 def read_file(path: str, backend_args: dict | None = None) -> bytes:
-    """The content of an image file.
+    """The content of an image file, or of a member of a shard (:mod:`mmyolox.datasets.shards`).
 
     Raises:
         UndecodableImageError: There is no file of this name, or it is a folder, a pipe or a device, or has
-            ``MAX_FILE_BYTES`` or more.
+            ``MAX_FILE_BYTES`` or more; or the shard is damaged there.
     """
     try:
+        if INSIDE in path and (place := split_shard(path)):
+            shard, member = place
+            return open_shard(shard, backend_args).read(member)
         backend = get_file_backend(path, backend_args=backend_args, enable_singleton=True)
         if isinstance(backend, LocalBackend):
             check_file(path)
@@ -278,6 +282,19 @@ def check_file(path: str) -> None:
         raise UndecodableImageError(path, reason=f'{status.st_size} bytes; an image has fewer than 2**30')
 
 
+def open_image(path: str) -> BinaryIO:
+    """Opens a local image file, of which the header is wanted, or a member of a shard.
+
+    Raises:
+        UndecodableImageError: As for :func:`read_file`.
+        OSError: There is no such file.
+    """
+    if split_shard(path):
+        return io.BytesIO(read_file(path))
+    check_file(path)
+    return open(path, 'rb', buffering=0)
+
+
 def read_image_header(path: str) -> ImageHeader:
     """Reads the header of a local image file, under the limits of :func:`read_image`.
 
@@ -285,8 +302,7 @@ def read_image_header(path: str) -> ImageHeader:
         UndecodableImageError: There is no such file, or it is not one that :func:`read_image` reads.
     """
     try:
-        check_file(path)
-        with open(path, 'rb', buffering=0) as file:
+        with open_image(path) as file:
             header = read_header(file)
     except (OSError, ValueError) as error:
         raise UndecodableImageError(path, reason=getattr(error, 'strerror', None) or str(error)) from error

@@ -15,6 +15,7 @@ from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from mmyolox.datasets.coco_file import read_class_lists
+from mmyolox.datasets.shards import split_shard
 from mmyolox.datasets.splits import split_named, without_split
 from mmyolox.errors import UserError, first_few
 from mmyolox.files import path_endings
@@ -125,7 +126,8 @@ def image_folder(contents: Contents, ann_file: str) -> str:
     near = [folder for folder in contents.files if split_named(osp.basename(folder)) == split]
     folders = [osp.dirname(ann_file), *near, 'images', *contents.files]
     # Path's own raises an error for a name that is too long.
-    counts = [sum(osp.isfile(contents.root / folder / name) for name in names) for folder in folders]
+    paths = [[osp.join(contents.root, folder, name) for name in names] for folder in folders]
+    counts = [sum(osp.isfile((split_shard(path) or [path])[0]) for path in inside) for inside in paths]
     is_apart = (contents.root / 'images').is_dir() or osp.basename(folders[0]) == 'annotations'
     usual = 'images' if is_apart else folders[0]
     best = folders[counts.index(max(counts))] if any(counts) else usual

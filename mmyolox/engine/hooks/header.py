@@ -34,6 +34,7 @@ _SETTINGS = dict(
     patience='default_hooks.patience.patience',
     class_weights='model.bbox_head.class_weights',
     oversample_thr='train_dataloader.sampler.oversample_thr',
+    chunk_size='train_dataloader.sampler.chunk_size',
     val_loss='default_hooks.val_loss',
     trackers='visualizer.trackers',
 )
