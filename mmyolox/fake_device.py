@@ -47,6 +47,9 @@ _FLOAT32 = (
 """What autocast computes in half precision and in float32 on CUDA and Ascend (PyTorch 2.13), of the
 operations that detectors use."""
 
+_FUSED = ('silu_backward',)
+"""What accelerators have one kernel for, and PyTorch takes apart on devices that register none."""
+
 _NO_KERNEL = {
     'alias',
     'as_strided',
@@ -132,7 +135,11 @@ def _register() -> list[torch.library.Library]:
     for names, dtype in ((_LOWER, None), (_FLOAT32, torch.float32)):
         for name in names:
             casts.impl(name, _casting(name, dtype))
-    return [others, casts]
+    kernels = library('aten', 'IMPL', 'PrivateUse1')
+    for name in _FUSED:
+        # Never called: what fake tensors do is asked of the kernel for tensors without contents.
+        kernels.impl(name, getattr(torch.ops.aten, name))
+    return [others, casts, kernels]
 
 
 def _casting(name: str, dtype: torch.dtype | None) -> Callable[..., Any]:

@@ -53,7 +53,7 @@ def settle_batch_size(cfg: Config, meta: Mapping[str, Any] | None, local_rank: i
         loader.batch_size = int(recorded)
         return f'train_batch_size_per_gpu=auto: {recorded}, as the training began with'
     init_default_scope(cfg.get('default_scope') or 'mmyolox')
-    model = MODELS.build(dict(cfg.model, compile_network=False)).train()
+    model = MODELS.build(dict(cfg.model, compile_network=False, compile_losses=False)).train()
     sizes = [tuple(value) for path, value in walk(loader.dataset, '') if path.endswith('.img_scale')]
     size = largest_size(model, Size(*max(sizes, key=math.prod, default=(640, 640))))
     if get_device() == 'cpu':

@@ -8,6 +8,7 @@ from .losses import MatchedBatch
 from .networks.csp_darknet import YOLOXCSPDarknet
 from .networks.darknet53 import YOLOXDarknet53
 from .networks.head_module import HeadOutputs, YOLOXHeadModule
+from .networks.norms import YOLOXBatchNorm
 from .networks.pafpn import YOLOXPAFPN
 from .networks.yolo_fpn import YOLOXFPN
 from .preprocessor import YOLOXDataPreprocessor
@@ -23,6 +24,7 @@ __all__ = [
     'YOLODetector',
     'YOLOXBatchFlip',
     'YOLOXBatchHSV',
+    'YOLOXBatchNorm',
     'YOLOXBatchSyncRandomResize',
     'YOLOXCSPDarknet',
     'YOLOXDarknet53',

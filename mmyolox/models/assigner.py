@@ -232,8 +232,8 @@ class SimOTAAssigner:
             bboxes = pred_bboxes.masked_fill(is_no_candidate[..., None], _NOWHERE)
             obj_scores = obj_logits.float().sigmoid()
             topk = min(self.candidate_topk, num_priors)
-            step = self.slice_length(num_priors * cls_logits[0].shape[1], priors.device)
-            gts_step = self.slice_length(min(step, batch) * num_priors, priors.device)
+            step = self.slice_length(batch, num_priors * cls_logits[0].shape[1], priors.device)
+            gts_step = self.slice_length(count, step * num_priors, priors.device)
 
             def matches(images: slice) -> Iterator[Matches]:
                 scores, costs = self._class_costs([level[images] for level in cls_logits], obj_scores[images])
@@ -255,10 +255,11 @@ class SimOTAAssigner:
         slot_gts = gt_index.gather(1, slot_priors.clamp(min=0)).masked_fill_(slot_priors < 0, 0)
         return Assignment(gt_index, slot_priors, slot_gts)
 
-    def slice_length(self, size: int, device: torch.device) -> int:
-        """How many items of this many elements are worked on at a time on a device."""
+    def slice_length(self, count: int, size: int, device: torch.device) -> int:
+        """How many of ``count`` items of so many elements each are worked on at a time on a device."""
         most = self.max_pairs or (CPU_PAIRS if device.type == 'cpu' else DEVICE_PAIRS)
-        return max(1, most // max(1, size))
+        # So torch.compile asks only whether all items fit: a length would be a constant of its graph.
+        return (count or 1) if count * size <= most else max(1, most // size)
 
     def _class_costs(self, cls_logits: Sequence[Tensor], obj_scores: Tensor) -> tuple[Tensor, Tensor]:
         """The joint scores p = sqrt(class score x objectness) and the cost if a prior had no class at all.

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import torch
+from mmcv.cnn import ConvModule
 from mmdet.structures import DetDataSample
 from mmengine.device import get_device
 from mmengine.model import BaseModel, BaseTTAModel
@@ -17,6 +18,7 @@ from mmyolox.registry import MODELS
 from mmyolox.utils.devices import require_compiler
 
 from .networks.focus import Focus
+from .networks.norms import count_batch
 from .networks.pafpn import YOLOXPAFPN
 from .networks.staged_backbone import StagedBackbone
 from .networks.yolo_fpn import YOLOXFPN
@@ -44,6 +46,8 @@ class YOLODetector(BaseModel):
             minutes before the first iteration, for faster ones after. Sizes may change: the second one
             compiles once more, for all to come. State dicts and copies of the model are those of one that is
             not compiled.
+        compile_losses: Whether matching and losses are compiled, too: a few dozen kernels a step where there
+            are some 340, which counts where a device waits for them to be launched.
         compile_backend: The one of PyTorch's compilers that does it.
         init_cfg: MMEngine's weight initialisation.
 
@@ -64,6 +68,7 @@ class YOLODetector(BaseModel):
         norm_eval: bool = False,
         channels_last: bool = True,
         compile_network: bool = False,
+        compile_losses: bool = False,
         compile_backend: str | Callable = 'inductor',
         init_cfg: dict | None = None,
     ) -> None:
@@ -82,11 +87,14 @@ class YOLODetector(BaseModel):
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
         self.to(memory_format=self.memory_format)
         self.try_parts()
+        if (compile_network or compile_losses) and compile_backend == 'inductor':
+            require_compiler(get_device())
         if compile_network:
-            if compile_backend == 'inductor':
-                require_compiler(get_device())
             for part in (self.backbone, self.neck, self.bbox_head.head_module):
                 part.compile(backend=compile_backend)
+        if compile_losses:
+            # The number of ground truths changes with every batch.
+            self.bbox_head.after_network.compile(backend=compile_backend, dynamic=True)
 
     @property
     def size_divisor(self) -> int:
@@ -163,6 +171,8 @@ class YOLODetector(BaseModel):
             mode: The mode: ``tensor`` for the head's raw outputs, ``loss`` for a dict of losses, ``predict``
                 for a list of B ``DetDataSample`` with ``pred_instances`` in pixels of the original images.
         """
+        if self.training:
+            count_batch(self)
         feats = self.neck(self.backbone(inputs.contiguous(memory_format=self.memory_format)))
         if mode == 'tensor':
             return self.bbox_head(feats)
@@ -175,14 +185,19 @@ class YOLODetector(BaseModel):
         raise ValueError(f'mode={mode!r} is none of tensor, loss and predict')
 
     def train(self, mode: bool = True) -> nn.Module:
-        """Sets the mode; frozen parts, and with ``norm_eval`` all batch norms, stay in evaluation mode."""
+        """Sets the mode; frozen parts, and with ``norm_eval`` all batch norms, stay in evaluation mode.
+
+        SiLU after a convolution works in place where nothing trains. Autograd needs its input, and would copy
+        each feature map before it is overwritten; without autograd, in place saves memory traffic.
+        """
         super().train(mode)
         for name in self.frozen_names:
             self.get_submodule(name).eval()
-        if mode and self.norm_eval:
-            for module in self.modules():
-                if isinstance(module, _BatchNorm):
-                    module.eval()
+        for module in self.modules():
+            if mode and self.norm_eval and isinstance(module, _BatchNorm):
+                module.eval()
+            if isinstance(module, ConvModule) and isinstance(getattr(module, 'activate', None), nn.SiLU):
+                module.activate.inplace = module.order[-1] == 'act' and not module.training
         return self
 
 

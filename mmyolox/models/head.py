@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from mmengine.config import ConfigDict
 from mmengine.model import BaseModule
 from mmengine.structures import InstanceData
-from torch import Tensor
+from torch import Tensor, nn
 
 from mmyolox.deploy.letterbox import Size
 from mmyolox.errors import UserError
@@ -73,6 +73,7 @@ class YOLOXHead(BaseModule):
             )
         self.assigner: Any = TASK_UTILS.build(train_cfg['assigner']) if train_cfg else None
         self.test_cfg: Any = None if test_cfg is None else _check_test_cfg(test_cfg)
+        self.after_network = MatchingAndLosses()
 
     @property
     def num_classes(self) -> int:
@@ -97,10 +98,8 @@ class YOLOXHead(BaseModule):
         """
         if self.assigner is None:
             raise UserError('model.train_cfg is missing: training needs its assigner')
-        outputs = self(feats)
-        priors = self.priors(outputs)
-        assignment = self.assign(outputs, priors, data_samples)
-        return self.losses(outputs, MatchedBatch.of(outputs, assignment, priors, data_samples))
+        losses: dict[str, Tensor] = self.after_network(self, self(feats), data_samples)
+        return losses
 
     def priors(self, outputs: HeadOutputs) -> Tensor:
         """The priors (N, 3) of raw outputs, see :func:`~mmyolox.models.boxes.grid_priors`."""
@@ -286,6 +285,16 @@ class YOLOXHead(BaseModule):
             nms_pre=cfg.nms_pre,
             multi_label=cfg.multi_label,
         )
+
+
+class MatchingAndLosses(nn.Module):
+    """What follows the network in training, without weights: a module for the sake of its ``compile``."""
+
+    def forward(self, head: YOLOXHead, outputs: HeadOutputs, data_samples: dict) -> dict[str, Tensor]:
+        """The losses of a head's raw outputs, see :meth:`YOLOXHead.loss`."""
+        priors = head.priors(outputs)
+        assignment = head.assign(outputs, priors, data_samples)
+        return head.losses(outputs, MatchedBatch.of(outputs, assignment, priors, data_samples))
 
 
 def _check_test_cfg(test_cfg: dict) -> ConfigDict:

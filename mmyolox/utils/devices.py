@@ -92,15 +92,16 @@ def require_compiler(device: str) -> None:
         language, variable, defaults = 'C', 'CC', ['gcc', 'clang', 'cl']
     given = os.environ.get(variable)
     commands = [shlex.split(given)[0]] if given else defaults
-    remedy = 'or train without model.compile_network'
+    remedy = 'or train without model.compile_network and model.compile_losses'
     if not any(map(shutil.which, commands)):
         raise UserError(
-            f'model.compile_network: torch.compile needs a {language} compiler on this device, and there is '
-            f'no {" or ".join(commands)}; install one, name it in the variable {variable}, {remedy}'
+            f'model.compile_network or compile_losses: torch.compile needs a {language} compiler on this '
+            f'device, and there is no {" or ".join(commands)}; install one, name it in the variable '
+            f'{variable}, {remedy}'
         )
     headers = Path(sysconfig.get_path('include'), 'Python.h')
     if not headers.is_file():
         raise UserError(
-            f'model.compile_network: torch.compile needs the headers of Python, and there is no {headers}; '
-            f'install them (python3-dev on Debian), {remedy}'
+            f'model.compile_network or compile_losses: torch.compile needs the headers of Python, and there '
+            f'is no {headers}; install them (python3-dev on Debian), {remedy}'
         )

@@ -107,8 +107,9 @@ class PoseSimOTAAssigner(SimOTAAssigner):
             targets: The keypoints of the ground truths.
         """
         costs = torch.empty_like(window, dtype=torch.float32)
-        size = len(window) * window.shape[2] * offsets.shape[2]
-        for gts in slices(window.shape[1], self.slice_length(size, window.device)):
+        batch, count, cells = window.shape
+        step = self.slice_length(count, batch * cells * offsets.shape[2], window.device)
+        for gts in slices(count, step):
             index = window[:, gts]
             costs[:, gts] = self.keypoint_costs(
                 decode_keypoints(_take(offsets, index), priors[index]),

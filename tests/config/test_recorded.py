@@ -74,7 +74,7 @@ NETWORK = {
 def test_the_network_is_the_recorded_one_where_weights_do_not_tell(lines):
     cfg = load_config(NANO, recorded=dict(network=NETWORK))
     assert network_settings(cfg) == network_settings(load_config(NANO)) | NETWORK
-    assert cfg.model.neck.norm_cfg == dict(type='BN', momentum=0.03, eps=0.1)
+    assert cfg.model.neck.norm_cfg == dict(type='mmyolox.YOLOXBN', momentum=0.03, eps=0.1)
     assert [level for level, _ in lines] == [logging.INFO] * 3
     assert "model.backbone.act_cfg: {'type': 'SiLU'} of the config gives way to" in lines[0][1]
 
@@ -95,7 +95,7 @@ def test_nothing_is_told_of_the_same_network(lines, name):
 
 def test_a_recorded_network_that_cannot_be_is_named():
     for key, value, message in (
-        ('model.neck.norm_cfg.eps', 'x', 'model.neck.norm_cfg.eps.* BatchNorm2d takes a number'),
+        ('model.neck.norm_cfg.eps', 'x', 'model.neck.norm_cfg.eps.* YOLOXBatchNorm takes a number'),
         ('model.neck.act_cfg', dict(type='Rlu'), 'there is no Rlu'),
         ('model.neck.act_cfg', 'ReLU', 'takes dict there'),
     ):

@@ -6,6 +6,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from mmcv.cnn import ConvModule
 from mmdet.structures import DetDataSample
 from mmengine.optim import OptimWrapper
 from mmengine.structures import InstanceData
@@ -15,8 +16,9 @@ from torch._dynamo.testing import CompileCounter
 from mmyolox.datasets import yolox_collate
 from mmyolox.engine import AutocastOptimWrapper, YOLOXOptimWrapperConstructor
 from mmyolox.errors import UserError
-from mmyolox.models import YOLODetector
+from mmyolox.models import YOLODetector, YOLOXBatchNorm
 from mmyolox.models.detector import pack_prediction
+from mmyolox.models.networks.norms import count_batch
 from mmyolox.registry import MODELS
 
 TEST_CFG = dict(score_thr=0.0, multi_label=True, nms_pre=200, nms=dict(iou_threshold=0.65), max_per_img=20)
@@ -146,6 +148,42 @@ def test_norm_eval_keeps_the_statistics(norm_eval):
     assert {norm.training for norm in norms} == {not norm_eval}
     assert model.training
     assert not any(m.training for m in model.eval().modules())
+
+
+def test_norms_keep_pytorchs_statistics_and_counters():
+    models = [small_detector(freeze='backbone'), small_detector(freeze='backbone')]
+    for part in (models[1].neck, models[1].bbox_head.head_module):
+        for conv in (module for module in part.modules() if isinstance(module, ConvModule)):
+            conv.bn = nn.BatchNorm2d(conv.bn.num_features, conv.bn.eps, conv.bn.momentum)
+    models[1].load_state_dict(models[0].state_dict())
+    for step in range(3):
+        data = batch([[8, 8, 60, 60, 2]], [[step, 0, 30, 40, 1]])
+        for model in models:
+            train_step(model, data)
+    states = [model.state_dict() for model in models]
+    assert all(torch.equal(states[0][name], value) for name, value in states[1].items())
+    counters = {name: int(x) for name, x in states[0].items() if name.endswith('num_batches_tracked')}
+    assert {counters[name] for name in counters if name.startswith('backbone')} == {0}
+    assert {counters[name] for name in counters if not name.startswith('backbone')} == {3}
+
+
+def test_a_norm_without_momentum_averages_its_batches():
+    ours, theirs = YOLOXBatchNorm(4, momentum=None), nn.BatchNorm2d(4, momentum=None)
+    for features in torch.rand(3, 2, 4, 5, 5):
+        count_batch(ours)
+        assert torch.equal(ours(features), theirs(features))
+    assert all(torch.equal(value, theirs.state_dict()[name]) for name, value in ours.state_dict().items())
+
+
+def test_activations_work_in_place_where_nothing_trains():
+    model = small_detector(freeze='backbone')
+
+    def places(part):
+        return {module.inplace for module in part.modules() if isinstance(module, nn.SiLU)}
+
+    assert (places(model.backbone), places(model.neck)) == ({True}, {False})
+    assert places(model.eval()) == {True}
+    assert (places(model.train().backbone), places(model.bbox_head)) == ({True}, {False})
 
 
 def test_frozen_stages_are_frozen_once_and_stay_so():
@@ -303,8 +341,25 @@ def test_a_compiled_network_predicts_the_same(counter):
     assert counter.frame_count == 3
 
 
+def test_compiled_losses_are_the_same_for_all_sizes_and_numbers_of_boxes(counter):
+    plain, compiled = small_detector(), small_detector(compile_losses=True, compile_backend=counter)
+    box = [8, 8, 60, 60, 2]
+    for count, side, frames in ((7, 160, 1), (5, 128, 1), (9, 64, 1), (1, 96, 2), (0, 96, 3), (6, 96, 3)):
+        data = yolox_collate([sample([box] * count, (side, side)), sample([], (side, side))])
+        results = []
+        for model in (plain, compiled):
+            model.zero_grad()
+            losses = model.train()(**model.data_preprocessor(data), mode='loss')
+            sum(losses.values()).backward()
+            results.append([*losses.values(), *(weight.grad for weight in model.parameters())])
+        assert all(torch.equal(x, y) for x, y in zip(*results, strict=True))
+        # One graph without a break for any number of boxes, and one each for a single one and for none.
+        assert counter.frame_count == frames
+
+
 def test_compilation_does_not_show_in_the_state_dict_nor_in_copies(counter):
-    compiled = small_detector(compile_network=True, compile_backend=counter).eval()
+    options = dict(compile_network=True, compile_losses=True, compile_backend=counter)
+    compiled = small_detector(**options).eval()
     assert compiled.state_dict().keys() == small_detector().state_dict().keys()
     images = torch.rand(1, 3, 64, 64)
     expected = compiled(images)
@@ -324,9 +379,11 @@ def test_compilation_does_not_show_in_the_state_dict_nor_in_copies(counter):
 def test_compilation_without_a_compiler_is_refused_before_the_training(monkeypatch):
     monkeypatch.setenv('CXX', '/nowhere/g++')
     monkeypatch.setenv('CC', '/nowhere/gcc')
-    with pytest.raises(UserError, match=r'model\.compile_network: .*/nowhere'):
+    with pytest.raises(UserError, match=r'model\.compile_network or .*/nowhere'):
         small_detector(compile_network=True)
-    small_detector(compile_network=True, compile_backend='eager')
+    with pytest.raises(UserError, match=r'compile_losses: .*/nowhere'):
+        small_detector(compile_losses=True)
+    small_detector(compile_network=True, compile_losses=True, compile_backend='eager')
 
 
 def annotated_meta():

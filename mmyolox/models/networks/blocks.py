@@ -18,8 +18,8 @@ from mmyolox.errors import UserError
 
 Config = dict[str, Any]
 
-BN: Config = dict(type='BN', momentum=0.03, eps=0.001)
-SILU: Config = dict(type='SiLU', inplace=True)
+BN: Config = dict(type='mmyolox.YOLOXBN', momentum=0.03, eps=0.001)
+SILU: Config = dict(type='SiLU', inplace=False)
 LEAKY_RELU: Config = dict(type='LeakyReLU', negative_slope=0.1, inplace=True)
 
 KAIMING_UNIFORM: Config = dict(
