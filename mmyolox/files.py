@@ -8,6 +8,7 @@ import socket
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PureWindowsPath
+from typing import IO
 from uuid import uuid4
 
 from mmyolox.errors import UserError
@@ -96,11 +97,45 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
         try:
             part.touch()
             yield part
-            with part.open('rb+') as file:
+            with open_unshared(part, 'rb+') as file:
                 os.fsync(file.fileno())
             part.replace(path)
         finally:
             part.unlink(missing_ok=True)
+
+
+_unshared: set[int] = set()
+"""The descriptors of :func:`open_unshared`."""
+
+
+@contextmanager
+def open_unshared(path: Path, mode: str) -> Iterator[IO[bytes]]:
+    """Opens a file that no fork of this process gets, such as the data workers, which other threads start.
+
+    A file that is removed takes its room on the disk as long as a process has it open.
+
+    Args:
+        path: The file.
+        mode: How it is opened, in binary.
+    """
+    with path.open(mode) as file:
+        descriptor = file.fileno()
+        _unshared.add(descriptor)
+        try:
+            yield file
+        finally:
+            _unshared.discard(descriptor)
+
+
+def _close_unshared() -> None:
+    """Closes what a fork of the process has got; the objects belong to threads that it has not."""
+    while _unshared:
+        with suppress(OSError):
+            os.close(_unshared.pop())
+
+
+if hasattr(os, 'register_at_fork'):  # not on Windows
+    os.register_at_fork(after_in_child=_close_unshared)
 
 
 @contextmanager

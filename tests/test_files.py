@@ -24,6 +24,7 @@ from mmyolox.files import (
     from_here,
     is_special,
     list_images,
+    open_unshared,
     read_lines,
     read_text,
     writing,
@@ -90,6 +91,19 @@ def test_old_file_stays_when_writing_fails(tmp_path):
         fail()
     assert path.read_text() == 'old'
     assert os.listdir(tmp_path) == ['a.txt']
+
+
+def test_no_fork_has_a_file_that_is_written(tmp_path):
+    path = tmp_path / 'a'
+    with open_unshared(path, 'wb') as file, path.open('rb') as other:
+        file.write(b'half')
+        child = os.fork()
+        if not child:
+            held = [fd for fd in (file.fileno(), other.fileno()) if os.path.exists(f'/proc/self/fd/{fd}')]
+            os._exit(held == [other.fileno()])
+        file.write(b' and half')
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
+    assert path.read_bytes() == b'half and half'
 
 
 def test_backend_writes_atomically(tmp_path, monkeypatch):

@@ -29,6 +29,7 @@ from mmyolox.files import atomic_write
 
 from .building import errors_of_parts
 from .hooks.accumulation import TotalBatch
+from .hooks.checkpoint_saving import ResumableCheckpointHook
 from .hooks.header import HeaderHook
 from .hooks.mode_switch import last_epochs
 from .hooks.progress import ProgressHook
@@ -108,14 +109,22 @@ class YOLOXRunner(Runner):
 
     @contextmanager
     def _running(self) -> Iterator[None]:
-        """Has the block draw on the terminal, if this process has one of ours; else as :meth:`_refusing`."""
+        """As :meth:`_refusing`, and has the block draw on the terminal, if this process has one of ours.
+
+        At the end all checkpoints are written, also after an error.
+        """
         terminal = terminal_of(self.logger)
         if terminal is not None and not any(isinstance(hook, HeaderHook) for hook in self.hooks):
             for hook in (HeaderHook(terminal), ProgressHook(terminal), SummaryHook(terminal)):
                 self.register_hook(hook)
         try:
             with self._refusing(self.cfg):
-                yield
+                try:
+                    yield
+                finally:
+                    for hook in self.hooks:
+                        if isinstance(hook, ResumableCheckpointHook):
+                            hook.finish()
         finally:
             if terminal is not None:
                 terminal.clear()

@@ -19,6 +19,7 @@ from mmengine.registry import HOOKS, METRICS
 from yapf.yapflib import yapf_api
 
 from mmyolox.engine import AtomicLocalBackend
+from mmyolox.engine.hooks.checkpoint_check import write_archive
 from mmyolox.files import atomic_write
 
 # MMEngine lays out the config as text five times a run, which takes half of the time of a short one.
@@ -56,12 +57,13 @@ def reach(work_dir: Path, moment: str) -> None:
 class CrashingBackend(AtomicLocalBackend):
     """The backend of our checkpoints, with moments inside a write, after it, and before a removal."""
 
-    def put(self, obj: bytes, filepath: str | Path) -> None:
+    def save(self, checkpoint: dict, filepath: str | Path) -> None:
         path = Path(filepath)
         with atomic_write(path) as part:
-            part.write_bytes(obj[: len(obj) // 2])
+            write_archive(checkpoint, part)
+            os.truncate(part, part.stat().st_size // 2)
             reach(path.parent, f'write {path.name}')
-            part.write_bytes(obj)
+            write_archive(checkpoint, part)
         reach(path.parent, f'written {path.name}')
 
     def remove(self, filepath: str | Path) -> None:

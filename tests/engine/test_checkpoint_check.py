@@ -2,6 +2,7 @@
 
 import os
 import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -18,6 +19,7 @@ from mmyolox.checkpoints.record import IMAGENET, InputRecord
 from mmyolox.config.recorded import Normalisation
 from mmyolox.engine import AtomicLocalBackend, CheckpointCheckHook
 from mmyolox.engine.hooks import checkpoint_check
+from mmyolox.engine.hooks.checkpoint_check import write_archive
 from mmyolox.errors import UserError
 
 
@@ -401,6 +403,11 @@ def test_checkpoint_hook_writes_through_the_atomic_backend(make_runner, tmp_path
     files = {name for name in os.listdir(tmp_path / 'work') if name.endswith('.pth')}
     assert files == {'epoch_3.pth', 'epoch_4.pth', 'best_score_epoch_4.pth'}
     assert (tmp_path / 'work/last_checkpoint').read_text().endswith('epoch_4.pth')
+
+
+def test_a_full_disk_is_what_a_write_says():
+    with pytest.raises(OSError, match='No space left on device'):
+        write_archive(dict(weights=torch.zeros(100_000)), Path('/dev/full'))
 
 
 @pytest.mark.parametrize(

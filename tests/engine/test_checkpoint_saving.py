@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,12 +11,13 @@ import pytest
 import torch
 from mmengine.evaluator import BaseMetric, Evaluator
 from mmengine.hooks import EarlyStoppingHook
+from mmengine.logging import MessageHub
 from mmengine.model import BaseModel
 from mmengine.runner import Runner
 from torch import nn
 
 from mmyolox.checkpoints.load import latest_checkpoint, load_checkpoint, use_safe_loading
-from mmyolox.engine import AtomicLocalBackend
+from mmyolox.engine import AtomicLocalBackend, ResumableCheckpointHook
 from mmyolox.engine.hooks.checkpoint_saving import check_figures
 from mmyolox.errors import UserError
 from mmyolox.evaluation import YOLOXCocoMetric
@@ -71,8 +73,13 @@ def train(
     hook = dict(
         type='mmyolox.ResumableCheckpointHook',
         interval=interval,
-        backend_args=dict(backend='atomic_local'),
-        **dict(save_best='score', rule='greater', max_keep_ckpts=2) | checkpoint,
+        **dict(
+            save_best='score',
+            rule='greater',
+            max_keep_ckpts=2,
+            backend_args=dict(backend='atomic_local'),
+        )
+        | checkpoint,
     )
     data = dict(sampler=dict(type='DefaultSampler', shuffle=False), batch_size=4)
     train.count += 1
@@ -94,7 +101,11 @@ def train(
         resume=resume and latest_checkpoint(work_dir) is not None,
     )
     metric.runner = runner
-    runner.train()
+    try:
+        runner.train()
+    finally:  # as the Runner of our tools
+        (saving,) = (hook for hook in runner.hooks if isinstance(hook, ResumableCheckpointHook))
+        saving.finish()
 
 
 train.count = 0
@@ -142,17 +153,17 @@ def test_an_undisturbed_training_keeps_what_mmengine_keeps(straight, tmp_path):
 @pytest.mark.parametrize('write', range(1, 14))
 def test_killed_at_a_write(straight, tmp_path, monkeypatch, write, is_written):
     writes = []
-    put = AtomicLocalBackend.put
+    save = AtomicLocalBackend.save
 
-    def killed(self, obj, filepath):
+    def killed(self, checkpoint, filepath):
         writes.append(filepath)
         if len(writes) < write or is_written:
-            put(self, obj, filepath)
+            save(self, checkpoint, filepath)
         if len(writes) == write:
             raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(AtomicLocalBackend, 'put', killed)
+        patch.setattr(AtomicLocalBackend, 'save', killed)
         with pytest.raises(Killed):
             train(tmp_path, Score())
     train(tmp_path, Score(), resume=True)
@@ -198,18 +209,75 @@ def test_a_folder_that_was_moved_keeps_one_best(straight, tmp_path):
 
 
 def test_a_write_that_fails_leaves_the_files_before_it(tmp_path, monkeypatch):
-    put = AtomicLocalBackend.put
+    save = AtomicLocalBackend.save
 
-    def full(self, obj, filepath):
+    def full(self, checkpoint, filepath):
         if 'best_score_epoch_5' in str(filepath):
             raise OSError(28, 'No space left on device')
-        put(self, obj, filepath)
+        save(self, checkpoint, filepath)
 
     with monkeypatch.context() as patch:
-        patch.setattr(AtomicLocalBackend, 'put', full)
+        patch.setattr(AtomicLocalBackend, 'save', full)
         with pytest.raises(OSError, match='No space'):
             train(tmp_path, Score(), max_keep_ckpts=1)
     assert sorted(content(tmp_path)) == ['best_score_epoch_2.pth', 'epoch_5.pth']
+
+
+def test_what_is_trained_while_a_file_is_written_is_not_in_it(straight, tmp_path, monkeypatch):
+    save, advances = AtomicLocalBackend.save, []
+
+    def slow(self, checkpoint, filepath):
+        began = MessageHub.get_current_instance().get_info('iter')
+        time.sleep(0.05)
+        save(self, checkpoint, filepath)
+        advances.append(MessageHub.get_current_instance().get_info('iter') - began)
+
+    monkeypatch.setattr(AtomicLocalBackend, 'save', slow)
+    train(tmp_path, Score())
+    assert sum(advances) >= 6  # the training did go on
+    assert content(tmp_path) == straight
+
+
+def test_the_last_checkpoint_is_named_when_it_is_whole(tmp_path, monkeypatch):
+    save, named = AtomicLocalBackend.save, []
+
+    def look(self, checkpoint, filepath):
+        note = tmp_path / 'last_checkpoint'
+        named.append((Path(filepath).name, Path(note.read_text()).name if note.exists() else ''))
+        save(self, checkpoint, filepath)
+
+    monkeypatch.setattr(AtomicLocalBackend, 'save', look)
+    train(tmp_path, Score(), save_best=None, rule=None, val_interval=9, max_keep_ckpts=-1)
+    # Those from 3 on are validated, and written once more.
+    files = [f'epoch_{epoch}.pth' for epoch in (1, 2, 3, 3, 4, 4, 5, 5, 6, 6)]
+    assert named == list(zip(files, ['', *files[:-1]], strict=True))
+    assert Path((tmp_path / 'last_checkpoint').read_text()).name == files[-1]
+
+
+@pytest.mark.parametrize('epoch', [1, 6])
+def test_a_training_ends_soon_after_a_write_that_fails(tmp_path, monkeypatch, epoch):
+    save, metric = AtomicLocalBackend.save, Score()
+
+    def full(self, checkpoint, filepath):
+        if checkpoint['meta']['epoch'] == epoch:
+            raise OSError(28, 'No space left on device')
+        save(self, checkpoint, filepath)
+
+    monkeypatch.setattr(AtomicLocalBackend, 'save', full)
+    with pytest.raises(OSError, match='No space'):
+        train(tmp_path, metric, interval=5, val_interval=1) if epoch == 1 else train(tmp_path, metric)
+    # The best checkpoint of epoch 1 fails long before the next one is due; the last validation may go on.
+    assert metric.validated[:5] == ([1] if epoch == 1 else [2, 3, 4, 5, 6])[: len(metric.validated)]
+
+
+def test_another_backend_writes_the_same(straight, tmp_path):
+    train(tmp_path, Score(), backend_args=None)
+    assert content(tmp_path) == straight
+
+
+def test_an_option_that_is_none_is_named():
+    with pytest.raises(UserError, match='checkpoint has no max_keep; did you mean max_keep_ckpts'):
+        ResumableCheckpointHook(interval=1, max_keep=3)
 
 
 class KnownScore(Score):

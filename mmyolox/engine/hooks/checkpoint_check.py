@@ -4,6 +4,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
+import torch
 from mmengine.fileio import LocalBackend, register_backend
 from mmengine.hooks import EMAHook, Hook
 from mmengine.runner import BaseLoop, Runner
@@ -28,7 +29,7 @@ from mmyolox.engine.resume import (
     schedule_epoch_length,
 )
 from mmyolox.errors import UserError, first_few, one_line
-from mmyolox.files import atomic_write
+from mmyolox.files import atomic_write, open_unshared
 from mmyolox.registry import HOOKS
 
 
@@ -214,12 +215,41 @@ def _report_kept(runner: Runner, checkpoint: dict[str, Any], source: str) -> Non
         runner.logger.warning(f'checkpoint {source}: {schedule}')
 
 
+def write_archive(checkpoint: dict[str, Any], path: Path) -> None:
+    """Writes a checkpoint to a file, of which no copy is made in memory.
+
+    Args:
+        checkpoint: The checkpoint.
+        path: The file.
+
+    Raises:
+        OSError: The system does not take it. PyTorch goes on after a write that fails, and says at last that
+            it is at another place in the file than it should be.
+    """
+    with open_unshared(path, 'wb') as file:
+        try:
+            torch.save(checkpoint, file)
+        except RuntimeError as error:
+            if isinstance(error.__context__, OSError):
+                raise error.__context__ from None
+            raise
+
+
 @register_backend('atomic_local', force=True)
 class AtomicLocalBackend(LocalBackend):
     """MMEngine's backend for local files, with writes that cannot leave half a file.
 
     For checkpoints: ``default_hooks.checkpoint.backend_args=dict(backend='atomic_local')``.
     """
+
+    def save(self, checkpoint: dict[str, Any], filepath: str | Path) -> None:
+        """Writes a checkpoint; see :func:`~mmyolox.files.atomic_write`.
+
+        Raises:
+            UserError: The system does not take the file.
+        """
+        with atomic_write(filepath) as part:
+            write_archive(checkpoint, part)
 
     def put(self, obj: bytes, filepath: str | Path) -> None:
         """Writes bytes; see :func:`~mmyolox.files.atomic_write`."""
