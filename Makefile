@@ -6,7 +6,7 @@ PYTHON ?= python3
 VENV := .venv
 LEGACY := .venv-legacy
 
-.PHONY: help demo demo-pose test lint crash fuzz soak test-legacy clean
+.PHONY: help demo demo-pose test lint crash fuzz soak test-legacy test-multinode clean
 
 help:
 	@echo 'make demo         train, evaluate and draw predictions on a small generated data set'
@@ -16,6 +16,7 @@ help:
 	@echo 'make fuzz         100,000 odd and damaged files and options for all readers: about half an hour'
 	@echo 'make soak         2,000 iterations and 20,000 detections: whether memory or files grow, about half an hour'
 	@echo 'make crash        kill trainings, restart them, fill their disks: is anything lost?'
+	@echo 'make test-multinode  train on two hosts: network namespaces of this machine, which need root'
 	@echo 'make test-legacy  the tests on the original mmengine, mmcv-lite and mmdet'
 	@echo 'make clean        remove the environments, caches and build products'
 	@echo 'Python 3.10 to 3.12 is needed; name one with PYTHON=, if python3 is another.'
@@ -46,6 +47,9 @@ soak: $(VENV)/.ready
 
 crash: $(VENV)/.ready
 	$(VENV)/bin/python tests/crash/run.py
+
+test-multinode: $(VENV)/.ready
+	$(VENV)/bin/python tests/multinode/run.py
 
 test-legacy: $(LEGACY)/.ready
 	$(LEGACY)/bin/python -m pytest -n logical --dist worksteal

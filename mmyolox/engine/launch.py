@@ -2,6 +2,9 @@
 
 import argparse
 import os
+import re
+import shutil
+import subprocess
 from datetime import timedelta
 from pathlib import Path
 
@@ -32,12 +35,11 @@ from .runner import YOLOXRunner
 def prepare(cfg: Config, args: argparse.Namespace) -> None:
     """Completes a config, in place, with the options of :func:`mmyolox.tool_parser.add_launch_options`.
 
-    On a machine without an accelerator the processes of ``--launcher pytorch`` are joined by gloo here,
-    because MMEngine's own set-up asks for a CUDA device.
+    On a machine without an accelerator the processes are joined by gloo here, because MMEngine's own set-up
+    asks for a CUDA device.
 
     Raises:
-        UserError: The launcher needs a device that is not there, or did not start this process, or a process
-            is to wait for no time.
+        UserError: The launcher did not start this process, or a process is to wait for no time.
     """
     use_safe_loading(args.allow_unsafe_checkpoint)
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
@@ -53,17 +55,20 @@ def prepare(cfg: Config, args: argparse.Namespace) -> None:
                 'add --launcher pytorch'
             )
         return
-    if args.launcher != 'pytorch' and get_device() == 'cpu':
-        raise UserError(f'--launcher {args.launcher} needs an accelerator; on the CPU use --launcher pytorch')
     check_launcher(args.launcher)
+    if args.launcher != 'pytorch':
+        set_rank(args.launcher)
     if get_device() != 'cpu':
         return
-    # Restarted processes find the store of the first start, with the addresses of the dead in it.
-    restart = os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')
+    # Processes that one torchrun starts anew find its store of the first start, with the addresses of the
+    # dead in it. Those of several find a new one, and each has a count of its own.
+    is_kept = os.environ.get('TORCHELASTIC_USE_AGENT_STORE') == 'True'
+    restart = os.environ.get('TORCHELASTIC_RESTART_COUNT', '0') if is_kept else '0'
     rank, world_size = int(os.environ['RANK']), int(os.environ['WORLD_SIZE'])
-    is_host = rank == 0 and os.environ.get('TORCHELASTIC_USE_AGENT_STORE') != 'True'
     address = os.environ['MASTER_ADDR'], int(os.environ['MASTER_PORT'])
-    store = PrefixStore(f'start {restart}', TCPStore(*address, world_size, is_host, timeout))
+    store = PrefixStore(
+        f'start {restart}', TCPStore(*address, world_size, rank == 0 and not is_kept, timeout)
+    )
     torch.distributed.init_process_group(
         'gloo', timeout=timeout, store=store, rank=rank, world_size=world_size
     )
@@ -113,6 +118,40 @@ def check_launcher(launcher: str) -> None:
             f'--launcher {launcher}: {rank}={os.environ[rank]} in the environment must be below '
             f'{size}={os.environ[size]}'
         )
+
+
+def set_rank(launcher: str) -> None:
+    """Sets the variables of torchrun, which PyTorch reads, by those of another launcher, as MMEngine does.
+
+    MMEngine does so later, when the batch size was tried on the device, and takes what a cluster without
+    ``scontrol`` answers for an address.
+
+    Args:
+        launcher: ``slurm`` or ``mpi``, whose variables are there.
+
+    Raises:
+        UserError: The address of the first process is not known.
+    """
+    rank, size = _VARIABLES[launcher][:2]
+    local = dict(slurm='SLURM_LOCALID', mpi='OMPI_COMM_WORLD_LOCAL_RANK')[launcher]
+    os.environ.update(RANK=os.environ[rank], WORLD_SIZE=os.environ[size])
+    if local in os.environ:
+        os.environ['LOCAL_RANK'] = os.environ[local]
+    os.environ.setdefault('MASTER_PORT', '29500')
+    if 'MASTER_ADDR' in os.environ:
+        return
+    nodes = os.environ['SLURM_NODELIST']
+    command = ['scontrol', 'show', 'hostnames', nodes]
+    listed = subprocess.run(command, capture_output=True, text=True) if shutil.which(command[0]) else None
+    if listed is not None and listed.returncode == 0 and listed.stdout.strip():
+        os.environ['MASTER_ADDR'] = listed.stdout.split()[0]
+    elif re.search(r'[\[,]', nodes):
+        raise UserError(
+            f'--launcher {launcher}: scontrol does not tell the first of the nodes {nodes}; set MASTER_ADDR '
+            'to its address'
+        )
+    else:
+        os.environ['MASTER_ADDR'] = nodes
 
 
 def waiting_time(cfg: Config) -> timedelta:

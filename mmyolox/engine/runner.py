@@ -280,7 +280,8 @@ class YOLOXRunner(Runner):
             The model.
 
         Raises:
-            UserError: The config names a module that the model has not.
+            UserError: The config names a module that the model has not, or processes on other machines begin
+                otherwise.
         """
         modules = dict(bare_model(self.model).named_modules())
         for key in ('activation_checkpointing', 'efficient_conv_bn_eval'):
@@ -293,6 +294,12 @@ class YOLOXRunner(Runner):
         if isinstance(loader, dict) and isinstance(loader.get('batch_size'), int):
             # What `auto` found may differ with what else is in the memory of each device.
             loader['batch_size'] = min(all_gather_object(loader['batch_size']))
+        starts = sorted(set(all_gather_object(self._load_from if self._resume else '')))
+        if len(starts) > 1:
+            raise UserError(
+                f'work dir {self.work_dir}: not all processes go on from the same checkpoint '
+                f'({", ".join(name or "none" for name in starts)}); it has to be one folder of all machines'
+            )
         frozen = getattr(bare_model(self.model), 'frozen_names', ())
         if frozen and not (self._load_from or self._resume):
             self.logger.warning(

@@ -1,13 +1,21 @@
 """What --amp turns on, by device and config."""
 
 import argparse
+import os
 
 import pytest
 import torch
 from mmengine.config import Config
 
 from mmyolox.engine import launch
-from mmyolox.engine.launch import check_launcher, enable_amp, enable_lr_scaling, prepare, waiting_time
+from mmyolox.engine.launch import (
+    check_launcher,
+    enable_amp,
+    enable_lr_scaling,
+    prepare,
+    set_rank,
+    waiting_time,
+)
 from mmyolox.errors import UserError
 
 
@@ -178,3 +186,72 @@ def test_processes_that_torchrun_starts_work_together(launched, monkeypatch):
         _prepare('none')
     launched('pytorch', WORLD_SIZE='1')
     _prepare('none')
+
+
+@pytest.fixture
+def unset(monkeypatch):
+    """No variables of torchrun."""
+    for name in ('RANK', 'WORLD_SIZE', 'LOCAL_RANK', 'MASTER_ADDR', 'MASTER_PORT', 'SLURM_LOCALID'):
+        monkeypatch.setenv(name, '')  # so that what is set is undone
+        monkeypatch.delenv(name)
+
+
+def _ranks():
+    names = ('RANK', 'WORLD_SIZE', 'LOCAL_RANK', 'MASTER_ADDR', 'MASTER_PORT')
+    return [os.environ.get(name) for name in names]
+
+
+def test_srun_tells_what_torchrun_tells(unset, launched, monkeypatch):
+    launched('slurm', SLURM_PROCID='3', SLURM_NTASKS='4', SLURM_LOCALID='1', SLURM_NODELIST='alone')
+    set_rank('slurm')
+    assert _ranks() == ['3', '4', '1', 'alone', '29500']
+    monkeypatch.setenv('MASTER_ADDR', 'mine')
+    monkeypatch.setenv('MASTER_PORT', '7')
+    set_rank('slurm')
+    assert _ranks() == ['3', '4', '1', 'mine', '7']
+
+
+def test_mpirun_tells_what_torchrun_tells(unset, launched):
+    launched('mpi')
+    set_rank('mpi')
+    assert _ranks() == ['1', '2', '1', '127.0.0.1', '29500']
+
+
+@pytest.mark.parametrize(
+    ('script', 'address'), [('echo first; echo second', 'first'), ('exit 1', None), ('true', None)]
+)
+def test_the_first_of_several_nodes(unset, launched, monkeypatch, tmp_path, script, address):
+    launched('slurm', SLURM_NODELIST='node[1-2]')
+    (tmp_path / 'scontrol').write_text(f'#!/bin/sh\n{script}\n')
+    (tmp_path / 'scontrol').chmod(0o755)
+    monkeypatch.setenv('PATH', str(tmp_path), prepend=os.pathsep)
+    if address:
+        set_rank('slurm')
+        assert os.environ['MASTER_ADDR'] == address
+        return
+    with pytest.raises(UserError, match=r'first of the nodes node\[1-2\]; set MASTER_ADDR'):
+        set_rank('slurm')
+
+
+@pytest.mark.parametrize('launcher', LAUNCHED)
+@pytest.mark.parametrize(
+    ('agent', 'restart', 'is_host', 'prefix'),
+    [(None, None, True, 'start 0'), ('True', '2', False, 'start 2'), ('False', '2', True, 'start 0')],
+)
+def test_where_processes_meet(
+    unset, launched, device, monkeypatch, launcher, agent, restart, is_host, prefix
+):
+    device('cpu', False)
+    met = []
+    monkeypatch.setattr(launch, 'TCPStore', lambda *args: met.append(args[:4]))
+    monkeypatch.setattr(launch, 'PrefixStore', lambda prefix, store: met.append(prefix))
+    monkeypatch.setattr('torch.distributed.init_process_group', lambda *args, **kwargs: None)
+    first = dict(pytorch='RANK', slurm='SLURM_PROCID', mpi='OMPI_COMM_WORLD_RANK')
+    launched(launcher, **{first[launcher]: '0'})
+    monkeypatch.setenv('MASTER_ADDR', 'host')
+    monkeypatch.setenv('MASTER_PORT', '7')
+    for name, value in (('USE_AGENT_STORE', agent), ('RESTART_COUNT', restart)):
+        name = f'TORCHELASTIC_{name}'
+        monkeypatch.setenv(name, value) if value else monkeypatch.delenv(name, False)
+    _prepare(launcher)
+    assert met == [('host', 7, 2, is_host), prefix]

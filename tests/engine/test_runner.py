@@ -128,3 +128,17 @@ def test_a_resumed_training_saves_only_a_config_that_it_follows(tmp_path, epochs
     assert begun == 'epochs = 1\nrate = 0.1\n'
     resumed = train(epochs, rate, load_from=str(tmp_path / 'epoch_1.pth'), resume=True)
     assert resumed == ('epochs = 2\nrate = 0.1\n' if is_saved else begun)
+
+
+@pytest.mark.parametrize('resume', [False, True])
+def test_processes_of_machines_that_share_no_folder_are_named(tmp_path, monkeypatch, resume):
+    monkeypatch.setattr('mmyolox.engine.runner.all_gather_object', lambda value: [value, 'run/epoch_2.pth'])
+    experiment = f'shared-{tmp_path.name}'
+    start = dict(load_from='run/epoch_1.pth', resume=resume)
+    runner = YOLOXRunner(nn.Identity(), str(tmp_path), experiment_name=experiment, cfg=dict(), **start)
+    own = 'run/epoch_1.pth' if resume else 'none'
+    expected = sorted([own, 'run/epoch_2.pth'])
+    with pytest.raises(
+        UserError, match=rf'same checkpoint \({", ".join(expected)}\); it has to be one folder'
+    ):
+        runner.train()

@@ -43,12 +43,33 @@ def test_dist_scripts(name: str, args: list[str], expected: list[str], tmp_path:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize('name', ['dist_train.sh', 'dist_test.sh'])
-def test_dist_scripts_follow_the_environment(name: str, tmp_path: Path) -> None:
-    variables = dict(NNODES='3', NODE_RANK='1', MASTER_ADDR='host', PORT='5', PYTHON='python-of-mine')
-    lines = run_script(name, ['a.py', 'b', '2'], tmp_path, **variables).stdout.splitlines()
+NODES = dict(NNODES='3', NODE_RANK='1', MASTER_ADDR='host', PORT='5', PYTHON='python-of-mine')
+
+
+def test_a_test_on_several_nodes(tmp_path: Path) -> None:
+    lines = run_script('dist_test.sh', ['a.py', 'b', '2'], tmp_path, **NODES).stdout.splitlines()
     assert lines[0] == 'python-of-mine'
     assert {'--nnodes=3', '--node-rank=1', '--master-addr=host', '--master-port=5'} < set(lines)
+
+
+@pytest.mark.parametrize(
+    ('variables', 'expected'),
+    [
+        (dict(), ['--rdzv-conf=is_host=false,join_timeout=1800', '--max-restarts=3']),
+        (
+            dict(NODE_RANK='0', MAX_RESTARTS='9', JOIN_TIMEOUT='60', LOCAL_ADDR='10.0.0.1'),
+            ['--rdzv-conf=is_host=true,join_timeout=60', '--max-restarts=9', '--local-addr=10.0.0.1'],
+        ),
+    ],
+)
+def test_a_training_on_several_nodes(variables: dict[str, str], expected: list[str], tmp_path: Path) -> None:
+    lines = run_script('dist_train.sh', ['a.py', '2'], tmp_path, **NODES | variables).stdout.splitlines()
+    assert lines == [
+        'python-of-mine', '-m', 'torch.distributed.run', '--nnodes=3',
+        f'--node-rank={variables.get("NODE_RANK", 1)}', '--nproc-per-node=2', '--rdzv-backend=c10d',
+        '--rdzv-id=5', '--rdzv-endpoint=host:5', *expected, f'{TOOLS}/train.py', 'a.py', '--launcher',
+        'pytorch',
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
