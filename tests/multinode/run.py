@@ -4,7 +4,8 @@ Two processes a host, joined by ``tools/dist_train.sh`` as its header says:
 
 - losses: those of one process with the same total batch, and the weights at the end;
 - killed: all of the second host is killed in the middle and the command started there again; the training
-  goes on from its checkpoint to the same weights, up to the order in which four gradients are summed;
+  goes on from its checkpoint to the same weights, up to the order in which four gradients are summed; and the
+  same of the first host, where they meet: the second one ends with it, and both are started again;
 - slow: the same over a link of 20 Mbit/s, with a delay of 50 ms where the kernel has netem.
 
 Without root, or with a kernel that has no namespaces, the hosts are two addresses of the loopback device,
@@ -101,9 +102,12 @@ def losses(hosts: tuple[Host, Host], config: Path, folder: Path) -> str:
     return f'{ITERATIONS} iterations on 4 processes'
 
 
-def killed(hosts: tuple[Host, Host], config: Path, folder: Path) -> str:
-    """One whose second host is gone in the third epoch, and is back a moment later."""
-    work_dir = folder / 'killed'
+def killed(hosts: tuple[Host, Host], config: Path, folder: Path, victim: int) -> str:
+    """One of which a host is gone in the third epoch, and is back a moment later.
+
+    The second host waits for no first one, where they meet: its command ends, and is started again as well.
+    """
+    work_dir = folder / f'killed-{victim}'
     parts = [start(host, hosts[0], config, work_dir) for host in hosts]
     until = time.monotonic() + TIMEOUT
     record = work_dir / 'record_rank0.jsonl'
@@ -112,10 +116,15 @@ def killed(hosts: tuple[Host, Host], config: Path, folder: Path) -> str:
             finish(parts, work_dir)
             raise FailedError('the training ended before it could be killed')
         time.sleep(0.02)
-    hosts[1].kill()
-    parts[1].wait()
+    hosts[victim].kill()
+    began = time.monotonic()
+    for part in parts[victim:]:
+        if part.wait(TIMEOUT) == 0:
+            raise FailedError('a training without a host ended well')
+    ended = time.monotonic() - began
     done = len(read_record(work_dir))
-    parts[1] = start(hosts[1], hosts[0], config, work_dir)
+    for host in hosts[victim:]:
+        parts[host.number] = start(host, hosts[0], config, work_dir)
     finish(parts, work_dir)
     iterations = [line['iter'] for line in read_record(work_dir)]
     if done >= ITERATIONS or iterations[done:] != list(range(iterations[done], ITERATIONS)):
@@ -123,7 +132,8 @@ def killed(hosts: tuple[Host, Host], config: Path, folder: Path) -> str:
     if not 2 <= iterations[done] <= 4:
         raise FailedError(f'it went on with iteration {iterations[done]}, and not from its checkpoint')
     compare_weights(folder / 'two', work_dir)
-    return f'gone after {done} iterations, back, went on with iteration {iterations[done] + 1}'
+    began_again = iterations[done] + 1
+    return f'gone after {done} iterations, ended after {ended:.0f} s, went on with iteration {began_again}'
 
 
 def slow(hosts: tuple[Host, Host], config: Path, folder: Path) -> str:
@@ -147,8 +157,7 @@ def attempt(case: Callable[[], str]) -> tuple[bool, str]:
 def main() -> int:
     """Runs all."""
     parser = argparse.ArgumentParser(description='Trains on two hosts of this machine, over sockets.')
-    parser.add_argument('--only', choices=['killed', 'slow'], help='beside the first')
-    args = parser.parse_args()
+    parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix='multinode-'))
     looks = ('--train', '16', '--val', '4', '--size', '64', '--shapes', '1', '3')
     tool = [sys.executable, str(ROOT / 'tools/dataset_converters/make_shapes.py'), str(folder / 'data')]
@@ -161,16 +170,20 @@ def main() -> int:
     failures = 0
     with two_hosts() as (kind, hosts):
         print(f'hosts: {kind}', flush=True)
-        for case in (losses, killed, slow):
-            if args.only and case is not losses and case.__name__ != args.only:
-                continue
+        cases = {
+            'losses': losses,
+            'second host killed': partial(killed, victim=1),
+            'first host killed': partial(killed, victim=0),
+            'slow': slow,
+        }
+        for name, case in cases.items():
             began = time.monotonic()
             is_good, said = attempt(partial(case, hosts, config, folder))
             for host in hosts:
                 host.kill()
             failures += not is_good
             seconds = time.monotonic() - began
-            print(f'{case.__name__}: {"ok" if is_good else "FAILED"} ({said}; {seconds:.0f} s)', flush=True)
+            print(f'{name}: {"ok" if is_good else "FAILED"} ({said}; {seconds:.0f} s)', flush=True)
     if not failures:
         shutil.rmtree(folder)
     else:
