@@ -1,6 +1,7 @@
 """Variables of a config whose values are found in ``data_root``: files of the splits, and their format."""
 
 import os.path as osp
+import posixpath
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -78,7 +79,9 @@ def recognised_layout(cfg: Mapping[str, Any], options: Collection[str] = ()) -> 
     except NoDataSetError:
         if cfg.get('classes') is None and not {'train', 'val'} <= given.keys():
             raise
-        layout = usual_layout(Path(root), given)
+        # As a folder of a disk, the address of one elsewhere would lose a slash.
+        files = {split: posixpath.join(root, file) for split, file in given.items()}
+        layout = usual_layout(Path(root), files if '://' in root else given)
     cuts = [name for name in (f'fold_{part}' for part in fold) if name in options]
     if cuts and 'fold' not in layout.splits['val']:
         raise UserError(

@@ -1,6 +1,6 @@
 """Data sets, their samplers, pipelines and batches."""
 
-from . import transforms
+from . import object_storage, transforms
 from .base import DetectionDataset, SeededSampler, detection_datasets
 from .coco import YOLOXCocoDataset
 from .samplers import BalancedSampler, ChunkedSampler, MixedDataset
@@ -18,6 +18,7 @@ __all__ = [
     'YOLOXVOCDataset',
     'YOLOXYoloDataset',
     'detection_datasets',
+    'object_storage',
     'transforms',
     'tta_collate',
     'yolox_collate',

@@ -16,6 +16,7 @@ from mmyolox.registry import DATASETS
 from . import annotation_cache
 from .annotations import AnnotationReport, check_boxes, configured_classes
 from .base import DetectionDataset
+from .canvas.images import UndecodableImageError, read_file
 from .coco_file import CocoAnnotations, read_coco
 from .columns import Array
 from .image_sizes import check_image_sizes
@@ -45,7 +46,8 @@ class YOLOXCocoDataset(DetectionDataset):
 
     - ``data_prefix``: ``dict(img=...)``, the image folder.
     - ``filter_cfg``: see :func:`~mmyolox.datasets.annotations.filter_images`; not used in test mode.
-    - ``backend_args``: of MMEngine's file backend. If set, images are not looked for in advance.
+    - ``backend_args``: of MMEngine's file backend. If set, or of a path such as ``s3://...``, the first image
+      is read in advance, and others are not looked for.
 
     Raises:
         UserError: The annotation file or images are missing or at fault, the file lacks a configured class,
@@ -76,7 +78,9 @@ class YOLOXCocoDataset(DetectionDataset):
         folder, digest = self._image_folder, file.digest
         key = None if digest is None else dict(content=digest, folder=folder, names=names)
         table = self.cached_entries(key, lambda: self._columns(file))
-        if not self.backend_args:
+        if not self._is_local:
+            self._check_access(table)
+        else:
             name = None if key is None else annotation_cache.entry_name('folders', key)
             check_files_exist(file.path, 'images', self._image_folder, table.images('img_path'), name)
             check_image_sizes(file.path, table, is_first=not self.report.is_restored)
@@ -114,9 +118,23 @@ class YOLOXCocoDataset(DetectionDataset):
 
     def _image_path(self, file_name: str) -> str:
         path = osp.join(self._image_folder, file_name)
-        if '\\' in file_name and not self.backend_args and not osp.exists(path):
+        if '\\' in file_name and self._is_local and not osp.exists(path):
             path = osp.join(self._image_folder, file_name.replace('\\', '/'))  # written on Windows
         return path
+
+    @property
+    def _is_local(self) -> bool:
+        return not self.backend_args and '://' not in self._image_folder
+
+    def _check_access(self, table: AnnotationTable) -> None:
+        for path in table.images('img_path')[:1]:
+            try:
+                read_file(path, self.backend_args)
+            except UndecodableImageError as error:
+                raise UserError(
+                    f'{path}, the first of {len(table)} images, cannot be read ({error.reason}); check '
+                    'data_root and img_prefix (of a data set, data_prefix)'
+                ) from None
 
     @property
     def _image_folder(self) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -326,14 +327,20 @@ def test_more_arrays_can_be_added_per_image(make):
 
 def test_absent_images_are_counted_and_named(make, tmp_path):
     dataset = make(random_file(0))
-    for i in (3, 4, 5, 6):
-        (tmp_path / f'images/{i}.jpg').unlink()
+    first, *others = [Path(path) for path in dataset.data_list.images('img_path')]
+    for path in others[:4]:
+        path.unlink()
     with pytest.raises(UserError) as error:
         load(tmp_path)
     assert str(error.value).startswith(f'{dataset.ann_file}: 4 of 20 images are not in {tmp_path}/images')
     assert str(error.value).count('.jpg') == 3
-    # What a remote storage holds is not looked up.
+    # Of what a remote storage holds the first is looked up alone.
     assert len(load(tmp_path, backend_args=dict(backend='local'))) == 20
+    first.unlink()
+    with pytest.raises(
+        UserError, match=rf'{first.name}, the first of 20 images, cannot be read \(No such file'
+    ):
+        load(tmp_path, backend_args=dict(backend='local'))
 
 
 def test_names_that_begin_with_the_image_folder(make, tmp_path):

@@ -14,6 +14,8 @@ from itertools import islice
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
+from mmengine.utils import is_abs
+
 from mmyolox.datasets.coco_file import read_class_lists
 from mmyolox.datasets.shards import split_shard
 from mmyolox.datasets.splits import split_named, without_split
@@ -82,7 +84,8 @@ def read_classes(layout: Layout) -> tuple[str, ...]:
     Raises:
         UserError: A file cannot be read, lacks one of the classes, or has boxes of others.
     """
-    train, *files = dict.fromkeys(osp.join(layout.root, args['ann_file']) for args in layout.splits.values())
+    names = dict.fromkeys(args['ann_file'] for args in layout.splits.values())
+    train, *files = (name if is_abs(name) else osp.join(layout.root, name) for name in names)
     classes, categories = read_class_lists(train)
     lists = {file: read_class_lists(file) for file in files}
     shared = [name for name in classes if all(name in names for _, names in lists.values())]

@@ -35,7 +35,8 @@ class Layout:
 
     def describe(self) -> str:
         """The layout in one line."""
-        return one_line('; '.join([f'{self.name} in {self.root}', *self.notes]))
+        root = str(self.root).replace(':/', '://')  # an address, which a path of Python's has shortened
+        return one_line('; '.join([f'{self.name} in {root}', *self.notes]))
 
 
 @dataclass(frozen=True)
