@@ -3,14 +3,14 @@
 Matching and the curves are the libraries' own, faster-coco-eval's (C++) or pycocotools'. Handing them one
 class at a time, with the images that have something of it, changes no figure: classes do not meet in COCO's
 evaluation, and an image with neither an object nor a detection of a class adds nothing to it. But of
-5,000 images x 80 classes most pairs are empty, and only one class's detections are Python objects at a time;
-of these, only as many of an image as the highest limit lets count.
+5,000 images x 80 classes most pairs are empty, and only one class's objects and detections are Python objects
+at a time; of the latter, only as many of an image as the highest limit lets count.
 """
 
 import contextlib
 import io
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -178,22 +178,28 @@ BACKENDS = dict(faster_coco_eval=faster_coco_eval, pycocotools=pycocotools)
 
 
 def coco_curves(
-    comparison: Comparison, objects: Sequence[Sequence[Entry]], detections: Detections, library: Library
+    comparison: Comparison,
+    objects: Iterable[Sequence[Entry]],
+    classes: int,
+    detections: Detections,
+    library: Library,
 ) -> Curves:
     """Matches detections with objects and computes the curves.
 
     Args:
         comparison: What is compared, at which thresholds and limits.
-        objects: The objects of each of C classes: ``image_id``, the number of the image as in ``detections``,
-            ``bbox``, ``area`` and ``iscrowd`` as in COCO's files, and the fields that ``comparison`` adds.
+        objects: The objects of each class, looked at one class after the other: ``image_id``, the number of
+            the image as in ``detections``, ``bbox``, ``area`` and ``iscrowd`` as in COCO's files, and the
+            fields that ``comparison`` adds.
+        classes: The number of classes C.
         detections: The detections of all classes.
         library: The library, which one of ``BACKENDS`` returns.
     """
-    sizes = len(objects), len(comparison.areas), len(comparison.max_dets)
+    sizes = classes, len(comparison.areas), len(comparison.max_dets)
     precision = np.full((len(comparison.iou_thrs), 101, *sizes), -1.0)
     recall = np.full((len(comparison.iou_thrs), *sizes), -1.0)
     order = np.argsort(detections.labels, kind='stable')
-    ends = np.searchsorted(detections.labels, np.arange(len(objects) + 1), sorter=order)
+    ends = np.searchsorted(detections.labels, np.arange(classes + 1), sorter=order)
     with without_garbage_collection():  # 40% of the time
         for label, own_objects in enumerate(objects):
             if own_objects:

@@ -3,13 +3,13 @@
 import json
 import logging
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
 import numpy as np
 import torch
-from mmengine.dist import is_main_process
+from mmengine.dist import broadcast_object_list, get_world_size, is_main_process
 from mmengine.evaluator import BaseMetric, DumpResults
 from mmengine.fileio import dump
 from mmengine.logging import print_log
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from mmyolox.datasets.annotations import UNBOUNDED, is_bounded
 from mmyolox.datasets.coco_file import CocoAnnotations, read_coco
+from mmyolox.datasets.gathering import gather_samples
 from mmyolox.datasets.ground_truth import ground_truth
 from mmyolox.errors import UserError, did_you_mean, first_few
 from mmyolox.files import atomic_write, check_target
@@ -42,7 +43,8 @@ ImageDetections = tuple[int | str, NDArray[np.floating]]
 class YOLOXCocoMetric(BaseMetric):
     """COCO's evaluation of boxes, in the options and results of mmdet's ``CocoMetric`` (3.3 to 3.5).
 
-    - The results of an epoch are one small array an image, which is also all that processes exchange.
+    - The results of an epoch are one small array an image. Processes exchange arrays: MMEngine's pickle all
+      results, through files of a folder that all machines have to share.
     - Label i is the category of that name. mmdet takes the ids in the file's order, which gives every class
       another's score as soon as ``classes`` are configured in another order.
     - A file may lack ``info``, ``area`` (that of the box is taken) and ``iscrowd`` (0), may count annotations
@@ -69,7 +71,7 @@ class YOLOXCocoMetric(BaseMetric):
             ``{outfile_prefix}.bbox.json`` in COCO's result format.
         backend_args: The arguments of MMEngine's file backend, where ``ann_file`` is not local.
         backend: The library: ``faster_coco_eval``, or ``pycocotools``, whose results are equal and slower.
-        collect_device: The device on which processes exchange their results: ``cpu`` or ``gpu``.
+        collect_device: MMEngine's. The device that arrays are exchanged on is that of the process group.
         prefix: What stands before the names of the figures.
 
     Attributes:
@@ -226,6 +228,40 @@ class YOLOXCocoMetric(BaseMetric):
         columns = (predicted[name] for name in ('bboxes', 'scores', 'labels'))
         return torch.column_stack([torch.as_tensor(column).float() for column in columns])
 
+    def evaluate(self, size: int) -> dict[str, float]:
+        """Evaluates what all processes have detected.
+
+        Args:
+            size: The number of images of the data set.
+
+        Returns:
+            The figures by name, in all processes.
+
+        Raises:
+            UserError: See :meth:`curves`.
+        """
+        results = self.results[:size]
+        if get_world_size() > 1:
+            ids = list(self._image_numbers)
+            numbered = [(self._number(image_id), rows) for image_id, rows in self.results]
+            results = [(ids[number], rows) for number, rows in gather_samples(numbered, size)]
+        metrics: list[Any] = [None]
+        if is_main_process():
+            figures = self.compute_metrics(results)
+            metrics = [{f'{self.prefix}/{name}': value for name, value in figures.items()}]
+        broadcast_object_list(metrics)
+        self.results.clear()
+        return metrics[0]
+
+    def _number(self, image_id: int | str) -> int:
+        """The number of an image in the order of the ids."""
+        if image_id not in self._image_numbers:
+            raise UserError(
+                f'{self._file.path} has no image with the id {image_id!r}, in which detections are to be '
+                "evaluated: is it the data set's own annotation file?"
+            )
+        return self._image_numbers[image_id]
+
     def compute_metrics(self, results: list[ImageDetections]) -> dict[str, float]:
         """The figures by name.
 
@@ -270,39 +306,32 @@ class YOLOXCocoMetric(BaseMetric):
         Raises:
             UserError: An image is not in the annotation file.
         """
-        unknown = [image_id for image_id, _ in results if image_id not in self._image_numbers]
-        if unknown:
-            raise UserError(
-                f'{self._file.path} has no image with the id {unknown[0]!r}, in which detections are to be '
-                "evaluated: is it the data set's own annotation file?"
-            )
         (comparison,) = (one for one in self.comparisons if one.iou_type == iou_type)
-        numbers = np.array([self._image_numbers[image_id] for image_id, _ in results], dtype=np.int64)
+        numbers = np.array([self._number(image_id) for image_id, _ in results], dtype=np.int64)
         images = np.repeat(numbers, [len(detections) for _, detections in results])
         empty = np.empty((0, 6), dtype=np.float32)
         packed = np.concatenate([detections for _, detections in results] or [empty])
         detections = Detections(images, packed[:, :4], packed[:, 4], packed[:, 5], packed[:, 6:])
-        return coco_curves(comparison, self._objects(comparison), detections, self.library)
+        objects = self._objects(comparison)
+        return coco_curves(comparison, objects, len(self.cat_ids), detections, self.library)
 
-    def _objects(self, comparison: Comparison) -> list[list[Entry]]:
-        """The objects of each class, as :func:`coco_curves` takes them."""
+    def _objects(self, comparison: Comparison) -> Iterator[list[Entry]]:
+        """The objects of each class in turn, as :func:`coco_curves` takes them."""
         file, indices = self._file, self._object_indices
+        labels = file.labels(self.cat_ids)[file.category_indices[indices]]
         numbers = np.array([self._image_numbers[image_id] for image_id in file.image_ids])
         areas = np.where(np.isnan(file.areas), file.bboxes[:, 2] * file.bboxes[:, 3], file.areas)
-        columns = (
-            indices,
-            file.labels(self.cat_ids)[file.category_indices[indices]],
-            numbers[file.image_indices[indices]],
-            file.bboxes[indices],
-            areas[indices],
-            file.iscrowd[indices].astype(int),
-        )
-        objects: list[list[Entry]] = [[] for _ in self.cat_ids]
-        for index, label, image, bbox, area, iscrowd in zip(*(c.tolist() for c in columns), strict=True):
-            if label >= 0 and comparison.covers(label):
-                entry = dict(image_id=image, bbox=bbox, area=area, iscrowd=iscrowd)
-                objects[label].append(entry | comparison.object_fields(file, index, label))
-        return objects
+        order = np.argsort(labels, kind='stable')
+        ends = np.searchsorted(labels, np.arange(len(self.cat_ids) + 1), sorter=order)
+        for label in range(len(self.cat_ids)):
+            own = indices[order[ends[label] : ends[label + 1]]] if comparison.covers(label) else indices[:0]
+            images = numbers[file.image_indices[own]]
+            columns = own, images, file.bboxes[own], areas[own], file.iscrowd[own].astype(int)
+            yield [
+                dict(image_id=image, bbox=bbox, area=area, iscrowd=iscrowd)
+                | comparison.object_fields(file, index, label)
+                for index, image, bbox, area, iscrowd in zip(*(c.tolist() for c in columns), strict=True)
+            ]
 
     def write_results(self, prefix: str) -> None:
         """Writes the detections of the last evaluation in COCO's result format.

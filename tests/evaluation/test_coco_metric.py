@@ -4,8 +4,10 @@ import contextlib
 import io
 import json
 import math
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,7 +19,7 @@ from mmyolox.datasets.annotations import UNBOUNDED
 from mmyolox.errors import UserError
 from mmyolox.evaluation import YOLOXCocoMetric, coco_curves
 from mmyolox.evaluation.coco_curves import BACKENDS, IOU_THRESHOLDS, Comparison
-from mmyolox.evaluation.coco_summary import Figure, figures_of
+from mmyolox.evaluation.coco_summary import PRECISIONS, Figure, figures_of
 from mmyolox.registry import METRICS
 from tests.evaluation.coco_cases import (
     IDS,
@@ -30,6 +32,7 @@ from tests.evaluation.coco_cases import (
     reference,
     sample,
 )
+from tests.processes import in_processes
 
 
 @pytest.fixture
@@ -345,6 +348,74 @@ def test_the_detections_of_the_last_evaluation_are_kept(write):
         assert [image_id for image_id, _ in metric.last_results] == [one['img_id'] for one in batch]
         for (_, rows), (_, own) in zip(metric.last_results, expected, strict=True):
             np.testing.assert_array_equal(rows, own)
+
+
+@pytest.mark.parametrize('count', [2, 3])
+@pytest.mark.parametrize('size', [1, 2, 40, 41])
+@pytest.mark.parametrize('is_filled', [False, True])
+def test_several_processes_evaluate_as_one(write, count, size, is_filled):
+    """Each has every so many-th image; one may have none, and some are there twice to fill the last batch."""
+    content, samples = crowded(0)
+    for image in content['images']:
+        image['id'] = f'image {image["id"]}'
+    for annotation in content['annotations']:
+        annotation['image_id'] = f'image {annotation["image_id"]}'
+    samples = [dict(one, img_id=f'image {one["img_id"]}') for one in samples][:size]
+    path = write(content)
+
+    def evaluate(shown):
+        metric = YOLOXCocoMetric(path, classwise=True, metric_items=[*PRECISIONS, 'AR@100'])
+        metric.dataset_meta = dict(classes=NAMES)
+        metric.process({}, shown) if shown else None
+        figures = metric.evaluate(size)
+        assert metric.results == []
+        return figures, metric.last_results, metric.by_class
+
+    figures, expected, by_class = evaluate(samples)
+    padded = (samples * count)[: -(-size // count) * count] if is_filled else samples
+    first, *others = in_processes(lambda rank: evaluate(padded[rank::count]), count)
+    np.testing.assert_equal(first[0], figures)
+    assert first[2] == by_class
+    assert [name for name, _ in first[1]] == [name for name, _ in expected]
+    for (_, rows), (_, own) in zip(first[1], expected, strict=True):
+        np.testing.assert_array_equal(rows, own)
+    for other in others:
+        np.testing.assert_equal(other[0], figures)
+        assert other[1] == []
+
+
+def test_no_objects_are_exchanged_but_the_figures(write, monkeypatch, tmp_path):
+    content, samples = crowded(0)
+    path = write(content)
+    monkeypatch.chdir(tmp_path)  # in which MMEngine's would make a folder
+
+    def evaluate(rank):
+        for name in ('gather_object', 'all_gather_object', 'collect_results'):
+            monkeypatch.setattr(f'mmengine.dist.dist.{name}', None)
+        monkeypatch.setattr('mmengine.evaluator.metric.collect_results', None)
+        metric = YOLOXCocoMetric(path)
+        metric.dataset_meta = dict(classes=NAMES)
+        metric.process({}, samples[rank::2])
+        return metric.evaluate(len(samples))
+
+    one, two = in_processes(evaluate, 2)
+    assert one == two
+    assert one['coco/bbox_mAP'] > 0
+    assert os.listdir(tmp_path) == [Path(path).name]
+
+
+def test_an_image_that_the_file_lacks_ends_all_processes(write):
+    content, samples = crowded(0)
+    path = write(content)
+
+    def evaluate(rank):
+        metric = YOLOXCocoMetric(path)
+        metric.dataset_meta = dict(classes=NAMES)
+        metric.process({}, [dict(samples[rank], img_id=samples[rank]['img_id'] if rank else 'none')])
+        return metric.evaluate(2)
+
+    with pytest.raises(UserError, match="no image with the id 'none'"):
+        in_processes(evaluate, 2)
 
 
 def test_format_only_writes_results_for_images_without_annotations(write, tmp_path):

@@ -2,13 +2,15 @@
 
 from typing import Any
 
+import numpy as np
 import torch
-from mmengine.dist import broadcast_object_list, collect_results
+from mmengine.dist import broadcast_object_list
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
 from mmyolox.checkpoints.match import bare_model
+from mmyolox.datasets.gathering import gather_rows, in_order
 from mmyolox.models.losses import MatchedBatch, all_reduce_mean
 from mmyolox.registry import HOOKS
 
@@ -65,13 +67,14 @@ class ValidationLossHook(Hook):
     def after_val_epoch(self, runner: Runner, metrics: dict[str, Any] | None = None) -> None:
         """Adds the figures, the same in all processes."""
         self._handle.remove()
-        images = collect_results(self._images, len(runner.val_loop.dataloader.dataset))
-        figures: dict[str, float] = {}
-        for sums, _ in images or ():  # there are none in processes but the first
-            for name, value in sums.items():
-                figures[name] = figures.get(name, 0.0) + value
-        positives = max(sum(count for _, count in images or ()), 1)
-        figures = {f'val/{name}': value / positives for name, value in figures.items()}
+        names = list(self._images[0][0]) if self._images else []
+        rows = [[*sums.values(), count] for sums, count in self._images]
+        shares = gather_rows(np.array(rows, np.float32).reshape(-1, len(names) + 1))
+        size = len(runner.val_loop.dataloader.dataset)
+        *sums, positives = np.array(in_order(shares, size), np.float64).reshape(-1, len(names) + 1).sum(0)
+        figures = {
+            f'val/{name}': float(value / max(positives, 1)) for name, value in zip(names, sums, strict=True)
+        }
         everywhere = [figures]
         broadcast_object_list(everywhere)
         if metrics is not None:
