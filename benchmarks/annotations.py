@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
@@ -46,13 +46,15 @@ def write_images(folder: Path, count: int) -> None:
             os.link(source, folder / image_name(number))
 
 
-def write_annotations(path: Path, images: int, boxes: int, points: int) -> None:
-    """Writes the annotation file, some entries at a time."""
+def write_annotations(
+    path: Path, images: int, boxes: int, points: int, name_of: Callable[[int], str] = image_name
+) -> None:
+    """Writes the annotation file, some entries at a time; ``name_of`` tells the file of an image."""
     rng = np.random.default_rng(0)
 
     def of_images(numbers: range) -> Iterator[str]:
         for number in numbers:
-            yield f'{{"id": {number + 1}, "file_name": "{image_name(number)}", "width": 640, "height": 480}}'
+            yield f'{{"id": {number + 1}, "file_name": "{name_of(number)}", "width": 640, "height": 480}}'
 
     def of_boxes(numbers: range) -> Iterator[str]:
         count = len(numbers)

@@ -18,7 +18,7 @@ from .shards import member_names, split_shard
 
 _OPTIONS = 'img_prefix (of a data set, data_prefix)'
 _BLOCK = 2**14
-_MOST_FOLDERS = 2**14
+_MOST_FOLDERS = 2**17
 """Of more folders than this no dates are kept."""
 
 

@@ -1,15 +1,18 @@
-"""The examples of docs/config.md and docs/settings.md are true."""
+"""The examples of docs/config.md, docs/settings.md and docs/scale.md are true."""
 
 import argparse
 import doctest
 import json
 import re
 import shlex
+from collections import Counter
 from pathlib import Path
 
 from mmyolox.config import load_config
 from mmyolox.config.find import find_config
+from mmyolox.engine.runner import YOLOXRunner
 from mmyolox.tool_parser import add_cfg_options
+from tests.datasets.small_sets import write_coco
 
 PAGE = Path(__file__).parents[2] / 'docs/config.md'
 SETTINGS = PAGE.with_name('settings.md')
@@ -58,3 +61,32 @@ def test_the_commands_of_the_settings(tmp_path, monkeypatch):
         )
         is_elsewhere = args.auto_scale_lr or args.folds or args.config.endswith('.py')
         assert is_elsewhere or with_it.to_dict() != without.to_dict()
+
+
+def test_the_config_of_the_scale(tmp_path):
+    (text,) = re.findall(r'```python\n(.*?)```', PAGE.with_name('scale.md').read_text('utf-8'), re.DOTALL)
+    (tmp_path / 'part').mkdir()
+    content = write_coco(tmp_path / 'part', 20)
+    for old, new in {
+        's3://bucket/shards/part_{number:02d}/': f'{content}/',
+        '/data/annotations/part_{number:02d}.json': 'ann.json',
+        'range(10)': 'range(2)',
+    }.items():
+        assert old in text
+        text = text.replace(old, new)
+    (tmp_path / 'scale.py').write_text(text)
+    options = dict(train_batch_size_per_gpu=4, train_num_workers=0, img_scale=(64, 64))
+    cfg = load_config(tmp_path / 'scale.py', options)
+    assert cfg.train_cfg.max_epochs == 3000
+    for part in cfg.train_dataloader.dataset.datasets:
+        part.metainfo = dict(classes=('a', 'b', 'c'))
+    cfg.train_dataloader.sampler.pass_epochs = 2
+    loader = YOLOXRunner.build_dataloader(cfg.train_dataloader, seed=0)
+    assert loader.sampler.chunk_size == 64
+    seen = []
+    for epoch in range(2):
+        loader.sampler.set_epoch(epoch)
+        seen += [meta['img_path'] for batch in loader for meta in batch['data_samples']['metas']]
+    assert sorted(Counter(seen).values()) == [2] * 20
+    steps = [type(step).__name__ for step in loader.dataset.datasets[0].pipeline.transforms]
+    assert loader.dataset.datasets[1].pipeline.transforms[steps.index('RecentSamples')].max_images == 8

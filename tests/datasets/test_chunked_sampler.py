@@ -7,9 +7,10 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from mmyolox.datasets import ChunkedSampler
+from mmyolox.datasets import ChunkedSampler, MixedDataset
 from mmyolox.errors import UserError
 from mmyolox.registry import DATA_SAMPLERS
+from tests.datasets.small_sets import open_coco, write_coco
 
 
 class Numbers(torch.utils.data.Dataset):
@@ -138,3 +139,16 @@ def test_numbers_that_are_none(name, value):
 def test_built_from_a_config():
     sampler = DATA_SAMPLERS.build(dict(type='ChunkedSampler', dataset=Numbers(5), chunk_size=2, seed=4))
     assert (sampler.chunk_size, sampler.seed) == (2, 4)
+
+
+def test_several_data_sets_are_drawn_in_chunks(tmp_path):
+    parts = [open_coco(write_coco(tmp_path / name, count), []) for name, count in (('a', 9), ('b', 14))]
+    mixed = MixedDataset(parts)
+    sampler = ChunkedSampler(mixed, chunk_size=4, seed=5)
+    sampler.set_epoch(3)
+    assert [part.draw_key for part in parts] == [(5, 3)] * 2
+    order = list(sampler)
+    assert sorted(order) == list(range(23))
+    assert [mixed[index]['img_id'] for index in order] == [
+        index if index < 9 else index - 9 for index in order
+    ]
