@@ -16,7 +16,7 @@ from typing import Any
 
 from mmengine.fileio import BaseStorageBackend, register_backend
 
-from mmyolox.errors import UserError
+from mmyolox.errors import UserError, counted
 
 _ABSENT = {'NoSuchKey', '404'}
 _BEYOND_END = 'InvalidRange'
@@ -124,7 +124,7 @@ class S3Backend(BaseStorageBackend):
             try:
                 content = self._attempt(path, dict(options, Bucket=bucket, Key=key), end)
             except _RetryError as error:
-                reason = f'{attempt} attempts failed, at last: {error}'
+                reason = f'{counted(attempt, "attempt")} failed, at last: {error}'
             else:
                 self._failures = 0
                 return content

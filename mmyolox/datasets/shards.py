@@ -25,6 +25,8 @@ INSIDE = f'{SUFFIX}/'
 UNIT = 64
 """How many images in a row are read in one go, where several of them are wanted."""
 
+MAX_FILE_BYTES = 2**30
+"""An image file is smaller."""
 _VERSION = 'v1.2'
 _BLOCK = 512
 _OPEN_SHARDS = 64
@@ -175,6 +177,8 @@ class Shard:
         if name not in self.members:
             raise ValueError('the shard has no such member')
         offset, size = self.members[name]
+        if not (_BLOCK <= offset < 2**62 and 0 <= size < MAX_FILE_BYTES):
+            raise ValueError(f'it has {size} bytes at byte {offset}; an image has fewer than 2**30')
         first, length = offset - _BLOCK, size + _BLOCK
         unit = self._units.get(offset)
         kept = None if unit is None else _UNITS.get((self, unit), functools.partial(self._ahead, unit))
@@ -253,7 +257,10 @@ def _opened(path: str, backend_args: str) -> Shard:
         members = scan_shard(path)[0]
 
     def read_here(offset: int, size: int) -> bytes:
-        return os.pread(file.fileno(), size, offset)
+        if hasattr(os, 'pread'):
+            return os.pread(file.fileno(), size, offset)
+        file.seek(offset)  # on Windows, where no worker is forked
+        return file.read(size)
 
     def advise(offset: int, size: int) -> None:
         if hasattr(os, 'posix_fadvise'):

@@ -110,11 +110,11 @@ def test_a_storage_that_is_gone_ends_a_training(failing):
     failing.script = ['503 SlowDown', '503 SlowDown', 'ok', '503 SlowDown']
     backend = S3Backend(attempts=1, max_failures=3)
     for _ in range(2):
-        with pytest.raises(OSError, match='1 attempts failed'):
+        with pytest.raises(OSError, match='1 attempt failed'):
             backend.get(f's3://{BUCKET}/a')
     backend.get(f's3://{BUCKET}/a')
     for _ in range(2):
-        with pytest.raises(OSError, match='1 attempts failed'):
+        with pytest.raises(OSError, match='1 attempt failed'):
             backend.get(f's3://{BUCKET}/a')
     with pytest.raises(UserError, match=r's3://data/a: 3 objects in a row could not be read .* by --resume'):
         backend.get(f's3://{BUCKET}/a')
@@ -233,6 +233,6 @@ def test_a_data_set(address, tmp_path):
 def test_a_data_set_of_a_server_that_is_not_there(monkeypatch):
     monkeypatch.setenv('AWS_ENDPOINT_URL', 'http://127.0.0.1:9')
     with pytest.raises(
-        UserError, match=r'ann.json cannot be read \(1 attempts failed, at last: Could not connect'
+        UserError, match=r'ann.json cannot be read \(1 attempt failed, at last: Could not connect'
     ):
         open_set(backend_args=dict(backend='s3', attempts=1))

@@ -120,6 +120,15 @@ def test_a_damaged_index_is_an_error(text, shard):
         read_file(f'{shard}/0.jpg')
 
 
+@pytest.mark.parametrize(
+    ('offset', 'size'), [(512, 2**30), (512, 10**20), (10**20, 5), (-5, 5), (0, 5), (512, -3)]
+)
+def test_an_index_that_says_what_no_shard_has(shard, offset, size):
+    (shard.parent / 'a-000000.idx').write_text(f'v1.2 1\njpg {offset} {size} 0.jpg\n')
+    with pytest.raises(UndecodableImageError, match=rf'0.jpg \(it has {size} bytes at byte {offset}'):
+        read_file(f'{shard}/0.jpg')
+
+
 def test_the_index_of_another_shard_is_noticed(shard, files):
     write_index(shard)
     write_tar(shard, dict(sorted(files.items(), reverse=True)))

@@ -14,7 +14,7 @@ import numpy as np
 import PIL.Image
 from mmengine.fileio import LocalBackend, get_file_backend
 
-from mmyolox.datasets.shards import INSIDE, open_shard, split_shard
+from mmyolox.datasets.shards import INSIDE, MAX_FILE_BYTES, open_shard, split_shard
 from mmyolox.deploy.letterbox import Size
 from mmyolox.errors import UserError, one_line
 
@@ -41,9 +41,6 @@ _TRANSPOSED = (5, 6, 7, 8)
 
 _START_OF_NPY = b'\x93NUMPY'
 _WHOLE_NUMBERS = {3: 'H', 4: 'I'}  # TIFF's SHORT and LONG
-
-MAX_FILE_BYTES = 2**30
-"""An image file is smaller."""
 
 PIXELS_VARIABLE = 'MMYOLOX_MAX_IMAGE_PIXELS'
 _USUAL_MAX_PIXELS = 178_956_970  # where Pillow refuses an image as a decompression bomb
