@@ -66,10 +66,16 @@ def sample_key(name: str) -> str:
 
 
 def format_index(members: Mapping[str, Member]) -> str:
-    """The text of an index: a line for each sample, with suffix, offset, size and name of its members."""
+    """The text of an index: a line for each sample, with suffix, offset, size and name of its members.
+
+    Raises:
+        ValueError: A name has a blank in it, by which an index is divided.
+    """
     lines: list[list[str]] = []
     last = None
     for name, (offset, size) in members.items():
+        if name.split() != [name]:
+            raise ValueError(f'the name {name!r} has a blank in it')
         key = sample_key(name)
         if key != last:
             lines.append([])

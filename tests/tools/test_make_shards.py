@@ -3,6 +3,7 @@
 import io
 import json
 import tarfile
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from mmyolox.datasets.canvas.images import read_file
 from mmyolox.datasets.shards import Member, index_path, parse_index
 from mmyolox.doctor.files import FileState, read_facts
 from mmyolox.errors import UserError
+from mmyolox.files import atomic_write
 from tests.datasets.small_sets import write_coco
 from tests.tools.small_files import write_image, write_text
 from tests.tools.tool_loading import load_tool
@@ -324,3 +326,29 @@ def test_shards_without_an_object(run, tmp_path):
     write_foreign(tmp_path / 'tars/0.tar', [('a.txt', b'text')])
     with pytest.raises(UserError, match=r'tars: no usable object in its shards \(they have none\)'):
         run(make_shards, tmp_path / 'tars', tmp_path / 'out')
+
+
+def test_shards_without_an_index_are_read(run, foreign, tmp_path, monkeypatch):
+    image, text = (tmp_path / 'a.jpg').read_bytes(), b'{"annotations": []}'
+    write_foreign(foreign / 'train-1.tar', [('./a b.jpg', image), ('./a b.json', text)])
+
+    @contextmanager
+    def refuse(path):
+        if Path(path).name == 'train-0.idx':
+            raise UserError(f'{path} cannot be written: Read-only file system')
+        with atomic_write(path) as part:
+            yield part
+
+    monkeypatch.setattr(make_shards, 'atomic_write', refuse)
+    lines = run(make_shards, foreign, tmp_path / 'out').splitlines()
+    (note,) = [line for line in lines if 'shards without an index' in line]
+    assert 'train-0.idx cannot be written: Read-only file system' in note
+    assert "train-1.tar: the name './a b.jpg' has a blank in it" in note
+    assert [path.name for path in sorted(foreign.glob('*.idx'))] == ['val-0.idx']
+    dataset = YOLOXCocoDataset(
+        data_root=str(tmp_path / 'out'),
+        ann_file='annotations/train.json',
+        data_prefix=dict(img='images/'),
+        pipeline=[],
+    )
+    assert [read_file(dataset[index]['img_path']) for index in range(3)] == [image] * 3

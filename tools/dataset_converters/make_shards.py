@@ -290,8 +290,13 @@ def read_shard(path: Path, report: ConversionReport) -> dict[str, tuple['Size', 
     report.note(
         'shards that are damaged; what was found in them was taken', [f'{path}: {one}' for one in faults]
     )
-    with atomic_write(index_path(str(path))) as part:
-        part.write_text(format_index(members), 'utf-8', 'surrogateescape')
+    try:
+        text = format_index(members)
+        with atomic_write(index_path(str(path))) as part:
+            part.write_text(text, 'utf-8', 'surrogateescape')
+    except (ValueError, UserError) as error:
+        what = 'shards without an index, which are scanned whenever they are opened'
+        report.note(what, [f'{path}: {error}'])
     images = {}
     texts = {sample_key(name): name for name in members if name.endswith('.json')}
     for name in filter(is_image, members):
