@@ -21,7 +21,7 @@ shift 2
 address=${MASTER_ADDR:-127.0.0.1}
 port=${PORT:-29500}
 if [ "${NNODES:-1}" = 1 ]; then
-    meeting=(--master-addr="$address" --master-port="$port")
+    meeting=(--node-rank="${NODE_RANK:-0}" --master-addr="$address" --master-port="$port")
 else
     # Otherwise torchrun keeps the store of the first start, of which a node that comes back is not told.
     export TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1
@@ -34,5 +34,5 @@ else
 fi
 
 exec "${PYTHON:-python}" -m torch.distributed.run \
-    --nnodes="${NNODES:-1}" --node-rank="${NODE_RANK:-0}" --nproc-per-node="$devices" "${meeting[@]}" \
+    --nnodes="${NNODES:-1}" --nproc-per-node="$devices" "${meeting[@]}" \
     "$(dirname "${BASH_SOURCE[0]}")/train.py" "$config" --launcher pytorch "$@"

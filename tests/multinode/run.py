@@ -6,10 +6,12 @@ Two processes a host, joined by ``tools/dist_train.sh`` as its header says:
 - killed: all of the second host is killed in the middle and the command started there again; the training
   goes on from its checkpoint to the same weights, up to the order in which four gradients are summed; and the
   same of the first host, where they meet: the second one ends with it, and both are started again;
+- cut: the cable is taken away for a minute; commands that fail are repeated, as by ``until``, and the
+  training goes on in the same way;
 - slow: the same over a link of 20 Mbit/s, with a delay of 50 ms where the kernel has netem.
 
 Without root, or with a kernel that has no namespaces, the hosts are two addresses of the loopback device,
-whose link cannot be made slow. The first line says what it is.
+whose link cannot be cut or made slow ("none"). The first line says what it is.
 """
 
 import argparse
@@ -49,10 +51,12 @@ def environment() -> dict[str, str]:
     return dict(PYTHONPATH=paths, OMP_NUM_THREADS='1', PYTHON=sys.executable)
 
 
-def start(host: Host, first: Host, config: Path, work_dir: Path) -> subprocess.Popen[bytes]:
+def start(
+    host: Host, first: Host, config: Path, work_dir: Path, options: tuple[str, ...] = ()
+) -> subprocess.Popen[bytes]:
     """Starts a host's part of a training, by the command that a user types on each."""
     command = [str(ROOT / 'tools/dist_train.sh'), str(config), '2', '--work-dir', str(work_dir), '--resume']
-    command += ['--cfg-options', *OPTIONS, 'train_batch_size_per_gpu=2']
+    command += ['--cfg-options', *OPTIONS, 'train_batch_size_per_gpu=2', *options]
     meeting = dict(NNODES='2', MASTER_ADDR=first.address, PORT=PORT)
     return host.start(command, work_dir.with_suffix(f'.{host.number}.txt'), **meeting, **environment())
 
@@ -109,13 +113,7 @@ def killed(hosts: tuple[Host, Host], config: Path, folder: Path, victim: int) ->
     """
     work_dir = folder / f'killed-{victim}'
     parts = [start(host, hosts[0], config, work_dir) for host in hosts]
-    until = time.monotonic() + TIMEOUT
-    record = work_dir / 'record_rank0.jsonl'
-    while not record.exists() or len(read_record(work_dir)) < 5:
-        if time.monotonic() > until or any(part.poll() is not None for part in parts):
-            finish(parts, work_dir)
-            raise FailedError('the training ended before it could be killed')
-        time.sleep(0.02)
+    wait_for_third_epoch(parts, work_dir)
     hosts[victim].kill()
     began = time.monotonic()
     for part in parts[victim:]:
@@ -126,14 +124,57 @@ def killed(hosts: tuple[Host, Host], config: Path, folder: Path, victim: int) ->
     for host in hosts[victim:]:
         parts[host.number] = start(host, hosts[0], config, work_dir)
     finish(parts, work_dir)
+    went_on = compare_restarted(work_dir, folder / 'two', done)
+    return f'gone after {done} iterations, ended after {ended:.0f} s, went on with iteration {went_on}'
+
+
+def cut(hosts: tuple[Host, Host], config: Path, folder: Path) -> str:
+    """One whose cable is taken away for a minute in the third epoch; commands that fail are repeated."""
+    if not hosts[0].prefix:
+        return 'none'
+    work_dir = folder / 'cut'
+    options = ('env_cfg.dist_cfg.timeout=20',)
+    parts = [start(host, hosts[0], config, work_dir, options) for host in hosts]
+    wait_for_third_epoch(parts, work_dir)
+    with hosts[1].cut():
+        time.sleep(60)
+    done = len(read_record(work_dir))
+    until, repeats = time.monotonic() + TIMEOUT, 0
+    while any(part.poll() != 0 for part in parts) and time.monotonic() < until:
+        time.sleep(5)
+        for host in hosts:
+            if parts[host.number].poll():
+                parts[host.number] = start(host, hosts[0], config, work_dir, options)
+                repeats += 1
+    finish(parts, work_dir)
+    went_on = compare_restarted(work_dir, folder / 'two', done)
+    return f'cut after {done} iterations, went on with iteration {went_on} after {repeats} repeated commands'
+
+
+def wait_for_third_epoch(parts: list[subprocess.Popen[bytes]], work_dir: Path) -> None:
+    """Waits for the fifth iteration, the first of an epoch that has no checkpoint yet."""
+    until = time.monotonic() + TIMEOUT
+    record = work_dir / 'record_rank0.jsonl'
+    while not record.exists() or len(read_record(work_dir)) < 5:
+        if time.monotonic() > until or any(part.poll() is not None for part in parts):
+            finish(parts, work_dir)
+            raise FailedError('the training ended before it could be disturbed')
+        time.sleep(0.02)
+
+
+def compare_restarted(work_dir: Path, straight: Path, done: int) -> int:
+    """Raises if a training did not go on from a checkpoint to the weights of an undisturbed one.
+
+    Returns:
+        The iteration, from 1, with which it went on after so many that were done.
+    """
     iterations = [line['iter'] for line in read_record(work_dir)]
     if done >= ITERATIONS or iterations[done:] != list(range(iterations[done], ITERATIONS)):
-        raise FailedError(f'killed after {done} iterations; there were {iterations}')
+        raise FailedError(f'disturbed after {done} iterations; there were {iterations}')
     if not 2 <= iterations[done] <= 4:
         raise FailedError(f'it went on with iteration {iterations[done]}, and not from its checkpoint')
-    compare_weights(folder / 'two', work_dir)
-    began_again = iterations[done] + 1
-    return f'gone after {done} iterations, ended after {ended:.0f} s, went on with iteration {began_again}'
+    compare_weights(straight, work_dir)
+    return iterations[done] + 1
 
 
 def slow(hosts: tuple[Host, Host], config: Path, folder: Path) -> str:
@@ -174,6 +215,7 @@ def main() -> int:
             'losses': losses,
             'second host killed': partial(killed, victim=1),
             'first host killed': partial(killed, victim=0),
+            'cut': cut,
             'slow': slow,
         }
         for name, case in cases.items():

@@ -38,7 +38,7 @@ def run_script(name: str, args: list[str], cwd: Path, **variables: str) -> subpr
 def test_dist_scripts(name: str, args: list[str], expected: list[str], tmp_path: Path) -> None:
     lines = run_script(name, args, tmp_path).stdout.splitlines()
     assert lines == [
-        'python', '-m', 'torch.distributed.run', '--nnodes=1', '--node-rank=0', '--nproc-per-node=2',
+        'python', '-m', 'torch.distributed.run', '--nnodes=1', '--nproc-per-node=2', '--node-rank=0',
         '--master-addr=127.0.0.1', '--master-port=29500', f'{TOOLS}/{expected[0]}', *expected[1:],
     ]  # fmt: skip
 
@@ -65,8 +65,8 @@ def test_a_test_on_several_nodes(tmp_path: Path) -> None:
 def test_a_training_on_several_nodes(variables: dict[str, str], expected: list[str], tmp_path: Path) -> None:
     lines = run_script('dist_train.sh', ['a.py', '2'], tmp_path, **NODES | variables).stdout.splitlines()
     assert lines == [
-        'python-of-mine', '-m', 'torch.distributed.run', '--nnodes=3',
-        f'--node-rank={variables.get("NODE_RANK", 1)}', '--nproc-per-node=2', '--rdzv-backend=c10d',
+        'python-of-mine', '-m', 'torch.distributed.run', '--nnodes=3', '--nproc-per-node=2',
+        '--rdzv-backend=c10d',
         '--rdzv-id=5', '--rdzv-endpoint=host:5', *expected, f'{TOOLS}/train.py', 'a.py', '--launcher',
         'pytorch',
     ]  # fmt: skip
