@@ -13,6 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import torch
+from mmengine.model import BaseDataPreprocessor
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
@@ -97,7 +98,11 @@ def fake_device() -> Iterator[torch.device]:
     _register()
     from torch._subclasses.fake_tensor import FakeTensorMode
 
-    with FakeTensorMode(allow_non_fake_inputs=False):
+    class Mode(FakeTensorMode):
+        def __deepcopy__(self, memo: object) -> 'Mode':
+            return self  # of the copy of a tensor, too
+
+    with Mode(allow_non_fake_inputs=False):
         yield torch.device(NAME, 0)
 
 
@@ -108,6 +113,8 @@ def move_to_fake(model: nn.Module, device: torch.device) -> None:
             setattr(module, name, _like(buffer, device))
         for name, parameter in module.named_parameters(recurse=False):
             setattr(module, name, nn.Parameter(_like(parameter, device), parameter.requires_grad))
+        if isinstance(module, BaseDataPreprocessor):
+            module.to(device)  # it notes where batches are to go
 
 
 def _like(tensor: Tensor, device: torch.device) -> Tensor:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from mmengine.logging import print_log
 from torch import Tensor
 
@@ -49,10 +50,8 @@ class ClassNames:
             own: The layer in the model.
         """
         places = {name: place for place, name in enumerate(self.file)}
-        known = [label for label, name in enumerate(self.model) if name in places]
-        rows = own.clone()
-        rows[known] = theirs[[places[self.model[label]] for label in known]].to(rows)
-        return rows
+        rows = zip(self.model, own, strict=True)
+        return torch.stack([theirs[places[name]].to(row) if name in places else row for name, row in rows])
 
     def describe(self) -> str:
         """The names of both sides."""

@@ -143,6 +143,19 @@ class YOLOXRunner(Runner):
             loaded: dict[str, Any] = super().load_checkpoint(*args, **kwargs)
         return loaded
 
+    def resume(self, filename: str, *args: Any, map_location: Any = 'cpu', **kwargs: Any) -> None:
+        """Continues a training from a checkpoint.
+
+        MMEngine reads it to the device, which then has to hold weights, averages and moments twice.
+
+        Args:
+            filename: The checkpoint.
+            *args: As for MMEngine's Runner.
+            map_location: Where the file's tensors go before they are copied.
+            **kwargs: As for MMEngine's Runner.
+        """
+        super().resume(filename, *args, map_location=map_location, **kwargs)
+
     def call_hook(self, fn_name: str, **kwargs: Any) -> None:
         """Calls all hooks, and notes that the run has begun.
 
