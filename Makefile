@@ -6,12 +6,13 @@ PYTHON ?= python3
 VENV := .venv
 LEGACY := .venv-legacy
 
-.PHONY: help demo demo-pose test lint crash fuzz soak test-legacy test-multinode clean
+.PHONY: help demo demo-pose test test-slow lint crash fuzz soak test-legacy test-multinode clean
 
 help:
 	@echo 'make demo         train, evaluate and draw predictions on a small generated data set'
 	@echo 'make demo-pose    the same with keypoints'
 	@echo 'make test         lint, types and all tests'
+	@echo 'make test-slow    the tests that take long: all models on a simulated accelerator, compilers'
 	@echo 'make lint         format, lint, spelling and types'
 	@echo 'make fuzz         100,000 odd and damaged files and options for all readers: about half an hour'
 	@echo 'make soak         2,000 iterations and 20,000 detections: whether memory or files grow, about half an hour'
@@ -32,6 +33,9 @@ demo-pose: $(VENV)/.ready
 
 test: lint
 	$(VENV)/bin/python -m pytest -n logical --dist worksteal
+
+test-slow: $(VENV)/.ready
+	$(VENV)/bin/python -m pytest -n logical --dist worksteal -m slow
 
 lint: $(VENV)/.ready
 	$(VENV)/bin/ruff format --check

@@ -98,7 +98,7 @@ def fake_device() -> Iterator[torch.device]:
     _register()
     from torch._subclasses.fake_tensor import FakeTensorMode
 
-    class Mode(FakeTensorMode):
+    class Mode(FakeTensorMode):  # type: ignore[no-untyped-call]
         def __deepcopy__(self, memo: object) -> 'Mode':
             return self  # of the copy of a tensor, too
 
@@ -134,7 +134,9 @@ def _register() -> list[torch.library.Library]:
     def answer(value: Any) -> Callable[..., Any]:
         return lambda *args: value
 
-    register(NAME, SimpleNamespace(**{name: answer(value) for name, value in _ANSWERS.items()}))
+    event = SimpleNamespace(record=answer(None), synchronize=answer(None))
+    answers = {name: answer(value) for name, value in dict(_ANSWERS, Event=event).items()}
+    register(NAME, SimpleNamespace(**answers))
     library: Any = torch.library.Library
     others = library('_', 'IMPL', 'AutocastPrivateUse1')
     others.fallback(torch.library.fallthrough_kernel)

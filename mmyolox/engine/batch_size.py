@@ -54,15 +54,14 @@ def settle_batch_size(cfg: Config, meta: Mapping[str, Any] | None, local_rank: i
         return f'train_batch_size_per_gpu=auto: {recorded}, as the training began with'
     init_default_scope(cfg.get('default_scope') or 'mmyolox')
     model = MODELS.build(dict(cfg.model, compile_network=False, compile_losses=False)).train()
-    sizes = [tuple(value) for path, value in walk(loader.dataset, '') if path.endswith('.img_scale')]
-    size = largest_size(model, Size(*max(sizes, key=math.prod, default=(640, 640))))
+    size = training_size(cfg, model)
     if get_device() == 'cpu':
         each, free = bytes_of_image(model, size), available_memory() // processes_on_machine()
         loader.batch_size = min(max(free // 2 // each, 1), _MOST_ON_CPU)
         why = f'{each / 1e6:.0f} MB an image of {size.width}x{size.height}, half of {free / 1e9:.1f} GB'
     else:
         device = torch.device(get_device(), local_rank)
-        loader.batch_size = largest_batch(trial(model.to(device), size, device, _autocast_dtype(cfg)), _MOST)
+        loader.batch_size = largest_batch(trial(model.to(device), size, device, autocast_dtype(cfg)), _MOST)
         if not loader.batch_size:
             raise UserError(
                 f'train_batch_size_per_gpu=auto: not even one image of {size.width}x{size.height} fits into '
@@ -72,8 +71,16 @@ def settle_batch_size(cfg: Config, meta: Mapping[str, Any] | None, local_rank: i
     return f'train_batch_size_per_gpu=auto: {loader.batch_size} ({why})'
 
 
-def largest_size(model: Any, img_scale: Size) -> Size:
-    """The largest input that multi-scale training makes of ``img_scale``."""
+def training_size(cfg: Config, model: Any) -> Size:
+    """The largest images of a training, with those that multi-scale training makes.
+
+    Args:
+        cfg: The config.
+        model: Its model.
+    """
+    dataset = cfg.train_dataloader.dataset
+    sizes = [tuple(value) for path, value in walk(dataset, '') if path.endswith('.img_scale')]
+    img_scale = Size(*max(sizes, key=math.prod, default=(640, 640)))
     return max([img_scale, *training_sizes(model, img_scale)], key=math.prod)
 
 
@@ -117,7 +124,7 @@ def trial(model: Any, size: Size, device: torch.device, dtype: torch.dtype | Non
         dtype: That of mixed precision, or None.
     """
     memory = torch.get_device_module(device)
-    reserved = int(_HEADROOM * memory.mem_get_info(device)[1]) + _COPIES * _bytes_of(model.parameters())
+    reserved = int(_HEADROOM * memory.mem_get_info(device)[1]) + _COPIES * bytes_of(model.parameters())
 
     def step(count: int) -> None:
         gc.collect()
@@ -168,11 +175,12 @@ def bytes_of_image(model: Any, size: Size) -> int:
     return sum(storage.nbytes() for pointer, storage in storages.items() if pointer not in weights)
 
 
-def _bytes_of(tensors: Iterable[Tensor]) -> int:
+def bytes_of(tensors: Iterable[Tensor]) -> int:
+    """The memory of tensors."""
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
 
-def _autocast_dtype(cfg: Config) -> torch.dtype | None:
+def autocast_dtype(cfg: Config) -> torch.dtype | None:
     """That of the mixed precision that the config trains in, or None."""
     wrapper = cfg.optim_wrapper
     default = dict(AutocastOptimWrapper='bfloat16', AmpOptimWrapper='float16').get(wrapper.get('type'))

@@ -146,8 +146,8 @@ class PairCosts:
         plane.add_(self.elsewhere).scatter_(2, priors, listed)
 
 
-CPU_PAIRS, DEVICE_PAIRS = 4_000_000, 64_000_000
-"""How many pairs a slice has by default: of 16 MB on a CPU, and of 256 MB on an accelerator."""
+CPU_PAIRS, DEVICE_PAIRS = 4_000_000, 32_000_000
+"""How many pairs a slice has by default: of 16 MB on a CPU, and of 128 MB on an accelerator."""
 
 _NOWHERE = -1e6  # pixels; a box of this corner twice has no area and overlaps nothing
 
@@ -179,7 +179,7 @@ class SimOTAAssigner:
         iou_weight: The weight of the IoU cost.
         cls_weight: The weight of the classification cost.
         max_pairs: How many pairs of a prior and a class or a ground truth are worked on at a time. None is
-            for 4 million on a CPU, and 64 million on an accelerator, where each slice costs launches.
+            for 4 million on a CPU, and 32 million on an accelerator, where each slice costs launches.
     """
 
     OUTSIDE_COST = 100_000.0

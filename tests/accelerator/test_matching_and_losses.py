@@ -1,13 +1,9 @@
 """Matching and losses on a fake accelerator: nothing waits for a value or leaves the device, few kernels."""
 
-import json
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.accelerator.conftest import fake_steps
+
 BUDGET = 350
 """Kernels of matching and losses, forward and backward: launching so many takes some 2 ms."""
 CASES = {
@@ -23,10 +19,7 @@ CASES = {
 @pytest.fixture(scope='module')
 def steps():
     """The steps of all cases, by name."""
-    command = [sys.executable, '-m', 'tests.accelerator.fake_steps', *map(json.dumps, CASES.values())]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert not done.returncode, done.stderr
-    return dict(zip(CASES, map(json.loads, done.stdout.splitlines()[-len(CASES) :]), strict=True))
+    return dict(zip(CASES, fake_steps('matching', CASES.values()), strict=True))
 
 
 @pytest.mark.parametrize('case', CASES)

@@ -12,8 +12,8 @@ from mmyolox.engine.batch_size import (
     BATCH_SIZE,
     bytes_of_image,
     largest_batch,
-    largest_size,
     settle_batch_size,
+    training_size,
     trial,
 )
 from mmyolox.errors import UserError
@@ -63,8 +63,9 @@ def model():
 
 
 def test_the_largest_size_of_multi_scale_training(model):
-    assert largest_size(model, Size(416, 416)) == (640, 640)
-    assert largest_size(model, Size(416, 224)) == (608, 320)  # multiples of the stride within the ratios
+    assert training_size(auto(), model) == (640, 640)
+    # Multiples of the stride within the ratios.
+    assert training_size(auto(img_scale=(416, 224)), model) == (608, 320)
 
 
 def test_a_trial_is_a_whole_step_and_leaves_nothing(model, monkeypatch):
@@ -89,7 +90,7 @@ def test_what_an_image_needs_grows_with_its_area(model):
 @pytest.mark.parametrize(('free', 'expected'), [(10**12, 16), (0, 1), (None, 5)])
 def test_on_a_cpu_half_of_the_free_memory_is_used(model, monkeypatch, free, expected):
     cfg = auto(img_scale=(64, 64))
-    size = largest_size(model, Size(64, 64))
+    size = training_size(cfg, model)
     free = 2 * 5 * bytes_of_image(model, size) + 999 if free is None else free
     monkeypatch.setattr(batch_size, 'available_memory', lambda: free)
     said = settle_batch_size(cfg, None)

@@ -9,6 +9,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from mmyolox.live_bytes import LiveBytes
 from mmyolox.models.assigner import Assignment, PairCosts, SimOTAAssigner
 from mmyolox.models.boxes import grid_priors
 from mmyolox.registry import TASK_UTILS
@@ -241,7 +242,7 @@ def test_temporaries_are_bounded(max_pairs, bound):
 
 
 @pytest.mark.parametrize('max_pairs', [1, 100_000, 10**9])
-def test_memory_stays_within_what_the_docstring_says(max_pairs, live_bytes):
+def test_memory_stays_within_what_the_docstring_says(max_pairs):
     batch, classes, objects, topk = 4, 20, 64, 10
     priors = grid_priors([(40, 40), (20, 20), (10, 10)], (8, 16, 32), torch.device('cpu'))
     torch.manual_seed(0)
@@ -256,7 +257,7 @@ def test_memory_stays_within_what_the_docstring_says(max_pairs, live_bytes):
     )
     levels = problem.levels()
     arguments = {**vars(problem), 'cls_logits': levels}
-    with live_bytes(arguments) as memory:
+    with LiveBytes(arguments) as memory:
         SimOTAAssigner(candidate_topk=topk, max_pairs=max_pairs).assign(**arguments)
     plane = 4 * min(max(max_pairs, classes * len(priors)), batch * len(priors) * objects)
     boxes = 16 * batch * (len(priors) + objects * topk)

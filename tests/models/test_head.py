@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch._dynamo.testing import CompileCounter
 
 from mmyolox.errors import UserError
+from mmyolox.live_bytes import LiveBytes
 from mmyolox.models import HeadOutputs, MatchedBatch, PairCosts, YOLOXHead
 from mmyolox.models.boxes import bbox_ious, decode_bboxes, encode_bboxes
 from mmyolox.models.levels import flatten_levels
@@ -151,7 +152,7 @@ def test_regressions_that_overflow_on_background_stay_out():
     assert all(bool(x.grad.isfinite().all()) for levels in outputs for x in levels)
 
 
-def test_class_logits_are_not_copied_as_a_whole(live_bytes):
+def test_class_logits_are_not_copied_as_a_whole():
     priors, classes, batch = 2100, 80, 8
     torch.manual_seed(0)
     levels = ([torch.randn(batch, c, n, n) for n in (40, 20, 10)] for c in (classes, 4, 1))
@@ -164,7 +165,7 @@ def test_class_logits_are_not_copied_as_a_whole(live_bytes):
     )
     head = given_head()
     head.assigner.max_pairs = priors * classes
-    with live_bytes((outputs, data_samples)) as memory:
+    with LiveBytes((outputs, data_samples)) as memory:
         sum(head.loss(outputs, data_samples).values()).backward()
     gradients = 4 * batch * priors * (classes + 5)
     assert memory.peak < 1.4 * gradients

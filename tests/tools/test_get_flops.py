@@ -1,5 +1,9 @@
 """tools/analysis_tools/get_flops.py on our configs."""
 
+import re
+import subprocess
+import sys
+
 import pytest
 
 from mmyolox.errors import UserError
@@ -42,3 +46,22 @@ def test_a_config_without_a_size_asks_for_one(run, tmp_path):
     config.write_text("default_scope = 'mmyolox'\nmodel = dict(type='YOLODetector')\n")
     with pytest.raises(UserError, match='no img_scale; give --shape'):
         run(get_flops, config)
+
+
+def test_the_memory_of_a_training(tmp_path):
+    # The device that is simulated stays registered: in a process of its own.
+    command = [sys.executable, get_flops.__file__, 'yolox_nano_fast_8xb8-300e_coco', '--memory']
+    done = subprocess.run(
+        [*command, '--batch', '2', '--amp', '--cfg-options', 'img_scale=64,64'],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    said = r'memory      0\.\d\d GiB to train on 2 images of 96 x 96 in bfloat16\n'
+    assert re.search(said, done.stdout)
+
+
+@pytest.mark.parametrize('count', [0, -1])
+def test_no_number_of_images_is_refused_first(run, count):
+    with pytest.raises(UserError, match=f'{count} is no number of images'):
+        run(get_flops, 'yolox_nano_fast_8xb8-300e_coco', '--memory', '--batch', count)
