@@ -21,6 +21,14 @@ sys.modules['projects'] = mmyolox.projects
 sys.modules['projects.yolox_pose'] = mmyolox.projects.yolox_pose
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skips the tests of a GPU where there is none."""
+    if not torch.cuda.is_available():
+        for item in items:
+            if item.get_closest_marker('gpu'):
+                item.add_marker(pytest.mark.skip(reason='needs a GPU'))
+
+
 def pytest_collection_finish() -> None:
     """Takes what the tests' modules import out of the garbage collector.
 

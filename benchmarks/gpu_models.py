@@ -6,7 +6,6 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, redirect_stdout
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 Batch = dict[str, Any]
@@ -19,38 +18,66 @@ class Trainer:
         who: ``ours`` or ``mmdet``.
         size: of YOLOX: ``s``, ``x``, ...
         args: of the command line.
-        is_compiled: compile the network (not the loss).
+        is_compiled: compile the network, and of ours also matching and losses.
+        config: of ours, in place of the plain recipe.
+        options: of ours, as of ``--cfg-options``.
     """
 
-    def __init__(self, who: str, size: str, args: argparse.Namespace, is_compiled: bool = False) -> None:
+    def __init__(
+        self,
+        who: str,
+        size: str,
+        args: argparse.Namespace,
+        is_compiled: bool = False,
+        config: str = '',
+        options: dict[str, Any] | None = None,
+    ) -> None:
         from mmengine.optim import build_optim_wrapper
-        from mmengine.registry import HOOKS, MODELS, DefaultScope
+        from mmengine.registry import MODELS, DefaultScope
 
         self.who = who
-        self.cfg, scope, ema = (our_config if who == 'ours' else mmdet_config)(size, args)
-        self.cfg.model.data_preprocessor.batch_augments = []  # one size throughout
-        ema.pop('priority')  # the Runner's
+        if who == 'ours':
+            config = config or f'yolox_{size}_fast_8xb8-300e_coco'
+            self.cfg, scope, ema = our_config(config, options or {}, args)
+            if is_compiled:
+                self.cfg.model.update(compile_network=True, compile_losses=True)
+        else:
+            self.cfg, scope, ema = mmdet_config(size, args)
+        augments = self.cfg.model.data_preprocessor.batch_augments or []
+        # One size throughout.
+        self.cfg.model.data_preprocessor.batch_augments = [
+            one for one in augments if 'Resize' not in one.type
+        ]
+        average = {key: ema[key] for key in ('momentum', 'gamma', 'update_buffers') if key in ema}
         with DefaultScope.overwrite_default_scope(scope), redirect_stdout(io.StringIO()):  # much is printed
             self.model = MODELS.build(self.cfg.model)
             self.model.init_weights()
             self.model.to(args.device).train()
             self.wrapper = build_optim_wrapper(self.model, self.cfg.optim_wrapper)
-            self.ema = HOOKS.build(ema)
-            self.runner = SimpleNamespace(
-                model=self.model, optim_wrapper=self.wrapper, iter=0, epoch=0, max_iters=10**6, max_epochs=300
-            )
-            self.ema.before_run(self.runner)
+            self.average = MODELS.build(dict(type=ema.ema_type, model=self.model, **average))
         self.precision: Callable[[], AbstractContextManager] = partial(self.wrapper.optim_context, self.model)
-        if is_compiled:
+        if is_compiled and who != 'ours':
             for part in (self.model.backbone, self.model.neck, self.model.bbox_head):
                 part.compile()  # of the head only the towers: its losses are not its forward pass
 
     def step(self, batch: Batch) -> None:
         """One training step."""
         self.model.train_step(batch, self.wrapper)
-        self.ema.after_train_iter(self.runner, 0)
+        self.average.update_parameters(self.model)
 
-    def for_prediction(self, args: argparse.Namespace) -> None:
+    def exportable(self, folder: Path) -> Any:
+        """The model as an exporter takes it, from a checkpoint in a folder."""
+        import torch
+
+        from mmyolox.apis import init_detector
+
+        classes = tuple(map(str, range(self.model.bbox_head.num_classes)))
+        checkpoint = dict(state_dict=self.model.state_dict(), meta=dict(dataset_meta=dict(classes=classes)))
+        torch.save(checkpoint, folder / 'weights.pth')
+        self.cfg.dump(folder / 'config.py')
+        return init_detector(folder / 'config.py', folder / 'weights.pth', 'cpu')
+
+    def for_prediction(self, args: argparse.Namespace, is_compiled: bool) -> None:
         """Turns to prediction: ours as ``init_detector`` does, MMDetection's under autocast."""
         self.model.eval()
         if self.who == 'ours':
@@ -60,6 +87,9 @@ class Trainer:
             dtype = choose_dtype('auto' if args.amp else 'float32', self.model.data_preprocessor.device)
             prepare_network(self.model, fuse=True, dtype=dtype)
             self.precision = nullcontext
+        if is_compiled:
+            for part in (self.model.backbone, self.model.neck, self.model.bbox_head.head_module):
+                part.compile()
 
     def predict(self, batch: Batch) -> Any:
         """Detections of a batch."""
@@ -72,7 +102,7 @@ class Trainer:
             return self.model(inputs, mode='tensor')
 
 
-def our_config(size: str, args: argparse.Namespace) -> tuple[Any, str, Any]:
+def our_config(name: str, options: dict[str, Any], args: argparse.Namespace) -> tuple[Any, str, Any]:
     """Our config, completed as ``tools/train.py --amp`` does, its scope and its moving average."""
     from mmengine.registry import init_default_scope
 
@@ -80,8 +110,8 @@ def our_config(size: str, args: argparse.Namespace) -> tuple[Any, str, Any]:
     from mmyolox.engine.launch import enable_amp
 
     init_default_scope('mmyolox')
-    options = dict(data_root=f'{args.root}/', img_scale=(args.side, args.side))
-    cfg = load_config(f'yolox_{size}_fast_8xb8-300e_coco', options)
+    options = dict(options, data_root=f'{args.root}/', img_scale=(args.side, args.side))
+    cfg = load_config(name, options)
     if args.amp:
         enable_amp(cfg)
     return cfg, 'mmyolox', cfg.default_hooks.ema

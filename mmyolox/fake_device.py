@@ -174,12 +174,16 @@ def _casting(name: str, dtype: torch.dtype | None) -> Callable[..., Any]:
 class Launches(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts the kernels that a device is sent inside the context.
 
+    Args:
+        device: The type of the device.
+
     Attributes:
         by_name: How often each operation was called that needs a kernel.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, device: str = NAME) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        self._device = device
         self.by_name: Counter[str] = Counter()
 
     @property
@@ -192,7 +196,7 @@ class Launches(TorchDispatchMode):  # type: ignore[no-untyped-call]
         outputs = func(*args, **(kwargs or {}))
         name = func.overloadpacket.__name__
         is_on_device = any(
-            isinstance(leaf, Tensor) and leaf.device.type != 'cpu' for leaf in tree_leaves(outputs)
+            isinstance(leaf, Tensor) and leaf.device.type == self._device for leaf in tree_leaves(outputs)
         )
         if is_on_device and name not in _NO_KERNEL:
             self.by_name[name] += 1

@@ -258,7 +258,7 @@ def test_the_blocks_of_accelerators_give_the_same(classes: int, monkeypatch: pyt
     assert 180**2 < largest.elements <= module._ACCELERATOR_BLOCK**2
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')
+@pytest.mark.gpu
 @pytest.mark.parametrize('classes', [1, 80])
 def test_gpu_equals_cpu(classes: int) -> None:
     case = random_boxes(5000, classes, seed=3)

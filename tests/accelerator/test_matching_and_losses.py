@@ -1,10 +1,14 @@
 """Matching and losses on a fake accelerator: nothing waits for a value or leaves the device, few kernels."""
 
+from pathlib import Path
+from runpy import run_path
+
 import pytest
+import torch
 
 from tests.accelerator.conftest import fake_steps
 
-BUDGET = 350
+BUDGET, COMPILED = 350, 80
 """Kernels of matching and losses, forward and backward: launching so many takes some 2 ms."""
 CASES = {
     'one': ('yolox_nano', 1, 1, 0, None),
@@ -34,3 +38,12 @@ def test_nothing_leaves_the_device(steps, case):
 
 def test_kernels_do_not_grow_with_the_batch_and_its_boxes(steps):
     assert steps['small']['kernels'] == steps['crowded']['kernels']
+
+
+@pytest.mark.slow
+def test_few_kernels_are_compiled(monkeypatch):
+    folder = Path(__file__).parents[2] / 'benchmarks'
+    monkeypatch.syspath_prepend(folder)
+    count = run_path(str(folder / 'launches.py'))['compiled']('yolox_nano_fast_8xb8-300e_coco', 4, 20)
+    torch._dynamo.reset()
+    assert 0 < count <= COMPILED

@@ -32,7 +32,7 @@ def test_bfloat16_and_float32_together():
     )
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')
+@pytest.mark.gpu
 def test_the_device_is_not_waited_for():
     torch.cuda._sleep(1)
     torch.cuda.synchronize()

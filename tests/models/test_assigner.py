@@ -348,7 +348,7 @@ def test_registered_by_name():
     assert assigner.center_radius == 1.5
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')
+@pytest.mark.gpu
 @pytest.mark.parametrize('kind', KINDS)
 def test_a_gpu_gives_the_same(kind):
     for seed in range(4):

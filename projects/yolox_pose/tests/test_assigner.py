@@ -204,7 +204,7 @@ def test_registered_by_name():
     assert (assigner.center_radius, assigner.oks_weight) == (1.5, 2.0)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')
+@pytest.mark.gpu
 def test_a_gpu_gives_the_same_without_waiting():
     people = random_people((7, 0, 3), (160, 160), (52, 160))
     outputs = random_outputs(people, (160, 160))
