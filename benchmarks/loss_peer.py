@@ -17,7 +17,7 @@ from side_by_side import serve
 from torch import Tensor, nn
 
 # The peers' environments are without mmyolox.
-LiveBytes: Any = run_path(str(Path(__file__).parents[1] / 'mmyolox' / 'live_bytes.py'))['LiveBytes']
+LiveBytes: Any = run_path(str(Path(__file__).parents[1] / 'mmyolox' / 'fake_device.py'))['LiveBytes']
 
 STRIDES = (8, 16, 32)
 NUM_CLASSES = 80

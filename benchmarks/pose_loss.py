@@ -105,7 +105,7 @@ def step(outputs: tuple, losses: Losses) -> float:
 
 def peak(outputs: tuple, losses: Losses) -> float:
     """Megabytes that a step needs at its peak."""
-    from mmyolox.live_bytes import LiveBytes
+    from mmyolox.fake_device import LiveBytes
 
     with LiveBytes(outputs) as memory:
         step(outputs, losses)

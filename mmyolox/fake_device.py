@@ -1,8 +1,10 @@
-"""What a model costs on an accelerator, counted without one: kernel launches.
+"""What a model costs on an accelerator, counted without one: kernel launches, and memory.
 
 PyTorch lets Python register a device, and makes "fake" tensors of it, which have a shape, a type and a
 device, but no contents. A training step on them takes seconds on any computer. An operation on tensors of two
 devices raises an error there, and so does one that would wait for a value.
+
+Benchmarks run this file in environments that have PyTorch alone.
 """
 
 from collections import Counter
@@ -13,12 +15,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import torch
-from mmengine.model import BaseDataPreprocessor
 from torch import Tensor, nn
+from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
-
-from mmyolox.errors import UserError
 
 NAME = 'fake'
 """What the device is called. It takes the one place that PyTorch keeps for devices from outside."""
@@ -108,6 +108,8 @@ def fake_device() -> Iterator[torch.device]:
 
 def move_to_fake(model: nn.Module, device: torch.device) -> None:
     """Puts fake tensors in the place of a model's parameters and buffers, as ``model.to(device)`` would."""
+    from mmengine.model import BaseDataPreprocessor
+
     for module in model.modules():
         for name, buffer in module.named_buffers(recurse=False):
             setattr(module, name, _like(buffer, device))
@@ -127,6 +129,8 @@ def _register() -> list[torch.library.Library]:
     try:
         from torch.utils.backend_registration import _setup_privateuseone_for_python_backend as register
     except ImportError as error:
+        from mmyolox.errors import UserError
+
         raise UserError(
             f'PyTorch {torch.__version__} cannot simulate a device: install 2.10 or later'
         ) from error
@@ -201,3 +205,38 @@ class Launches(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if is_on_device and name not in _NO_KERNEL:
             self.by_name[name] += 1
         return outputs
+
+
+class LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Counts the bytes of the tensors that were made inside the context and are still alive.
+
+    Forward and backward passes count alike; what a single operation needs within itself does not, nor do
+    the tensors in ``known``.
+
+    Args:
+        known: Tensors in any nest of containers.
+
+    Attributes:
+        peak: The most bytes after any operation so far.
+    """
+
+    def __init__(self, known: object = ()) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.known = {_storage(tensor).cdata for tensor in tree_leaves(known) if isinstance(tensor, Tensor)}
+        self.alive: dict[int, tuple[StorageWeakRef, int]] = {}
+        self.peak = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+        """Runs an operation and looks at what lives after it."""
+        out = func(*args, **(kwargs or {}))
+        for leaf in tree_leaves(out):
+            if isinstance(leaf, Tensor) and (ref := _storage(leaf)).cdata not in self.known:
+                self.alive.setdefault(ref.cdata, (ref, leaf.untyped_storage().nbytes()))
+        alive = self.alive.items()
+        self.alive = {key: item for key, item in alive if not item[0].expired()}  # type: ignore[no-untyped-call]
+        self.peak = max(self.peak, sum(size for _, size in self.alive.values()))
+        return out
+
+
+def _storage(tensor: Tensor) -> StorageWeakRef:
+    return StorageWeakRef(tensor.untyped_storage())  # type: ignore[no-untyped-call]

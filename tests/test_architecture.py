@@ -15,7 +15,7 @@ LEAVES = sorted([*(ROOT / 'configs').glob('[!_]*/*.py'), *(ROOT / 'projects').gl
 ORDER = (
     ('errors', 'version', 'nms'),
     ('compat', 'tool_parser'),
-    ('deploy', 'extensions', 'fake_device', 'files', 'live_bytes', 'utils'),
+    ('deploy', 'extensions', 'fake_device', 'files', 'utils'),
     ('curves', 'registry', 'pages'),
     ('datasets',),
     ('config',),

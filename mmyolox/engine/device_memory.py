@@ -8,8 +8,7 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
 
 from mmyolox.deploy.letterbox import Size
-from mmyolox.fake_device import NAME, fake_device, move_to_fake
-from mmyolox.live_bytes import LiveBytes
+from mmyolox.fake_device import NAME, LiveBytes, fake_device, move_to_fake
 from mmyolox.registry import MODELS
 
 from .batch_size import autocast_dtype, bytes_of, random_losses, training_size

@@ -14,7 +14,7 @@ from mmengine.logging import MMLogger
 from mmyolox.config import load_config
 from mmyolox.engine.batch_size import random_losses, training_size
 from mmyolox.engine.device_memory import training_memory
-from mmyolox.live_bytes import LiveBytes
+from mmyolox.fake_device import LiveBytes
 from mmyolox.registry import MODELS
 
 

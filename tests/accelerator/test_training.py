@@ -30,10 +30,7 @@ STEP = {
 """Where a training waits, but for what it does once an epoch."""
 EPOCH = {
     'tolist in mmyolox/engine/hooks/losses.py:before_save_checkpoint',
-    '_to_copy in mmyolox/engine/hooks/checkpoint_saving.py:_save_checkpoint_with_step',
-    '_to_copy in mmyolox/engine/hooks/checkpoint_saving.py:_keep_best',
-    'pickling in mmyolox/engine/hooks/checkpoint_saving.py:_save_checkpoint_with_step',
-    'pickling in mmyolox/engine/hooks/checkpoint_saving.py:_keep_best',
+    'pickling in mmyolox/engine/snapshot.py:copy',  # for the checkpoint
     '_to_copy in mmyolox/models/detector.py:init_weights',
     '_to_copy in mmyolox/models/networks/head_module.py:init_weights',
 }

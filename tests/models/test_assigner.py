@@ -9,7 +9,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from mmyolox.live_bytes import LiveBytes
+from mmyolox.fake_device import LiveBytes
 from mmyolox.models.assigner import Assignment, PairCosts, SimOTAAssigner
 from mmyolox.models.boxes import grid_priors
 from mmyolox.registry import TASK_UTILS

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch._dynamo.testing import CompileCounter
 
 from mmyolox.errors import UserError
-from mmyolox.live_bytes import LiveBytes
+from mmyolox.fake_device import LiveBytes
 from mmyolox.models import HeadOutputs, MatchedBatch, PairCosts, YOLOXHead
 from mmyolox.models.boxes import bbox_ious, decode_bboxes, encode_bboxes
 from mmyolox.models.levels import flatten_levels
