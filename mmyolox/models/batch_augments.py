@@ -1,4 +1,9 @@
-"""Augmentations of whole training batches on the device."""
+"""Augmentations of whole training batches on the device.
+
+Images (B, channels, H, W) are grey levels of 0-255: uint8 as the loader gives them, and float32 behind a
+resize. Colours and flips keep dtype and strides, and return new images. Where the device is a CPU they go
+through images one by one, colours by OpenCV: PyTorch takes several times as long for whole batches there.
+"""
 
 import math
 from typing import Any
@@ -11,6 +16,7 @@ from mmengine.logging import MessageHub
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from mmyolox.datasets.transforms.augmentations import map_hsv, shift_tables
 from mmyolox.deploy.letterbox import Size
 from mmyolox.errors import UserError
 from mmyolox.registry import MODELS
@@ -23,10 +29,10 @@ class YOLOXBatchHSV(nn.Module):
     """Shifts hue, saturation and value of each training image, in place of ``YOLOXHSVRandomAug``.
 
     The distribution is that of :class:`mmyolox.datasets.transforms.YOLOXHSVRandomAug`, and pixels come out
-    equal to OpenCV's to within one grey level; images whose shifts are all zero stay as they are, where
-    OpenCV's way through HSV rounds. The draws are a function of the run's seed, the iteration and the rank.
-    Give it before a resize: it works in whole grey levels. Channels beyond the third, infrared or depth, stay
-    as they are.
+    equal to OpenCV's to within one grey level, exactly where the device is a CPU; images whose shifts are all
+    zero stay as they are, where OpenCV's way through HSV rounds. The draws are a
+    function of the run's seed, the iteration and the rank. Give it before a resize: it works in whole grey
+    levels. Channels beyond the third, infrared or depth, stay as they are.
 
     Args:
         hue_delta: The largest shift of the hue, in OpenCV's 180 steps; it wraps around.
@@ -39,18 +45,16 @@ class YOLOXBatchHSV(nn.Module):
         self.deltas = np.array([hue_delta, saturation_delta, value_delta])
 
     def forward(self, inputs: Tensor, data_samples: dict) -> tuple[Tensor, dict]:
-        """Shifts the first three channels, BGR 0-255, of images (B, channels, H, W) float32."""
+        """Shifts the first three channels, BGR, of images (B, channels, H, W) of whole grey levels 0-255."""
         if inputs.shape[1] < 3:
             raise UserError(
                 f'YOLOXBatchHSV needs images in colour, these have {inputs.shape[1]} channel(s); leave it '
                 'out of model.data_preprocessor.batch_augments'
             )
-        gains = _to_device(self.draw_gains(len(inputs)), inputs.device)
-        if inputs.shape[1] == 3:
-            return shift_hsv_of_batch(inputs, gains), data_samples
-        shifted = inputs.clone()
-        shifted[:, :3] = shift_hsv_of_batch(inputs[:, :3], gains)
-        return shifted, data_samples
+        gains = self.draw_gains(len(inputs))
+        if inputs.device.type == 'cpu':
+            return shift_hsv_by_opencv(inputs, gains), data_samples
+        return shift_hsv_of_batch(inputs, _to_device(gains, inputs.device)), data_samples
 
     def draw_gains(self, batch_size: int) -> NDArray[np.float32]:
         """Draws whole shifts (B, 3) of hue, saturation and value for this iteration."""
@@ -59,31 +63,56 @@ class YOLOXBatchHSV(nn.Module):
         return np.trunc(gains).astype(np.float32)
 
 
+def shift_hsv_by_opencv(images: Tensor, gains: NDArray[np.float32]) -> Tensor:
+    """What :func:`shift_hsv_of_batch` does, with images on the CPU; pixels are exactly OpenCV's.
+
+    Args:
+        images: (B, channels, H, W), whole grey levels 0-255 of any dtype; the first three of at least three
+            channels are BGR.
+        gains: (B, 3), whole steps of OpenCV's hue (0-179), saturation and value (0-255).
+
+    Returns:
+        New images, with the dtype and the strides of the old ones.
+    """
+    shifted = torch.empty_like(images)
+    for source, target, shifts in zip(images, shifted, gains.astype(int), strict=True):
+        if shifts.any():
+            pixels = map_hsv(source.byte().permute(1, 2, 0).numpy(), shift_tables(*shifts.tolist()))
+            target.permute(1, 2, 0).copy_(torch.from_numpy(pixels))
+        else:
+            target.copy_(source)
+    return shifted
+
+
 def shift_hsv_of_batch(images: Tensor, gains: Tensor) -> Tensor:
     """Shifts images as :class:`mmyolox.datasets.transforms.YOLOXHSVRandomAug`, each by its own gains.
 
     Args:
-        images: (B, 3, H, W) float32 BGR, whole grey levels 0-255.
+        images: (B, channels, H, W), whole grey levels 0-255 of any dtype; the first three of at least three
+            channels are BGR.
         gains: (B, 3) float32, whole steps of OpenCV's hue (0-179), saturation and value (0-255).
 
     Returns:
-        New images, with the strides of the old ones.
+        New images, with the dtype and the strides of the old ones.
     """
     by_hue, by_saturation, by_value = gains[:, :, None, None].unbind(1)
-    hue, saturation, value = _to_hsv(images)
+    levels = images[:, :3].float()
+    hue, saturation, value = _to_hsv(levels)
     hue.add_(by_hue).remainder_(180)
     saturation.add_(by_saturation).clamp_(0, 255)
     value.add_(by_value).clamp_(0, 255)
-    chroma = saturation.mul_(value).div_(255)
+    # Not above the value, which it is where a device multiplies by 1 / 255 instead: bytes have no -1.
+    chroma = torch.minimum(saturation.mul_(value).div_(255), value)
     is_shifted = gains.any(1)[:, None, None]
     shifted = torch.empty_like(images)
+    shifted[:, 3:] = images[:, 3:]
     # Smith's hexcone without its six cases: a channel falls below the value by the chroma, times how far the
     # hue is from the channel's own (0 within 60 degrees, 1 beyond 120). OpenCV's uint8 path rounds down.
     for channel, turn in enumerate((1, 3, 5)):
         turned = (hue / 30).add_(turn).remainder_(6)
         fall = torch.minimum(turned, 4 - turned).clamp_(0, 1)
         level = torch.addcmul(value, fall, chroma, value=-1).floor_()
-        shifted[:, channel] = torch.where(is_shifted, level, images[:, channel])
+        shifted[:, channel] = torch.where(is_shifted, level, levels[:, channel])
     return shifted
 
 
@@ -128,8 +157,10 @@ class YOLOXBatchFlip(nn.Module):
 
     def forward(self, inputs: Tensor, data_samples: dict) -> tuple[Tensor, dict]:
         """Mirrors some of the images (B, channels, H, W) and their annotations."""
-        flips = _to_device(self.draw_flips(len(inputs)), inputs.device)
-        mirrored = torch.where(flips.view(-1, 1, 1, 1), inputs.flip(3), inputs)
+        drawn = self.draw_flips(len(inputs))
+        flips = _to_device(drawn, inputs.device)
+        on_cpu = inputs.device.type == 'cpu'
+        mirrored = mirror_one_by_one(inputs, drawn) if on_cpu else mirror_batch(inputs, flips)
         return mirrored, data_samples | self.flip_annotations(data_samples, flips, inputs.shape[3])
 
     def draw_flips(self, batch_size: int) -> NDArray[np.bool_]:
@@ -155,6 +186,19 @@ class YOLOXBatchFlip(nn.Module):
             is_mirrored = flips.view(-1, 1, 1) & data_samples[key].any(-1, keepdim=True)
             flipped[key] = torch.where(is_mirrored, mirrored, data_samples[key])
         return flipped
+
+
+def mirror_one_by_one(images: Tensor, flips: NDArray[np.bool_]) -> Tensor:
+    """What :func:`mirror_batch` does, in time for the images (B, channels, H, W) that are mirrored only."""
+    mirrored = torch.empty_like(images)
+    for source, target, is_flipped in zip(images, mirrored, flips, strict=True):
+        target.copy_(source.flip(2) if is_flipped else source)
+    return mirrored
+
+
+def mirror_batch(images: Tensor, flips: Tensor) -> Tensor:
+    """Mirrors left and right those of the images (B, channels, H, W) for which ``flips`` (B,) is true."""
+    return torch.where(flips.view(-1, 1, 1, 1), images.flip(3), images)
 
 
 @MODELS.register_module()
@@ -186,14 +230,14 @@ class YOLOXBatchSyncRandomResize(nn.Module):
         self.interval = interval
 
     def forward(self, inputs: Tensor, data_samples: dict) -> tuple[Tensor, dict]:
-        """Resizes images (B, channels, H, W) bilinearly, and their annotations."""
+        """Resizes images (B, channels, H, W) bilinearly, and their annotations; other sizes are float32."""
         hub = MessageHub.get_current_instance()
         height, width = inputs.shape[2:]
         seed, iteration = hub.get_info('seed', 0), hub.get_info('iter', 0)
         new_height, new_width = self.draw_shape((height, width), seed, iteration)
         if (new_height, new_width) == (height, width):
             return inputs, data_samples
-        inputs = F.interpolate(inputs, (new_height, new_width), mode='bilinear', align_corners=False)
+        inputs = F.interpolate(inputs.float(), (new_height, new_width), mode='bilinear', align_corners=False)
         ratios = _to_device(np.array([new_width / width, new_height / height], np.float32), inputs.device)
         return inputs, data_samples | self.scale_annotations(data_samples, ratios)
 

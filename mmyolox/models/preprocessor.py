@@ -28,7 +28,8 @@ class YOLOXDataPreprocessor(BaseDataPreprocessor):
         std: The standard deviation that is divided by, per channel.
         bgr_to_rgb: Whether the order of the first three channels is reversed before that.
         batch_augments: The configs of modules that map ``(inputs, data_samples)`` to the same, in training
-            only and in this order (see :mod:`~mmyolox.models.batch_augments`). They see BGR grey levels.
+            only and in this order (see :mod:`~mmyolox.models.batch_augments`). They see BGR grey levels,
+            uint8 as in the batch up to one that returns floats.
         non_blocking: Whether to copy to the device asynchronously (from pinned memory).
 
     Attributes:
@@ -70,7 +71,7 @@ class YOLOXDataPreprocessor(BaseDataPreprocessor):
             UserError: The images have another number of channels than the model or an option takes.
         """
         data = self.cast_data(data)
-        inputs, data_samples = data['inputs'].float(), data['data_samples']
+        inputs, data_samples = data['inputs'], data['data_samples']
         if self.channels not in (None, inputs.shape[1]):
             path = data_samples['metas'][0].get('img_path')
             raise UserError(
@@ -85,7 +86,7 @@ class YOLOXDataPreprocessor(BaseDataPreprocessor):
         if training:
             for augment in self.batch_augments:
                 inputs, data_samples = augment(inputs, data_samples)
-        return dict(inputs=self.normalise(inputs), data_samples=data_samples)
+        return dict(inputs=self.normalise(inputs.float()), data_samples=data_samples)
 
     def normalise(self, inputs: Tensor) -> Tensor:
         """What the network sees of images (B, channels, H, W) float32, BGR grey levels.

@@ -12,7 +12,12 @@ from mmyolox.datasets.transforms import YOLOXHSVRandomAug
 from mmyolox.datasets.transforms.augmentations import map_hsv, shift_tables
 from mmyolox.errors import UserError
 from mmyolox.models import YOLOXBatchFlip, YOLOXBatchHSV, YOLOXBatchSyncRandomResize
-from mmyolox.models.batch_augments import shift_hsv_of_batch
+from mmyolox.models.batch_augments import (
+    mirror_batch,
+    mirror_one_by_one,
+    shift_hsv_by_opencv,
+    shift_hsv_of_batch,
+)
 from mmyolox.registry import MODELS
 from tests.models.batches import make_batch, set_run
 
@@ -143,7 +148,85 @@ def test_annotations_are_passed_through():
     inputs = as_batch(pictures(2))
     images, found = YOLOXBatchHSV()(inputs, samples)
     assert found is samples
-    assert torch.equal(images, shift_hsv_of_batch(inputs, torch.from_numpy(YOLOXBatchHSV().draw_gains(2))))
+    assert torch.equal(images, shift_hsv_by_opencv(inputs, YOLOXBatchHSV().draw_gains(2)))
+
+
+LAYOUTS = {
+    'channels last': lambda images: images,
+    'contiguous': lambda images: images.contiguous(),
+    'a part of a larger batch': lambda images: F.pad(images, (2, 3, 1, 4))[:, :, 1:-4, 2:-3],
+    'columns first': lambda images: images.transpose(2, 3).contiguous().transpose(2, 3),
+}
+SHAPES = [
+    (1, 3, 48, 64),
+    (8, 3, 33, 47),
+    (8, 4, 31, 20),
+    (2, 6, 5, 7),
+    (3, 3, 1, 40),
+    (3, 3, 40, 1),
+    (0, 3, 8, 8),
+]
+
+
+def random_bytes(shape, layout):
+    batch, channels, height, width = shape
+    rng = np.random.default_rng(len(layout))
+    pixels = rng.integers(0, 256, (batch, height, width, channels), dtype=np.uint8)
+    return LAYOUTS[layout](torch.from_numpy(pixels).permute(0, 3, 1, 2))
+
+
+@pytest.mark.parametrize('dtype', [torch.uint8, torch.float32, torch.bfloat16])
+@pytest.mark.parametrize('layout', LAYOUTS)
+@pytest.mark.parametrize('shape', SHAPES)
+def test_hsv_by_opencv_is_that_of_batches(shape, layout, dtype):
+    images = random_bytes(shape, layout).to(dtype)
+    gains = np.array(GAINS, np.float32)[: shape[0]]
+    before = images.clone()
+    found = shift_hsv_by_opencv(images, gains)
+    wanted = shift_hsv_of_batch(images, torch.from_numpy(gains))
+    assert torch.equal(images, before)
+    for shifted in (found, wanted):
+        assert shifted.dtype == dtype
+        assert shifted.stride() == torch.empty_like(images).stride()
+        assert torch.equal(shifted[:, 3:], images[:, 3:])
+    assert torch.allclose(found.float(), wanted.float(), rtol=0, atol=1)
+    for image, pixels, shifts in zip(found, images, gains, strict=True):
+        exact = map_hsv(pixels.byte().permute(1, 2, 0).numpy(), shift_tables(*shifts.astype(int)))
+        assert np.array_equal(image.permute(1, 2, 0).float(), exact)
+
+
+@pytest.mark.parametrize('layout', LAYOUTS)
+def test_images_without_a_shift_are_the_same_in_bytes(layout):
+    images = random_bytes((4, 4, 33, 20), layout)
+    gains = np.zeros((4, 3), np.float32)
+    gains[2, 1] = 9
+    for found in (shift_hsv_by_opencv(images, gains), shift_hsv_of_batch(images, torch.from_numpy(gains))):
+        assert [torch.equal(*pair) for pair in zip(found, images, strict=True)] == [True, True, False, True]
+    assert torch.equal(shift_hsv_by_opencv(images, np.zeros((4, 3), np.float32)), images)
+
+
+@pytest.mark.parametrize('by_reciprocals', [False, True])
+def test_darkest_saturated_levels_do_not_wrap_around(by_reciprocals, monkeypatch):
+    if by_reciprocals:  # as accelerators divide by a number
+        monkeypatch.setattr(
+            torch.Tensor, 'div_', lambda self, number: self.mul_(float(1 / np.float32(number)))
+        )
+    levels = torch.arange(256, dtype=torch.uint8)
+    images = torch.zeros(1, 3, 3, 256, dtype=torch.uint8)
+    for channel in range(3):
+        images[0, channel, channel] = levels
+    found = shift_hsv_of_batch(images, torch.tensor([[0.0, 255, -1]]))
+    assert torch.equal(found, shift_hsv_by_opencv(images, np.array([[0.0, 255, -1]], np.float32)))
+    assert found.max() == 254
+
+
+@pytest.mark.parametrize('augment', [YOLOXBatchHSV(), YOLOXBatchFlip()])
+def test_other_devices_take_whole_batches(augment):
+    data = make_batch()
+    samples = {key: data['data_samples'][key].to('meta') for key in ('bboxes', 'ignored_bboxes')}
+    found, _ = augment(data['inputs'].to('meta'), samples)
+    assert (found.device.type, found.dtype) == ('meta', torch.uint8)
+    assert found.shape == data['inputs'].shape
 
 
 # Flip
@@ -215,6 +298,25 @@ def test_only_the_drawn_images_are_mirrored():
 def test_the_probability(prob, low, high):
     set_run(seed=0, iteration=3)
     assert low <= YOLOXBatchFlip(prob).draw_flips(10000).sum() <= high
+
+
+@pytest.mark.parametrize('dtype', [torch.uint8, torch.float32])
+@pytest.mark.parametrize('layout', LAYOUTS)
+@pytest.mark.parametrize('shape', SHAPES)
+@pytest.mark.parametrize('share', ['none', 'some', 'all'])
+def test_mirroring_one_by_one_is_that_of_batches(shape, layout, dtype, share):
+    images = random_bytes(shape, layout).to(dtype)
+    flips = dict(none=np.zeros, all=np.ones, some=lambda count, dtype: np.arange(count) % 3 == 0)[share](
+        shape[0], dtype=bool
+    )
+    before = images.clone()
+    found = mirror_one_by_one(images, flips)
+    assert torch.equal(images, before)
+    assert torch.equal(found, mirror_batch(images, torch.from_numpy(flips)))
+    wanted = [np.flip(image, 2) if flip else image for image, flip in zip(images.numpy(), flips, strict=True)]
+    assert all(np.array_equal(*pair) for pair in zip(found, wanted, strict=True))
+    assert (found.dtype, found.stride()) == (dtype, torch.empty_like(images).stride())
+    assert not found.numel() or found.data_ptr() != images.data_ptr()
 
 
 def test_flip_keeps_channels_last():

@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 from mmyolox.config import load_config
 from mmyolox.errors import UserError
-from mmyolox.models import YOLOXDataPreprocessor
+from mmyolox.models import YOLOXBatchFlip, YOLOXBatchHSV, YOLOXDataPreprocessor
+from mmyolox.models.batch_augments import shift_hsv_by_opencv
 from mmyolox.registry import MODELS
 from tests.models.batches import make_batch, set_run
 
@@ -139,6 +141,23 @@ def test_batch_augments_run_in_training_only():
     set_run(seed=0, iteration=5)
     assert preprocessor(make_batch(), training=True)['inputs'].shape == (2, 3, 32, 64)
     assert preprocessor(make_batch(), training=False)['inputs'].shape == (2, 3, 64, 96)
+
+
+def test_augmentations_see_bytes_up_to_a_resize(monkeypatch):
+    seen = []
+    hsv, flip = YOLOXBatchHSV.forward, YOLOXBatchFlip.forward
+    monkeypatch.setattr(YOLOXBatchHSV, 'forward', lambda *args: seen.append(args[1].dtype) or hsv(*args))
+    monkeypatch.setattr(YOLOXBatchFlip, 'forward', lambda *args: seen.append(args[1].dtype) or flip(*args))
+    resize = dict(type='YOLOXBatchSyncRandomResize', ratio_range=(0.5, 0.5), interval=1)
+    augments = [dict(type='YOLOXBatchHSV'), dict(type='YOLOXBatchFlip', prob=1.0), resize]
+    set_run(seed=0, iteration=5)
+    found = YOLOXDataPreprocessor(batch_augments=[*augments, augments[1]])(make_batch(), training=True)
+    assert seen == [torch.uint8, torch.uint8, torch.float32]
+    shifted = shift_hsv_by_opencv(make_batch()['inputs'], YOLOXBatchHSV().draw_gains(2)).float()
+    # Mirrored twice.
+    wanted = F.interpolate(shifted.flip(3), (32, 64), mode='bilinear', align_corners=False).flip(3)
+    assert found['inputs'].dtype == torch.float32
+    assert torch.equal(found['inputs'], wanted)
 
 
 def test_augmentations_see_grey_levels_in_bgr():
