@@ -39,8 +39,10 @@ def row(name: str, theirs: float | None) -> list[str]:
     memory = training_memory(cfg)
     width, height = memory.size
     dtype = str(memory.dtype or 'float32').removeprefix('torch.')
+    cfg.model.recompute_norms = True
+    anew = training_memory(cfg).total
     state = memory.total - memory.activations
-    parts = [f'{size / 2**30:.1f}' for size in (state, memory.activations, memory.total)]
+    parts = [f'{size / 2**30:.1f}' for size in (state, memory.activations, memory.total, anew)]
     return [name, f'{memory.images} x {width} x {height}', dtype, *parts, str(theirs or '-')]
 
 

@@ -18,19 +18,21 @@ from mmyolox.fake_device import LiveBytes
 from mmyolox.registry import MODELS
 
 
-def needed(name, count, dtype, is_measured):
+def needed(name, count, dtype, recomputes=False, is_measured=False):
     """The parts of what a training needs, and the total in GiB.
 
     Args:
         name: The config.
         count: The number of images.
         dtype: That of autocast, or None.
+        recomputes: Whether the norms' results are computed anew.
         is_measured: Whether to look, as ``measured``, at the tensors of a step on the CPU, too.
     """
     cfg = load_config(name)
     cfg.train_dataloader.batch_size = count
     if dtype:
         cfg.optim_wrapper.update(type='AutocastOptimWrapper', dtype=dtype)
+    cfg.model.recompute_norms = recomputes
     memory = training_memory(cfg)
     outcome = dict(memory._asdict(), dtype=str(memory.dtype), gib=memory.total / 2**30)
     if is_measured:

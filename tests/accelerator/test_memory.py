@@ -23,7 +23,9 @@ PUBLISHED = {
 
 
 def test_the_parts_are_those_of_a_step_on_the_cpu():
-    (outcome,) = outcomes('memory_steps', [('yolox_nano_fast_8xb32-300e-rtmdet-hyp_coco', 2, None, True)])
+    (outcome,) = outcomes(
+        'memory_steps', [('yolox_nano_fast_8xb32-300e-rtmdet-hyp_coco', 2, None, False, True)]
+    )
     assert outcome['size'] == [640, 640]
     assert outcome['gradients'] == 912_159 * 4  # nano's 0.91 million weights
     # Two moments of AdamW, and for each tensor the number of its steps.
@@ -35,12 +37,13 @@ def test_the_parts_are_those_of_a_step_on_the_cpu():
 
 MORE = {'yolox_x': 10.9, 'yolox_tiny_fast_8xb32': 5.0, 'yolox-pose_tiny': 5.5, 'yolox-pose_s': 11.0}
 MORE |= {'yolox-pose_m': 19.4, 'yolox_s_fast_8xb32': 9.9}
-"""What it is for some, where no more is not reached: at which sizes was logged is not known."""
+"""What some need if they keep what the norms give."""
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize('case', PUBLISHED)
-def test_about_what_was_published(case):
-    (outcome,) = outcomes('memory_steps', [(*case, False)])
+def test_about_what_was_published_and_less_where_norms_are_computed_anew(case):
+    kept, anew = outcomes('memory_steps', [(*case, False), (*case, True)])
     known = [most for name, most in MORE.items() if case[0].startswith(name)]
-    assert outcome['gib'] <= max([PUBLISHED[case], *known])
+    assert kept['gib'] <= max([PUBLISHED[case], *known])
+    assert anew['gib'] < 0.85 * PUBLISHED[case]

@@ -16,6 +16,7 @@ from torch._dynamo.testing import CompileCounter
 from mmyolox.datasets import yolox_collate
 from mmyolox.engine import AutocastOptimWrapper, YOLOXOptimWrapperConstructor
 from mmyolox.errors import UserError
+from mmyolox.fake_device import LiveBytes
 from mmyolox.models import YOLODetector, YOLOXBatchNorm
 from mmyolox.models.detector import pack_prediction
 from mmyolox.models.networks.norms import count_batch
@@ -305,6 +306,32 @@ def test_bfloat16_training_step():
         weight.dtype == torch.float32 and bool(weight.isfinite().all()) for weight in model.parameters()
     )
     assert not torch.equal(model.backbone.stem.conv.conv.weight, before)
+
+
+@pytest.mark.parametrize('dtype', [None, 'bfloat16'])
+@pytest.mark.parametrize('options', [{}, dict(freeze='backbone'), dict(norm_eval=True)])
+def test_norms_that_are_computed_anew_change_nothing_but_the_memory(options, dtype):
+    models = [small_detector(**options), small_detector(recompute_norms=True, **options)]
+    data = batch([[8, 8, 60, 60, 2]], [[5, 0, 30, 40, 1], [1, 1, 20, 20, 0]])
+    peaks = []
+    for model in models:
+        wrapper = OptimWrapper(torch.optim.SGD(model.parameters(), lr=0.01))
+        if dtype:
+            wrapper = AutocastOptimWrapper(dtype, optimizer=wrapper.optimizer)
+        with LiveBytes(list(model.state_dict().values())) as memory:
+            for _ in range(2):
+                model.train().train_step(copy.deepcopy(data), wrapper)
+        peaks.append(memory.peak)
+    assert all(
+        torch.equal(*pair) for pair in zip(*(model.state_dict().values() for model in models), strict=True)
+    )
+    # Norms that keep their statistics have nothing to compute anew.
+    assert peaks[1] == peaks[0] if options.get('norm_eval') else peaks[1] < 0.95 * peaks[0]
+
+
+def test_a_compiled_network_chooses_itself_what_is_computed_anew():
+    with pytest.raises(UserError, match='leave recompute_norms out'):
+        small_detector(recompute_norms=True, compile_network=True, compile_backend='eager')
 
 
 @pytest.fixture

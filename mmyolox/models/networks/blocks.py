@@ -16,6 +16,8 @@ from torch import Tensor, nn
 
 from mmyolox.errors import UserError
 
+from .norms import YOLOXBatchNorm
+
 Config = dict[str, Any]
 
 BN: Config = dict(type='mmyolox.YOLOXBN', momentum=0.03, eps=0.001)
@@ -48,6 +50,31 @@ def scale_depth(num_blocks: int, deepen_factor: float) -> int:
     return max(round(num_blocks * deepen_factor), 1)
 
 
+class FrugalConvModule(ConvModule):
+    """mmcv's, which can do without the memory for what its norm gives.
+
+    Autograd keeps for the backward pass what goes into the norm, into the activation and into the next
+    convolution. Of these three, the second follows from the first.
+
+    Attributes:
+        is_frugal: Whether the backward pass computes it anew, equal to the bit, where our own norm trains.
+    """
+
+    is_frugal = False
+
+    def forward(self, x: Tensor, activate: bool = True, norm: bool = True) -> Tensor:
+        """As mmcv's: (B, in, H, W) -> (B, out, ...)."""
+        own: Any = getattr(self, 'bn', None)
+        is_usual = activate and norm and self.order == ('conv', 'norm', 'act')
+        is_ours = type(own) is YOLOXBatchNorm and isinstance(getattr(self, 'activate', None), nn.SiLU)
+        if not (self.is_frugal and self.training and is_usual and is_ours and own.training):
+            return super().forward(x, activate, norm)
+        features = super().forward(x, activate=False, norm=False)
+        normed = own(features)
+        with torch.autograd.graph.saved_tensors_hooks(lambda _: None, lambda _: own.again(features)):
+            return self.activate(normed)
+
+
 @dataclass(frozen=True)
 class ConvBuilder:
     """Makes the convolutions of one network part: same padding, one norm and one activation throughout.
@@ -64,11 +91,11 @@ class ConvBuilder:
 
     def plain(self, in_channels: int, out_channels: int, kernel_size: int = 1, stride: int = 1) -> nn.Module:
         """A dense convolution, norm and activation: (B, in, H, W) -> (B, out, ceil(H/stride), ...)."""
-        return self._make(ConvModule, in_channels, out_channels, kernel_size, stride)
+        return self._make(FrugalConvModule, in_channels, out_channels, kernel_size, stride)
 
     def spatial(self, in_channels: int, out_channels: int, stride: int = 1) -> nn.Module:
         """A 3x3 convolution: as ``plain``, or depthwise then pointwise where ``use_depthwise`` is set."""
-        conv = DepthwiseSeparableConvModule if self.use_depthwise else ConvModule
+        conv = DepthwiseSeparableConvModule if self.use_depthwise else FrugalConvModule
         return self._make(conv, in_channels, out_channels, 3, stride)
 
     def _make(self, conv: type[nn.Module], in_channels: int, out_channels: int, k: int, s: int) -> nn.Module:

@@ -39,6 +39,11 @@ class YOLOXBatchNorm(nn.BatchNorm2d):
             self.eps,
         )
 
+    @torch.no_grad()
+    def again(self, x: Tensor) -> Tensor:
+        """What ``forward`` gave in training for the same features, to the bit; statistics stay."""
+        return F.batch_norm(x, None, None, self.weight, self.bias, True, 0.0, self.eps)
+
 
 def count_batch(model: nn.Module) -> None:
     """Adds one to ``num_batches_tracked`` of all :class:`YOLOXBatchNorm` of a model that train.
