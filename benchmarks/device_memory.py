@@ -61,6 +61,7 @@ def main() -> None:
         'weights, average, gradients, moments',
         'activations',
         'in all',
+        'recompute_norms',
         'published',
     ]
     print(table(heads, rows))
