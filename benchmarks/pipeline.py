@@ -12,7 +12,8 @@ MMYOLO's mosaic and mixup have an option ``use_cached``. With it the YOLOX pipel
 passes its first images on unmixed to an affine step that takes off the mosaic's border, so that a batch
 cannot be stacked. Its fastest working pipeline is therefore the uncached one; the cached one is measured from
 the first whole mosaic on, and what its data loader says is printed below the table. Our cached config leaves
-colours and flips to the device: one row counts them too, done here for every eight samples.
+colours and flips to the device: one row counts them too, done here by the CPU for every eight samples, with
+the draws of another iteration each time.
 """
 
 import argparse

@@ -86,6 +86,8 @@ class WithDevicePart:
     """Our cached data set; every eighth sample also pays for what the config leaves to the device."""
 
     def __init__(self, samples: Any, preprocessor: Config) -> None:
+        from mmengine.logging import MessageHub
+
         from mmyolox.datasets import yolox_collate
         from mmyolox.registry import MODELS
 
@@ -93,6 +95,7 @@ class WithDevicePart:
         preprocessor.batch_augments = [a for a in augments if a.type != 'YOLOXBatchSyncRandomResize']
         self.samples, self.collate, self.preprocess = samples, yolox_collate, MODELS.build(preprocessor)
         self.batch: list[dict[str, Any]] = []
+        self.hub, self.iteration = MessageHub.get_current_instance(), 0
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -101,6 +104,9 @@ class WithDevicePart:
         sample = self.samples[index]
         self.batch.append(sample)
         if len(self.batch) == 8:
+            # What is drawn is a function of the iteration.
+            self.iteration += 1
+            self.hub.update_info('iter', self.iteration)
             self.preprocess(self.collate(self.batch), training=True)
             self.batch = []
         return sample
