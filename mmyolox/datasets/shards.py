@@ -47,11 +47,15 @@ def split_shard(path: str) -> tuple[str, str] | None:
     """The shard and the member that a path names; None for any other path.
 
     Args:
-        path: The path, such as ``images/train-000000.tar/a.jpg``. A folder may be called like a shard.
+        path: The path, such as ``images/train-000000.tar/a.jpg``. Folders above may be called like a shard.
     """
-    head, mark, member = path.partition(INSIDE)
-    shard = f'{head}{SUFFIX}'
-    return (shard, member) if mark and not os.path.isdir(shard) else None
+    place = path.find(INSIDE)
+    while place >= 0:
+        end = place + len(SUFFIX)
+        if not os.path.isdir(path[:end]):
+            return path[:end], path[end + 1 :]
+        place = path.find(INSIDE, end)
+    return None
 
 
 def index_path(shard: str) -> str:
@@ -108,8 +112,8 @@ def scan_shard(path: str) -> tuple[dict[str, Member], list[str]]:
         path: The tar file, which is not compressed.
 
     Returns:
-        The files in it, in their order; and what is damaged, a few words each. Behind a damaged header the
-        next good one is looked for.
+        The files in it, in their order; and what is damaged or a link, a few words each. Behind a damaged
+        header the next good one is looked for.
 
     Raises:
         OSError: It cannot be read.
@@ -125,6 +129,8 @@ def scan_shard(path: str) -> tuple[dict[str, Member], list[str]]:
                     faults.append(f'a header is damaged at byte {end}')
                 if info.isreg():
                     members[info.name] = Member(info.offset_data, info.size)
+                elif info.islnk() or info.issym():
+                    faults.append(f'{info.name} is a link, which is not followed')
                 end = info.offset_data + -(-info.size // _BLOCK) * _BLOCK * info.isreg()
                 try:
                     info = tar.next()
@@ -134,7 +140,7 @@ def scan_shard(path: str) -> tuple[dict[str, Member], list[str]]:
     except tarfile.TarError as error:
         raise ValueError(f'no tar file ({error})') from error
     if not members:
-        raise ValueError('no tar file, or an empty one')
+        raise ValueError('no tar file, or an empty or compressed one')
     return members, faults
 
 

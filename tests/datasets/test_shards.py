@@ -77,6 +77,7 @@ def test_a_folder_may_be_called_like_a_shard(tmp_path):
     (tmp_path / 'a.tar').mkdir()
     (tmp_path / 'a.tar/b.jpg').write_bytes(b'content')
     assert read_file(f'{tmp_path}/a.tar/b.jpg') == b'content'
+    assert split_shard(f'{tmp_path}/a.tar/c.tar/d.tar/e.jpg') == (f'{tmp_path}/a.tar/c.tar', 'd.tar/e.jpg')
 
 
 @pytest.mark.parametrize('form', [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])

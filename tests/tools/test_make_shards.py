@@ -1,5 +1,6 @@
 """A data set becomes shards: nothing is lost, bytes are the same each time, what cannot be read is named."""
 
+import gzip
 import io
 import json
 import tarfile
@@ -315,11 +316,80 @@ def test_damaged_shards_of_others_are_named(run, foreign, tmp_path):
     (foreign / 'train-1.tar').write_bytes(b'no tar file')
     text = run(make_shards, foreign, tmp_path / 'out')
     assert f'skipped: {foreign}/train-1.tar: no tar file' in text
-    assert 'shards that are damaged; what was found in them was taken: 1 (' in text
+    assert 'shards with damage or links; what was found in them was taken: 1 (' in text
     assert f'{path}: a header is damaged at byte 0' in text
     assert [image['file_name'] for image in read(tmp_path / 'out', 'train')['images']] == [
         'train-0.tar/x/0002.jpg'
     ]
+
+
+@pytest.mark.parametrize(
+    'text',
+    [
+        b'[' * 100_000,
+        b'{"annotations": [{"bbox": [1, 2, 3, 1' + b'0' * 400 + b'], "category": "dog"}]}',
+        b'{"annotations": [{"bbox": [1, 2, 3, 1' + b'0' * 5000 + b'], "category": "dog"}]}',
+    ],
+    ids=['nested', 'beyond-floats', 'beyond-integers'],
+)
+def test_json_files_that_python_cannot_hold_are_named(run, foreign, tmp_path, text):
+    image = (tmp_path / 'a.jpg').read_bytes()
+    write_foreign(foreign / 'train-1.tar', [('a.jpg', image), ('a.json', text)])
+    assert f'skipped: {foreign}/train-1.tar/a.jpg: ' in run(make_shards, foreign, tmp_path / 'out')
+    assert len(read(tmp_path / 'out', 'train')['images']) == 2
+
+
+def test_of_several_images_of_a_sample_that_of_the_json_file_is_taken(run, foreign, tmp_path):
+    image = (tmp_path / 'a.jpg').read_bytes()
+    text = json.dumps(dict(annotations=[dict(bbox=[1, 2, 3, 4], category='dog')])).encode()
+    samples = [('a.jpg', image), ('a.seg.png', image), ('a.json', text), ('a.info.json', b'{}')]
+    samples += [('b.left.jpg', image), ('b.right.jpg', image), ('b.json', text)]
+    samples += [('c.view.jpg', image), ('c.json', text)]
+    write_foreign(foreign / 'train-0.tar', samples)
+    lines = run(make_shards, foreign, tmp_path / 'out').splitlines()
+    names = [image['file_name'] for image in read(tmp_path / 'out', 'train')['images']]
+    assert names == ['train-0.tar/a.jpg', 'train-0.tar/c.view.jpg']
+    for name in ('a.seg.png', 'b.left.jpg', 'b.right.jpg'):
+        (line,) = [line for line in lines if name in line]
+        assert 'its sample has several images, and no JSON file is called like this one' in line
+
+
+def test_compressed_shards_and_links_are_named(run, foreign, tmp_path):
+    (foreign / 'train-1.tar.gz').write_bytes(gzip.compress((foreign / 'train-0.tar').read_bytes()))
+    with tarfile.open(foreign / 'val-0.tar', 'a') as tar:
+        info = tarfile.TarInfo('linked.jpg')
+        info.type, info.linkname = tarfile.LNKTYPE, '0.jpg'
+        tar.addfile(info)
+    text = run(make_shards, foreign, tmp_path / 'out')
+    assert f'skipped: {foreign}/train-1.tar.gz: it is compressed' in text
+    assert f'{foreign}/val-0.tar: linked.jpg is a link, which is not followed' in text
+    for path in [*foreign.glob('*.tar'), *foreign.glob('*.idx')]:
+        path.unlink()
+    with pytest.raises(UserError, match=r'no usable object in its shards \(.*tar\.gz: it is compressed'):
+        run(make_shards, foreign, tmp_path / 'other')
+
+
+def test_a_download_beside_a_data_set_is_no_shard(run, source, packed, tmp_path):
+    archive = source / 'download.tar.gz'
+    archive.write_bytes(b'any')
+    run(make_shards, source, tmp_path / 'again', '--images-per-shard', 64)
+    archive.unlink()
+    assert read(tmp_path / 'again', 'train') == read(packed, 'train')
+
+
+@pytest.mark.parametrize(
+    ('out', 'options', 'message'),
+    [
+        ('inner/shards', [], 'is in .*: choose a folder beside it'),
+        ('../out', ['--seed', -1], '--seed -1: it must be a number from 0 on'),
+        ('../out', ['--images-per-shard', 63], 'it must be a multiple of 64'),
+    ],
+)
+def test_wrong_options_write_nothing(run, source, out, options, message):
+    before = sorted(source.parent.rglob('*'))
+    with pytest.raises(UserError, match=message):
+        run(make_shards, source, source / out, *options)
+    assert sorted(source.parent.rglob('*')) == before
 
 
 def test_shards_without_an_object(run, tmp_path):

@@ -20,7 +20,7 @@ import json
 import os
 import re
 import tarfile
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from io import BytesIO
 from itertools import chain, islice
@@ -45,6 +45,8 @@ NOUNS = dict(images='image', annotations='box')
 
 _UNUSUAL = re.compile(r'[\s.\ud800-\udfff]')
 """What the stem of a member must not have: a dot ends it, and an index is divided by blanks."""
+
+_TAR = re.compile(r'\.(tar|tar\.(gz|bz2|xz|zst)|tgz)$')
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -280,15 +282,18 @@ def read_shard(path: Path, report: ConversionReport) -> dict[str, tuple['Size', 
         report: The report, which gets a line for each sample that cannot be used.
     """
     from mmyolox.datasets.canvas.images import UndecodableImageError, read_file, read_image_header
-    from mmyolox.datasets.shards import format_index, index_path, is_image, sample_key, scan_shard
+    from mmyolox.datasets.shards import SUFFIX, format_index, index_path, is_image, sample_key, scan_shard
 
+    if path.suffix != SUFFIX:
+        report.skip(path, 'it is compressed, so that no image can be read by itself: unpack it to a .tar')
+        return {}
     try:
         members, faults = scan_shard(str(path))
     except (OSError, ValueError) as error:
         report.skip(path, str(error))
         return {}
     report.note(
-        'shards that are damaged; what was found in them was taken', [f'{path}: {one}' for one in faults]
+        'shards with damage or links; what was found in them was taken', [f'{path}: {one}' for one in faults]
     )
     try:
         text = format_index(members)
@@ -299,18 +304,29 @@ def read_shard(path: Path, report: ConversionReport) -> dict[str, tuple['Size', 
         report.note(what, [f'{path}: {error}'])
     images = {}
     texts = {sample_key(name): name for name in members if name.endswith('.json')}
+    counts = Counter(sample_key(name) for name in filter(is_image, members))
     for name in filter(is_image, members):
         location = f'{path}/{name}'
-        text = texts.get(sample_key(name))
+        key, own = sample_key(name), f'{os.path.splitext(name)[0]}.json'
+        # Of several images of a sample, such as a.jpg and a mask a.seg.png, boxes are those of one.
+        text = own if own in members else texts.get(key)
+        if text != own and counts[key] > 1:
+            report.skip(location, 'its sample has several images, and no JSON file is called like this one')
+            continue
         if text is None:
             report.skip(location, 'it has no JSON file beside it')
             continue
         try:
             entries = checked_objects(json.loads(read_file(f'{path}/{text}')))
             images[f'{path.name}/{name}'] = (read_image_header(location).upright_size, entries)
-        except (ValueError, UndecodableImageError) as error:
+        except (ValueError, RecursionError, UndecodableImageError) as error:
             report.skip(location, getattr(error, 'reason', '') or str(error))
     return images
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value of a JSON file is a number that a float can hold."""
+    return type(value) is float or (type(value) is int and abs(value) < 2**63)
 
 
 def checked_objects(content: Any) -> list[Entry]:
@@ -320,7 +336,7 @@ def checked_objects(content: Any) -> list[Entry]:
         raise ValueError('its JSON file has no list `annotations`')
     for one in objects:
         box = one.get('bbox') if isinstance(one, dict) else None
-        is_box = isinstance(box, list) and len(box) == 4 and all(type(side) in (int, float) for side in box)
+        is_box = isinstance(box, list) and len(box) == 4 and all(map(is_number, box))
         if not is_box or not isinstance(one.get('category'), str):
             raise ValueError(
                 'an object of its JSON file has no `bbox` of four numbers, or no `category`, the name'
@@ -328,16 +344,29 @@ def checked_objects(content: Any) -> list[Entry]:
     return objects
 
 
+def find_shards(data: Path) -> list[Path]:
+    """The tar files of a folder of shards, of which compressed ones are to be named; none of another one."""
+    entries = sorted(data.iterdir()) if data.is_dir() else []
+    found = [entry for entry in entries if _TAR.search(entry.name) and entry.is_file()]
+    return found if len(found) == len(entries) or any(one.suffix == '.tar' for one in found) else []
+
+
 def main() -> None:
     args = parse_args()
     if args.images_per_shard < 1 or args.images_per_shard % 64:
         raise UserError(f'--images-per-shard {args.images_per_shard}: it must be a multiple of 64')
+    if args.seed < 0:
+        raise UserError(f'--seed {args.seed}: it must be a number from 0 on')
+    if args.out_dir.resolve().is_relative_to(args.data.resolve()):
+        raise UserError(
+            f'{args.out_dir} is in {args.data}, of which all is read: choose a folder beside it'
+        )
     check_folder(args.out_dir)
     from mmyolox.engine.terminal import use_terminal
 
     use_terminal()
     report = ConversionReport()
-    shards = sorted(args.data.glob('*.tar')) if args.data.is_dir() else []
+    shards = find_shards(args.data)
     if shards:
         print(report.summary(index(args, shards, report)))
     else:
