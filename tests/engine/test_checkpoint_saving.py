@@ -227,14 +227,18 @@ def test_what_is_trained_while_a_file_is_written_is_not_in_it(straight, tmp_path
     save, advances = AtomicLocalBackend.save, []
 
     def slow(self, checkpoint, filepath):
-        began = MessageHub.get_current_instance().get_info('iter')
-        time.sleep(0.05)
+        hub = MessageHub.get_current_instance()
+        began = hub.get_info('iter')
+        # The first time, the training goes on; later it may wait for this write before it begins the next.
+        patience = time.monotonic() + (0.05 if advances else 60)
+        while hub.get_info('iter') == began and time.monotonic() < patience:
+            time.sleep(0.005)
         save(self, checkpoint, filepath)
-        advances.append(MessageHub.get_current_instance().get_info('iter') - began)
+        advances.append(hub.get_info('iter') - began)
 
     monkeypatch.setattr(AtomicLocalBackend, 'save', slow)
     train(tmp_path, Score())
-    assert sum(advances) >= 6  # the training did go on
+    assert advances[0] > 0
     assert content(tmp_path) == straight
 
 
