@@ -15,18 +15,18 @@ class YOLOXBatchNorm(nn.BatchNorm2d):
 
     That counter is a tensor on the device. YOLOX-s has 74 norms, which would send the device 74 kernels a
     step to add one to a number that nothing reads, unless ``momentum`` is None. :func:`count_batch` adds one
-    to all of them at once; in a model that does not call it they stand still. Arguments and state dict are
+    to all others at once; in a model that does not call it they stand still. Arguments and state dict are
     those of ``nn.BatchNorm2d``.
     """
 
     @property
     def is_counted(self) -> bool:
         """Whether :func:`count_batch` is to count the batch that the norm is about to see."""
-        return self.training and self.momentum is not None
+        return self.training and self.track_running_stats and self.momentum is not None
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalises features (B, C, H, W)."""
-        if self.momentum is None:
+        if self.momentum is None or not self.track_running_stats:
             return super().forward(x)
         return F.batch_norm(
             x,
