@@ -184,5 +184,5 @@ def autocast_dtype(cfg: Config) -> torch.dtype | None:
     """That of the mixed precision that the config trains in, or None."""
     wrapper = cfg.optim_wrapper
     default = dict(AutocastOptimWrapper='bfloat16', AmpOptimWrapper='float16').get(wrapper.get('type'))
-    dtype: torch.dtype | None = getattr(torch, wrapper.get('dtype', default)) if default else None
+    dtype: torch.dtype | None = getattr(torch, wrapper.get('dtype') or default) if default else None
     return dtype

@@ -60,10 +60,13 @@ def training_memory(cfg: Config) -> DeviceMemory:
     count, size, dtype = cfg.train_dataloader.batch_size, training_size(cfg, model), autocast_dtype(cfg)
     hooks = [*cfg.get('default_hooks', {}).values(), *cfg.get('custom_hooks', ())]
     has_average = any('ema_type' in hook for hook in hooks if hook)
+    # Of the wrapper the optimizer alone: that of mixed precision asks for a device that is there.
+    keys = cfg.optim_wrapper.keys() & {'constructor', 'optimizer', 'paramwise_cfg'}
+    plain = {key: cfg.optim_wrapper[key] for key in keys}
     with fake_device() as device:
         move_to_fake(model, device)
         state = [*model.parameters(), *model.buffers()]
-        optimizer: Any = build_optim_wrapper(model, cfg.optim_wrapper).optimizer
+        optimizer: Any = build_optim_wrapper(model, plain).optimizer
         with LiveBytes(state) as memory:
             for _ in range(2):  # the second one has the moments beside it
                 with torch.autocast(NAME, dtype or torch.bfloat16, enabled=dtype is not None):

@@ -48,16 +48,26 @@ def test_a_config_without_a_size_asks_for_one(run, tmp_path):
         run(get_flops, config)
 
 
-def test_the_memory_of_a_training(tmp_path):
+@pytest.mark.parametrize(
+    ('options', 'dtype'),
+    [
+        (['--amp'], 'bfloat16'),
+        (
+            ['--cfg-options', 'optim_wrapper.type=AmpOptimWrapper', 'optim_wrapper.loss_scale=dynamic'],
+            'float16',
+        ),
+    ],
+)
+def test_the_memory_of_a_training(options, dtype):
     # The device that is simulated stays registered: in a process of its own.
     command = [sys.executable, get_flops.__file__, 'yolox_nano_fast_8xb8-300e_coco', '--memory']
     done = subprocess.run(
-        [*command, '--batch', '2', '--amp', '--cfg-options', 'img_scale=64,64'],
+        [*command, '--batch', '2', *options, '--cfg-options', 'img_scale=64,64'],
         capture_output=True,
         text=True,
         check=True,
     )
-    said = r'memory      0\.\d\d GiB to train on 2 images of 96 x 96 in bfloat16\n'
+    said = rf'memory      0\.\d\d GiB to train on 2 images of 96 x 96 in {dtype}\n'
     assert re.search(said, done.stdout)
 
 

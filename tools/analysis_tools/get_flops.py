@@ -91,7 +91,7 @@ def prepare_training(cfg: Config, count: int | None, is_mixed: bool) -> None:
     loader.batch_size = loader.batch_size if count is None else count
     if not isinstance(loader.batch_size, int) or loader.batch_size < 1:
         raise UserError(f'--memory: {loader.batch_size} is no number of images; give one with --batch N')
-    if is_mixed and cfg.optim_wrapper.type == 'OptimWrapper':
+    if is_mixed and cfg.optim_wrapper.get('type', 'OptimWrapper') == 'OptimWrapper':
         cfg.optim_wrapper.type = 'AutocastOptimWrapper'
 
 

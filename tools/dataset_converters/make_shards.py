@@ -358,9 +358,7 @@ def main() -> None:
     if args.seed < 0:
         raise UserError(f'--seed {args.seed}: it must be a number from 0 on')
     if args.out_dir.resolve().is_relative_to(args.data.resolve()):
-        raise UserError(
-            f'{args.out_dir} is in {args.data}, of which all is read: choose a folder beside it'
-        )
+        raise UserError(f'{args.out_dir} is in {args.data}, of which all is read: choose a folder beside it')
     check_folder(args.out_dir)
     from mmyolox.engine.terminal import use_terminal
 
