@@ -392,6 +392,15 @@ def test_wrong_options_write_nothing(run, source, out, options, message):
     assert sorted(source.parent.rglob('*')) == before
 
 
+@pytest.mark.parametrize('paths', [('s3://bucket/set', 'out'), ('set', 's3://bucket/out')])
+def test_an_address_of_a_storage_is_no_folder(run, tmp_path, monkeypatch, capsys, paths):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit):
+        run(make_shards, *paths)
+    assert 'bucket/' in (said := capsys.readouterr().err) and 'only folders of this machine' in said
+    assert not list(tmp_path.iterdir())
+
+
 def test_shards_without_an_object(run, tmp_path):
     write_foreign(tmp_path / 'tars/0.tar', [('a.txt', b'text')])
     with pytest.raises(UserError, match=r'tars: no usable object in its shards \(they have none\)'):

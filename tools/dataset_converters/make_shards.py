@@ -51,13 +51,22 @@ _TAR = re.compile(r'\.(tar|tar\.(gz|bz2|xz|zst)|tgz)$')
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or '').partition('\n')[0])
-    parser.add_argument('data', type=Path, help='folder of the data set, or of shards')
-    parser.add_argument('out_dir', type=Path, help='gets annotations/*.json and images/*.tar')
+    parser.add_argument('data', type=local_folder, help='folder of the data set, or of shards')
+    parser.add_argument('out_dir', type=local_folder, help='gets annotations/*.json and images/*.tar')
     parser.add_argument(
         '--images-per-shard', type=int, default=1024, metavar='N', help='a multiple of 64 (default: 1024)'
     )
     parser.add_argument('--seed', type=int, default=0, help='of the order of the images (default: 0)')
     return parser.parse_args(argv)
+
+
+def local_folder(text: str) -> Path:
+    """A folder of this machine; an address of a storage would be a strange name of one."""
+    if '://' in text:
+        raise argparse.ArgumentTypeError(
+            f'{text}: only folders of this machine are read and written; copy to a storage by its own client'
+        )
+    return Path(text)
 
 
 class Split(NamedTuple):
