@@ -397,7 +397,8 @@ def test_an_address_of_a_storage_is_no_folder(run, tmp_path, monkeypatch, capsys
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit):
         run(make_shards, *paths)
-    assert 'bucket/' in (said := capsys.readouterr().err) and 'only folders of this machine' in said
+    address = next(path for path in paths if '://' in path)
+    assert f'{address}: only folders of this machine' in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
 
