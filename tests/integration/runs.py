@@ -7,6 +7,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+import numpy as np
+import pytest
 import torch
 
 from tests.integration.forking import TIMEOUT, run_forked
@@ -97,3 +99,22 @@ def largest_difference(a: dict, b: dict) -> float:
     """The largest absolute difference between two state dicts of the same keys."""
     assert a.keys() == b.keys()
     return max(float((a[key].double() - b[key].double()).abs().max()) for key in a)
+
+
+def check_as_one_process(one: Path, two: Path) -> None:
+    """Checks that two processes saw the images, and have the losses and weights, that one process has.
+
+    Args:
+        one: The work dir of the one, which recorded four iterations.
+        two: That of the two.
+    """
+    singles = read_record(one)
+    pairs = list(zip(read_record(two, 0), read_record(two, 1), strict=True))
+    assert len(singles) == len(pairs) == 4
+    for single, pair in zip(singles, pairs, strict=True):
+        assert sorted(single['images']) == sorted(pair[0]['images'] + pair[1]['images'])
+        for name, value in single['losses'].items():
+            mean = np.mean([rank['losses'][name] for rank in pair])
+            assert mean == pytest.approx(value, rel=1e-5, abs=1e-5), name
+    expected, actual = load(one / 'epoch_2.pth'), load(two / 'epoch_2.pth')
+    assert largest_difference(expected['state_dict'], actual['state_dict']) < 1e-5

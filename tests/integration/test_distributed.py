@@ -4,9 +4,15 @@ import json
 from collections import Counter
 
 import numpy as np
-import pytest
 
-from tests.integration.runs import largest_difference, load, read_record, run_tool, succeed
+from tests.integration.runs import (
+    check_as_one_process,
+    largest_difference,
+    load,
+    read_record,
+    run_tool,
+    succeed,
+)
 
 # Batch norm is frozen: its statistics are those of one process' share of the batch otherwise (on accelerators
 # SyncBN, `sync_bn='torch'`, is the alternative; PyTorch has none for the CPU).
@@ -20,16 +26,7 @@ def test_two_processes_train_like_one(config, tmp_path):
     succeed(
         run_tool('train.py', config, '--work-dir', two, *options, 'train_batch_size_per_gpu=4', processes=2)
     )
-    singles = read_record(one)
-    pairs = list(zip(read_record(two, 0), read_record(two, 1), strict=True))
-    assert len(singles) == len(pairs) == 4
-    for single, pair in zip(singles, pairs, strict=True):
-        assert sorted(single['images']) == sorted(pair[0]['images'] + pair[1]['images'])
-        for name, value in single['losses'].items():
-            mean = np.mean([rank['losses'][name] for rank in pair])
-            assert mean == pytest.approx(value, rel=1e-5, abs=1e-5), name
-    expected, actual = load(one / 'epoch_2.pth'), load(two / 'epoch_2.pth')
-    assert largest_difference(expected['state_dict'], actual['state_dict']) < 1e-5
+    check_as_one_process(one, two)
 
 
 def test_rank_without_ground_truth_does_not_hang(config, shapes, tmp_path):

@@ -6,11 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
-import pytest
-
 from tests.integration.forking import TIMEOUT
-from tests.integration.runs import ROOT, largest_difference, load, read_record, run_tool, succeed
+from tests.integration.runs import ROOT, check_as_one_process, run_tool, succeed
 from tests.integration.test_distributed import FROZEN
 
 STAND_INS = Path(__file__).parent / 'slurm'
@@ -48,16 +45,7 @@ def test_two_nodes_train_like_one_process(config, tmp_path):
     options = ['--cfg-options', *FROZEN]
     succeed(run_tool('train.py', config, '--work-dir', one, *options, 'train_batch_size_per_gpu=8'))
     output = succeed(run_slurm(config, two, *options, 'train_batch_size_per_gpu=4'))
-    singles = read_record(one)
-    pairs = list(zip(read_record(two, 0), read_record(two, 1), strict=True))
-    assert len(singles) == len(pairs) == 4
-    for single, pair in zip(singles, pairs, strict=True):
-        assert sorted(single['images']) == sorted(pair[0]['images'] + pair[1]['images'])
-        for name, value in single['losses'].items():
-            mean = np.mean([rank['losses'][name] for rank in pair])
-            assert mean == pytest.approx(value, rel=1e-5, abs=1e-5), name
-    expected, actual = load(one / 'epoch_2.pth'), load(two / 'epoch_2.pth')
-    assert largest_difference(expected['state_dict'], actual['state_dict']) < 1e-5
+    check_as_one_process(one, two)
     assert output.count('trained 2 epochs') == 1  # only the first one prints
 
 
