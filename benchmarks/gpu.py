@@ -82,27 +82,19 @@ def tests() -> Figures:
     )
 
 
-def training(who: str, size: str, count: int, args: argparse.Namespace) -> Figures:
-    """Speed and memory of one model on batches that stay on the device."""
-    trainer = Trainer(who, size, args)
+def training(who: str, size: str, count: int, args: argparse.Namespace, is_compiled: bool) -> Figures:
+    """Speed of one model on batches that stay on the device; its memory, if it is not compiled."""
+    trainer = Trainer(who, size, args, is_compiled)
     batch = BATCHES[who](count, args.side, args.device)
     step = seconds(lambda: trainer.step(batch), args)
     figures: Figures = {'images/s': count / step, 'ms': 1000 * step}
-    if args.device == 'cuda':
+    if args.device == 'cuda' and not is_compiled:
         larger = BATCHES[who](count, args.side * 5 // 4, args.device)
         figures['GiB at 640'] = peak_gib(partial(trainer.step, batch))
         figures['GiB at 800'] = peak_gib(partial(trainer.step, larger))
-    if who == 'ours':
+    if who == 'ours' and not is_compiled:
         figures['GiB computed'] = computed_gib(size, count, args)
     return figures
-
-
-def compiled_training(who: str, size: str, count: int, args: argparse.Namespace) -> Figures:
-    """Speed of one model whose network, and for ours matching and losses, are compiled."""
-    trainer = Trainer(who, size, args, is_compiled=True)
-    batch = BATCHES[who](count, args.side, args.device)
-    step = seconds(lambda: trainer.step(batch), args)
-    return {'images/s': count / step, 'ms': 1000 * step}
 
 
 def computed_gib(size: str, count: int, args: argparse.Namespace) -> float:
@@ -320,9 +312,9 @@ def main() -> None:
             for size in [size for size in args.models if who == 'ours' or size != 'nano']:
                 for count in args.batches:
                     row = f'{who}, {size}, {count}'
-                    results.add('training', row, partial(training, who, size, count, args))
+                    results.add('training', row, partial(training, who, size, count, args, False))
                     if args.compile:
-                        measure = partial(compiled_training, who, size, count, args)
+                        measure = partial(training, who, size, count, args, True)
                         results.add('training', f'{row}, compiled', measure)
         for name in PIPELINES:
             row, measure = (
