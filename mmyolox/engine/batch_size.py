@@ -52,8 +52,7 @@ def settle_batch_size(cfg: Config, meta: Mapping[str, Any] | None, local_rank: i
     if recorded:
         loader.batch_size = int(recorded)
         return f'train_batch_size_per_gpu=auto: {recorded}, as the training began with'
-    init_default_scope(cfg.get('default_scope') or 'mmyolox')
-    model = MODELS.build(dict(cfg.model, compile_network=False, compile_losses=False)).train()
+    model = training_model(cfg)
     size = training_size(cfg, model)
     if get_device() == 'cpu':
         each, free = bytes_of_image(model, size), available_memory() // processes_on_machine()
@@ -69,6 +68,12 @@ def settle_batch_size(cfg: Config, meta: Mapping[str, Any] | None, local_rank: i
             )
         why = f'the largest that fits at {size.width}x{size.height}, at most {_MOST}'
     return f'train_batch_size_per_gpu=auto: {loader.batch_size} ({why})'
+
+
+def training_model(cfg: Config) -> Any:
+    """A config's model in training mode, which is not compiled."""
+    init_default_scope(cfg.get('default_scope') or 'mmyolox')
+    return MODELS.build(dict(cfg.model, compile_network=False, compile_losses=False)).train()
 
 
 def training_size(cfg: Config, model: Any) -> Size:

@@ -5,13 +5,11 @@ from typing import Any, NamedTuple
 import torch
 from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
-from mmengine.registry import init_default_scope
 
 from mmyolox.deploy.letterbox import Size
 from mmyolox.fake_device import NAME, LiveBytes, fake_device, move_to_fake
-from mmyolox.registry import MODELS
 
-from .batch_size import autocast_dtype, bytes_of, random_losses, training_size
+from .batch_size import autocast_dtype, bytes_of, random_losses, training_model, training_size
 
 
 class DeviceMemory(NamedTuple):
@@ -54,8 +52,7 @@ def training_memory(cfg: Config) -> DeviceMemory:
     Raises:
         UserError: This version of PyTorch cannot simulate a device.
     """
-    init_default_scope(cfg.get('default_scope') or 'mmyolox')
-    model = MODELS.build(dict(cfg.model, compile_network=False, compile_losses=False)).train()
+    model = training_model(cfg)
     model.bbox_head.use_l1 = True  # as in the last epochs
     count, size, dtype = cfg.train_dataloader.batch_size, training_size(cfg, model), autocast_dtype(cfg)
     hooks = [*cfg.get('default_hooks', {}).values(), *cfg.get('custom_hooks', ())]
