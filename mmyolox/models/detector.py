@@ -19,7 +19,7 @@ from mmyolox.utils.devices import require_compiler
 
 from .networks.blocks import FrugalConvModule
 from .networks.focus import Focus
-from .networks.norms import count_batch
+from .networks.norms import YOLOXBatchNorm, count_batch
 from .networks.pafpn import YOLOXPAFPN
 from .networks.staged_backbone import StagedBackbone
 from .networks.yolo_fpn import YOLOXFPN
@@ -185,7 +185,7 @@ class YOLODetector(BaseModel):
                 for a list of B ``DetDataSample`` with ``pred_instances`` in pixels of the original images.
         """
         if self.training:
-            count_batch(self)
+            count_batch(self._norms)
         feats = self.neck(self.backbone(inputs.contiguous(memory_format=self.memory_format)))
         if mode == 'tensor':
             return self.bbox_head(feats)
@@ -206,6 +206,8 @@ class YOLODetector(BaseModel):
         super().train(mode)
         for name in self.frozen_names:
             self.get_submodule(name).eval()
+        # Looked for here, not in each step. A training sets its mode after conversions such as to SyncBN.
+        self._norms = [module for module in self.modules() if isinstance(module, YOLOXBatchNorm)]
         for module in self.modules():
             if mode and self.norm_eval and isinstance(module, _BatchNorm):
                 module.eval()

@@ -168,10 +168,19 @@ def test_norms_keep_pytorchs_statistics_and_counters():
     assert {counters[name] for name in counters if not name.startswith('backbone')} == {3}
 
 
+def test_norms_across_processes_count_for_themselves():
+    model = nn.SyncBatchNorm.convert_sync_batchnorm(small_detector())
+    norms = [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+    assert {type(norm) for norm in norms} == {nn.SyncBatchNorm}
+    assert {int(norm.num_batches_tracked) for norm in norms} == {0}
+    train_step(model, batch([[8, 8, 60, 60, 2]], [[5, 0, 30, 40, 1]]))
+    assert {int(norm.num_batches_tracked) for norm in norms} == {1}
+
+
 def test_a_norm_without_momentum_averages_its_batches():
     ours, theirs = YOLOXBatchNorm(4, momentum=None), nn.BatchNorm2d(4, momentum=None)
     for features in torch.rand(3, 2, 4, 5, 5):
-        count_batch(ours)
+        count_batch([ours])
         assert torch.equal(ours(features), theirs(features))
     assert all(torch.equal(value, theirs.state_dict()[name]) for name, value in ours.state_dict().items())
 

@@ -67,7 +67,7 @@ class FrugalConvModule(ConvModule):
         own: Any = getattr(self, 'bn', None)
         is_usual = activate and norm and self.order == ('conv', 'norm', 'act')
         is_ours = type(own) is YOLOXBatchNorm and isinstance(getattr(self, 'activate', None), nn.SiLU)
-        if not (self.is_frugal and self.training and is_usual and is_ours and own.training):
+        if not (self.is_frugal and is_usual and is_ours and own.training):
             return super().forward(x, activate, norm)
         features = super().forward(x, activate=False, norm=False)
         normed = own(features)

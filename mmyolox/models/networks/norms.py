@@ -1,5 +1,6 @@
 """Batch norm without a kernel for each layer's counter."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -45,16 +46,12 @@ class YOLOXBatchNorm(nn.BatchNorm2d):
         return F.batch_norm(x, None, None, self.weight, self.bias, True, 0.0, self.eps)
 
 
-def count_batch(model: nn.Module) -> None:
-    """Adds one to ``num_batches_tracked`` of all :class:`YOLOXBatchNorm` of a model that train.
+def count_batch(norms: Iterable[YOLOXBatchNorm]) -> None:
+    """Adds one to ``num_batches_tracked`` of those norms that train.
 
     Args:
-        model: The model, which sees a batch.
+        norms: The norms of a model that sees a batch.
     """
-    counters: Any = [
-        module.num_batches_tracked
-        for module in model.modules()
-        if isinstance(module, YOLOXBatchNorm) and module.is_counted
-    ]
+    counters: Any = [norm.num_batches_tracked for norm in norms if norm.is_counted]
     if counters:
         torch._foreach_add_(counters, 1)
